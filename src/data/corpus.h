@@ -1,0 +1,92 @@
+// From any number of files and folders to one folder of token files, split by document. The only way in for text.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/file_system.h"
+#include "base/json.h"
+
+namespace flywheel::data {
+
+enum class Split { kTrain = 0, kSearch = 1, kAudit = 2, kLocked = 3 };
+inline constexpr int kSplits = 4;
+const char* split_name(Split split);
+Split split_from_name(const std::string& name, const std::string& where);
+
+inline constexpr int kVocabulary = 257;      // bytes, then
+inline constexpr uint16_t kEndOfDocument = 256;
+
+// manifest.json of a corpus folder.
+struct CorpusManifest {
+  std::vector<std::string> sources;    // as the user gave them, absolute
+  int64_t files = 0;                   // files read
+  int64_t documents = 0;
+  int64_t bytes = 0;                   // of text kept
+  std::string sha256;                  // over the kept documents' hashes, sorted: does not depend on order or names
+  std::array<int64_t, kSplits> split_bytes{};
+  std::array<int64_t, kSplits> split_tokens{};
+  std::array<int64_t, kSplits> split_documents{};
+  int64_t duplicate_documents = 0, binary_files = 0, unreadable_files = 0, changed_files = 0, empty_files = 0;
+  std::string document_rule;           // how files became documents
+  std::vector<std::string> notes;      // a few examples of what was skipped and why
+};
+Json to_json(const CorpusManifest& manifest);
+CorpusManifest manifest_from_json(const Json& json, const std::string& where);
+
+struct BuildProgress {
+  int64_t files_seen, bytes_read;
+};
+struct BuildOptions {
+  std::vector<Path> sources;
+  int threads = 1;
+  std::function<void(const BuildProgress&)> progress;  // may be empty
+  std::function<bool()> should_stop;                   // may be empty; then throws kInterrupted, folder left without manifest
+};
+// Reads the sources and fills `folder` (created; the manifest is written last, so a folder without one is unfinished
+// and is built anew). Throws kBadInput, and leaves no folder behind, on: no such path, nothing readable, no text, a split
+// that would be empty.
+CorpusManifest build_corpus(const BuildOptions& options, const Path& folder);
+
+// A built corpus, memory-mapped. Thread safe to read.
+class Corpus {
+ public:
+  // Throws kBadInput when the folder is unfinished, of another version, or a token file has another length or checksum
+  // than the manifest says.
+  static Corpus open(const Path& folder);
+  const CorpusManifest& manifest() const { return manifest_; }
+  std::span<const uint16_t> tokens(Split split) const;
+
+ private:
+  CorpusManifest manifest_;
+  std::vector<MappedFile> files_;
+};
+
+// The sequences of one step: a pure function of (corpus, seed, step). Sequence s of step t starts at a uniform offset
+// of the train split drawn without replacement within an epoch of (context)-long windows, with a random phase an epoch.
+class BatchSampler {
+ public:
+  // Throws kBadInput when the split holds fewer than context + 1 tokens.
+  BatchSampler(std::span<const uint16_t> tokens, int context, int batch_sequences, uint64_t seed);
+  // context + 1 tokens: inputs are the first `context`, targets the last `context`.
+  std::span<const uint16_t> sequence(int64_t step, int index) const;
+
+ private:
+  std::span<const uint16_t> tokens_;
+  int context_, batch_sequences_;
+  uint64_t seed_;
+};
+
+// A fixed sample of a split for evaluation: windows of context + 1 tokens spread evenly, at most `max_tokens` targets.
+struct EvalSample {
+  std::vector<std::span<const uint16_t>> windows;
+  int64_t target_tokens = 0;
+  int64_t target_bytes = 0;  // targets that are bytes, not end of document: the denominator of bits per byte
+};
+EvalSample eval_sample(std::span<const uint16_t> tokens, int context, int64_t max_tokens);
+
+}  // namespace flywheel::data

@@ -1,0 +1,41 @@
+// Causal attention over one sequence, online softmax in tiles (Dao et al. 2022): no (T, T) matrix is ever stored.
+// Also its two companions that prepare queries and keys in place: rotary positions and QK-norm.
+#pragma once
+
+#include <cstdint>
+
+#include "tensor/tensor.h"
+
+namespace flywheel::kernels {
+
+struct AttentionShape {
+  int64_t tokens = 0;         // T, of one sequence
+  int heads = 0, kv_heads = 0, head_dim = 0;  // H, G, Dh; H is a multiple of G
+  // qkv is (T, (H + 2G) * Dh): queries of all heads, then keys, then values, row stride qkv_stride.
+  int64_t qkv_stride = 0, out_stride = 0;
+  float scale = 0;            // of the scores
+};
+
+int64_t attention_workspace_bytes(const AttentionShape& shape, Dtype dtype);
+// out (T, H * Dh); log_sum_exp (H, T) float32, for backward. qkv and out have dtype float32 or bfloat16.
+void attention_forward(const AttentionShape& shape, Dtype dtype, const void* qkv, void* out, float* log_sum_exp, void* workspace);
+// dqkv overwritten, dtype as qkv.
+void attention_backward(const AttentionShape& shape, Dtype dtype, const void* qkv, const void* out, const void* dout,
+                        const float* log_sum_exp, void* dqkv, void* workspace);
+
+// Rotary table: cos and sin, (T, Dh / 2) each, float32.
+void rope_table(int64_t tokens, int head_dim, double base, float* cosines, float* sines);
+// In place on the first `vectors` heads of each row of qkv (queries and keys): optional RMS QK-norm (no gain), then
+// optional rotation (rotary pairs (i, i + Dh/2)). inverse_rms (T, vectors) is written when qk_norm, for backward.
+struct QkShape {
+  int64_t tokens = 0, stride = 0;
+  int vectors = 0, head_dim = 0;  // vectors = H + G
+  bool qk_norm = false;
+  const float* cosines = nullptr;  // null: no rotation
+  const float* sines = nullptr;
+};
+void qk_prepare_forward(const QkShape& shape, Dtype dtype, void* qkv, float* inverse_rms);
+// In place on dqkv; qkv is the prepared (forward's) output.
+void qk_prepare_backward(const QkShape& shape, Dtype dtype, const void* qkv, const float* inverse_rms, void* dqkv);
+
+}  // namespace flywheel::kernels

@@ -1,0 +1,91 @@
+// From recipe and size to compiled programs: the only thing the trainer knows of the engine below it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "recipe/recipe.h"
+#include "recipe/size.h"
+#include "tensor/tensor.h"
+
+namespace flywheel::model {
+
+// What decides learning rate, initialisation and optimizer of a parameter.
+enum class ParameterGroup : uint8_t { kMatrix, kEmbedding, kHead, kVector };
+
+struct ParameterInfo {
+  std::string name;  // "blocks.3.attention.qkv", stable: used by checkpoints and exports
+  Shape shape;       // matrices are (out, in)
+  ParameterGroup group = ParameterGroup::kMatrix;
+  double initial_sd = 0;    // normal; 0 with initial_value
+  double initial_value = 0; // norms' gains: 1
+  int64_t offset = 0;       // in elements, in the flat float32 parameter buffer (64-byte aligned)
+};
+
+// A recipe at a size, compiled: parameters, the static graphs for training and evaluation, their memory plans. Immutable,
+// shared between threads. Throws kBadInput when no kernel serves an op or a size.
+class Program {
+ public:
+  Program(const Recipe& recipe, const Size& size, Dtype compute_dtype);
+  ~Program();
+  std::span<const ParameterInfo> parameters() const;
+  int64_t parameter_elements() const;  // of the flat buffer, padding included
+  Dtype compute_dtype() const;
+  const Size& size() const;
+
+  struct Memory {
+    int64_t arena_bytes_train = 0, arena_bytes_eval = 0;  // per thread
+    int64_t packed_bytes = 0;                             // once
+  };
+  Memory memory() const;
+  // One line per op in order, with shapes, dtypes and offsets: for people and tests.
+  std::string describe() const;
+
+  struct State;
+  const State& state() const { return *state_; }
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+// Weights in the form that matrix products want, refreshed once per step from the flat float32 buffer.
+class PackedWeights {
+ public:
+  explicit PackedWeights(const Program& program);
+  ~PackedWeights();
+  // Each of `threads` threads calls it with its own index; together they refresh everything.
+  void refresh(const float* parameters, int thread, int threads);
+  struct State;
+  const State& state() const { return *state_; }
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+// Runs one sequence at a time through the whole graph. One per thread; no allocation after construction.
+class Executor {
+ public:
+  // parameters: the flat float32 buffer (vectors and tables are read from it), alive as long as this.
+  Executor(const Program& program, const PackedWeights& packed, const float* parameters, bool training);
+  ~Executor();
+  // Forward and backward over context + 1 tokens. Adds loss_scale * d(sum of losses) to `gradients` (flat, as the
+  // parameters). Returns the sum of the token losses in nats (unscaled).
+  double train_sequence(std::span<const uint16_t> tokens, float loss_scale, float* gradients);
+  // Sum of the token losses. Windows shorter than the context are allowed (at least 2 tokens).
+  double eval_sequence(std::span<const uint16_t> tokens);
+  // Logits (V) of the token that follows `tokens` (1 to context of them).
+  void next_logits(std::span<const uint16_t> tokens, float* logits);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Bytes a training process of this shape needs at its peak, everything included (weights, gradients per thread, optimizer
+// state, packed weights, arenas, the mapped corpus pages it touches, the program itself).
+uint64_t predict_memory_bytes(const Recipe& recipe, const Size& size, Dtype compute_dtype, int threads);
+
+}  // namespace flywheel::model

@@ -1,0 +1,72 @@
+// events.jsonl: what a run process says. One JSON object a line, appended; a torn last line does not count.
+// A resumed run appends {"type":"start","resumed_step":k}; what it says again about steps after k replaces what was said.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file_system.h"
+#include "base/json.h"
+
+namespace flywheel {
+
+// Types and their fields ("t": seconds since the run process first started training, restarts excluded):
+//  start      {"t","type","program","precision","threads","parameters","matrix_parameters","flops_per_token","steps",
+//              "predicted_memory_bytes", *"resumed_step"}
+//  step       {"t","type","step","tokens","loss","learning_rate","gradient_norm","tokens_per_second"}
+//  eval       {"t","type","step","tokens","flops","split","loss","bits_per_byte"}
+//  checkpoint {"t","type","step"}
+//  done       {"t","type","step","tokens","flops","loss","bits_per_byte","train_seconds","cpu_seconds","peak_memory_bytes"}
+//  failed     {"t","type","step","reason"}   reason starts with one word: diverged, memory, disk, input, crash
+struct RunEvent {
+  double t = 0;
+  std::string type;
+  Json fields;  // the whole object
+};
+
+// Reads a growing events.jsonl from where it left off. Not thread safe.
+class EventTail {
+ public:
+  explicit EventTail(Path path) : path_(std::move(path)) {}
+  // Complete new lines; a line that is no JSON object is skipped and counted. Missing file: nothing.
+  std::vector<RunEvent> poll();
+  int64_t damaged_lines() const { return damaged_lines_; }
+
+ private:
+  Path path_;
+  uint64_t offset_ = 0;
+  int64_t damaged_lines_ = 0;
+};
+
+// What a run's events add up to.
+struct RunOutcome {
+  enum class State { kNotStarted, kRunning, kDone, kFailed } state = State::kNotStarted;
+  int64_t step = 0;
+  double tokens = 0, flops = 0;            // trained so far (of the surviving history)
+  double train_loss = 0;                   // last reported
+  std::optional<double> loss, bits_per_byte;  // of the last evaluation
+  double train_seconds = 0, cpu_seconds = 0;
+  uint64_t predicted_memory_bytes = 0, peak_memory_bytes = 0;
+  std::string reason;  // of a failure
+  std::string precision, program;
+  struct CurvePoint {
+    double tokens, flops, bits_per_byte;
+  };
+  std::vector<CurvePoint> curve;  // evaluations, by step, resumed duplicates merged
+};
+// Folds one event in.
+void apply_event(RunOutcome& outcome, const RunEvent& event);
+RunOutcome read_outcome(const Path& events_path);
+
+// Names inside a run directory.
+inline constexpr const char* kSpecFile = "spec.json";
+inline constexpr const char* kEventsFile = "events.jsonl";
+inline constexpr const char* kCheckpointFile = "checkpoint.bin";
+inline constexpr const char* kPreviousCheckpointFile = "checkpoint.previous.bin";
+inline constexpr const char* kProcessFile = "process.json";  // identity of the process that works on it
+inline constexpr const char* kLockFile = "lock";
+inline constexpr const char* kOutputFile = "output.txt";  // stdout and stderr of the child
+
+}  // namespace flywheel
