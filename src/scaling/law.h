@@ -1,11 +1,13 @@
-// Scaling laws: fit, intervals, allocation, forecast, backtest, wall. Pure functions of points; deterministic for a seed.
+// Scaling laws: fit, intervals, allocation, forecast, backtest, wall. Pure functions of points; deterministic for a
+// seed.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
-#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace flywheel::scaling {
@@ -17,13 +19,17 @@ struct Point {
   double C = 0;  // training FLOPs; 0: 6 N D
 };
 
+// The defaults are for forecasting. published_options() is the plain method of Hoffmann et al. 2022.
 struct FitOptions {
-  double huber_delta = 1e-3;   // on log residuals, summed (Hoffmann et al. 2022, appendix D.3)
+  double huber_delta = 1e-3;  // on log residuals, summed (Hoffmann et al. 2022, appendix D.3)
   int bootstrap = 400;
   uint64_t seed = 1;
-  int threads = 1;             // the numbers do not depend on it
+  int threads = 1;  // the numbers do not depend on it
   std::string form = "chinchilla";
+  double focus = 0.25;  // a run's weight is (C / highest C)^focus: the low rungs inform, the top rungs decide
+  double prior = 1;     // strength of the form's prior on its exponents; 0: none
 };
+FitOptions published_options();
 
 // A fitted form. Parameters by name, so that other forms fit the same interface.
 struct Law {
@@ -35,40 +41,69 @@ struct Law {
   double loss(double N, double D) const;
 };
 
+// FLOPs per token as a function of size. From runs that carry their own C (attention counted, say): 6N plus an excess
+// that falls as a power of N when all ratios C/(ND) lie above 6, else a power of N kept within the ratios seen.
+struct FlopsRule {
+  enum class Kind { kSixND, kExcess, kPower } kind = Kind::kSixND;
+  double intercept = 0, slope = 0;  // of ln(ratio - 6) or ln(ratio) against ln N
+  double lowest = 6, highest = 6;   // ratios seen
+  double per_token(double N) const;
+};
+FlopsRule flops_rule(std::span<const Point> points);
+
 struct Fit {
   Law law;
-  std::vector<Law> resamples;                // bootstrap
+  std::vector<Law> resamples;  // bootstrap
   std::map<std::string, std::pair<double, double>> interval95;
-  bool identified = true;                    // false: the data cannot tell the exponents apart
-  std::vector<std::string> warnings;         // what is missing and what would cure it
-  double error_inflation = 1;                // intervals are widened by this (from backtests), never narrowed
+  bool identified = true;             // false: the data cannot tell the exponents apart
+  std::vector<std::string> warnings;  // what is missing and what would cure it
+  double error_inflation = 1;         // intervals are multiplied by this (inflation_from_backtest)
+  double highest_flops = 0;           // of the runs fitted: where extrapolation starts
+  FlopsRule flops_rule;
 };
 
-// Throws kBadInput for fewer than 5 points, non-positive or non-finite values.
+// Throws kBadInput for no points, non-positive or non-finite values, an unknown form. With too few runs to tell the
+// parameters apart it still returns numbers, held by the prior, with identified = false and warnings.
 Fit fit(std::span<const Point> points, const FitOptions& options);
 
-// How FLOPs become tokens for a size: C = 6 N D unless a family says otherwise.
 struct Optimum {
   double N = 0, D = 0, loss = 0, low = 0, high = 0;  // 90% prediction interval
+  double N_low = 0, N_high = 0;                      // 90% of the resamples' optimal sizes (compute_optimal only)
 };
+// The size that minimises the law's loss at `flops`. FLOPs per token come from fit.flops_rule, or from the caller.
 Optimum compute_optimal(const Fit& fit, double flops);
-// Prediction with its interval at a given size (bootstrap spread, residual noise, backtest inflation).
-Optimum predict(const Fit& fit, double N, double D);
+Optimum compute_optimal(const Fit& fit, double flops, const std::function<double(double N)>& flops_per_token);
+// Prediction with its interval at a given size. In log loss the standard deviation is
+//   error_inflation * sqrt(bootstrap^2 + residual^2 + kExtrapolationSd^2 * decades)
+// where decades = log10(C / highest C fitted), 0 inside the data: the error of the form itself grows with distance
+// about as a random walk does on public ladders (docs/forecast-backtests.md). flops = 0: from fit.flops_rule.
+Optimum predict(const Fit& fit, double N, double D, double flops = 0);
+inline constexpr double kExtrapolationSd = 0.02;
 
 struct BacktestRow {
   double train_below_flops = 0, held_out_flops = 0;
-  double predicted = 0, low = 0, high = 0, measured = 0, error_percent = 0;
+  double predicted = 0, low = 0, high = 0, measured = 0, error_percent = 0;  // (predicted - measured) / measured
   bool inside = false;
+  double decades = 0;  // from the highest FLOPs fitted to those held out
+  int points = 0;      // fitted
 };
-// Rolling origin: for each compute level with enough points below it, fit below, predict the best loss at the level.
-std::vector<BacktestRow> backtest(std::span<const Point> points, const FitOptions& options);
-// The error_inflation for which the backtest errors lie inside their 90% intervals.
+// Rolling origin: for each compute level with at least min_levels levels below it, fit below, predict the best loss of
+// that level and of all levels above it from their sizes alone.
+std::vector<BacktestRow> backtest(std::span<const Point> points, const FitOptions& options, int min_levels = 2);
+// The error_inflation for which backtest errors lie inside their 90% intervals. Few rows say little, so it starts from
+// 1 with the weight of kPriorRows rows; never below 1.
 double inflation_from_backtest(const std::vector<BacktestRow>& rows);
+inline constexpr double kPriorRows = 4;
+
+// Compute levels, lowest first: indices of the points of each. Runs within 20% in C share a level; where C is
+// continuous, a level spans at most a factor of 2.
+std::vector<std::vector<size_t>> compute_levels(std::span<const Point> points);
 
 struct Wall {
-  std::string verdict;  // "none seen", "wall", "cannot tell"
-  double slope = 0, slope_low = 0, slope_high = 0;  // of ln(best loss) against ln C at the top end
-  double smallest_detectable = 0;
+  std::string verdict;                              // "none seen", "wall", "cannot tell"
+  double slope = 0, slope_low = 0, slope_high = 0;  // of ln(best loss) against ln C at the top end, 90%
+  double smallest_detectable = 0;                   // slope change found with 80% power
+  double p_value = 1;
   std::string why;
 };
 Wall wall_test(std::span<const Point> points, const FitOptions& options);
