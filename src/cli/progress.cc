@@ -1,0 +1,68 @@
+#include "cli/progress.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/clock.h"
+#include "base/format.h"
+#include "base/log.h"
+
+namespace flywheel::cli {
+namespace {
+
+constexpr double kTerminalSeconds = 0.2, kPlainSeconds = 10;
+
+int terminal_columns() {
+  winsize size{};
+  return ::ioctl(2, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 100;
+}
+
+std::string describe(const scheduler::Progress& progress, double seconds_left) {
+  std::string line = seconds_left < 1e17 ? format_seconds(seconds_left) + " left" : std::string("running");
+  line += fmt::format(" | {} done, {} waiting", progress.done, progress.waiting);
+  if (progress.failed > 0) line += fmt::format(", {} failed", progress.failed);
+  for (const auto& run : progress.active) {
+    line += fmt::format(" | {} {:.0f}%", run.run, 100 * run.fraction);
+    if (run.rung_flops > 0) line += fmt::format(" of {:.2g} FLOP", run.rung_flops);
+    if (run.bits_per_byte > 0) line += fmt::format(", {:.3f} bits per byte", run.bits_per_byte);
+    else if (run.train_loss > 0) line += fmt::format(", loss {:.3f}", run.train_loss);
+  }
+  return line;
+}
+
+}  // namespace
+
+ProgressPrinter::ProgressPrinter() : terminal_(::isatty(2) != 0) {}
+ProgressPrinter::~ProgressPrinter() { clear(); }
+
+void ProgressPrinter::clear() {
+  if (terminal_ && shown_) fmt::print(stderr, "\r\x1b[K");
+  shown_ = false;
+}
+
+void ProgressPrinter::say(const std::string& line) {
+  clear();
+  spdlog::info("{}", line);
+}
+
+void ProgressPrinter::show(const scheduler::Progress& progress, double seconds_left) {
+  const double now = real_clock().now_seconds();
+  if (now < last_ + (terminal_ ? kTerminalSeconds : kPlainSeconds)) return;
+  last_ = now;
+  std::string line = describe(progress, seconds_left);
+  if (!terminal_) {
+    spdlog::info("{}", line);
+    return;
+  }
+  const auto columns = static_cast<size_t>(terminal_columns() - 1);
+  if (line.size() > columns) line.resize(columns);
+  fmt::print(stderr, "\r\x1b[K{}", line);
+  std::fflush(stderr);
+  shown_ = true;
+}
+
+}  // namespace flywheel::cli

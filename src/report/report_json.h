@@ -1,0 +1,21 @@
+// report.json and results.tsv: what the ledger says, in the contract's form. Everything comes from the ledger, so that
+// `flywheel report` can write it again at any time.
+#pragma once
+
+#include <string>
+
+#include "base/json.h"
+#include "ledger/ledger.h"
+
+namespace flywheel::report {
+
+// The contract of DESIGN (keys in its order). Values that do not exist yet are null.
+OrderedJson report_json(const ledger::Ledger& ledger);
+// One line per run, tab separated, with a header.
+std::string results_tsv(const ledger::Ledger& ledger);
+// One sentence: what 10x more compute is predicted to bring, and whether a wall was seen.
+std::string headline(const ledger::Ledger& ledger);
+// What people see on the terminal at the end, a few lines.
+std::string summary(const ledger::Ledger& ledger);
+
+}  // namespace flywheel::report

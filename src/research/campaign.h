@@ -1,0 +1,70 @@
+// The campaign: from a corpus and a budget to a forecast that was tested. The main job of the program.
+//
+// It is a script of stages over the ledger: every decision is a record, every run has an id that follows from the
+// decisions, and asking for a run that has ended costs nothing. So a campaign killed at any instant is continued by
+// running the same script again.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/format.h"
+#include "ledger/ledger.h"
+#include "protocol/run_spec.h"
+#include "scheduler/runner.h"
+#include "scheduler/scheduler.h"
+
+namespace flywheel::research {
+
+struct Evaluation {
+  double loss = 0, bits_per_byte = 0;
+  int64_t tokens = 0;
+};
+
+// What the campaign needs of the engine, each call a process of its own. Errors are Error.
+class Tools {
+ public:
+  virtual ~Tools() = default;
+  virtual Evaluation evaluate(const Path& run_directory, const std::string& split, int64_t tokens) = 0;
+  virtual std::string sample(const Path& run_directory, int tokens) = 0;
+  // Peak memory a run will need; the scheduler admits runs by it.
+  virtual uint64_t predict_memory_bytes(const RunSpec& spec) = 0;
+};
+
+struct CampaignOptions {
+  Path lab;     // absolute; holds ledger, corpus/ and runs/
+  Budget budget;
+  double started_clock_seconds = 0;  // of the Clock, when the command began: preparation counts too
+  int slots = 1;
+  int threads_per_run = 1;
+  uint64_t seed = 1;
+  Recipe recipe;
+  double max_epochs = 8;     // of the training split, for one run
+  int64_t train_tokens = 0, search_tokens = 0;
+  Precision precision = Precision::kAuto;
+};
+
+enum class CampaignEnd { kFinished, kInterrupted };
+
+class Campaign {
+ public:
+  // Everything given must outlive the campaign. `say` gets one line per thing learnt, `show` the state of the runs.
+  Campaign(ledger::Ledger& ledger, scheduler::Runner& runner, Tools& tools, Clock& clock, CampaignOptions options,
+           std::function<bool()> should_stop, std::function<void(const std::string&)> say,
+           std::function<void(const scheduler::Progress&, double seconds_left)> show);
+  ~Campaign();
+  // Runs all stages, or what is left of them. Throws kBadInput when budget or corpus cannot carry the smallest ladder.
+  CampaignEnd run();
+  // Seconds of the campaign so far, over all its processes.
+  double elapsed_seconds() const;
+  double busy_slot_seconds() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace flywheel::research

@@ -1,0 +1,37 @@
+// What the ledger's runs say to the science: points for the law, isoFLOP minima, noise floors, the best run.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ledger/ledger.h"
+#include "research/noise.h"
+#include "scaling/isoflop.h"
+#include "scaling/law.h"
+
+namespace flywheel::research {
+
+// True for runs of the tuned recipe on a rung: stages ladder, top, noise, replicate.
+bool on_the_ladder(const ledger::RunRow& row);
+
+// Finished ladder runs below `below_flops`, replicates of one size on one rung averaged into one point.
+std::vector<scaling::Point> ladder_points(const ledger::Ledger& ledger, double below_flops);
+
+struct RungMinimum {
+  double rung_flops = 0;
+  std::vector<scaling::Point> points;  // means of replicates, smallest model first
+  scaling::IsoflopMinimum minimum;     // N 0: fewer than three sizes
+  // The parabola's loss at `parameters`.
+  double loss_at(double parameters) const;
+};
+std::vector<RungMinimum> rung_minima(const ledger::Ledger& ledger);
+
+std::vector<NoiseFloor> noise_floors(const ledger::Ledger& ledger);
+
+// The lowest loss on the search split among the runs of the highest rung that has any.
+std::optional<ledger::RunRow> best_run(const ledger::Ledger& ledger);
+
+Json fit_record(const std::string& name, const scaling::Fit& fit, const std::vector<scaling::Point>& points);
+
+}  // namespace flywheel::research

@@ -1,0 +1,136 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "research/ladder.h"
+#include "research/noise.h"
+#include "research/throughput.h"
+#include "research/tuning.h"
+
+namespace flywheel::research {
+namespace {
+
+Throughput machine(double flops_per_second) {
+  Throughput throughput;
+  for (double parameters : {1e4, 1e5, 1e6}) throughput.add(parameters, flops_per_second, 1 + Throughput::kStartupSeconds);
+  return throughput;
+}
+
+TEST(Throughput, RecoversAPowerLawBetweenTheSizesSeen) {
+  Throughput throughput;
+  const auto rate = [](double parameters) { return 1e9 * std::pow(parameters / 1e4, 0.3); };
+  for (double parameters = 1e4; parameters < 2e6; parameters *= 3)
+    throughput.add(parameters, 4 * rate(parameters), 4 + Throughput::kStartupSeconds);
+  for (double parameters : {2e4, 1e5, 8e5}) EXPECT_NEAR(throughput.flops_per_second(parameters) / rate(parameters), 1, 0.1);
+  EXPECT_NEAR(throughput.flops_per_second(1e9) / throughput.flops_per_second(1e8), 1, 1e-9);
+}
+
+TEST(Ladder, FitsItsBudgetAndUsesMostOfIt) {
+  const Recipe recipe;
+  for (double wall : {120.0, 560.0, 3000.0}) {
+    const LadderLimits limits{.wall_seconds = wall, .flops = 0, .slots = 2, .max_tokens = 1e9, .eval_tokens = 65536};
+    const LadderPlan plan = plan_ladder(recipe, machine(40e9), limits);
+    EXPECT_LE(plan.expected_wall_seconds, wall);
+    EXPECT_GE(plan.expected_wall_seconds, 0.9 * wall);
+    EXPECT_GE(plan.rungs.size(), 4u);
+    EXPECT_GE(plan.rungs.back() / plan.rungs.front(), 30);
+    EXPECT_TRUE(plan.limits.empty());
+  }
+}
+
+TEST(Ladder, FlopBudgetIsHeld) {
+  const Recipe recipe;
+  const LadderLimits limits{.wall_seconds = 0, .flops = 1e13, .slots = 2, .max_tokens = 1e9, .eval_tokens = 65536};
+  const LadderPlan plan = plan_ladder(recipe, machine(40e9), limits);
+  EXPECT_LE(plan.expected_flops, 1e13);
+  EXPECT_GE(plan.expected_flops, 0.9e13);
+}
+
+TEST(Ladder, TooSmallABudgetIsRefusedWithWhatIsNeeded) {
+  const Recipe recipe;
+  const LadderLimits limits{.wall_seconds = 2, .flops = 0, .slots = 1, .max_tokens = 1e9, .eval_tokens = 65536};
+  try {
+    plan_ladder(recipe, machine(40e9), limits);
+    FAIL() << "a two-second ladder was planned";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kBadInput);
+    EXPECT_NE(std::string(e.what()).find("too small"), std::string::npos);
+  }
+}
+
+TEST(Ladder, SmallCorpusLimitsTheTopRungAndSaysSo) {
+  const Recipe recipe;
+  LadderLimits limits{.wall_seconds = 3000, .flops = 0, .slots = 2, .max_tokens = 2e6, .eval_tokens = 65536};
+  const LadderPlan plan = plan_ladder(recipe, machine(40e9), limits);
+  ASSERT_FALSE(plan.limits.empty());
+  EXPECT_NE(plan.limits[0].find("corpus"), std::string::npos);
+  for (double flops : plan.rungs)
+    for (const LadderRun& run : isoflop_runs(recipe, flops, prior_optimum(recipe, flops), 5, 2.0, limits.max_tokens))
+      EXPECT_LE(run.tokens, 1.01 * limits.max_tokens);
+  limits.max_tokens = 1000;
+  EXPECT_THROW(plan_ladder(recipe, machine(40e9), limits), Error);
+}
+
+TEST(Ladder, IsoflopRunsDifferInSizeAndCostTheSame) {
+  const Recipe recipe;
+  for (double flops : {2e10, 1e12, 5e14}) {
+    const auto runs = isoflop_runs(recipe, flops, prior_optimum(recipe, flops), 6, 2.0, 0);
+    ASSERT_EQ(runs.size(), 6u);
+    for (size_t i = 0; i < runs.size(); ++i) {
+      EXPECT_NEAR(runs[i].flops / flops, 1, 0.02);
+      if (i > 0) EXPECT_GT(runs[i].parameters, 1.04 * runs[i - 1].parameters);
+    }
+  }
+}
+
+TEST(Ladder, PlanSurvivesTheLedger) {
+  const LadderPlan plan = plan_ladder(Recipe{}, machine(40e9), {.wall_seconds = 300, .flops = 0, .slots = 2, .max_tokens = 1e9});
+  EXPECT_EQ(to_json(ladder_plan_from_json(to_json(plan), "test")), to_json(plan));
+}
+
+TEST(Tuning, FindsTheMinimumOfAParabolaInLogRate) {
+  std::vector<SweepPoint> points;
+  for (double m : {0.25, 0.5, 1.0, 2.0, 4.0}) points.push_back({m, 2.0 + 0.1 * std::pow(std::log(m / 1.3), 2)});
+  EXPECT_NEAR(choose_multiplier(points).multiplier, 1.3, 1e-6);
+}
+
+TEST(Tuning, DivergedRunsAreNotChosenAndEdgesAreReported) {
+  const SweepChoice choice = choose_multiplier({{1, 2.0}, {2, 1.9}, {4, std::nullopt}});
+  EXPECT_EQ(choice.best_sampled, 2);
+  EXPECT_TRUE(choice.at_high_edge);
+  EXPECT_THROW(choose_multiplier({{1, std::nullopt}}), Error);
+}
+
+TEST(Tuning, TransferHoldsWithinTheNoiseOnly) {
+  const std::vector<SweepPoint> upper{{0.5, 1.90}, {1, 1.91}, {2, 2.0}};
+  EXPECT_TRUE(check_transfer(1, upper, 0.01).holds);
+  const TransferVerdict verdict = check_transfer(1, upper, 0.001);
+  EXPECT_FALSE(verdict.holds);
+  EXPECT_NEAR(verdict.multiplier, std::sqrt(0.5), 1e-9);
+}
+
+TEST(Noise, PooledDeviationIsUnbiasedAndItsIntervalCovers) {
+  Rng rng(11);
+  int covered = 0;
+  double variance = 0;
+  constexpr int kTrials = 2000;
+  for (int trial = 0; trial < kTrials; ++trial) {
+    std::vector<std::vector<double>> groups(2);
+    for (auto& group : groups)
+      for (int i = 0; i < 4; ++i) group.push_back(1.5 + 0.02 * rng.normal() + (&group == &groups[0] ? 0.0 : 0.3));
+    const NoiseFloor floor = noise_floor(1e10, groups);
+    EXPECT_EQ(floor.replicates, 8);
+    variance += floor.bits_per_byte_sd * floor.bits_per_byte_sd / kTrials;
+    covered += floor.low <= 0.02 && 0.02 <= floor.high;
+  }
+  EXPECT_NEAR(std::sqrt(variance), 0.02, 0.0005);
+  // Binomial deviation of the coverage is 0.7%; three of them.
+  EXPECT_NEAR(covered / static_cast<double>(kTrials), 0.90, 0.021);
+}
+
+TEST(Noise, GroupsOfOneSayNothing) { EXPECT_EQ(noise_floor(1e10, {{1.0}, {2.0}}).replicates, 0); }
+
+}  // namespace
+}  // namespace flywheel::research
