@@ -22,12 +22,15 @@ inline constexpr int kSchemaVersion = 1;
 //  machine    {"cpu","threads","peak_gflops_fp32","peak_gflops_bf16"}
 //  recipe     {"hash","recipe"}
 //  plan       {"stage", ...}            a decision of the campaign that a restart must take over as it was
-//  run        {"run","stage","rung_flops","recipe_hash","seed","data_seed","parameters","tokens","flops","reserved_seconds"}
+//  run {"run","stage","rung_flops","recipe_hash","seed","data_seed","parameters","tokens","flops","reserved_seconds"}
 //             planned and reserved, before it starts
 //  start      {"run","attempt","process":{..}}
-//  finish     {"run","state":"done|failed|stopped","reason","bits_per_byte","loss","tokens","flops","seconds","cpu_seconds",
-//              "peak_memory_bytes","predicted_memory_bytes","curve":[..]}      once per run that ended for good; charges spend
-//  attempt    {"run","attempt","state":"failed|stopped|lost","reason","seconds","flops"}   an attempt that will be repeated
+//  finish     {"run","state":"done|failed|stopped","reason","bits_per_byte","loss","tokens","flops","seconds",
+//              "attempt_flops","cpu_seconds","peak_memory_bytes","predicted_memory_bytes","curve":[..]}
+//             once per run that ended for good; tokens and flops are what the model was trained with, seconds and
+//             attempt_flops (default: flops) what the last attempt spent
+//  attempt    {"run","attempt","state":"failed|stopped|lost","reason","seconds","flops"}   an attempt that will be
+//             repeated, and what it spent (work that is done again is spent twice, in one attempt each)
 //  evaluation {"run","split","tokens","loss","bits_per_byte"}
 //  fit forecast score wall finding note report : payload of research/
 //  spend      {"what","seconds"}        slot seconds that are no run's (evaluation of the end, machine measurement)
@@ -36,7 +39,7 @@ struct Record {
   std::string time;      // UTC
   std::string kind;
   Json payload;
-  std::string hash;      // SHA-256 of previous hash, sequence, time, kind and canonical payload
+  std::string hash;  // SHA-256 of previous hash, sequence, time, kind and canonical payload
 };
 
 // What the ledger knows of one run, folded from its records.
@@ -44,14 +47,22 @@ struct RunRow {
   std::string run, stage, recipe_hash, state;  // planned, running, done, failed, stopped
   double rung_flops = 0, parameters = 0, tokens = 0, flops = 0, reserved_seconds = 0;
   uint64_t seed = 0, data_seed = 0;
-  int attempts = 0;
-  std::string reason;
+  int attempts = 0;         // started
+  int failed_attempts = 0;  // of these, ended as failed and were to be repeated
+  std::string reason;       // of the last attempt that did not end as done
   std::optional<double> bits_per_byte, loss;
-  double seconds = 0, cpu_seconds = 0;
+  double seconds = 0, cpu_seconds = 0;  // of all attempts; slot seconds
   double flops_done = 0, tokens_done = 0;
+  double spent_flops = 0;  // of all attempts; more than flops_done where work was lost
   uint64_t peak_memory_bytes = 0, predicted_memory_bytes = 0;
-  int64_t record = 0;  // sequence of the run record
+  int64_t record = 0;         // sequence of the run record
+  int64_t start_record = 0;   // of the last start record; 0: never started
+  int64_t finish_record = 0;  // 0: has not ended for good
+  bool ended() const { return finish_record != 0; }
 };
+
+// What became of a record that was offered.
+enum class Recording { kRecorded, kAlreadyPlanned, kAlreadyFinished, kUnknownRun };
 
 struct Spend {
   double slot_seconds = 0, train_flops = 0;
@@ -61,22 +72,30 @@ struct Spend {
 // One writer. Not thread safe. Every append is one transaction, on disk (fsync) when it returns.
 class Ledger {
  public:
-  // Opens or creates DIR/ledger.sqlite. Throws kBadInput for a file that is no ledger or of a newer version, kFailed for
-  // a read-only or full disk.
+  // Opens or creates DIR/ledger.sqlite. Throws kBadInput for a file that is no ledger or of a newer version, kFailed
+  // for a read-only or full disk.
   static std::unique_ptr<Ledger> open(const Path& lab_directory);
   // For status, runs, report, verify: works beside a living owner and never writes.
   static std::unique_ptr<Ledger> open_read_only(const Path& lab_directory);
   ~Ledger();
 
+  // Throws kBadInput naming the field for a payload that lacks one, kFailed (and records nothing) for a second finish
+  // or run record of the same run, or one of a run that is not there.
   Record append(std::string_view kind, const Json& payload);
-  // All of them in one transaction.
+  // All of them in one transaction, or none.
   void append_all(const std::vector<std::pair<std::string, Json>>& records);
+  // As append("finish", ..), where a run that has already finished, or is not known, is an expected outcome: it is
+  // told, and nothing is recorded or charged.
+  Recording finish_run(const Json& payload);
+  // Called before and after each commit; what it throws passes through. A crash-point test stops the lab there.
+  void on_commit(std::function<void(bool committed)> hook);
 
   std::vector<Record> records(std::string_view kind) const;  // in order; empty kind: all
   std::optional<Record> last(std::string_view kind) const;
   std::vector<RunRow> runs() const;  // in order of their run records
   std::optional<RunRow> run(std::string_view id) const;
-  Json run_curve(std::string_view id) const;
+  std::optional<Record> record(int64_t sequence) const;
+  Json run_curve(std::string_view id) const;  // of its finish record; empty array: none
   Spend spend() const;
   int64_t size() const;
 
@@ -85,6 +104,7 @@ class Ledger {
     std::vector<std::string> problems;  // empty: the chain holds, and the folded tables agree with the records
     std::string head_hash;
   };
+  // Walks the chain, folds the runs again and compares. What it can and cannot prove: docs/ledger.md.
   Verification verify() const;
 
  private:

@@ -1,0 +1,251 @@
+// What the ledger promises its owner: records in order, runs folded, spend counted once, refusals that change nothing.
+#include "ledger/ledger.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "testing/temporary_folder.h"
+
+namespace flywheel::ledger {
+namespace {
+
+using flywheel::testing::TemporaryFolder;
+using ::testing::HasSubstr;
+
+Json planned(const std::string& id, double flops = 1e9) {
+  return {{"run", id},      {"stage", "ladder"},      {"rung_flops", flops}, {"recipe_hash", "abc"},
+          {"seed", 3},      {"data_seed", 4},         {"parameters", 1000},  {"tokens", 2e5},
+          {"flops", flops}, {"reserved_seconds", 7.5}};
+}
+Json finished(const std::string& id, double seconds = 2, double flops = 1e9) {
+  return {{"run", id},
+          {"state", "done"},
+          {"bits_per_byte", 2.25},
+          {"loss", 1.5},
+          {"flops", flops},
+          {"tokens", 2e5},
+          {"seconds", seconds},
+          {"cpu_seconds", seconds},
+          {"peak_memory_bytes", 1 << 20},
+          {"curve", {{1e5, 5e8, 3.0}, {2e5, 1e9, 2.25}}}};
+}
+
+template <typename F>
+Error error_of(F&& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e;
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return Error(ErrorCode::kFailed, "");
+}
+
+TEST(Ledger, RecordsComeBackInOrderAfterReopening) {
+  TemporaryFolder folder;
+  {
+    auto ledger = Ledger::open(folder.path());
+    EXPECT_EQ(ledger->append("lab", {{"seed", 1}}).sequence, 1);
+    EXPECT_EQ(ledger->append("note", {{"text", "ü \n \" line"}}).sequence, 2);
+    ledger->append_all({{"fit", {{"E", 0.1}}}, {"note", {{"text", "last"}}}});
+  }
+  auto ledger = Ledger::open(folder.path());
+  EXPECT_EQ(ledger->size(), 4);
+  EXPECT_EQ(ledger->records("").size(), 4u);
+  ASSERT_EQ(ledger->records("note").size(), 2u);
+  EXPECT_EQ(ledger->records("note")[0].payload.at("text"), "ü \n \" line");
+  EXPECT_EQ(ledger->last("note")->payload.at("text"), "last");
+  EXPECT_FALSE(ledger->last("wall"));
+  const auto verification = ledger->verify();
+  EXPECT_THAT(verification.problems, ::testing::IsEmpty());
+  EXPECT_EQ(verification.records, 4);
+  EXPECT_EQ(verification.head_hash, ledger->records("").back().hash);
+}
+
+TEST(Ledger, RunIsFoldedFromItsRecords) {
+  TemporaryFolder folder;
+  auto ledger = Ledger::open(folder.path());
+  Json plan = planned("a");
+  plan["seed"] = std::numeric_limits<uint64_t>::max();
+  ledger->append("run", plan);
+  EXPECT_EQ(ledger->run("a")->state, "planned");
+  ledger->append("start", {{"run", "a"}, {"attempt", 1}});
+  EXPECT_EQ(ledger->run("a")->state, "running");
+  ledger->append("attempt", {{"run", "a"}, {"state", "failed"}, {"reason", "crash"}, {"seconds", 3}, {"flops", 4e8}});
+  EXPECT_EQ(ledger->run("a")->state, "planned");
+  EXPECT_EQ(ledger->run("a")->failed_attempts, 1);
+  EXPECT_EQ(ledger->run("a")->reason, "crash");
+  ledger->append("start", {{"run", "a"}, {"attempt", 2}});
+  Json finish = finished("a");
+  finish["attempt_flops"] = 7e8;
+  EXPECT_EQ(ledger->finish_run(finish), Recording::kRecorded);
+  const RunRow row = *ledger->run("a");
+  EXPECT_EQ(row.state, "done");
+  EXPECT_EQ(row.seed, std::numeric_limits<uint64_t>::max());
+  EXPECT_EQ(row.attempts, 2);
+  EXPECT_EQ(row.seconds, 5);
+  EXPECT_EQ(row.flops_done, 1e9);
+  EXPECT_EQ(row.spent_flops, 1.1e9);
+  EXPECT_EQ(row.bits_per_byte, 2.25);
+  EXPECT_EQ(ledger->run_curve("a").size(), 2u);
+  EXPECT_EQ(ledger->spend().train_flops, 1.1e9);
+  EXPECT_EQ(ledger->spend().slot_seconds, 5);
+  ledger->append("spend", {{"what", "evaluation"}, {"seconds", 1.5}});
+  EXPECT_EQ(ledger->spend().slot_seconds, 6.5);
+}
+
+TEST(Ledger, SecondFinishIsRefusedAndChargesNothing) {
+  TemporaryFolder folder;
+  auto ledger = Ledger::open(folder.path());
+  ledger->append("run", planned("a"));
+  EXPECT_EQ(ledger->finish_run(finished("a")), Recording::kRecorded);
+  const int64_t size = ledger->size();
+  EXPECT_EQ(ledger->finish_run(finished("a", 100)), Recording::kAlreadyFinished);
+  EXPECT_EQ(ledger->finish_run(finished("b")), Recording::kUnknownRun);
+  EXPECT_THAT(error_of([&] { ledger->append("finish", finished("a")); }).what(),
+              HasSubstr("run a has already finished"));
+  EXPECT_THAT(error_of([&] { ledger->append("start", {{"run", "a"}}); }).what(), HasSubstr("already finished"));
+  EXPECT_THAT(error_of([&] { ledger->append("run", planned("a")); }).what(), HasSubstr("already in the ledger"));
+  EXPECT_EQ(ledger->size(), size);
+  EXPECT_EQ(ledger->spend().slot_seconds, 2);
+  EXPECT_EQ(ledger->spend().runs_done, 1);
+  EXPECT_THAT(ledger->verify().problems, ::testing::IsEmpty());
+}
+
+TEST(Ledger, BatchIsRecordedWholeOrNotAtAll) {
+  TemporaryFolder folder;
+  auto ledger = Ledger::open(folder.path());
+  EXPECT_THROW(ledger->append_all({{"run", planned("a")}, {"finish", finished("missing")}}), Error);
+  EXPECT_EQ(ledger->size(), 0);
+  EXPECT_TRUE(ledger->runs().empty());
+  ledger->append_all({{"run", planned("a")}, {"finish", finished("a")}});
+  EXPECT_EQ(ledger->size(), 2);
+}
+
+TEST(Ledger, PayloadThatLacksAFieldIsNamed) {
+  TemporaryFolder folder;
+  auto ledger = Ledger::open(folder.path());
+  EXPECT_THAT(error_of([&] { ledger->append("run", {{"stage", "x"}}); }).what(), HasSubstr("\"run\" is missing"));
+  ledger->append("run", planned("a"));
+  const Error wrong_state = error_of([&] { ledger->append("finish", {{"run", "a"}, {"state", "perhaps"}}); });
+  EXPECT_THAT(wrong_state.what(), HasSubstr("\"state\": expected done, failed or stopped, found \"perhaps\""));
+  EXPECT_THAT(error_of([&] { ledger->append("two words", Json::object()); }).what(), HasSubstr("lower-case"));
+  EXPECT_EQ(ledger->size(), 1);
+}
+
+TEST(Ledger, NumbersThatJsonCannotHoldFoldAsTheyAreStored) {
+  TemporaryFolder folder;
+  auto ledger = Ledger::open(folder.path());
+  ledger->append("run", planned("a"));
+  Json finish = finished("a");
+  finish["bits_per_byte"] = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_EQ(ledger->finish_run(finish), Recording::kRecorded);
+  EXPECT_FALSE(ledger->run("a")->bits_per_byte);
+  EXPECT_THAT(ledger->verify().problems, ::testing::IsEmpty());
+}
+
+// A plain model of the same rules, written differently: random operations must agree, reopened at any point.
+struct Model {
+  struct Run {
+    std::string state = "planned";
+    bool ended = false;
+    double seconds = 0, flops = 0;
+    int starts = 0;
+  };
+  std::map<std::string, Run> runs;
+  double other_seconds = 0;
+  int64_t records = 0;
+};
+
+void check_agrees(const Ledger& ledger, const Model& model) {
+  ASSERT_EQ(ledger.size(), model.records);
+  double seconds = model.other_seconds, flops = 0;
+  ASSERT_EQ(ledger.runs().size(), model.runs.size());
+  for (const auto& [id, run] : model.runs) {
+    const auto row = ledger.run(id);
+    ASSERT_TRUE(row);
+    EXPECT_EQ(row->state, run.state) << id;
+    EXPECT_EQ(row->ended(), run.ended) << id;
+    EXPECT_EQ(row->attempts, run.starts) << id;
+    seconds += run.seconds;
+    flops += run.flops;
+  }
+  // Whole numbers: sums are exact in any order.
+  EXPECT_EQ(ledger.spend().slot_seconds, seconds);
+  EXPECT_EQ(ledger.spend().train_flops, flops);
+}
+
+void random_operation(Ledger& ledger, Model& model, Rng& rng) {
+  const std::string id = "r" + std::to_string(rng.below(6));
+  const auto known = model.runs.find(id);
+  const bool open = known != model.runs.end() && !known->second.ended;
+  const double amount = static_cast<double>(1 + rng.below(9));
+  bool expected = open, recorded = true;
+  try {
+    switch (rng.below(5)) {
+      case 0:
+        expected = known == model.runs.end();
+        ledger.append("run", planned(id));
+        model.runs[id] = {};
+        break;
+      case 1:
+        ledger.append("start", {{"run", id}});
+        model.runs[id].state = "running";
+        model.runs[id].starts += 1;
+        break;
+      case 2: {
+        const bool stopped = rng.below(2) == 0;
+        ledger.append("attempt",
+                      {{"run", id}, {"state", stopped ? "stopped" : "lost"}, {"seconds", amount}, {"flops", amount}});
+        model.runs[id].state = stopped ? "stopped" : "planned";
+        model.runs[id].seconds += amount;
+        model.runs[id].flops += amount;
+        break;
+      }
+      case 3:
+        recorded = ledger.finish_run(finished(id, amount, amount)) == Recording::kRecorded;
+        if (!recorded) break;
+        model.runs[id].state = "done";
+        model.runs[id].ended = true;
+        model.runs[id].seconds += amount;
+        model.runs[id].flops += amount;
+        break;
+      default:
+        expected = true;
+        ledger.append("spend", {{"what", "test"}, {"seconds", amount}});
+        model.other_seconds += amount;
+    }
+  } catch (const Error&) {
+    recorded = false;
+  }
+  ASSERT_EQ(recorded, expected);
+  model.records += recorded ? 1 : 0;
+}
+
+TEST(Ledger, AgreesWithAPlainModelUnderRandomOperationsAndReopening) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE(seed);
+    TemporaryFolder folder;
+    Rng rng(seed);
+    Model model;
+    auto ledger = Ledger::open(folder.path());
+    for (int i = 0; i < 60; ++i) {
+      random_operation(*ledger, model, rng);
+      if (rng.below(8) == 0) {
+        ledger.reset();
+        ledger = Ledger::open(folder.path());
+      }
+      if (rng.below(8) == 0) check_agrees(*ledger, model);
+      if (HasFatalFailure()) return;
+    }
+    check_agrees(*ledger, model);
+    EXPECT_THAT(ledger->verify().problems, ::testing::IsEmpty());
+  }
+}
+
+}  // namespace
+}  // namespace flywheel::ledger
