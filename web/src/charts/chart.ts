@@ -1,0 +1,77 @@
+// What all charts share: size that follows the page, colours of the rungs, axes, tips.
+import * as Plot from "@observablehq/plot";
+import { h } from "../dom";
+import { logTicks, scientific } from "../format";
+
+export interface Size {
+  width: number;
+  height: number;
+  narrow: boolean;
+}
+
+// A figure that keeps its height from the start (no layout shift) and is drawn again when its width changes.
+export function figure(label: string, caption: string, height: number, draw: (size: Size) => Element): HTMLElement {
+  const box = h("div", { class: "chart", style: `min-height:${height}px` });
+  let drawn = 0;
+  const redraw = (): void => {
+    const width = Math.round(box.clientWidth);
+    if (width === 0 || width === drawn) return;
+    drawn = width;
+    const plot = draw({ width, height, narrow: width < 520 });
+    plot.setAttribute("role", "img");
+    plot.setAttribute("aria-label", label);
+    box.replaceChildren(plot);
+  };
+  new ResizeObserver(redraw).observe(box);
+  return h("figure", {}, box, h("figcaption", {}, caption));
+}
+
+export const kStyle = { background: "none", fontSize: "12px", fontFamily: "inherit", overflow: "visible" } as const;
+export const kTip = { fill: "var(--card)", stroke: "var(--line)", textPadding: 9, fontSize: 12.5, lineWidth: 28 } as const;
+
+const kPalette = 8;
+
+// Rungs in order of compute; their colours are ordered in lightness too, so they survive print and colour blindness.
+export class Rungs {
+  constructor(readonly flops: number[]) {}
+  colour(flops: number | null | undefined): string {
+    const index = this.flops.indexOf(flops ?? NaN);
+    if (index < 0) return "var(--muted)";
+    const last = Math.max(1, this.flops.length - 1);
+    return `var(--rung-${Math.round((index / last) * (kPalette - 1))})`;
+  }
+  scale(): Plot.ScaleOptions {
+    return { type: "ordinal", domain: this.flops, range: this.flops.map((flops) => this.colour(flops)) };
+  }
+  legend(): HTMLElement {
+    return h(
+      "ul",
+      { class: "legend", "aria-label": "Rungs" },
+      this.flops.map((flops) =>
+        h("li", {}, h("span", { class: "swatch", style: `background:${this.colour(flops)}` }), `${scientific(flops)} FLOPs`),
+      ),
+    );
+  }
+}
+
+export function logAxis(low: number, high: number, width: number, label: string): Plot.ScaleOptions {
+  return {
+    type: "log",
+    domain: [low, high],
+    label,
+    ticks: logTicks(low, high, width),
+    tickFormat: (value: number) => scientific(value, 1),
+    labelArrow: "none",
+    labelAnchor: "center",
+  } as Plot.ScaleOptions;
+}
+
+export function range(values: number[]): [number, number] {
+  return [Math.min(...values), Math.max(...values)];
+}
+
+// The value below which `share` of the values lie.
+export function quantile(values: number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.round(share * (sorted.length - 1))))] ?? NaN;
+}

@@ -1,0 +1,191 @@
+// What the lab puts into the page: the contract between src/report (C++) and this page. FLOPs, bits per byte and seconds
+// are plain numbers; anything the lab could not measure is null (or missing), and the page says so in words.
+
+export type Missing = null | undefined;
+export type MaybeNumber = number | Missing;
+
+// report.json, schema 1.
+export interface Report {
+  schema: number;
+  corpus?: {
+    files: MaybeNumber;
+    bytes: MaybeNumber;
+    sha256: string | Missing;
+    train_bytes: MaybeNumber;
+    search_bytes: MaybeNumber;
+    audit_bytes: MaybeNumber;
+    locked_bytes: MaybeNumber;
+  } | null;
+  machine?: {
+    cpu: string | Missing;
+    threads: MaybeNumber;
+    peak_gflops_fp32: MaybeNumber;
+    peak_gflops_bf16: MaybeNumber;
+  } | null;
+  spend?: {
+    seconds: MaybeNumber;
+    train_flops: MaybeNumber;
+    runs: MaybeNumber;
+    slot_busy_fraction: MaybeNumber;
+  } | null;
+  noise?: { rung_flops: number; bits_per_byte_sd: MaybeNumber; replicates: MaybeNumber }[] | null;
+  law?: { form: string; parameters: Record<string, MaybeNumber>; points: MaybeNumber } | null;
+  backtest?: {
+    train_below_flops: MaybeNumber;
+    held_out_flops: MaybeNumber;
+    predicted: MaybeNumber;
+    low: MaybeNumber;
+    high: MaybeNumber;
+    measured: MaybeNumber;
+    error_percent: MaybeNumber;
+  } | null;
+  forecast?: Forecast[] | null;
+  wall?: { verdict: string; slope: MaybeNumber; slope_low: MaybeNumber; slope_high: MaybeNumber } | null;
+  findings?: Finding[] | null;
+  tried?: MaybeNumber;
+  recipe?: string | Missing;
+  audit_bits_per_byte?: MaybeNumber;
+  locked_bits_per_byte?: MaybeNumber;
+}
+
+export interface Forecast {
+  multiply: number;
+  flops: number;
+  params: MaybeNumber;
+  tokens: MaybeNumber;
+  bits_per_byte: MaybeNumber;
+  low: MaybeNumber;
+  high: MaybeNumber;
+}
+
+export interface Finding {
+  id: string;
+  change: string;
+  compute_multiplier: MaybeNumber;
+  low: MaybeNumber;
+  high: MaybeNumber;
+  rungs: number[];
+  runs: string[];
+}
+
+export interface Run {
+  id: string;
+  stage: string; // noise, tune, transfer, ladder, top, ...: free text, shown as it is
+  rung_flops: MaybeNumber; // the level it was planned for
+  parameters: MaybeNumber;
+  tokens: MaybeNumber;
+  flops: MaybeNumber; // spent
+  bits_per_byte: MaybeNumber; // search split, at its end
+  seconds: MaybeNumber;
+  seed: MaybeNumber;
+  state: string; // planned, running, done, failed, stopped
+  reason: string | Missing; // of a failure or a stop
+  learning_rate: MaybeNumber;
+  layers: MaybeNumber;
+  width: MaybeNumber;
+  curve: [number, number][]; // [flops, bits_per_byte], by flops
+  command: string | Missing; // repeats the run
+}
+
+export interface IsoFlop {
+  rung_flops: number;
+  points: { parameters: number; bits_per_byte: number; run: string }[];
+  // Of the fitted parabola; at_edge: the best size is the smallest or largest tried, so the minimum is a bound only.
+  minimum: {
+    parameters: number;
+    bits_per_byte: number;
+    low: MaybeNumber; // 90% interval of the best size, in parameters
+    high: MaybeNumber;
+    at_edge: boolean;
+  } | null;
+  fit: [number, number][]; // [parameters, bits_per_byte], by parameters
+}
+
+export interface FrontierPoint {
+  flops: number;
+  bits_per_byte: number;
+  low: MaybeNumber; // 90% prediction interval
+  high: MaybeNumber;
+}
+
+export interface LearningRatePoint {
+  rung_flops: number;
+  learning_rate: number;
+  bits_per_byte: MaybeNumber; // null: diverged or failed
+  run: string;
+  chosen: boolean;
+  stage: "tune" | "transfer";
+}
+
+export interface ForecastTest {
+  rung_flops: number;
+  predicted: number;
+  low: number;
+  high: number;
+  measured: MaybeNumber;
+  error_percent: MaybeNumber;
+  inside: boolean | Missing;
+  written_at: string | Missing; // UTC, of the ledger record
+  first_run_started_at: string | Missing; // UTC; null: not started
+}
+
+export interface BacktestRow {
+  held_out_flops: number;
+  predicted: number;
+  low: number;
+  high: number;
+  measured: number;
+  error_percent: number;
+  inside: boolean;
+}
+
+export interface StageSpend {
+  stage: string;
+  runs: number;
+  slot_seconds: number;
+  train_flops: number;
+}
+
+export interface ReportData {
+  report: Report;
+  headline: string;
+  program: { version: string };
+  created: string; // UTC
+  recipe_hash: string;
+  recipe_toml: string;
+  runs: Run[];
+  isoflop: IsoFlop[];
+  frontier: FrontierPoint[]; // by flops, from the lowest rung to 100x the top rung
+  learning_rate: LearningRatePoint[];
+  forecast_test: ForecastTest | null;
+  backtests: BacktestRow[];
+  spend_by_stage: StageSpend[];
+  sample: { run: string; prompt: string; text: string } | null;
+  limits: string[]; // what was not possible and why, one sentence each
+  commands: { what: string; command: string }[];
+}
+
+// Fills in what is missing, so that a page of a campaign that got nowhere still opens and says so.
+export function readData(text: string): ReportData {
+  const raw = JSON.parse(text) as Partial<ReportData> | null;
+  const data: Partial<ReportData> = raw !== null && typeof raw === "object" ? raw : {};
+  const list = <T>(value: T[] | Missing): T[] => (Array.isArray(value) ? value : []);
+  return {
+    report: data.report ?? { schema: 1 },
+    headline: data.headline ?? "",
+    program: { version: data.program?.version ?? "" },
+    created: data.created ?? "",
+    recipe_hash: data.recipe_hash ?? "",
+    recipe_toml: data.recipe_toml ?? "",
+    runs: list(data.runs).map((run) => ({ ...run, curve: list(run.curve) })),
+    isoflop: list(data.isoflop).map((rung) => ({ ...rung, points: list(rung.points), fit: list(rung.fit) })),
+    frontier: list(data.frontier),
+    learning_rate: list(data.learning_rate),
+    forecast_test: data.forecast_test ?? null,
+    backtests: list(data.backtests),
+    spend_by_stage: list(data.spend_by_stage),
+    sample: data.sample ?? null,
+    limits: list(data.limits),
+    commands: list(data.commands),
+  };
+}

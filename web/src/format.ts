@@ -1,0 +1,85 @@
+// Numbers as people read them.
+import type { MaybeNumber } from "./data";
+
+const superscripts = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+const raise = (exponent: number): string =>
+  (exponent < 0 ? "⁻" : "") + [...String(Math.abs(exponent))].map((digit) => superscripts[Number(digit)]).join("");
+
+export const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
+
+// 3.2×10¹¹; exact powers of ten as 10¹¹.
+export function scientific(value: MaybeNumber, digits = 2): string {
+  if (!isNumber(value)) return "–";
+  if (value === 0) return "0";
+  let exponent = Math.floor(Math.log10(Math.abs(value)));
+  let mantissa = Number((value / 10 ** exponent).toPrecision(digits));
+  if (Math.abs(mantissa) >= 10) {
+    mantissa /= 10;
+    exponent++;
+  }
+  if (exponent >= -2 && exponent <= 3) return String(Number(value.toPrecision(digits + 1)));
+  return mantissa === 1 ? `10${raise(exponent)}` : `${mantissa}×10${raise(exponent)}`;
+}
+
+// 12.3k, 4.1M, 2.0G.
+export function short(value: MaybeNumber): string {
+  if (!isNumber(value)) return "–";
+  const size = Math.abs(value);
+  for (const [limit, unit] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]] as const)
+    if (size >= limit * 0.9995) return `${(value / limit).toPrecision(3)}${unit}`;
+  return String(Number(value.toPrecision(3)));
+}
+
+export function fixed(value: MaybeNumber, digits = 3): string {
+  return isNumber(value) ? value.toFixed(digits) : "–";
+}
+
+export function integer(value: MaybeNumber): string {
+  return isNumber(value) ? Math.round(value).toLocaleString("en-US").replace(/,/g, " ") : "–";
+}
+
+export function percent(value: MaybeNumber, digits = 1): string {
+  return isNumber(value) ? `${value.toFixed(digits)}%` : "–";
+}
+
+// How much above (+) or below (−) a value lies.
+export function signed(value: MaybeNumber, digits = 2): string {
+  if (!isNumber(value)) return "–";
+  return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits)}`;
+}
+
+export function bytes(value: MaybeNumber): string {
+  if (!isNumber(value)) return "–";
+  for (const [limit, unit] of [[1e12, "TB"], [1e9, "GB"], [1e6, "MB"], [1e3, "kB"]] as const)
+    if (value >= limit) return `${(value / limit).toPrecision(3)} ${unit}`;
+  return `${value} B`;
+}
+
+export function duration(seconds: MaybeNumber): string {
+  if (!isNumber(seconds)) return "–";
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  if (whole < 86400) return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+  return `${Math.floor(whole / 86400)} d ${Math.floor((whole % 86400) / 3600)} h`;
+}
+
+export function time(utc: string | null | undefined): string {
+  if (!utc) return "–";
+  const date = new Date(utc);
+  if (Number.isNaN(date.getTime())) return utc;
+  return date.toISOString().replace("T", " ").replace(/\.000Z$/, "").replace(/Z$/, "") + " UTC";
+}
+
+// Powers of ten inside a domain, and 3 times them when there is room for that.
+export function logTicks(low: number, high: number, room: number): number[] {
+  const decades = Math.log10(high / low);
+  const ticks: number[] = [];
+  const step = Math.max(1, Math.ceil((decades * 48) / Math.max(room, 48)));
+  for (let e = Math.ceil(Math.log10(low)) - 1; e <= Math.log10(high); e++) {
+    if (((e % step) + step) % step === 0) ticks.push(10 ** e);
+    if (step === 1 && decades * 110 < room) ticks.push(3 * 10 ** e);
+  }
+  return ticks.filter((tick) => tick >= low * 0.999 && tick <= high * 1.001);
+}

@@ -1,0 +1,73 @@
+// The report page: reads the data that the lab embedded and lays out the sections.
+import { Rungs } from "./charts/chart";
+import { readData, type ReportData } from "./data";
+import { h, missing, type Child } from "./dom";
+import { isNumber } from "./format";
+import { opening } from "./sections/opening";
+import { commandsSection, limitsSection, provenanceSection } from "./sections/record";
+import { runsSection } from "./sections/runs";
+import { backtestSection, forecastTestSection, isoflopSection, lossSection } from "./sections/scaling";
+import { curvesSection, findingsSection, learningRateSection, noiseSection, sampleSection, spendSection } from "./sections/training";
+import "./style.css";
+import { applyStoredTheme, themeToggle } from "./theme";
+
+interface Section {
+  id: string;
+  title: string;
+  short: string; // in the navigation; empty: not there
+  wide: boolean;
+  content: (data: ReportData, rungs: Rungs) => Child[];
+}
+
+const kSections: Section[] = [
+  { id: "loss", title: "What compute buys", short: "Compute", wide: true, content: lossSection },
+  { id: "forecast", title: "Forecast against outcome", short: "Forecast", wide: true, content: forecastTestSection },
+  { id: "isoflop", title: "The best size at each rung", short: "Sizes", wide: true, content: isoflopSection },
+  { id: "backtest", title: "Backtests", short: "Backtests", wide: false, content: backtestSection },
+  { id: "noise", title: "Noise floor", short: "Noise", wide: false, content: noiseSection },
+  { id: "rates", title: "Learning rate and its transfer", short: "Rates", wide: false, content: learningRateSection },
+  { id: "curves", title: "Learning curves", short: "Curves", wide: false, content: curvesSection },
+  { id: "findings", title: "Findings", short: "Findings", wide: false, content: findingsSection },
+  { id: "spend", title: "Where the budget went", short: "Spend", wide: false, content: spendSection },
+  { id: "sample", title: "What the best model writes", short: "Sample", wide: true, content: sampleSection },
+  { id: "limits", title: "What was not possible, and why", short: "Limits", wide: true, content: limitsSection },
+  { id: "runs", title: "All runs", short: "Runs", wide: true, content: runsSection },
+  { id: "repeat", title: "How to repeat it", short: "Repeat", wide: true, content: commandsSection },
+  { id: "provenance", title: "Provenance", short: "", wide: true, content: provenanceSection },
+];
+
+function rungsOf(data: ReportData): Rungs {
+  const flops = [...data.runs.map((run) => run.rung_flops), ...data.isoflop.map((rung) => rung.rung_flops), ...data.learning_rate.map((point) => point.rung_flops)];
+  return new Rungs([...new Set(flops.filter(isNumber))].sort((a, b) => a - b));
+}
+
+// One damaged part of the data must not hide the rest.
+function section(spec: Section, data: ReportData, rungs: Rungs): HTMLElement {
+  let content: Child[];
+  try {
+    content = spec.content(data, rungs);
+  } catch (error) {
+    content = [missing(`This part of the data cannot be shown: ${error instanceof Error ? error.message : String(error)}`)];
+  }
+  return h("section", { id: spec.id, class: spec.wide ? "wide" : null, "aria-labelledby": `${spec.id}-title` }, h("h2", { id: `${spec.id}-title` }, spec.title), content);
+}
+
+function page(data: ReportData): HTMLElement[] {
+  const rungs = rungsOf(data);
+  const links = kSections.filter((spec) => spec.short !== "").map((spec) => h("a", { href: `#${spec.id}` }, spec.short));
+  return [
+    h("nav", { "aria-label": "Sections" }, h("span", { class: "brand" }, "flywheel"), h("div", { class: "links" }, links), themeToggle()),
+    h("main", { id: "main" }, opening(data), h("div", { class: "sections" }, kSections.map((spec) => section(spec, data, rungs)))),
+    h("footer", {}, "Losses are bits per byte on the search split unless said otherwise; intervals are 90%. The same numbers are in report.json and results.tsv."),
+  ];
+}
+
+applyStoredTheme();
+const root = document.getElementById("page")!;
+try {
+  const data = readData(document.getElementById("data")?.textContent ?? "{}");
+  if (data.headline) document.title = `${data.headline} · Flywheel`;
+  root.replaceChildren(...page(data));
+} catch (error) {
+  root.replaceChildren(h("main", { id: "main" }, missing(`This report's data cannot be read: ${error instanceof Error ? error.message : String(error)}`)));
+}

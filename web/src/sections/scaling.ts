@@ -1,0 +1,123 @@
+// What compute buys: loss against compute, forecasts, the test of the forecast, isoFLOP curves, wall.
+import { intervalChart } from "../charts/intervals";
+import { isoflopChart } from "../charts/isoflop";
+import { lossChart } from "../charts/loss";
+import type { Rungs } from "../charts/chart";
+import type { Forecast, ReportData } from "../data";
+import { h, missing, table, type Child } from "../dom";
+import { fixed, isNumber, scientific, short, signed, time } from "../format";
+
+const interval = (low: unknown, high: unknown): string => (isNumber(low) && isNumber(high) ? `${fixed(low)} to ${fixed(high)}` : "no interval");
+
+export function lossSection(data: ReportData, rungs: Rungs): Child[] {
+  const forecast = data.report.forecast ?? [];
+  return [
+    rungs.flops.length > 0 && rungs.legend(),
+    lossChart(data, rungs) ?? missing("Not measured: no run has finished, so there is nothing to draw."),
+    forecast.length > 0
+      ? table<Forecast>(
+          "Forecasts",
+          [
+            { title: "Compute", cell: (row) => `${row.multiply}×` },
+            { title: "FLOPs", number: true, cell: (row) => scientific(row.flops) },
+            { title: "Best size", number: true, cell: (row) => short(row.params) },
+            { title: "Tokens", number: true, cell: (row) => short(row.tokens) },
+            { title: "Bits per byte", number: true, cell: (row) => h("strong", {}, fixed(row.bits_per_byte)) },
+            { title: "90% interval", number: true, cell: (row) => interval(row.low, row.high) },
+          ],
+          forecast,
+        )
+      : missing("Not forecast: a law needs finished runs at several sizes and rungs."),
+    law(data),
+  ];
+}
+
+function law(data: ReportData): HTMLElement {
+  const { law, wall } = data.report;
+  const parts: Child[] = [];
+  if (law) {
+    const values = Object.entries(law.parameters ?? {}).map(([name, value]) => `${name} = ${isNumber(value) ? Number(value.toPrecision(4)) : "not identified"}`);
+    parts.push(`Law: ${law.form}, fitted to ${isNumber(law.points) ? law.points : "an unknown number of"} runs`, values.length > 0 ? `; ${values.join(", ")}. ` : ". ");
+  } else {
+    parts.push("Law: not fitted. ");
+  }
+  if (wall && isNumber(wall.slope)) {
+    parts.push(`Wall test: ${wall.verdict}; the slope of ln loss against ln compute at the top is ${signed(wall.slope, 4)}`);
+    parts.push(isNumber(wall.slope_low) && isNumber(wall.slope_high) ? ` (90%: ${signed(wall.slope_low, 4)} to ${signed(wall.slope_high, 4)}).` : ".");
+  } else {
+    parts.push(wall ? `Wall test: ${wall.verdict}; the slope was not measured.` : "Wall test: not made.");
+  }
+  return h("p", { class: "aside" }, parts);
+}
+
+export function isoflopSection(data: ReportData, rungs: Rungs): Child[] {
+  const rows = data.isoflop;
+  return [
+    isoflopChart(rows, rungs) ?? missing("Not measured: no rung has finished runs at several sizes."),
+    rows.length > 0 &&
+      table(
+        "Best size at each rung",
+        [
+          { title: "Rung, FLOPs", number: true, cell: (row) => scientific(row.rung_flops) },
+          { title: "Sizes", number: true, cell: (row) => row.points.length },
+          { title: "Best size", number: true, cell: (row) => (row.minimum ? short(row.minimum.parameters) : "–") },
+          { title: "90% interval", number: true, cell: (row) => (row.minimum && isNumber(row.minimum.low) && isNumber(row.minimum.high) ? `${short(row.minimum.low)} to ${short(row.minimum.high)}` : "–") },
+          { title: "Bits per byte", number: true, cell: (row) => (row.minimum ? fixed(row.minimum.bits_per_byte) : "–") },
+          { title: "", cell: (row) => (row.minimum ? (row.minimum.at_edge ? "at the edge: a bound only" : "") : "no minimum: too few sizes or no curvature") },
+        ],
+        rows,
+      ),
+  ];
+}
+
+export function forecastTestSection(data: ReportData): Child[] {
+  const test = data.forecast_test;
+  if (test === null) return [missing("Not made: there were too few rungs to fit a law below the top one.")];
+  const before = test.written_at && test.first_run_started_at ? new Date(test.written_at).getTime() < new Date(test.first_run_started_at).getTime() : null;
+  const outcome = isNumber(test.measured)
+    ? [
+        "The runs of the top rung then measured ", h("strong", {}, fixed(test.measured)), " at their best: the forecast was ",
+        h("strong", {}, `${signed(test.error_percent)}%`), " off, ",
+        test.inside === true ? h("span", { class: "good" }, "inside its interval") : test.inside === false ? h("span", { class: "bad" }, "outside its interval") : "with no interval to compare to", ".",
+      ]
+    : ["Not measured: no run of the top rung finished."];
+  return [
+    h(
+      "p",
+      { class: "lede" },
+      `From the rungs below, the lab predicted `, h("strong", {}, fixed(test.predicted)), ` bits per byte (90%: ${interval(test.low, test.high)}) at ${scientific(test.rung_flops)} FLOPs. `,
+      outcome,
+    ),
+    h(
+      "ol",
+      { class: "timeline" },
+      h("li", {}, h("strong", {}, "Forecast written to the ledger"), h("span", {}, test.written_at ? time(test.written_at) : "time not recorded")),
+      h("li", {}, h("strong", {}, "First run of the rung started"), h("span", {}, test.first_run_started_at ? time(test.first_run_started_at) : "not started")),
+      before !== null && h("li", { class: before ? "good" : "bad" }, before ? "✓ The forecast came first." : "✗ The forecast came after its run: it proves nothing."),
+    ),
+    intervalChart([
+      { name: "top rung", flops: test.rung_flops, predicted: test.predicted, low: test.low, high: test.high, measured: test.measured ?? null },
+      ...[...data.backtests].sort((a, b) => b.held_out_flops - a.held_out_flops).map((row) => ({ name: "backtest", flops: row.held_out_flops, ...row })),
+    ].map(({ name, flops, predicted, low, high, measured }) => ({ name, flops, predicted, low, high, measured }))),
+  ];
+}
+
+export function backtestSection(data: ReportData): Child[] {
+  if (data.backtests.length === 0) return [missing("Not made: a backtest needs several rungs below the one it predicts.")];
+  const inside = data.backtests.filter((row) => row.inside).length;
+  return [
+    h("p", { class: "lede" }, `Each rung predicted from the rungs below it only: ${inside} of ${data.backtests.length} inside the 90% interval. The intervals of the forecasts are widened until these errors fit.`),
+    table(
+      "Backtests",
+      [
+        { title: "Rung held out", number: true, cell: (row) => scientific(row.held_out_flops) },
+        { title: "Predicted", number: true, cell: (row) => fixed(row.predicted) },
+        { title: "90% interval", number: true, cell: (row) => interval(row.low, row.high) },
+        { title: "Measured", number: true, cell: (row) => fixed(row.measured) },
+        { title: "Error", number: true, cell: (row) => `${signed(row.error_percent)}%` },
+        { title: "", cell: (row) => h("span", { class: row.inside ? "good" : "bad" }, row.inside ? "✓ inside" : "✗ outside") },
+      ],
+      data.backtests,
+    ),
+  ];
+}
