@@ -33,6 +33,10 @@ double run_float_chains(int64_t repetitions) {
   return static_cast<double>(repetitions) * kChains * static_cast<double>(kLanes) * 2;
 }
 
+bool takes_bfloat16_dot() {
+  return HWY_TARGET == HWY_AVX3 && machine_has_bfloat16_dot();
+}
+
 const char* target_name() {
   if (HWY_TARGET == HWY_AVX3) return "AVX-512";
   if (HWY_TARGET == HWY_AVX2) return "AVX2";
@@ -47,9 +51,10 @@ namespace flywheel::kernels {
 
 HWY_EXPORT(run_float_chains);
 HWY_EXPORT(target_name);
+HWY_EXPORT(takes_bfloat16_dot);
 
 bool has_bfloat16_dot() {
-  return machine_has_bfloat16_dot() && (hwy::SupportedTargets() & HWY_AVX3) != 0;
+  return HWY_DYNAMIC_DISPATCH(takes_bfloat16_dot)();
 }
 
 std::string instruction_set() {

@@ -81,18 +81,33 @@ void matmul_any(const void* a, Dtype a_dtype, int64_t a_stride, int64_t m, int64
   }
 }
 
+// Eight words (float32, or bfloat16 pairs from two rows) from the start of a row.
+HWY_INLINE void copy_words(const float* from, int64_t stride, float* to) {
+  std::memcpy(to, from, 32);
+}
+HWY_INLINE void copy_words(const Bf16* from, int64_t stride, Bf16* to) {
+  for (int i = 0; i < 8; ++i) {
+    to[2 * i] = from[i];
+    to[2 * i + 1] = from[stride + i];
+  }
+}
+
 // Left side of dYᵀ · X: blocks of 6 columns of dY, each (M, 6), bfloat16 in pairs along M; missing entries are zero.
+// Where eight columns can be read, eight are copied at once and the two too many are overwritten by the next row.
 template <typename T>
 void pack_left(const T* dy, int64_t stride, int64_t m, int64_t n, T* blocks) {
   constexpr int64_t kPair = 4 / sizeof(T);
   for (int64_t start = 0; start < n; start += kTileRows) {
-    const int64_t count = std::min(kTileRows, n - start);
-    for (int64_t row = 0; row < m; row += kPair) {
-      for (int64_t part = 0; part < kPair; ++part) {
-        const T* from = dy + (row + part) * stride + start;
-        for (int64_t i = 0; i < kTileRows; ++i) blocks[i * kPair + part] = i < count && row + part < m ? from[i] : T{};
+    int64_t row = 0;
+    if (start + 8 <= n) {
+      for (; row + kPair <= m; row += kPair, blocks += kTileRows * kPair)
+        copy_words(dy + row * stride + start, stride, blocks);
+    }
+    for (; row < m; row += kPair, blocks += kTileRows * kPair) {
+      for (int64_t i = 0; i < kTileRows * kPair; ++i) {
+        const int64_t column = start + i / kPair, from = row + i % kPair;
+        blocks[i] = column < n && from < m ? dy[from * stride + column] : T{};
       }
-      blocks += kTileRows * kPair;
     }
   }
 }

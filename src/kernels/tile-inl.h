@@ -7,7 +7,6 @@
 #define FLYWHEEL_KERNELS_TILE_INL_H_
 #endif
 
-#include "kernels/kernels.h"
 #include "kernels/panels.h"
 #include "kernels/simd-inl.h"
 #include "kernels/tile_bf16.h"
@@ -149,7 +148,7 @@ void tile(const TileTask& task, int64_t rows, int64_t columns) {
 
 inline TileFunction tile_for(Dtype dtype) {
   if (dtype == Dtype::kFloat32) return tile<FloatTile>;
-  return has_bfloat16_dot() ? tile_bfloat16_dot : tile<Bfloat16Tile>;
+  return HWY_TARGET == HWY_AVX3 && machine_has_bfloat16_dot() ? tile_bfloat16_dot : tile<Bfloat16Tile>;
 }
 
 // Panels of a row-major matrix whose rows run along K (rows of B). Columns beyond `columns` become zero.
