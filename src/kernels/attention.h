@@ -9,16 +9,17 @@
 namespace flywheel::kernels {
 
 struct AttentionShape {
-  int64_t tokens = 0;         // T, of one sequence
+  int64_t tokens = 0;                         // T, of one sequence
   int heads = 0, kv_heads = 0, head_dim = 0;  // H, G, Dh; H is a multiple of G
   // qkv is (T, (H + 2G) * Dh): queries of all heads, then keys, then values, row stride qkv_stride.
   int64_t qkv_stride = 0, out_stride = 0;
-  float scale = 0;            // of the scores
+  float scale = 0;  // of the scores
 };
 
 int64_t attention_workspace_bytes(const AttentionShape& shape, Dtype dtype);
 // out (T, H * Dh); log_sum_exp (H, T) float32, for backward. qkv and out have dtype float32 or bfloat16.
-void attention_forward(const AttentionShape& shape, Dtype dtype, const void* qkv, void* out, float* log_sum_exp, void* workspace);
+void attention_forward(const AttentionShape& shape, Dtype dtype, const void* qkv, void* out, float* log_sum_exp,
+                       void* workspace);
 // dqkv overwritten, dtype as qkv.
 void attention_backward(const AttentionShape& shape, Dtype dtype, const void* qkv, const void* out, const void* dout,
                         const float* log_sum_exp, void* dqkv, void* workspace);

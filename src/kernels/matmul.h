@@ -1,5 +1,5 @@
-// Matrix products with the right-hand side packed into panels once and used many times. Single-threaded: threads work on
-// different sequences. Row-major; strides in elements; any sizes (odd, one, zero rows). No allocation.
+// Matrix products with the right-hand side packed into panels once and used many times. Single-threaded: threads work
+// on different sequences. Row-major; strides in elements; any sizes (odd, one, zero rows). No allocation.
 #pragma once
 
 #include <cstdint>
@@ -12,23 +12,24 @@ enum class Activation : uint8_t { kNone, kGelu, kReluSquared };
 
 // What happens to a result tile while it is still in registers, in this order.
 struct Epilogue {
-  const float* bias = nullptr;       // (N)
+  const float* bias = nullptr;  // (N)
   Activation activation = Activation::kNone;
-  void* pre_activation = nullptr;    // (M, N) in C's dtype and stride: the value before the activation, for backward
-  bool accumulate = false;           // C += result (float32 C only)
+  void* pre_activation = nullptr;  // (M, N) in C's dtype and stride: the value before the activation, for backward
+  bool accumulate = false;         // C += result (float32 C only)
 };
 
-// Bytes of a packed (K, N) right-hand side; kFloat32 or kBfloat16 (kept in pairs along K, as the dot instruction wants).
+// Bytes of a packed (K, N) right-hand side; kFloat32 or kBfloat16 (kept in pairs along K, as the dot instruction
+// wants).
 int64_t packed_bytes(int64_t k, int64_t n, Dtype dtype);
 // Packs B, whose element (k, n) is source[k * k_stride + n * n_stride] (so Bᵀ costs nothing extra).
 void pack(const float* source, int64_t k, int64_t n, int64_t k_stride, int64_t n_stride, Dtype dtype, void* packed);
 
 // C (M, N) = A (M, K) · B, with B packed in A's dtype; C is float32 or bfloat16.
-void matmul(const void* a, Dtype a_dtype, int64_t a_stride, int64_t m, int64_t k, const void* packed_b, int64_t n, void* c,
-            Dtype c_dtype, int64_t c_stride, const Epilogue& epilogue = {});
+void matmul(const void* a, Dtype a_dtype, int64_t a_stride, int64_t m, int64_t k, const void* packed_b, int64_t n,
+            void* c, Dtype c_dtype, int64_t c_stride, const Epilogue& epilogue = {});
 
-// dW (N, K) += dYᵀ · X for dY (M, N) and X (M, K), both float32 or both bfloat16; dW float32. `workspace` holds at least
-// outer_workspace_bytes(m, n, k, dtype).
+// dW (N, K) += dYᵀ · X for dY (M, N) and X (M, K), both float32 or both bfloat16; dW float32. `workspace` holds at
+// least outer_workspace_bytes(m, n, k, dtype).
 int64_t outer_workspace_bytes(int64_t m, int64_t n, int64_t k, Dtype dtype);
 void matmul_outer_accumulate(const void* dy, int64_t dy_stride, const void* x, int64_t x_stride, Dtype dtype, int64_t m,
                              int64_t n, int64_t k, float* dw, int64_t dw_stride, void* workspace);

@@ -9,10 +9,10 @@ namespace flywheel::kernels {
 
 inline constexpr float kNormEpsilon = 1e-5f;
 
-// y (M, C) float32 or bfloat16 = normalised x * gain (+ bias). gain and bias (C) may be null. statistics (M, 2): mean and
-// inverse deviation (mean 0 for RMS).
-void norm_forward(bool subtract_mean, const float* x, const float* gain, const float* bias, int64_t m, int64_t c, void* y,
-                  Dtype y_dtype, float* statistics);
+// y (M, C) float32 or bfloat16 = normalised x * gain (+ bias). gain and bias (C) may be null. statistics (M, 2): mean
+// and inverse deviation (mean 0 for RMS).
+void norm_forward(bool subtract_mean, const float* x, const float* gain, const float* bias, int64_t m, int64_t c,
+                  void* y, Dtype y_dtype, float* statistics);
 // dx (M, C) += ...; dgain, dbias (C) += (null: skipped).
 void norm_backward(bool subtract_mean, const float* x, const float* gain, const float* statistics, const void* dy,
                    Dtype dy_dtype, int64_t m, int64_t c, float* dx, float* dgain, float* dbias);

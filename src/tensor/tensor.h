@@ -9,7 +9,9 @@
 namespace flywheel {
 
 enum class Dtype : uint8_t { kFloat32, kBfloat16, kInt32, kUint16 };
-constexpr int64_t dtype_bytes(Dtype dtype) { return dtype == Dtype::kFloat32 || dtype == Dtype::kInt32 ? 4 : 2; }
+constexpr int64_t dtype_bytes(Dtype dtype) {
+  return dtype == Dtype::kFloat32 || dtype == Dtype::kInt32 ? 4 : 2;
+}
 
 // bfloat16 as stored: the upper half of a float32.
 struct Bf16 {

@@ -1,0 +1,91 @@
+// The output head works through the tokens in tiles: logits, loss, their gradient and both products while the tile is
+// in the L2 cache. The loss is max + log(sum exp(logit - max)) - logit[target].
+#include "kernels/cross_entropy.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/element.h"
+#include "kernels/matmul.h"
+
+namespace flywheel::kernels {
+namespace {
+
+constexpr int64_t kLogitTileBytes = 256 << 10;
+
+int64_t tile_tokens(const HeadShape& shape) {
+  const int64_t fitting = kLogitTileBytes / (4 * std::max<int64_t>(1, shape.vocabulary));
+  return std::max<int64_t>(1, std::min(shape.tokens, std::clamp<int64_t>(fitting, 12, 256)));
+}
+
+int64_t align64(int64_t bytes) {
+  return (bytes + 63) / 64 * 64;
+}
+int64_t logits_bytes(const HeadShape& s) {
+  return align64(tile_tokens(s) * s.vocabulary * 4);
+}
+int64_t gradient_bytes(const HeadShape& s) {
+  return align64(tile_tokens(s) * s.vocabulary * dtype_bytes(s.dtype));
+}
+
+// Loss of one row of raw logits; gradient, when wanted, is gradient_scale * d loss / d logit.
+double softmax_loss_row(const float* logits, int64_t vocabulary, float logit_scale, int64_t target,
+                        float gradient_scale, Dtype dtype, void* gradient) {
+  float largest = logits[0] * logit_scale;
+  for (int64_t v = 0; v < vocabulary; ++v) largest = std::max(largest, logits[v] * logit_scale);
+  float sum = 0;
+  for (int64_t v = 0; v < vocabulary; ++v) sum += std::exp(logits[v] * logit_scale - largest);
+  for (int64_t v = 0; gradient && v < vocabulary; ++v) {
+    const float probability = std::exp(logits[v] * logit_scale - largest) / sum;
+    store_element(gradient, dtype, v, (probability - (v == target ? 1.0f : 0.0f)) * gradient_scale);
+  }
+  return double{largest} + std::log(double{sum}) - double{logits[target] * logit_scale};
+}
+
+double each_tile(const HeadShape& s, const void* x, const void* packed_head, const void* packed_head_transposed,
+                 float logit_scale, float loss_scale, const uint16_t* targets, float* dx, float* dw, void* workspace) {
+  float* logits = static_cast<float*>(workspace);
+  char* gradient = static_cast<char*>(workspace) + logits_bytes(s);
+  void* outer_workspace = gradient + gradient_bytes(s);
+  double loss = 0;
+  for (int64_t start = 0; start < s.tokens; start += tile_tokens(s)) {
+    const int64_t rows = std::min(tile_tokens(s), s.tokens - start);
+    const void* x_tile = element_address(x, s.dtype, start * s.width);
+    matmul(x_tile, s.dtype, s.width, rows, s.width, packed_head, s.vocabulary, logits, Dtype::kFloat32, s.vocabulary);
+    for (int64_t row = 0; row < rows; ++row) {
+      void* gradient_row = dx ? element_address(gradient, s.dtype, row * s.vocabulary) : nullptr;
+      loss += softmax_loss_row(logits + row * s.vocabulary, s.vocabulary, logit_scale, targets[start + row],
+                               loss_scale * logit_scale, s.dtype, gradient_row);
+    }
+    if (!dx) continue;
+    matmul(gradient, s.dtype, s.vocabulary, rows, s.vocabulary, packed_head_transposed, s.width, dx + start * s.width,
+           Dtype::kFloat32, s.width);
+    matmul_outer_accumulate(gradient, s.vocabulary, x_tile, s.width, s.dtype, rows, s.vocabulary, s.width, dw, s.width,
+                            outer_workspace);
+  }
+  return loss;
+}
+
+}  // namespace
+
+int64_t head_workspace_bytes(const HeadShape& s) {
+  return logits_bytes(s) + gradient_bytes(s) + outer_workspace_bytes(tile_tokens(s), s.vocabulary, s.width, s.dtype);
+}
+
+double head_loss(const HeadShape& shape, const void* x, const void* packed_head, float logit_scale,
+                 const uint16_t* targets, void* workspace) {
+  return each_tile(shape, x, packed_head, nullptr, logit_scale, 0, targets, nullptr, nullptr, workspace);
+}
+
+double head_loss_and_gradient(const HeadShape& shape, const void* x, const void* packed_head,
+                              const void* packed_head_transposed, float logit_scale, float loss_scale,
+                              const uint16_t* targets, float* dx, float* dw, void* workspace) {
+  return each_tile(shape, x, packed_head, packed_head_transposed, logit_scale, loss_scale, targets, dx, dw, workspace);
+}
+
+void head_logits(const HeadShape& s, const void* x_row, const void* packed_head, float logit_scale, float* logits) {
+  matmul(x_row, s.dtype, s.width, 1, s.width, packed_head, s.vocabulary, logits, Dtype::kFloat32, s.vocabulary);
+  for (int64_t v = 0; v < s.vocabulary; ++v) logits[v] *= logit_scale;
+}
+
+}  // namespace flywheel::kernels

@@ -1,0 +1,328 @@
+// The plain versions, products and attention first, then the loops over vectors.
+#include "kernels/reference.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+#include <vector>
+
+#include "kernels/element.h"
+#include "kernels/norm.h"
+
+namespace flywheel::kernels::reference {
+namespace {
+
+double sigmoid(double x) {
+  return 1.0 / (1.0 + std::exp(-x));
+}
+
+float rounded_to(Dtype dtype, float x) {
+  return dtype == Dtype::kBfloat16 ? to_float(to_bfloat16(x)) : x;
+}
+
+// Causal softmax of one head's row t: weights (t + 1), and the row's log-sum-exp.
+double softmax_row(const AttentionShape& s, Dtype dtype, const void* qkv, int head, int64_t t,
+                   std::vector<double>& weights) {
+  const int64_t query = t * s.qkv_stride + int64_t{head} * s.head_dim;
+  const int64_t key = (int64_t{s.heads} + head / (s.heads / s.kv_heads)) * s.head_dim;
+  double largest = -std::numeric_limits<double>::infinity();
+  weights.assign(static_cast<size_t>(t + 1), 0.0);
+  for (int64_t u = 0; u <= t; ++u) {
+    double dot = 0;
+    for (int64_t d = 0; d < s.head_dim; ++d) {
+      dot += double{load_element(qkv, dtype, query + d)} * load_element(qkv, dtype, u * s.qkv_stride + key + d);
+    }
+    weights[static_cast<size_t>(u)] = dot * s.scale;
+    largest = std::max(largest, dot * s.scale);
+  }
+  double sum = 0;
+  for (double& w : weights) sum += w = std::exp(w - largest);
+  for (double& w : weights) w /= sum;
+  return largest + std::log(sum);
+}
+
+}  // namespace
+
+double activate(Activation kind, double x) {
+  if (kind == Activation::kReluSquared) return x > 0 ? x * x : 0;
+  if (kind == Activation::kNone) return x;
+  return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+}
+
+double activation_slope(Activation kind, double x) {
+  if (kind == Activation::kReluSquared) return x > 0 ? 2 * x : 0;
+  if (kind == Activation::kNone) return 1;
+  const double c = std::sqrt(2.0 / std::numbers::pi);
+  const double t = std::tanh(c * (x + 0.044715 * x * x * x));
+  return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * c * (1.0 + 3.0 * 0.044715 * x * x);
+}
+
+void matmul(const void* a, Dtype a_dtype, int64_t a_stride, int64_t m, int64_t k, const float* b, int64_t k_stride,
+            int64_t n_stride, int64_t n, void* c, Dtype c_dtype, int64_t c_stride, const Epilogue& epilogue) {
+  for (int64_t row = 0; row < m; ++row) {
+    for (int64_t column = 0; column < n; ++column) {
+      double sum = 0;
+      for (int64_t i = 0; i < k; ++i) {
+        sum += double{load_element(a, a_dtype, row * a_stride + i)} *
+               rounded_to(a_dtype, b[i * k_stride + column * n_stride]);
+      }
+      const int64_t at = row * c_stride + column;
+      if (epilogue.bias) sum += epilogue.bias[column];
+      if (epilogue.pre_activation) store_element(epilogue.pre_activation, c_dtype, at, static_cast<float>(sum));
+      sum = activate(epilogue.activation, sum);
+      if (epilogue.accumulate) sum += load_element(c, c_dtype, at);
+      store_element(c, c_dtype, at, static_cast<float>(sum));
+    }
+  }
+}
+
+void matmul_outer_accumulate(const void* dy, int64_t dy_stride, const void* x, int64_t x_stride, Dtype dtype, int64_t m,
+                             int64_t n, int64_t k, float* dw, int64_t dw_stride) {
+  for (int64_t row = 0; row < n; ++row) {
+    for (int64_t column = 0; column < k; ++column) {
+      double sum = 0;
+      for (int64_t i = 0; i < m; ++i) {
+        sum += double{load_element(dy, dtype, i * dy_stride + row)} * load_element(x, dtype, i * x_stride + column);
+      }
+      dw[row * dw_stride + column] += static_cast<float>(sum);
+    }
+  }
+}
+
+void attention_forward(const AttentionShape& s, Dtype dtype, const void* qkv, void* out, float* log_sum_exp) {
+  std::vector<double> weights;
+  for (int head = 0; head < s.heads; ++head) {
+    const int64_t value = (int64_t{s.heads} + s.kv_heads + head / (s.heads / s.kv_heads)) * s.head_dim;
+    for (int64_t t = 0; t < s.tokens; ++t) {
+      log_sum_exp[head * s.tokens + t] = static_cast<float>(softmax_row(s, dtype, qkv, head, t, weights));
+      for (int64_t d = 0; d < s.head_dim; ++d) {
+        double sum = 0;
+        for (int64_t u = 0; u <= t; ++u) {
+          sum += weights[static_cast<size_t>(u)] * load_element(qkv, dtype, u * s.qkv_stride + value + d);
+        }
+        store_element(out, dtype, t * s.out_stride + int64_t{head} * s.head_dim + d, static_cast<float>(sum));
+      }
+    }
+  }
+}
+
+void attention_backward(const AttentionShape& s, Dtype dtype, const void* qkv, const void* dout, void* dqkv) {
+  const int64_t width = (int64_t{s.heads} + 2 * int64_t{s.kv_heads}) * s.head_dim;
+  std::vector<double> gradient(static_cast<size_t>(s.tokens * width));  // dqkv in float64, rows packed
+  std::vector<double> weights, dweights;
+  for (int head = 0; head < s.heads; ++head) {
+    const int64_t kv_head = head / (s.heads / s.kv_heads);
+    const int64_t query = int64_t{head} * s.head_dim;
+    const int64_t key = (s.heads + kv_head) * s.head_dim, value = key + int64_t{s.kv_heads} * s.head_dim;
+    for (int64_t t = 0; t < s.tokens; ++t) {
+      softmax_row(s, dtype, qkv, head, t, weights);
+      dweights.assign(weights.size(), 0.0);
+      double mean = 0;
+      for (int64_t u = 0; u <= t; ++u) {
+        const size_t at = static_cast<size_t>(u);
+        for (int64_t d = 0; d < s.head_dim; ++d) {
+          const double dy = load_element(dout, dtype, t * s.out_stride + query + d);
+          dweights[at] += dy * load_element(qkv, dtype, u * s.qkv_stride + value + d);
+          gradient[static_cast<size_t>(u * width + value + d)] += weights[at] * dy;
+        }
+        mean += weights[at] * dweights[at];
+      }
+      for (int64_t u = 0; u <= t; ++u) {
+        const size_t at = static_cast<size_t>(u);
+        const double dscore = weights[at] * (dweights[at] - mean) * s.scale;
+        for (int64_t d = 0; d < s.head_dim; ++d) {
+          gradient[static_cast<size_t>(t * width + query + d)] +=
+              dscore * load_element(qkv, dtype, u * s.qkv_stride + key + d);
+          gradient[static_cast<size_t>(u * width + key + d)] +=
+              dscore * load_element(qkv, dtype, t * s.qkv_stride + query + d);
+        }
+      }
+    }
+  }
+  for (int64_t t = 0; t < s.tokens; ++t) {
+    for (int64_t i = 0; i < width; ++i) {
+      store_element(dqkv, dtype, t * s.qkv_stride + i,
+                    static_cast<float>(gradient[static_cast<size_t>(t * width + i)]));
+    }
+  }
+}
+
+void qk_prepare_forward(const QkShape& s, Dtype dtype, void* qkv, float* inverse_rms) {
+  const int64_t half = s.head_dim / 2;
+  for (int64_t t = 0; t < s.tokens; ++t) {
+    for (int64_t v = 0; v < s.vectors; ++v) {
+      const int64_t at = t * s.stride + v * s.head_dim;
+      std::vector<double> x(static_cast<size_t>(s.head_dim));
+      double squares = 0, factor = 1;
+      for (int64_t i = 0; i < s.head_dim; ++i) {
+        const double value = x[static_cast<size_t>(i)] = load_element(qkv, dtype, at + i);
+        squares += value * value;
+      }
+      if (s.qk_norm) {
+        factor = 1 / std::sqrt(squares / s.head_dim + double{kNormEpsilon});
+        inverse_rms[t * s.vectors + v] = static_cast<float>(factor);
+      }
+      for (double& value : x) value *= factor;
+      for (int64_t i = 0; s.cosines && i < half; ++i) {
+        const double c = s.cosines[t * half + i], n = s.sines[t * half + i];
+        double &a = x[static_cast<size_t>(i)], &b = x[static_cast<size_t>(i + half)];
+        const double rotated = a * c - b * n;
+        b = a * n + b * c;
+        a = rotated;
+      }
+      for (int64_t i = 0; i < s.head_dim; ++i) {
+        store_element(qkv, dtype, at + i, static_cast<float>(x[static_cast<size_t>(i)]));
+      }
+    }
+  }
+}
+
+void qk_prepare_backward(const QkShape& s, Dtype dtype, const void* qkv, const float* inverse_rms, void* dqkv) {
+  const int64_t half = s.head_dim / 2;
+  for (int64_t t = 0; t < s.tokens; ++t) {
+    for (int64_t v = 0; v < s.vectors; ++v) {
+      const int64_t at = t * s.stride + v * s.head_dim;
+      std::vector<double> dx(static_cast<size_t>(s.head_dim));
+      double dot = 0;
+      for (int64_t i = 0; i < s.head_dim; ++i) {
+        dx[static_cast<size_t>(i)] = load_element(dqkv, dtype, at + i);
+        dot += dx[static_cast<size_t>(i)] * load_element(qkv, dtype, at + i);
+      }
+      // A rotation keeps lengths and angles, so the norm's derivative may be taken on the rotated vectors.
+      for (int64_t i = 0; s.qk_norm && i < s.head_dim; ++i) {
+        double& d = dx[static_cast<size_t>(i)];
+        d = inverse_rms[t * s.vectors + v] * (d - load_element(qkv, dtype, at + i) * dot / s.head_dim);
+      }
+      for (int64_t i = 0; s.cosines && i < half; ++i) {
+        const double c = s.cosines[t * half + i], n = s.sines[t * half + i];
+        double &a = dx[static_cast<size_t>(i)], &b = dx[static_cast<size_t>(i + half)];
+        const double rotated = a * c + b * n;
+        b = b * c - a * n;
+        a = rotated;
+      }
+      for (int64_t i = 0; i < s.head_dim; ++i) {
+        store_element(dqkv, dtype, at + i, static_cast<float>(dx[static_cast<size_t>(i)]));
+      }
+    }
+  }
+}
+
+double head_loss_and_gradient(const HeadShape& s, const void* x, const float* head, float logit_scale, float loss_scale,
+                              const uint16_t* targets, float* dx, float* dw) {
+  double loss = 0;
+  std::vector<double> logits(static_cast<size_t>(s.vocabulary)), row_gradient(static_cast<size_t>(s.width));
+  for (int64_t t = 0; t < s.tokens; ++t) {
+    double largest = -std::numeric_limits<double>::infinity(), sum = 0;
+    for (int64_t v = 0; v < s.vocabulary; ++v) {
+      double dot = 0;
+      for (int64_t i = 0; i < s.width; ++i) {
+        dot += double{load_element(x, s.dtype, t * s.width + i)} * rounded_to(s.dtype, head[v * s.width + i]);
+      }
+      logits[static_cast<size_t>(v)] = dot * logit_scale;
+      largest = std::max(largest, dot * logit_scale);
+    }
+    for (double logit : logits) sum += std::exp(logit - largest);
+    loss += largest + std::log(sum) - logits[targets[t]];
+    if (!dx) continue;
+    std::fill(row_gradient.begin(), row_gradient.end(), 0.0);
+    for (int64_t v = 0; v < s.vocabulary; ++v) {
+      const double probability = std::exp(logits[static_cast<size_t>(v)] - largest) / sum;
+      const double d = (probability - (v == targets[t] ? 1.0 : 0.0)) * double{loss_scale} * logit_scale;
+      for (int64_t i = 0; i < s.width; ++i) {
+        row_gradient[static_cast<size_t>(i)] += d * rounded_to(s.dtype, head[v * s.width + i]);
+        dw[v * s.width + i] += static_cast<float>(d * load_element(x, s.dtype, t * s.width + i));
+      }
+    }
+    for (int64_t i = 0; i < s.width; ++i)
+      dx[t * s.width + i] = static_cast<float>(row_gradient[static_cast<size_t>(i)]);
+  }
+  return loss;
+}
+
+void activation_forward(Activation kind, const void* x, void* y, Dtype dtype, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    store_element(y, dtype, i, static_cast<float>(activate(kind, load_element(x, dtype, i))));
+  }
+}
+
+void activation_backward(Activation kind, const void* x, const void* dy, void* dx, Dtype dtype, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    const double slope = activation_slope(kind, load_element(x, dtype, i));
+    store_element(dx, dtype, i, static_cast<float>(load_element(dy, dtype, i) * slope));
+  }
+}
+
+void swiglu_forward(const void* gate_up, void* y, Dtype dtype, int64_t m, int64_t f) {
+  for (int64_t row = 0; row < m; ++row) {
+    for (int64_t i = 0; i < f; ++i) {
+      const double gate = load_element(gate_up, dtype, row * 2 * f + i);
+      const double up = load_element(gate_up, dtype, row * 2 * f + f + i);
+      store_element(y, dtype, row * f + i, static_cast<float>(gate * sigmoid(gate) * up));
+    }
+  }
+}
+
+void swiglu_backward(const void* gate_up, const void* dy, void* dgate_up, Dtype dtype, int64_t m, int64_t f) {
+  for (int64_t row = 0; row < m; ++row) {
+    for (int64_t i = 0; i < f; ++i) {
+      const int64_t at = row * 2 * f + i;
+      const double gate = load_element(gate_up, dtype, at), up = load_element(gate_up, dtype, at + f);
+      const double d = load_element(dy, dtype, row * f + i), s = sigmoid(gate);
+      store_element(dgate_up, dtype, at, static_cast<float>(d * up * s * (1 + gate * (1 - s))));
+      store_element(dgate_up, dtype, at + f, static_cast<float>(d * gate * s));
+    }
+  }
+}
+
+void norm_forward(bool subtract_mean, const float* x, const float* gain, const float* bias, int64_t m, int64_t c,
+                  void* y, Dtype y_dtype, float* statistics) {
+  for (int64_t row = 0; row < m; ++row) {
+    double mean = 0, squares = 0;
+    for (int64_t i = 0; subtract_mean && i < c; ++i) mean += x[row * c + i] / static_cast<double>(c);
+    for (int64_t i = 0; i < c; ++i) squares += (x[row * c + i] - mean) * (x[row * c + i] - mean);
+    const double inverse = 1 / std::sqrt(squares / static_cast<double>(c) + double{kNormEpsilon});
+    statistics[2 * row] = static_cast<float>(mean);
+    statistics[2 * row + 1] = static_cast<float>(inverse);
+    for (int64_t i = 0; i < c; ++i) {
+      const double value = (x[row * c + i] - mean) * inverse * (gain ? gain[i] : 1.0f) + (bias ? bias[i] : 0.0f);
+      store_element(y, y_dtype, row * c + i, static_cast<float>(value));
+    }
+  }
+}
+
+void norm_backward(bool subtract_mean, const float* x, const float* gain, const float* statistics, const void* dy,
+                   Dtype dy_dtype, int64_t m, int64_t c, float* dx, float* dgain, float* dbias) {
+  for (int64_t row = 0; row < m; ++row) {
+    const double mean = statistics[2 * row], inverse = statistics[2 * row + 1];
+    double sum = 0, dot = 0;
+    for (int64_t i = 0; i < c; ++i) {
+      const double d = load_element(dy, dy_dtype, row * c + i), normal = (x[row * c + i] - mean) * inverse;
+      if (dgain) dgain[i] += static_cast<float>(d * normal);
+      if (dbias) dbias[i] += static_cast<float>(d);
+      sum += d * (gain ? gain[i] : 1.0f);
+      dot += d * (gain ? gain[i] : 1.0f) * normal;
+    }
+    for (int64_t i = 0; i < c; ++i) {
+      const double d = load_element(dy, dy_dtype, row * c + i) * (gain ? gain[i] : 1.0f);
+      const double normal = (x[row * c + i] - mean) * inverse;
+      const double centred =
+          d - (subtract_mean ? sum / static_cast<double>(c) : 0.0) - normal * dot / static_cast<double>(c);
+      dx[row * c + i] += static_cast<float>(inverse * centred);
+    }
+  }
+}
+
+void adamw(const AdamwStep& s, const float* gradient, float* weight, float* moment1, float* moment2, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    const double g = double{gradient[i]} * s.gradient_scale;
+    const double m1 = double{s.beta1} * moment1[i] + (1 - double{s.beta1}) * g;
+    const double m2 = double{s.beta2} * moment2[i] + (1 - double{s.beta2}) * g * g;
+    const double direction = m1 / s.correction1 / (std::sqrt(m2 / s.correction2) + s.epsilon);
+    weight[i] = static_cast<float>(weight[i] - s.learning_rate * (direction + double{s.weight_decay} * weight[i]));
+    moment1[i] = static_cast<float>(m1);
+    moment2[i] = static_cast<float>(m2);
+  }
+}
+
+}  // namespace flywheel::kernels::reference
