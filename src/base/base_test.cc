@@ -34,7 +34,8 @@ TEST(Budget, TimesAndFlops) {
 }
 
 TEST(Budget, NonsenseIsRefused) {
-  for (const char* text : {"", "0", "0s", "-5m", "10x", "m", "nan", "inf", "1e40", "1e400", "10 m", "5", "10m10", "0x10"}) {
+  for (const char* text :
+       {"", "0", "0s", "-5m", "10x", "m", "nan", "inf", "1e40", "1e400", "10 m", "5", "10m10", "0x10"}) {
     try {
       parse_budget(text);
       ADD_FAILURE() << "accepted \"" << text << "\"";

@@ -8,7 +8,9 @@
 
 namespace flywheel {
 
-std::string errno_text(int error_number) { return std::generic_category().message(error_number); }
+std::string errno_text(int error_number) {
+  return std::generic_category().message(error_number);
+}
 
 void check_failed(const char* file, int line, const char* condition, const std::string& detail) {
   std::fprintf(stderr, "flywheel: internal error at %s:%d: %s %s\n", file, line, condition, detail.c_str());

@@ -46,13 +46,15 @@ class PosixAppendFile : public AppendFile {
 
   void append(std::string_view bytes) override {
     if (const int error = write_all(fd_.get(), bytes); error != 0) {
-      if (::ftruncate(fd_.get(), size_) != 0) { /* the torn tail is cut off at the next open */ }
+      if (::ftruncate(fd_.get(), size_) != 0) { /* the torn tail is cut off at the next open */
+      }
       throw_failed("cannot append to {}: {}", path_.string(), errno_text(error));
     }
     size_ += static_cast<off_t>(bytes.size());
   }
   void sync() override {
-    if (::fdatasync(fd_.get()) != 0 && errno != EINVAL) throw_failed("cannot sync {}: {}", path_.string(), errno_text(errno));
+    if (::fdatasync(fd_.get()) != 0 && errno != EINVAL)
+      throw_failed("cannot sync {}: {}", path_.string(), errno_text(errno));
   }
 
  private:

@@ -17,8 +17,9 @@ Budget parse_budget(std::string_view text) {
   if (value <= 0) throw_bad_input("budget \"{}\" buys nothing: {}", text, kExpected);
   if (unit.empty()) {
     if (value < 1e6 || value > 1e30)
-      throw_bad_input("budget \"{}\" would be {:.3g} FLOPs; between 1e6 and 1e30 make sense. For a time write 90s, 10m or 2h.", text,
-                      value);
+      throw_bad_input(
+          "budget \"{}\" would be {:.3g} FLOPs; between 1e6 and 1e30 make sense. For a time write 90s, 10m or 2h.",
+          text, value);
     return {.seconds = 0, .flops = value};
   }
   double scale = 0;
@@ -57,6 +58,8 @@ std::string format_count(double count) {
   return fmt::format("{:.3g}{}", count, units[unit]);
 }
 
-std::string format_flops(double flops) { return fmt::format("{:.3g} FLOP", flops); }
+std::string format_flops(double flops) {
+  return fmt::format("{:.3g} FLOP", flops);
+}
 
 }  // namespace flywheel

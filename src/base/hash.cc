@@ -18,7 +18,9 @@ Sha256::Sha256() : state_(std::make_unique<State>()) {
 }
 Sha256::~Sha256() = default;
 
-void Sha256::update(const void* data, size_t bytes) { CHECK(EVP_DigestUpdate(state_->context, data, bytes) == 1); }
+void Sha256::update(const void* data, size_t bytes) {
+  CHECK(EVP_DigestUpdate(state_->context, data, bytes) == 1);
+}
 
 std::string Sha256::hex() {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};

@@ -9,7 +9,8 @@ namespace flywheel {
 
 void set_up_log(bool quiet) {
   const bool colour = ::isatty(2) != 0 && std::getenv("NO_COLOR") == nullptr;
-  auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>(colour ? spdlog::color_mode::always : spdlog::color_mode::never);
+  auto sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>(colour ? spdlog::color_mode::always
+                                                                           : spdlog::color_mode::never);
   auto logger = std::make_shared<spdlog::logger>("flywheel", sink);
   logger->set_pattern("%H:%M:%S %^%v%$");
   logger->set_level(quiet ? spdlog::level::warn : spdlog::level::info);

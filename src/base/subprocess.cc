@@ -64,7 +64,9 @@ std::optional<ProcessIdentity> identify_process(pid_t pid) {
   return ProcessIdentity{pid, start, boot_id_hash()};
 }
 
-bool is_alive(const ProcessIdentity& identity) { return identify_process(identity.pid) == identity; }
+bool is_alive(const ProcessIdentity& identity) {
+  return identify_process(identity.pid) == identity;
+}
 
 bool signal_process(const ProcessIdentity& identity, int signal_number) {
   return is_alive(identity) && ::kill(identity.pid, signal_number) == 0;
@@ -127,7 +129,8 @@ std::optional<int> try_wait(pid_t pid) {
 
 CommandResult run_command(const std::vector<std::string>& arguments) {
   std::string pattern = (std::filesystem::temp_directory_path() / "flywheel-XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr) throw_failed("cannot create a temporary folder {}: {}", pattern, errno_text(errno));
+  if (::mkdtemp(pattern.data()) == nullptr)
+    throw_failed("cannot create a temporary folder {}: {}", pattern, errno_text(errno));
   const Path folder = pattern;
   SpawnOptions options{arguments, folder / "out", folder / "err", {}, 0};
   CommandResult result;
@@ -147,7 +150,9 @@ CommandResult run_command(const std::vector<std::string>& arguments) {
   return result;
 }
 
-Path self_executable() { return std::filesystem::read_symlink("/proc/self/exe"); }
+Path self_executable() {
+  return std::filesystem::read_symlink("/proc/self/exe");
+}
 
 std::vector<int> available_cpus() {
   cpu_set_t set;

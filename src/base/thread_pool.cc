@@ -47,8 +47,10 @@ void ThreadPool::run(const std::function<void(int)>& work) {
   start_.notify_all();
   work(0);
   for (int spins = 0; running_.load(std::memory_order_acquire) != 0; ++spins) {
-    if (spins < kSpins) pause_cpu();
-    else std::this_thread::yield();
+    if (spins < kSpins)
+      pause_cpu();
+    else
+      std::this_thread::yield();
   }
 }
 

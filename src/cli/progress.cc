@@ -28,8 +28,10 @@ std::string describe(const scheduler::Progress& progress, double seconds_left) {
   for (const auto& run : progress.active) {
     line += fmt::format(" | {} {:.0f}%", run.run, 100 * run.fraction);
     if (run.rung_flops > 0) line += fmt::format(" of {:.2g} FLOP", run.rung_flops);
-    if (run.bits_per_byte > 0) line += fmt::format(", {:.3f} bits per byte", run.bits_per_byte);
-    else if (run.train_loss > 0) line += fmt::format(", loss {:.3f}", run.train_loss);
+    if (run.bits_per_byte > 0)
+      line += fmt::format(", {:.3f} bits per byte", run.bits_per_byte);
+    else if (run.train_loss > 0)
+      line += fmt::format(", loss {:.3f}", run.train_loss);
   }
   return line;
 }
@@ -37,7 +39,9 @@ std::string describe(const scheduler::Progress& progress, double seconds_left) {
 }  // namespace
 
 ProgressPrinter::ProgressPrinter() : terminal_(::isatty(2) != 0) {}
-ProgressPrinter::~ProgressPrinter() { clear(); }
+ProgressPrinter::~ProgressPrinter() {
+  clear();
+}
 
 void ProgressPrinter::clear() {
   if (terminal_ && shown_) fmt::print(stderr, "\r\x1b[K");

@@ -34,7 +34,9 @@ struct RunOptions {
 // Removes what this command created when the input turns out to be bad: nothing is left behind.
 class CreatedFolder {
  public:
-  explicit CreatedFolder(Path path) : path_(std::move(path)), created_(!std::filesystem::exists(path_)) { create_directories(path_); }
+  explicit CreatedFolder(Path path) : path_(std::move(path)), created_(!std::filesystem::exists(path_)) {
+    create_directories(path_);
+  }
   void remove_if_created() {
     std::error_code ignored;
     if (created_) std::filesystem::remove_all(path_, ignored);
@@ -55,36 +57,49 @@ Json measure_machine() {
     for (double value : gflops) sum += value;
     return sum;
   };
-  Json machine{{"cpu", cpu_model_name()}, {"threads", threads}, {"instruction_set", kernels::instruction_set()},
-               {"peak_gflops_fp32", peak(Dtype::kFloat32)}, {"peak_gflops_bf16", nullptr}};
+  Json machine{{"cpu", cpu_model_name()},
+               {"threads", threads},
+               {"instruction_set", kernels::instruction_set()},
+               {"peak_gflops_fp32", peak(Dtype::kFloat32)},
+               {"peak_gflops_bf16", nullptr}};
   if (kernels::has_bfloat16_dot()) machine["peak_gflops_bf16"] = peak(Dtype::kBfloat16);
   return machine;
 }
 
 // The user's question, as the ledger keeps it: a lab answers one.
 Json question(const RunOptions& options, const std::vector<std::string>& sources, const Recipe& recipe) {
-  return Json{{"sources", sources}, {"budget", options.budget}, {"seed", options.seed}, {"recipe_hash", recipe_hash(recipe)},
+  return Json{{"sources", sources},
+              {"budget", options.budget},
+              {"seed", options.seed},
+              {"recipe_hash", recipe_hash(recipe)},
               {"max_epochs", options.max_epochs}};
 }
 
 void refuse_another_question(const Json& recorded, const Json& asked, const Path& lab) {
-  static constexpr std::pair<const char*, const char*> kFields[] = {
-      {"sources", "--corpus"}, {"budget", "--budget"}, {"seed", "--seed"}, {"recipe_hash", "--recipe"}, {"max_epochs", "--max-epochs"}};
+  static constexpr std::pair<const char*, const char*> kFields[] = {{"sources", "--corpus"},
+                                                                    {"budget", "--budget"},
+                                                                    {"seed", "--seed"},
+                                                                    {"recipe_hash", "--recipe"},
+                                                                    {"max_epochs", "--max-epochs"}};
   for (const auto& [field, flag] : kFields)
     if (recorded.value(field, Json()) != asked.at(field))
-      throw_bad_input("the lab {} was started with another {}: {} there, {} here. Use the same to go on, or another --dir for a new campaign.",
-                      lab.string(), flag, recorded.value(field, Json()).dump(), asked.at(field).dump());
+      throw_bad_input(
+          "the lab {} was started with another {}: {} there, {} here. Use the same to go on, or another --dir for a "
+          "new campaign.",
+          lab.string(), flag, recorded.value(field, Json()).dump(), asked.at(field).dump());
 }
 
 void check_sources(const std::vector<std::string>& sources) {
   for (const std::string& source : sources) {
     std::error_code error;
     if (!std::filesystem::exists(source, error))
-      throw_bad_input("--corpus {}: no such file or folder{}", source, error && error.value() != ENOENT ? " (" + error.message() + ")" : "");
+      throw_bad_input("--corpus {}: no such file or folder{}", source,
+                      error && error.value() != ENOENT ? " (" + error.message() + ")" : "");
   }
 }
 
-data::CorpusManifest prepare_corpus(const std::vector<std::string>& sources, const Path& folder, ProgressPrinter& printer) {
+data::CorpusManifest prepare_corpus(const std::vector<std::string>& sources, const Path& folder,
+                                    ProgressPrinter& printer) {
   if (std::filesystem::exists(folder / "manifest.json")) return data::Corpus::open(folder).manifest();
   printer.say(fmt::format("reading the corpus: {}", fmt::join(sources, ", ")));
   double last = real_clock().now_seconds();
@@ -95,7 +110,8 @@ data::CorpusManifest prepare_corpus(const std::vector<std::string>& sources, con
     const double now = real_clock().now_seconds();
     if (now < last + 2) return;
     last = now;
-    printer.say(fmt::format("  {} files, {}", progress.files_seen, format_bytes(static_cast<double>(progress.bytes_read))));
+    printer.say(
+        fmt::format("  {} files, {}", progress.files_seen, format_bytes(static_cast<double>(progress.bytes_read))));
   };
   build.should_stop = [] { return stop_signal() != 0; };
   return data::build_corpus(build, folder);
@@ -105,10 +121,12 @@ int run_campaign(const RunOptions& options) {
   const double started = real_clock().now_seconds();
   const Budget budget = parse_budget(options.budget);
   const int cpus = static_cast<int>(available_cpus().size());
-  if (options.slots < 0 || options.slots > 4096) throw_bad_input("--slots {}: expected between 1 and 4096, or none for one per core", options.slots);
+  if (options.slots < 0 || options.slots > 4096)
+    throw_bad_input("--slots {}: expected between 1 and 4096, or none for one per core", options.slots);
   const int slots = options.slots == 0 ? cpus : options.slots;
   if (options.seed < 0) throw_bad_input("--seed {}: expected zero or more", options.seed);
-  if (!(options.max_epochs > 0 && options.max_epochs <= 1000)) throw_bad_input("--max-epochs {}: expected more than 0 and at most 1000", options.max_epochs);
+  if (!(options.max_epochs > 0 && options.max_epochs <= 1000))
+    throw_bad_input("--max-epochs {}: expected more than 0 and at most 1000", options.max_epochs);
   const Recipe recipe = options.recipe.empty() ? Recipe{} : load_recipe(options.recipe);
 
   const Path lab = std::filesystem::absolute(options.directory).lexically_normal();
@@ -121,9 +139,11 @@ int run_campaign(const RunOptions& options) {
   }
   if (!resuming) {
     check_sources(sources);
-    if (std::filesystem::exists(lab) && !std::filesystem::is_directory(lab)) throw_bad_input("--dir {} is a file, expected a folder", lab.string());
+    if (std::filesystem::exists(lab) && !std::filesystem::is_directory(lab))
+      throw_bad_input("--dir {} is a file, expected a folder", lab.string());
     if (std::filesystem::exists(lab) && !std::filesystem::is_empty(lab) && !std::filesystem::exists(lab / "lock"))
-      throw_bad_input("--dir {} is not empty and holds no lab; name a new folder, so that nothing of yours is touched", lab.string());
+      throw_bad_input("--dir {} is not empty and holds no lab; name a new folder, so that nothing of yours is touched",
+                      lab.string());
   }
 
   CreatedFolder folder(lab);
@@ -131,7 +151,9 @@ int run_campaign(const RunOptions& options) {
   try {
     std::string holder;
     auto lock = FileLock::try_acquire(lab / "lock", &holder);
-    if (!lock) throw_bad_input("the lab {} is in use by process {}; wait for it, stop it, or use another --dir", lab.string(), holder);
+    if (!lock)
+      throw_bad_input("the lab {} is in use by process {}; wait for it, stop it, or use another --dir", lab.string(),
+                      holder);
     catch_stop_signals();
     const auto corpus = prepare_corpus(sources, lab / "corpus", printer);
     auto ledger = ledger::Ledger::open(lab);
@@ -140,11 +162,15 @@ int run_campaign(const RunOptions& options) {
       refuse_another_question(first->payload.at("question"), asked, lab);
       printer.say(fmt::format("going on with the lab {} ({} records)", lab.string(), ledger->size()));
     } else {
-      Json lab_record{{"schema", ledger::kSchemaVersion}, {"program", FLYWHEEL_VERSION}, {"created", utc_timestamp()}, {"question", asked}};
+      Json lab_record{{"schema", ledger::kSchemaVersion},
+                      {"program", FLYWHEEL_VERSION},
+                      {"created", utc_timestamp()},
+                      {"question", asked}};
       ledger->append_all({{"lab", lab_record}, {"corpus", data::to_json(corpus)}});
       printer.say(fmt::format("corpus: {} of text in {} documents ({} duplicates dropped, {} binary files skipped)",
-                              format_bytes(static_cast<double>(corpus.bytes)), format_count(static_cast<double>(corpus.documents)),
-                              corpus.duplicate_documents, corpus.binary_files));
+                              format_bytes(static_cast<double>(corpus.bytes)),
+                              format_count(static_cast<double>(corpus.documents)), corpus.duplicate_documents,
+                              corpus.binary_files));
     }
     if (!ledger->last("machine")) ledger->append("machine", measure_machine());
 
@@ -162,18 +188,23 @@ int run_campaign(const RunOptions& options) {
     campaign_options.train_tokens = corpus.split_tokens[0];
     campaign_options.search_tokens = corpus.split_tokens[1];
     if (!ledger->last("report")) {
-      research::Campaign campaign(*ledger, runner, tools, real_clock(), campaign_options, [] { return stop_signal() != 0; },
-                                  [&](const std::string& line) { printer.say(line); },
-                                  [&](const scheduler::Progress& progress, double left) { printer.show(progress, left); });
+      research::Campaign campaign(
+          *ledger, runner, tools, real_clock(), campaign_options, [] { return stop_signal() != 0; },
+          [&](const std::string& line) { printer.say(line); },
+          [&](const scheduler::Progress& progress, double left) { printer.show(progress, left); });
       const auto end = campaign.run();
       if (end == research::CampaignEnd::kInterrupted) {
         printer.say("stopped; the same command goes on from here");
-        return stop_signal() == SIGTERM ? static_cast<int>(ErrorCode::kStoppedEarly) : static_cast<int>(ErrorCode::kInterrupted);
+        return stop_signal() == SIGTERM ? static_cast<int>(ErrorCode::kStoppedEarly)
+                                        : static_cast<int>(ErrorCode::kInterrupted);
       }
       double slot_seconds = ledger->spend().slot_seconds;
       const double elapsed = campaign.elapsed_seconds();
-      ledger->append("report", Json{{"seconds", elapsed}, {"slot_seconds", slot_seconds}, {"slots", slots},
-                                    {"slot_busy_fraction", slot_seconds / (slots * elapsed)}, {"lab_cpu_seconds", process_cpu_seconds()}});
+      ledger->append("report", Json{{"seconds", elapsed},
+                                    {"slot_seconds", slot_seconds},
+                                    {"slots", slots},
+                                    {"slot_busy_fraction", slot_seconds / (slots * elapsed)},
+                                    {"lab_cpu_seconds", process_cpu_seconds()}});
     }
     report::write_report(*ledger, lab);
     if (options.json) {
@@ -193,13 +224,19 @@ int run_campaign(const RunOptions& options) {
 
 Action declare_run(CLI::App& app) {
   auto options = std::make_shared<RunOptions>();
-  app.add_option("--corpus", options->corpus, "Files and folders of text, any number")->required()->type_name("PATH...");
-  app.add_option("--budget", options->budget, "Time (90s, 10m, 2h) or training FLOPs (1e14)")->required()->type_name("TIME|FLOPS");
+  app.add_option("--corpus", options->corpus, "Files and folders of text, any number")
+      ->required()
+      ->type_name("PATH...");
+  app.add_option("--budget", options->budget, "Time (90s, 10m, 2h) or training FLOPs (1e14)")
+      ->required()
+      ->type_name("TIME|FLOPS");
   app.add_option("--dir", options->directory, "The lab's folder; the same one again resumes")->capture_default_str();
   app.add_option("--slots", options->slots, "Runs at a time (default: one per core)");
   app.add_option("--seed", options->seed, "Seed of the campaign")->capture_default_str();
-  app.add_option("--recipe", options->recipe, "Recipe to start from (default: `flywheel recipe show`)")->type_name("FILE.toml");
-  app.add_option("--max-epochs", options->max_epochs, "How often one run may read the training text")->capture_default_str();
+  app.add_option("--recipe", options->recipe, "Recipe to start from (default: `flywheel recipe show`)")
+      ->type_name("FILE.toml");
+  app.add_option("--max-epochs", options->max_epochs, "How often one run may read the training text")
+      ->capture_default_str();
   app.add_flag("--json", options->json, "Print report.json on stdout");
   return [options] { return run_campaign(*options); };
 }

@@ -12,26 +12,30 @@ namespace {
 std::string output_of(const std::vector<std::string>& arguments) {
   const CommandResult result = run_command(arguments);
   if (result.exit_code != 0)
-    throw_failed("`{} {}` ended with exit status {}: {}", arguments[0], arguments[1], result.exit_code, result.standard_error);
+    throw_failed("`{} {}` ended with exit status {}: {}", arguments[0], arguments[1], result.exit_code,
+                 result.standard_error);
   return result.standard_output;
 }
 
 }  // namespace
 
 research::Evaluation ProcessTools::evaluate(const Path& run_directory, const std::string& split, int64_t tokens) {
-  const std::string text = output_of({self_executable().string(), "evaluate", "--dir", run_directory.string(), "--split", split, "--tokens",
-                                      std::to_string(tokens), "--threads", std::to_string(threads_), "--json"});
+  const std::string text =
+      output_of({self_executable().string(), "evaluate", "--dir", run_directory.string(), "--split", split, "--tokens",
+                 std::to_string(tokens), "--threads", std::to_string(threads_), "--json"});
   const Json json = parse_json(text, "output of evaluate");
   return {json_field<double>(json, "loss", "evaluate"), json_field<double>(json, "bits_per_byte", "evaluate"),
           json_field<int64_t>(json, "tokens", "evaluate")};
 }
 
 std::string ProcessTools::sample(const Path& run_directory, int tokens) {
-  return output_of({self_executable().string(), "sample", "--dir", run_directory.string(), "--tokens", std::to_string(tokens), "--seed", "1"});
+  return output_of({self_executable().string(), "sample", "--dir", run_directory.string(), "--tokens",
+                    std::to_string(tokens), "--seed", "1"});
 }
 
 uint64_t ProcessTools::predict_memory_bytes(const RunSpec& spec) {
-  const bool bf16 = spec.precision == Precision::kBfloat16 || (spec.precision == Precision::kAuto && kernels::has_bfloat16_dot());
+  const bool bf16 =
+      spec.precision == Precision::kBfloat16 || (spec.precision == Precision::kAuto && kernels::has_bfloat16_dot());
   return model::predict_memory_bytes(spec.recipe, spec.size, bf16 ? Dtype::kBfloat16 : Dtype::kFloat32, spec.threads);
 }
 

@@ -24,6 +24,8 @@ void catch_stop_signals() {
   ::sigaction(SIGTERM, &action, nullptr);
 }
 
-int stop_signal() { return caught; }
+int stop_signal() {
+  return caught;
+}
 
 }  // namespace flywheel::cli

@@ -18,22 +18,22 @@ inline constexpr int kSplits = 4;
 const char* split_name(Split split);
 Split split_from_name(const std::string& name, const std::string& where);
 
-inline constexpr int kVocabulary = 257;      // bytes, then
+inline constexpr int kVocabulary = 257;  // bytes, then
 inline constexpr uint16_t kEndOfDocument = 256;
 
 // manifest.json of a corpus folder.
 struct CorpusManifest {
-  std::vector<std::string> sources;    // as the user gave them, absolute
-  int64_t files = 0;                   // files read
+  std::vector<std::string> sources;  // as the user gave them, absolute
+  int64_t files = 0;                 // files read
   int64_t documents = 0;
-  int64_t bytes = 0;                   // of text kept
-  std::string sha256;                  // over the kept documents' hashes, sorted: does not depend on order or names
+  int64_t bytes = 0;   // of text kept
+  std::string sha256;  // over the kept documents' hashes, sorted: does not depend on order or names
   std::array<int64_t, kSplits> split_bytes{};
   std::array<int64_t, kSplits> split_tokens{};
   std::array<int64_t, kSplits> split_documents{};
   int64_t duplicate_documents = 0, binary_files = 0, unreadable_files = 0, changed_files = 0, empty_files = 0;
-  std::string document_rule;           // how files became documents
-  std::vector<std::string> notes;      // a few examples of what was skipped and why
+  std::string document_rule;       // how files became documents
+  std::vector<std::string> notes;  // a few examples of what was skipped and why
 };
 Json to_json(const CorpusManifest& manifest);
 CorpusManifest manifest_from_json(const Json& json, const std::string& where);
@@ -45,11 +45,11 @@ struct BuildOptions {
   std::vector<Path> sources;
   int threads = 1;
   std::function<void(const BuildProgress&)> progress;  // may be empty
-  std::function<bool()> should_stop;                   // may be empty; then throws kInterrupted, folder left without manifest
+  std::function<bool()> should_stop;  // may be empty; then throws kInterrupted, folder left without manifest
 };
 // Reads the sources and fills `folder` (created; the manifest is written last, so a folder without one is unfinished
-// and is built anew). Throws kBadInput, and leaves no folder behind, on: no such path, nothing readable, no text, a split
-// that would be empty.
+// and is built anew). Throws kBadInput, and leaves no folder behind, on: no such path, nothing readable, no text, a
+// split that would be empty.
 CorpusManifest build_corpus(const BuildOptions& options, const Path& folder);
 
 // A built corpus, memory-mapped. Thread safe to read.

@@ -1,5 +1,6 @@
 // events.jsonl: what a run process says. One JSON object a line, appended; a torn last line does not count.
-// A resumed run appends {"type":"start","resumed_step":k}; what it says again about steps after k replaces what was said.
+// A resumed run appends {"type":"start","resumed_step":k}; what it says again about steps after k replaces what was
+// said.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,7 @@ namespace flywheel {
 //  step       {"t","type","step","tokens","loss","learning_rate","gradient_norm","tokens_per_second"}
 //  eval       {"t","type","step","tokens","flops","split","loss","bits_per_byte"}
 //  checkpoint {"t","type","step"}
-//  done       {"t","type","step","tokens","flops","loss","bits_per_byte","train_seconds","cpu_seconds","peak_memory_bytes"}
+//  done {"t","type","step","tokens","flops","loss","bits_per_byte","train_seconds","cpu_seconds","peak_memory_bytes"}
 //  failed     {"t","type","step","reason"}   reason starts with one word: diverged, memory, disk, input, crash
 struct RunEvent {
   double t = 0;
@@ -47,8 +48,8 @@ class EventTail {
 struct RunOutcome {
   enum class State { kNotStarted, kRunning, kDone, kFailed } state = State::kNotStarted;
   int64_t step = 0;
-  double tokens = 0, flops = 0;            // trained so far (of the surviving history)
-  double train_loss = 0;                   // last reported
+  double tokens = 0, flops = 0;               // trained so far (of the surviving history)
+  double train_loss = 0;                      // last reported
   std::optional<double> loss, bits_per_byte;  // of the last evaluation
   double train_seconds = 0, cpu_seconds = 0;
   uint64_t predicted_memory_bytes = 0, peak_memory_bytes = 0;

@@ -99,7 +99,7 @@ std::vector<RecipeField> make_table() {
            row("qk_norm", &R::model, &M::qk_norm, "normalise queries and keys"),
            row("tied_head", &R::model, &M::tied_head, "the output head shares the embedding table"),
            row("context", &R::model, &M::context, 2, 1 << 20, "tokens a sequence is trained on"),
-           row("aspect", &R::model, &M::aspect, 1, 4096, "model width per layer: depth = width / aspect, at least 1")});
+           row("aspect", &R::model, &M::aspect, 1, 4096, "model width per layer: depth = width / aspect, at least 2")});
   section("optimizer",
           {row("kind", &R::optimizer, &O::kind, "muon: on hidden matrices, AdamW on the rest"),
            row("learning_rate", &R::optimizer, &O::learning_rate, 1e-9, 100,

@@ -28,8 +28,8 @@ struct Recipe {
     int kv_group = 1;               // query heads per key/value head; 1: multi-head
     bool qk_norm = true;
     bool tied_head = false;
-    int context = 256;         // tokens a sequence is trained on
-    double aspect = 32;        // model width per layer: depth = width / aspect, at least 1
+    int context = 256;   // tokens a sequence is trained on
+    double aspect = 32;  // model width per layer: depth = width / aspect, at least 2
   } model;
   struct Optimizer {
     OptimizerKind kind = OptimizerKind::kMuon;
@@ -53,8 +53,8 @@ struct Recipe {
   } initialisation;
   struct Scaling {
     double tokens_per_parameter = 20;
-    double batch_tokens = 4096;          // tokens per step at base_flops
-    double batch_exponent = 0.0;         // batch tokens grow as (flops / base_flops)^batch_exponent
+    double batch_tokens = 4096;   // tokens per step at base_flops
+    double batch_exponent = 0.0;  // batch tokens grow as (flops / base_flops)^batch_exponent
     double base_flops = 1e12;
   } scaling;
   struct Data {
@@ -65,7 +65,8 @@ struct Recipe {
 // Canonical JSON: every field, keys sorted. The hash is the SHA-256 of it.
 Json to_json(const Recipe& recipe);
 std::string recipe_hash(const Recipe& recipe);
-// `where` names the source in errors. Unknown fields, wrong types and impossible values throw kBadInput naming the field.
+// `where` names the source in errors. Unknown fields, wrong types and impossible values throw kBadInput naming the
+// field.
 Recipe recipe_from_json(const Json& json, const std::string& where);
 Recipe recipe_from_toml(std::string_view text, const std::string& where);
 Recipe load_recipe(const Path& path);

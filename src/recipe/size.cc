@@ -13,13 +13,11 @@ namespace {
 constexpr double kMaxParameters = 1e15;
 constexpr int64_t kMaxSteps = 1'000'000'000'000;
 constexpr int kMaxBatchSequences = 1 << 20;
-constexpr int kMinSteps = 50;        // fewer make a schedule meaningless: the batch shrinks first
-constexpr double kFineGap = 1.2;     // gaps between neighbours above this get in-between depths
-constexpr double kCoarseGap = 1.35;  // gaps still above this get depths farther from the rule
-constexpr double kDistinct = 1.05;   // in-between sizes keep this far from their neighbours
+constexpr int kMinSteps = 50;  // fewer make a schedule meaningless: the batch shrinks first
+constexpr int kMinDepth = 2;   // a single layer behaves unlike the rest of a ladder
 
 int rule_depth(const Recipe& recipe, int width) {
-  return std::max(1, static_cast<int>(std::lround(width / recipe.model.aspect)));
+  return std::max(kMinDepth, static_cast<int>(std::lround(width / recipe.model.aspect)));
 }
 
 int hidden_units(const Recipe& recipe, int width) {
@@ -50,47 +48,15 @@ Candidate candidate(const Recipe& recipe, int width, int layers) {
   return result;
 }
 
-// Puts fillers into gaps above `gap`, nearest to the depth rule first, never nearer than kDistinct to a neighbour.
-void fill_gaps(std::vector<Candidate>& sizes, std::vector<Candidate> fillers, double gap) {
-  auto smaller = [](const Candidate& a, const Candidate& b) { return a.parameters < b.parameters; };
-  for (const Candidate& filler : fillers) {
-    const auto above = std::lower_bound(sizes.begin(), sizes.end(), filler, smaller);
-    if (above == sizes.end() || above == sizes.begin()) continue;
-    const double from_below = static_cast<double>(filler.parameters) / static_cast<double>((above - 1)->parameters);
-    const double to_above = static_cast<double>(above->parameters) / static_cast<double>(filler.parameters);
-    if (from_below * to_above > gap && from_below > kDistinct && to_above > kDistinct) sizes.insert(above, filler);
-  }
-}
-
-// Every size of the family up to `high` parameters and a little beyond, smallest first.
+// Every size of the family up to `high` parameters and one beyond, smallest first. One depth per width: neighbours on
+// an isoFLOP curve differ in size and not in shape, so the curve is smooth.
 std::vector<Candidate> candidates(const Recipe& recipe, double high) {
-  std::vector<Candidate> sizes, near, far;
+  std::vector<Candidate> sizes;
   const int grid = width_grid(recipe);
   for (int width = grid;; width += grid) {
-    const int depth = rule_depth(recipe, width);
-    const Candidate rule = candidate(recipe, width, depth);
-    sizes.push_back(rule);
-    const double widest_gap = static_cast<double>(sizes.back().parameters) /
-                              static_cast<double>(sizes.size() > 1 ? sizes[sizes.size() - 2].parameters : 1);
-    if (widest_gap > kFineGap) {
-      const int shallow = rule_depth(recipe, std::max(grid, width - grid));
-      for (int layers = std::max(1, depth / 2); layers < depth; ++layers)
-        (layers == depth - 1 ? near : far).push_back(candidate(recipe, width, layers));
-      if (width > grid)
-        for (int layers = shallow + 1; layers <= std::max(shallow + 1, 2 * shallow); ++layers)
-          (layers == shallow + 1 ? near : far).push_back(candidate(recipe, width - grid, layers));
-    }
-    // Far enough that no filler of a wider model lies below the limit: the sizes below it do not depend on it.
-    const int shallowest = std::max(1, depth / 2);
-    if (width > grid &&
-        static_cast<double>(candidate(recipe, width - grid, std::max(1, shallowest - 1)).parameters) > high)
-      break;
+    sizes.push_back(candidate(recipe, width, rule_depth(recipe, width)));
+    if (static_cast<double>(sizes.back().parameters) > high) return sizes;
   }
-  std::stable_sort(sizes.begin(), sizes.end(),
-                   [](const Candidate& a, const Candidate& b) { return a.parameters < b.parameters; });
-  fill_gaps(sizes, near, kFineGap);
-  fill_gaps(sizes, far, kCoarseGap);
-  return sizes;
 }
 
 void require_positive(double value, const char* what, double high) {

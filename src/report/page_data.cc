@@ -15,7 +15,9 @@
 namespace flywheel::report {
 namespace {
 
-Json number_or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
+Json number_or_null(const std::optional<double>& value) {
+  return value ? Json(*value) : Json();
+}
 
 // The recipe the ladder was trained with, tuned learning rates included.
 std::optional<Recipe> ladder_recipe(const ledger::Ledger& ledger) {
@@ -27,9 +29,20 @@ std::optional<Recipe> ladder_recipe(const ledger::Ledger& ledger) {
 Json runs_json(const ledger::Ledger& ledger, const Path& lab) {
   Json runs = Json::array();
   for (const ledger::RunRow& row : ledger.runs()) {
-    Json run{{"id", row.run}, {"stage", row.stage}, {"rung_flops", row.rung_flops}, {"parameters", row.parameters}, {"tokens", row.tokens},
-             {"flops", row.flops}, {"bits_per_byte", number_or_null(row.bits_per_byte)}, {"seconds", row.seconds}, {"seed", row.seed},
-             {"state", row.state}, {"reason", row.reason}, {"learning_rate", nullptr}, {"layers", nullptr}, {"width", nullptr}};
+    Json run{{"id", row.run},
+             {"stage", row.stage},
+             {"rung_flops", row.rung_flops},
+             {"parameters", row.parameters},
+             {"tokens", row.tokens},
+             {"flops", row.flops},
+             {"bits_per_byte", number_or_null(row.bits_per_byte)},
+             {"seconds", row.seconds},
+             {"seed", row.seed},
+             {"state", row.state},
+             {"reason", row.reason},
+             {"learning_rate", nullptr},
+             {"layers", nullptr},
+             {"width", nullptr}};
     const std::string directory = (Path("runs") / row.run).string();
     try {
       const RunSpec spec = load_run_spec(lab / directory / kSpecFile);
@@ -56,13 +69,17 @@ Json isoflop_json(const ledger::Ledger& ledger) {
     if (research::on_the_ladder(row)) run_of.try_emplace({row.rung_flops, row.parameters}, row.run);
   Json curves = Json::array();
   for (const research::RungMinimum& rung : research::rung_minima(ledger)) {
-    Json curve{{"rung_flops", rung.rung_flops}, {"points", Json::array()}, {"minimum", nullptr}, {"fit", Json::array()}};
+    Json curve{
+        {"rung_flops", rung.rung_flops}, {"points", Json::array()}, {"minimum", nullptr}, {"fit", Json::array()}};
     for (const scaling::Point& p : rung.points)
       curve["points"].push_back({{"parameters", p.N}, {"bits_per_byte", p.L}, {"run", run_of[{rung.rung_flops, p.N}]}});
     const scaling::IsoflopMinimum& minimum = rung.minimum;
     if (minimum.N > 0) {
-      curve["minimum"] = {{"parameters", minimum.N}, {"bits_per_byte", minimum.L}, {"low", minimum.N_low},
-                          {"high", minimum.N_high}, {"at_edge", minimum.at_edge}};
+      curve["minimum"] = {{"parameters", minimum.N},
+                          {"bits_per_byte", minimum.L},
+                          {"low", minimum.N_low},
+                          {"high", minimum.N_high},
+                          {"at_edge", minimum.at_edge}};
       const double first = std::log(rung.points.front().N), last = std::log(rung.points.back().N);
       for (int i = 0; i <= 24; ++i) {
         const double parameters = std::exp(first + (last - first) * i / 24);
@@ -83,9 +100,14 @@ Json learning_rate_json(const ledger::Ledger& ledger, const Json& runs) {
     const std::string stage = run.at("stage");
     if ((stage != "tune" && stage != "transfer") || run.at("learning_rate").is_null()) continue;
     const double rate = run.at("learning_rate").get<double>();
-    const bool is_chosen = chosen.is_object() && std::abs(std::log(rate / chosen.at("learning_rate").get<double>())) < 1e-6;
-    sweep.push_back({{"rung_flops", run.at("rung_flops")}, {"learning_rate", rate}, {"bits_per_byte", run.at("bits_per_byte")},
-                     {"run", run.at("id")}, {"chosen", is_chosen}, {"stage", stage}});
+    const bool is_chosen =
+        chosen.is_object() && std::abs(std::log(rate / chosen.at("learning_rate").get<double>())) < 1e-6;
+    sweep.push_back({{"rung_flops", run.at("rung_flops")},
+                     {"learning_rate", rate},
+                     {"bits_per_byte", run.at("bits_per_byte")},
+                     {"run", run.at("id")},
+                     {"chosen", is_chosen},
+                     {"stage", stage}});
   }
   return sweep;
 }
@@ -93,9 +115,16 @@ Json learning_rate_json(const ledger::Ledger& ledger, const Json& runs) {
 Json forecast_test_json(const ledger::Ledger& ledger) {
   for (const ledger::Record& forecast : ledger.records("forecast")) {
     if (forecast.payload.value("name", "") != "top rung") continue;
-    Json test{{"rung_flops", forecast.payload.at("flops")}, {"predicted", forecast.payload.at("predicted")}, {"low", forecast.payload.at("low")},
-              {"high", forecast.payload.at("high")}, {"measured", nullptr}, {"error_percent", nullptr}, {"inside", nullptr},
-              {"written_at", forecast.time}, {"written_as_record", forecast.sequence}, {"first_run_started_at", nullptr}};
+    Json test{{"rung_flops", forecast.payload.at("flops")},
+              {"predicted", forecast.payload.at("predicted")},
+              {"low", forecast.payload.at("low")},
+              {"high", forecast.payload.at("high")},
+              {"measured", nullptr},
+              {"error_percent", nullptr},
+              {"inside", nullptr},
+              {"written_at", forecast.time},
+              {"written_as_record", forecast.sequence},
+              {"first_run_started_at", nullptr}};
     if (const auto score = ledger.last("score"))
       for (const char* field : {"measured", "error_percent", "inside"}) test[field] = score->payload.at(field);
     for (const ledger::Record& start : ledger.records("start"))
@@ -119,7 +148,8 @@ Json limits_json(const ledger::Ledger& ledger, const OrderedJson& report) {
       for (const Json& warning : record.payload.at("warnings")) limits.push_back(warning);
   const auto wall = ledger.last("wall");
   if (wall && wall->payload.at("verdict") == "cannot tell")
-    limits.push_back(fmt::format("Whether there is a wall cannot be told: {}", wall->payload.at("why").get<std::string>()));
+    limits.push_back(
+        fmt::format("Whether there is a wall cannot be told: {}", wall->payload.at("why").get<std::string>()));
   if (report.at("backtest").is_object() && report.at("backtest").at("measured").is_null())
     limits.push_back("No run of the top rung finished within the budget: the forecast could not be tested.");
   int failed = 0;
@@ -129,8 +159,9 @@ Json limits_json(const ledger::Ledger& ledger, const OrderedJson& report) {
     const auto count = [&](const char* field) { return corpus->payload.value(field, int64_t{0}); };
     const int64_t skipped = count("binary_files") + count("unreadable_files") + count("changed_files");
     if (skipped > 0)
-      limits.push_back(fmt::format("{} files of the corpus were skipped: {} binary, {} unreadable, {} changed while they were read.", skipped,
-                                   count("binary_files"), count("unreadable_files"), count("changed_files")));
+      limits.push_back(
+          fmt::format("{} files of the corpus were skipped: {} binary, {} unreadable, {} changed while they were read.",
+                      skipped, count("binary_files"), count("unreadable_files"), count("changed_files")));
   }
   limits.push_back("Findings: this campaign trained one recipe. It proposed and tested no changes to it.");
   return limits;
@@ -176,14 +207,19 @@ Json page_data(const ledger::Ledger& ledger, const Path& lab) {
   data["sample"] = nullptr;
   for (const ledger::Record& record : ledger.records("note"))
     if (record.payload.value("what", "") == "sample")
-      data["sample"] = {{"run", record.payload.at("run")}, {"prompt", record.payload.at("prompt")}, {"text", record.payload.at("text")}};
+      data["sample"] = {{"run", record.payload.at("run")},
+                        {"prompt", record.payload.at("prompt")},
+                        {"text", record.payload.at("text")}};
   data["limits"] = limits_json(ledger, report);
   data["commands"] = Json::array({
-      {{"what", "Repeat one run (from the lab's folder; any id of the table)"}, {"command", "flywheel train runs/ID/spec.json --dir repeat-ID"}},
-      {{"what", "Check that no record was changed, removed or reordered"}, {"command", fmt::format("flywheel verify --dir {}", lab.string())}},
+      {{"what", "Repeat one run (from the lab's folder; any id of the table)"},
+       {"command", "flywheel train runs/ID/spec.json --dir repeat-ID"}},
+      {{"what", "Check that no record was changed, removed or reordered"},
+       {"command", fmt::format("flywheel verify --dir {}", lab.string())}},
       {{"what", "Write this report again"}, {"command", fmt::format("flywheel report --dir {}", lab.string())}},
-      {{"what", "Text from the best model"}, {"command", fmt::format("flywheel sample --dir {}/runs/{}", lab.string(),
-                                                                      data["sample"].is_null() ? "ID" : data["sample"]["run"].get<std::string>())}},
+      {{"what", "Text from the best model"},
+       {"command", fmt::format("flywheel sample --dir {}/runs/{}", lab.string(),
+                               data["sample"].is_null() ? "ID" : data["sample"]["run"].get<std::string>())}},
   });
   return data;
 }
@@ -192,7 +228,8 @@ void write_report(const ledger::Ledger& ledger, const Path& lab) {
   FileSystem& files = real_file_system();
   if (const auto recipe = ladder_recipe(ledger)) files.write_atomic(lab / "recipe.toml", to_toml(*recipe));
   files.write_atomic(lab / "results.tsv", results_tsv(ledger));
-  files.write_atomic(lab / "report.json", report_json(ledger).dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n");
+  files.write_atomic(lab / "report.json",
+                     report_json(ledger).dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n");
   files.write_atomic(lab / "report.html", render_report_page(page_data(ledger, lab)));
 }
 

@@ -39,12 +39,14 @@ OrderedJson report_json(const ledger::Ledger& ledger) {
   OrderedJson c;
   for (const char* field : {"files", "bytes", "sha256"}) c[field] = or_null(corpus, field);
   for (const char* split : {"train", "search", "audit", "locked"})
-    c[std::string(split) + "_bytes"] = corpus.is_object() ? or_null(corpus.value("split_bytes", Json::object()), split) : OrderedJson();
+    c[std::string(split) + "_bytes"] =
+        corpus.is_object() ? or_null(corpus.value("split_bytes", Json::object()), split) : OrderedJson();
   report["corpus"] = c;
 
   const Json machine = last_payload(ledger, "machine");
   OrderedJson m;
-  for (const char* field : {"cpu", "threads", "peak_gflops_fp32", "peak_gflops_bf16"}) m[field] = or_null(machine, field);
+  for (const char* field : {"cpu", "threads", "peak_gflops_fp32", "peak_gflops_bf16"})
+    m[field] = or_null(machine, field);
   report["machine"] = m;
 
   const ledger::Spend spend = ledger.spend();
@@ -63,13 +65,12 @@ OrderedJson report_json(const ledger::Ledger& ledger) {
                                           {"high", floor.high}});
 
   const Json fit = named(ledger, "fit", "all");
-  report["law"] = fit.is_null() ? OrderedJson()
-                                : OrderedJson{{"form", fit.at("form")},
-                                              {"parameters", fit.at("parameters")},
-                                              {"interval95", fit.at("interval95")},
-                                              {"points", fit.at("data").size()},
-                                              {"identified", fit.at("identified")},
-                                              {"warnings", fit.at("warnings")}};
+  report["law"] = fit.is_null() ? OrderedJson() : OrderedJson{{"form", fit.at("form")},
+                                                              {"parameters", fit.at("parameters")},
+                                                              {"interval95", fit.at("interval95")},
+                                                              {"points", fit.at("data").size()},
+                                                              {"identified", fit.at("identified")},
+                                                              {"warnings", fit.at("warnings")}};
 
   const Json forecast = named(ledger, "forecast", "top rung");
   const Json score = named(ledger, "score", "top rung");
@@ -87,13 +88,15 @@ OrderedJson report_json(const ledger::Ledger& ledger) {
   if (!future.is_null())
     for (const Json& row : future.at("forecast")) {
       OrderedJson entry;
-      for (const char* field : {"multiply", "flops", "params", "tokens", "bits_per_byte", "low", "high"}) entry[field] = row.at(field);
+      for (const char* field : {"multiply", "flops", "params", "tokens", "bits_per_byte", "low", "high"})
+        entry[field] = row.at(field);
       report["forecast"].push_back(entry);
     }
 
   const Json wall = last_payload(ledger, "wall");
   OrderedJson w;
-  for (const char* field : {"verdict", "slope", "slope_low", "slope_high", "smallest_detectable", "why"}) w[field] = or_null(wall, field);
+  for (const char* field : {"verdict", "slope", "slope_low", "slope_high", "smallest_detectable", "why"})
+    w[field] = or_null(wall, field);
   if (wall.is_null()) w["verdict"] = "cannot tell";
   report["wall"] = w;
 
@@ -107,14 +110,17 @@ OrderedJson report_json(const ledger::Ledger& ledger) {
 }
 
 std::string results_tsv(const ledger::Ledger& ledger) {
-  std::string text = "run\tstage\tstate\trung_flops\tparameters\ttokens\tflops\tbits_per_byte\tloss\tseed\tseconds\trecipe\treason\n";
+  std::string text =
+      "run\tstage\tstate\trung_flops\tparameters\ttokens\tflops\tbits_per_byte\tloss\tseed\tseconds\trecipe\treason\n";
   for (const ledger::RunRow& row : ledger.runs()) {
     std::string reason = row.reason;
-    std::replace_if(reason.begin(), reason.end(), [](char ch) { return ch == '\t' || ch == '\n'; }, ' ');
-    text += fmt::format("{}\t{}\t{}\t{:.6g}\t{:.0f}\t{:.0f}\t{:.6g}\t{}\t{}\t{}\t{:.3f}\t{}\t{}\n", row.run, row.stage, row.state,
-                        row.rung_flops, row.parameters, row.tokens, row.flops_done,
-                        row.bits_per_byte ? fmt::format("{:.6f}", *row.bits_per_byte) : "", row.loss ? fmt::format("{:.6f}", *row.loss) : "",
-                        row.seed, row.seconds, row.recipe_hash.substr(0, 12), reason);
+    std::replace_if(
+        reason.begin(), reason.end(), [](char ch) { return ch == '\t' || ch == '\n'; }, ' ');
+    text += fmt::format("{}\t{}\t{}\t{:.6g}\t{:.0f}\t{:.0f}\t{:.6g}\t{}\t{}\t{}\t{:.3f}\t{}\t{}\n", row.run, row.stage,
+                        row.state, row.rung_flops, row.parameters, row.tokens, row.flops_done,
+                        row.bits_per_byte ? fmt::format("{:.6f}", *row.bits_per_byte) : "",
+                        row.loss ? fmt::format("{:.6f}", *row.loss) : "", row.seed, row.seconds,
+                        row.recipe_hash.substr(0, 12), reason);
   }
   return text;
 }
@@ -127,8 +133,8 @@ std::string headline(const ledger::Ledger& ledger) {
   for (const Json& row : future.at("forecast"))
     if (row.at("multiply").get<double>() == 10) {
       const double low = row.at("low").get<double>(), high = row.at("high").get<double>();
-      sentence = fmt::format("10x more compute is predicted to bring {:.3f} \u00b1 {:.3f} bits per byte", row.at("bits_per_byte").get<double>(),
-                             0.5 * (high - low));
+      sentence = fmt::format("10x more compute is predicted to bring {:.3f} \u00b1 {:.3f} bits per byte",
+                             row.at("bits_per_byte").get<double>(), 0.5 * (high - low));
     }
   const std::string verdict = wall.is_null() ? "cannot tell" : wall.at("verdict").get<std::string>();
   if (verdict == "none seen") return sentence + "; no wall seen.";
@@ -143,20 +149,24 @@ std::string summary(const ledger::Ledger& ledger) {
     return value.is_number() ? fmt::format(fmt::runtime(format), value.get<double>()) : std::string("not measured");
   };
   const OrderedJson& spend = report["spend"];
-  text += fmt::format("  spent       {} runs, {} of training, {}\n", spend["runs"].get<int64_t>(),
-                      format_flops(spend["train_flops"].get<double>()),
-                      spend["seconds"].is_number() ? format_seconds(spend["seconds"].get<double>()) : "time not recorded");
+  text +=
+      fmt::format("  spent       {} runs, {} of training, {}\n", spend["runs"].get<int64_t>(),
+                  format_flops(spend["train_flops"].get<double>()),
+                  spend["seconds"].is_number() ? format_seconds(spend["seconds"].get<double>()) : "time not recorded");
   if (report["backtest"].is_object())
-    text += fmt::format("  forecast    of the top rung {} ({} to {}), measured {}, off by {}\n", number(report["backtest"]["predicted"], "{:.4f}"),
-                        number(report["backtest"]["low"], "{:.4f}"), number(report["backtest"]["high"], "{:.4f}"),
-                        number(report["backtest"]["measured"], "{:.4f}"), number(report["backtest"]["error_percent"], "{:+.2f}%"));
+    text += fmt::format("  forecast    of the top rung {} ({} to {}), measured {}, off by {}\n",
+                        number(report["backtest"]["predicted"], "{:.4f}"), number(report["backtest"]["low"], "{:.4f}"),
+                        number(report["backtest"]["high"], "{:.4f}"), number(report["backtest"]["measured"], "{:.4f}"),
+                        number(report["backtest"]["error_percent"], "{:+.2f}%"));
   for (const auto& row : report["forecast"])
-    text += fmt::format("  {:>4g}x        {:.4f} bits per byte ({:.4f} to {:.4f}): {} parameters, {} tokens\n", row["multiply"].get<double>(),
-                        row["bits_per_byte"].get<double>(), row["low"].get<double>(), row["high"].get<double>(),
-                        format_count(row["params"].get<double>()), format_count(row["tokens"].get<double>()));
+    text += fmt::format("  {:>4g}x        {:.4f} bits per byte ({:.4f} to {:.4f}): {} parameters, {} tokens\n",
+                        row["multiply"].get<double>(), row["bits_per_byte"].get<double>(), row["low"].get<double>(),
+                        row["high"].get<double>(), format_count(row["params"].get<double>()),
+                        format_count(row["tokens"].get<double>()));
   text += fmt::format("  wall        {}\n", report["wall"]["verdict"].get<std::string>());
-  text += fmt::format("  best model  audit {}, locked {} bits per byte\n", number(report["audit_bits_per_byte"], "{:.4f}"),
-                      number(report["locked_bits_per_byte"], "{:.4f}"));
+  text +=
+      fmt::format("  best model  audit {}, locked {} bits per byte\n", number(report["audit_bits_per_byte"], "{:.4f}"),
+                  number(report["locked_bits_per_byte"], "{:.4f}"));
   return text;
 }
 

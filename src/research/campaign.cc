@@ -20,9 +20,9 @@
 namespace flywheel::research {
 namespace {
 
-constexpr double kPlanFraction = 0.93;      // of the time, for the planned stages; replicates fill the rest
-constexpr double kTopSafety = 0.95;         // of the time left, for the top rung
-constexpr double kReportSeconds = 2.0;      // writing the report
+constexpr double kPlanFraction = 0.93;  // of the time, for the planned stages; replicates fill the rest
+constexpr double kTopSafety = 0.95;     // of the time left, for the top rung
+constexpr double kReportSeconds = 2.0;  // writing the report
 constexpr int64_t kFinalEvalTokens = 262144;
 constexpr int kSampleTokens = 400;
 constexpr double kMultiplierStep = 2.0;
@@ -54,14 +54,15 @@ struct Campaign::State {
   scheduler::Scheduler scheduler;
   Throughput throughput;
   LadderPlan plan;
-  double multiplier = 1;       // of the recipe's learning rates, once chosen
-  double final_seconds = 5;    // kept for the last evaluations and the report
+  double multiplier = 1;     // of the recipe's learning rates, once chosen
+  double final_seconds = 5;  // kept for the last evaluations and the report
   bool out_of_budget = false;
   std::map<std::string, Planned> known;  // every run of this campaign so far
   std::set<std::string> observed;        // those the throughput has learnt from
 
   State(ledger::Ledger& l, scheduler::Runner& runner, Tools& t, Clock& c, CampaignOptions o, std::function<bool()> stop,
-        std::function<void(const std::string&)> say_line, std::function<void(const scheduler::Progress&, double)> show_progress)
+        std::function<void(const std::string&)> say_line,
+        std::function<void(const scheduler::Progress&, double)> show_progress)
       : ledger(l),
         tools(t),
         clock(c),
@@ -76,10 +77,10 @@ struct Campaign::State {
   double seconds_left() const {
     return options.budget.seconds > 0 ? options.budget.seconds - stopwatch.seconds() - final_seconds : 1e18;
   }
-  double flops_left() const { return options.budget.flops > 0 ? options.budget.flops - ledger.spend().train_flops : 1e30; }
-  double eval_tokens() const {
-    return std::clamp(static_cast<double>(options.search_tokens - 1), 1024.0, 65536.0);
+  double flops_left() const {
+    return options.budget.flops > 0 ? options.budget.flops - ledger.spend().train_flops : 1e30;
   }
+  double eval_tokens() const { return std::clamp(static_cast<double>(options.search_tokens - 1), 1024.0, 65536.0); }
   double max_tokens() const { return options.max_epochs * static_cast<double>(options.train_tokens); }
   LadderLimits limits(double fraction) const {
     return {.wall_seconds = options.budget.seconds > 0 ? std::max(fraction * seconds_left(), 1e-3) : 0,
@@ -155,11 +156,14 @@ struct Campaign::State {
     }
     if (!jobs.empty() && !out_of_budget) {
       scheduler::Deadline deadline;
-      if (options.budget.seconds > 0) deadline.at_clock_seconds = stopwatch.clock_at(options.budget.seconds - final_seconds);
+      if (options.budget.seconds > 0)
+        deadline.at_clock_seconds = stopwatch.clock_at(options.budget.seconds - final_seconds);
       deadline.flops = options.budget.flops;
       std::function<std::optional<scheduler::Job>(double)> filler;
       if (fill && options.budget.seconds > 0)
-        filler = [this](double seconds_until_free) { return next_filler(std::min(seconds_until_free, seconds_left())); };
+        filler = [this](double seconds_until_free) {
+          return next_filler(std::min(seconds_until_free, seconds_left()));
+        };
       const auto verdict = scheduler.run(
           jobs, deadline, should_stop,
           [this](const scheduler::Progress& progress) {
@@ -254,15 +258,20 @@ struct Campaign::State {
   scaling::FitOptions fit_options() const { return {.seed = options.seed, .threads = 1}; }
 };
 
-Campaign::Campaign(ledger::Ledger& ledger, scheduler::Runner& runner, Tools& tools, Clock& clock, CampaignOptions options,
-                   std::function<bool()> should_stop, std::function<void(const std::string&)> say,
+Campaign::Campaign(ledger::Ledger& ledger, scheduler::Runner& runner, Tools& tools, Clock& clock,
+                   CampaignOptions options, std::function<bool()> should_stop,
+                   std::function<void(const std::string&)> say,
                    std::function<void(const scheduler::Progress&, double)> show)
-    : state_(std::make_unique<State>(ledger, runner, tools, clock, std::move(options), std::move(should_stop), std::move(say),
-                                     std::move(show))) {}
+    : state_(std::make_unique<State>(ledger, runner, tools, clock, std::move(options), std::move(should_stop),
+                                     std::move(say), std::move(show))) {}
 Campaign::~Campaign() = default;
 
-double Campaign::elapsed_seconds() const { return state_->stopwatch.seconds(); }
-double Campaign::busy_slot_seconds() const { return state_->scheduler.busy_slot_seconds(); }
+double Campaign::elapsed_seconds() const {
+  return state_->stopwatch.seconds();
+}
+double Campaign::busy_slot_seconds() const {
+  return state_->scheduler.busy_slot_seconds();
+}
 
 CampaignEnd Campaign::run() {
   State& s = *state_;
@@ -291,24 +300,32 @@ CampaignEnd Campaign::run() {
 void Campaign::State::calibrate() {
   const Json decision = decide("calibrate", [&] {
     // A first guess of the top rung, only to know which sizes to time: 20 GFLOP/s a slot, a seventh of all for one run.
-    const double guess = options.budget.seconds > 0 ? options.budget.seconds * options.slots * 20e9 / 7 : options.budget.flops / 7;
+    const double guess =
+        options.budget.seconds > 0 ? options.budget.seconds * options.slots * 20e9 / 7 : options.budget.flops / 7;
     const double low = prior_optimum(options.recipe, std::max(guess / kWantedRange, kSmallestRungFlops)) / 3;
     const double high = prior_optimum(options.recipe, std::max(guess, kSmallestRungFlops)) * 3;
-    const double each = options.budget.seconds > 0 ? 20e9 * std::min(options.budget.seconds / 60, 1.0) : options.budget.flops / 1000;
+    const double each =
+        options.budget.seconds > 0 ? 20e9 * std::min(options.budget.seconds / 60, 1.0) : options.budget.flops / 1000;
     return Json{{"parameters", {low, std::sqrt(low * high), high}}, {"flops", std::max(each, 1e8)}};
   });
   std::vector<Planned> runs;
   const auto sizes = decision.at("parameters").get<std::vector<double>>();
   for (size_t i = 0; i < sizes.size(); ++i)
     for (int copy = 0; copy < (options.slots > 1 ? 2 : 1); ++copy) {
-      const auto ladder = isoflop_runs(options.recipe, decision.at("flops").get<double>(), sizes[i], 1, 1, max_tokens()).at(0);
-      runs.push_back({.id = fmt::format("calibrate-n{}-{}", i, copy), .stage = "calibrate", .rung_flops = 0, .ladder = ladder,
-                      .multiplier = 1, .replicate = copy});
+      const auto ladder =
+          isoflop_runs(options.recipe, decision.at("flops").get<double>(), sizes[i], 1, 1, max_tokens()).at(0);
+      runs.push_back({.id = fmt::format("calibrate-n{}-{}", i, copy),
+                      .stage = "calibrate",
+                      .rung_flops = 0,
+                      .ladder = ladder,
+                      .multiplier = 1,
+                      .replicate = copy});
     }
   const auto rows = ensure(runs, false);
   if (throughput.empty()) {
     for (const auto& row : rows)
-      if (row.state == "failed") throw_failed("the first runs failed: {}. See {}", row.reason, (options.lab / "runs" / row.run).string());
+      if (row.state == "failed")
+        throw_failed("the first runs failed: {}. See {}", row.reason, (options.lab / "runs" / row.run).string());
     throw_bad_input("the budget is too small: it ended while the machine's speed was being measured");
   }
 }
@@ -318,29 +335,31 @@ void Campaign::State::make_plan() {
     // The last evaluations, forward only, at the size a top rung would have.
     const double slot_rate = throughput.flops_per_second(1e9);
     const double top_guess = seconds_left() < 1e17 ? seconds_left() * options.slots / 7 * slot_rate : flops_left() / 7;
-    final_seconds = std::clamp(2 * 2.0 * prior_optimum(options.recipe, top_guess) * kFinalEvalTokens / slot_rate + kReportSeconds + 1, 3.0,
-                               std::max(3.0, 0.05 * options.budget.seconds));
+    final_seconds = std::clamp(
+        2 * 2.0 * prior_optimum(options.recipe, top_guess) * kFinalEvalTokens / slot_rate + kReportSeconds + 1, 3.0,
+        std::max(3.0, 0.05 * options.budget.seconds));
     Json json = to_json(plan_ladder(options.recipe, throughput, limits(kPlanFraction)));
     json["final_seconds"] = final_seconds;
     return json;
   });
   final_seconds = decision.at("final_seconds").get<double>();
   plan = ladder_plan_from_json(decision, "ledger: plan of the ladder");
-  say(fmt::format("plan: {} rungs from {} to {}, {} sizes on the lowest, {} on each middle one, {} on the top", plan.rungs.size(),
-                  format_flops(plan.rungs.front()), format_flops(plan.rungs.back()), plan.lowest_sizes, plan.middle_sizes,
-                  plan.top_sizes));
+  say(fmt::format("plan: {} rungs from {} to {}, {} sizes on the lowest, {} on each middle one, {} on the top",
+                  plan.rungs.size(), format_flops(plan.rungs.front()), format_flops(plan.rungs.back()),
+                  plan.lowest_sizes, plan.middle_sizes, plan.top_sizes));
   for (const std::string& limit : plan.limits) say(limit);
 }
 
 void Campaign::State::tune() {
   const auto run_of = [&](const char* stage, int rung, double run_multiplier, int replicate) {
     const double flops = plan.rungs[static_cast<size_t>(rung)];
-    return Planned{.id = fmt::format("{}-r{}-x{:.4g}-{}", stage, rung, run_multiplier, replicate),
-                   .stage = stage,
-                   .rung_flops = flops,
-                   .ladder = isoflop_runs(options.recipe, flops, prior_optimum(options.recipe, flops), 1, 1, max_tokens()).at(0),
-                   .multiplier = run_multiplier,
-                   .replicate = replicate};
+    return Planned{
+        .id = fmt::format("{}-r{}-x{:.4g}-{}", stage, rung, run_multiplier, replicate),
+        .stage = stage,
+        .rung_flops = flops,
+        .ladder = isoflop_runs(options.recipe, flops, prior_optimum(options.recipe, flops), 1, 1, max_tokens()).at(0),
+        .multiplier = run_multiplier,
+        .replicate = replicate};
   };
   const auto outcome = [&](const Planned& planned) {
     SweepPoint point{planned.multiplier, {}};
@@ -382,22 +401,28 @@ void Campaign::State::tune() {
     const double sd = noise_floor(plan.rungs[0], {group}).bits_per_byte_sd;
     std::vector<SweepPoint> points;
     for (const Planned& planned : upper) points.push_back(outcome(planned));
-    TransferVerdict verdict{.holds = false, .multiplier = choice.multiplier, .words = "the transfer check did not fit into the budget"};
+    TransferVerdict verdict{
+        .holds = false, .multiplier = choice.multiplier, .words = "the transfer check did not fit into the budget"};
     if (!out_of_budget) verdict = check_transfer(choice.multiplier, points, sd);
-    return Json{{"multiplier", verdict.multiplier}, {"lowest_rung_multiplier", choice.multiplier}, {"transfers", verdict.holds},
-                {"words", verdict.words}, {"noise_sd", sd},
+    return Json{{"multiplier", verdict.multiplier},
+                {"lowest_rung_multiplier", choice.multiplier},
+                {"transfers", verdict.holds},
+                {"words", verdict.words},
+                {"noise_sd", sd},
                 {"learning_rate", recipe_with(verdict.multiplier).optimizer.learning_rate}};
   });
   multiplier = decision.at("multiplier").get<double>();
   const Recipe tuned = recipe_with(multiplier);
   say(fmt::format("learning rate {:.3g} ({:.3g} times the recipe's): {}", tuned.optimizer.learning_rate, multiplier,
                   decision.at("words").get<std::string>()));
-  if (ledger.records("recipe").empty()) ledger.append("recipe", Json{{"hash", recipe_hash(tuned)}, {"recipe", to_json(tuned)}, {"role", "ladder"}});
+  if (ledger.records("recipe").empty())
+    ledger.append("recipe", Json{{"hash", recipe_hash(tuned)}, {"recipe", to_json(tuned)}, {"role", "ladder"}});
 }
 
 void Campaign::State::lowest_rung() {
-  auto runs = sized("ladder", 0, isoflop_runs(options.recipe, plan.rungs[0], prior_optimum(options.recipe, plan.rungs[0]),
-                                              plan.lowest_sizes, 2.0, max_tokens()));
+  auto runs = sized("ladder", 0,
+                    isoflop_runs(options.recipe, plan.rungs[0], prior_optimum(options.recipe, plan.rungs[0]),
+                                 plan.lowest_sizes, 2.0, max_tokens()));
   const size_t middle = runs.size() / 2;
   filler_pool = {runs[middle]};
   std::vector<Planned> wanted = runs;
@@ -412,8 +437,9 @@ void Campaign::State::lowest_rung() {
   ensure(wanted, true);
   const auto floors = noise_floors(ledger);
   if (!floors.empty() && floors[0].replicates > 1)
-    say(fmt::format("noise floor at {}: {:.4f} bits per byte (90%: {:.4f} to {:.4f}, {} runs)", format_flops(floors[0].rung_flops),
-                    floors[0].bits_per_byte_sd, floors[0].low, floors[0].high, floors[0].replicates));
+    say(fmt::format("noise floor at {}: {:.4f} bits per byte (90%: {:.4f} to {:.4f}, {} runs)",
+                    format_flops(floors[0].rung_flops), floors[0].bits_per_byte_sd, floors[0].low, floors[0].high,
+                    floors[0].replicates));
 }
 
 double Campaign::State::centre_at(double flops) const {
@@ -438,16 +464,18 @@ void Campaign::State::middle_rungs() {
   const auto centres = decision.at("parameters").get<std::vector<double>>();
   std::vector<Planned> wanted;
   for (int rung = top - 1; rung >= 1; --rung) {
-    const auto runs = sized("ladder", rung, isoflop_runs(options.recipe, plan.rungs[static_cast<size_t>(rung)],
-                                                         centres[static_cast<size_t>(rung - 1)], plan.middle_sizes, 2.0, max_tokens()));
+    const auto runs = sized("ladder", rung,
+                            isoflop_runs(options.recipe, plan.rungs[static_cast<size_t>(rung)],
+                                         centres[static_cast<size_t>(rung - 1)], plan.middle_sizes, 2.0, max_tokens()));
     wanted.insert(wanted.end(), runs.begin(), runs.end());
     filler_pool.push_back(runs[runs.size() / 2]);
   }
   recall_fillers();
   ensure(wanted, true);
   for (const RungMinimum& rung : rung_minima(ledger))
-    say(fmt::format("rung {}: best {:.4f} bits per byte at {} parameters{}", format_flops(rung.rung_flops), rung.minimum.L,
-                    format_count(rung.minimum.N), rung.minimum.at_edge ? " (edge of the sampled sizes)" : ""));
+    say(fmt::format("rung {}: best {:.4f} bits per byte at {} parameters{}", format_flops(rung.rung_flops),
+                    rung.minimum.L, format_count(rung.minimum.N),
+                    rung.minimum.at_edge ? " (edge of the sampled sizes)" : ""));
 }
 
 void Campaign::State::forecast_top() {
@@ -466,7 +494,8 @@ void Campaign::State::forecast_top() {
   plan.rungs.back() = decision.at("flops").get<double>();
   if (ledger.last("forecast")) return;
   const auto below = points(false);
-  const auto runs = isoflop_runs(options.recipe, plan.rungs.back(), decision.at("centre").get<double>(), plan.top_sizes, 1.8, max_tokens());
+  const auto runs = isoflop_runs(options.recipe, plan.rungs.back(), decision.at("centre").get<double>(), plan.top_sizes,
+                                 1.8, max_tokens());
   scaling::Fit fit = scaling::fit(below, fit_options());
   fit.error_inflation = scaling::inflation_from_backtest(scaling::backtest(below, fit_options()));
   Json each = Json::array();
@@ -475,22 +504,32 @@ void Campaign::State::forecast_top() {
   for (const LadderRun& run : runs) predictions.push_back(scaling::predict(fit, run.parameters, run.tokens, run.flops));
   for (size_t i = 0; i < runs.size(); ++i) {
     if (best == nullptr || predictions[i].loss < best->loss) best = &predictions[i];
-    each.push_back({{"run", fmt::format("top-r{}-n{}", plan.rungs.size() - 1, i)}, {"parameters", runs[i].parameters},
-                    {"tokens", runs[i].tokens}, {"predicted", predictions[i].loss}, {"low", predictions[i].low},
+    each.push_back({{"run", fmt::format("top-r{}-n{}", plan.rungs.size() - 1, i)},
+                    {"parameters", runs[i].parameters},
+                    {"tokens", runs[i].tokens},
+                    {"predicted", predictions[i].loss},
+                    {"low", predictions[i].low},
                     {"high", predictions[i].high}});
   }
   ledger.append_all({{"fit", fit_record("below the top rung", fit, below)},
-                     {"forecast", Json{{"name", "top rung"}, {"flops", plan.rungs.back()}, {"train_below_flops", plan.rungs[plan.rungs.size() - 2]},
-                                       {"predicted", best->loss}, {"low", best->low}, {"high", best->high}, {"runs", each}}}});
-  say(fmt::format("forecast, before its first run: the top rung ({}) will reach {:.4f} bits per byte (90%: {:.4f} to {:.4f})",
-                  format_flops(plan.rungs.back()), best->loss, best->low, best->high));
+                     {"forecast", Json{{"name", "top rung"},
+                                       {"flops", plan.rungs.back()},
+                                       {"train_below_flops", plan.rungs[plan.rungs.size() - 2]},
+                                       {"predicted", best->loss},
+                                       {"low", best->low},
+                                       {"high", best->high},
+                                       {"runs", each}}}});
+  say(fmt::format(
+      "forecast, before its first run: the top rung ({}) will reach {:.4f} bits per byte (90%: {:.4f} to {:.4f})",
+      format_flops(plan.rungs.back()), best->loss, best->low, best->high));
 }
 
 void Campaign::State::top_rung() {
   const int top = static_cast<int>(plan.rungs.size()) - 1;
   const Json decision = decide("top", [] { return Json::object(); });
-  const auto runs = sized("top", top, isoflop_runs(options.recipe, plan.rungs.back(), decision.at("centre").get<double>(), plan.top_sizes, 1.8,
-                                                   max_tokens()));
+  const auto runs = sized("top", top,
+                          isoflop_runs(options.recipe, plan.rungs.back(), decision.at("centre").get<double>(),
+                                       plan.top_sizes, 1.8, max_tokens()));
   recall_fillers();
   const auto rows = ensure(runs, true);
   filler_pool.push_back(runs[runs.size() / 2]);
@@ -507,9 +546,13 @@ void Campaign::State::top_rung() {
   const double predicted = forecast.at("predicted").get<double>();
   const double error = 100 * (predicted - *best) / *best;
   const bool inside = *best >= forecast.at("low").get<double>() && *best <= forecast.at("high").get<double>();
-  ledger.append("score", Json{{"name", "top rung"}, {"predicted", predicted}, {"measured", *best}, {"error_percent", error}, {"inside", inside}});
-  say(fmt::format("top rung measured: {:.4f} bits per byte; the forecast was off by {:+.2f}%, {} its interval", *best, error,
-                  inside ? "inside" : "outside"));
+  ledger.append("score", Json{{"name", "top rung"},
+                              {"predicted", predicted},
+                              {"measured", *best},
+                              {"error_percent", error},
+                              {"inside", inside}});
+  say(fmt::format("top rung measured: {:.4f} bits per byte; the forecast was off by {:+.2f}%, {} its interval", *best,
+                  error, inside ? "inside" : "outside"));
 }
 
 // What time is left buys replicates, the longest that fit first.
@@ -540,22 +583,33 @@ void Campaign::State::conclude() {
   fit.error_inflation = scaling::inflation_from_backtest(backtests);
   Json rows = Json::array();
   for (const auto& row : backtests)
-    rows.push_back({{"train_below_flops", row.train_below_flops}, {"held_out_flops", row.held_out_flops}, {"predicted", row.predicted},
-                    {"low", row.low}, {"high", row.high}, {"measured", row.measured}, {"error_percent", row.error_percent},
+    rows.push_back({{"train_below_flops", row.train_below_flops},
+                    {"held_out_flops", row.held_out_flops},
+                    {"predicted", row.predicted},
+                    {"low", row.low},
+                    {"high", row.high},
+                    {"measured", row.measured},
+                    {"error_percent", row.error_percent},
                     {"inside", row.inside}});
   Json future = Json::array();
   for (double multiple : kForecastMultiples) {
     const double flops = multiple * plan.rungs.back();
     const scaling::Optimum optimum = scaling::compute_optimal(fit, flops);
-    future.push_back({{"multiply", multiple}, {"flops", flops}, {"params", optimum.N}, {"tokens", optimum.D}, {"bits_per_byte", optimum.loss},
-                      {"low", optimum.low}, {"high", optimum.high}});
+    future.push_back({{"multiply", multiple},
+                      {"flops", flops},
+                      {"params", optimum.N},
+                      {"tokens", optimum.D},
+                      {"bits_per_byte", optimum.loss},
+                      {"low", optimum.low},
+                      {"high", optimum.high}});
   }
   Json frontier = Json::array();
   const double first = plan.rungs.front(), last = 100 * plan.rungs.back();
   for (int i = 0; i <= 48; ++i) {
     const double flops = first * std::pow(last / first, i / 48.0);
     const scaling::Optimum optimum = scaling::compute_optimal(fit, flops);
-    frontier.push_back({{"flops", flops}, {"bits_per_byte", optimum.loss}, {"low", optimum.low}, {"high", optimum.high}});
+    frontier.push_back(
+        {{"flops", flops}, {"bits_per_byte", optimum.loss}, {"low", optimum.low}, {"high", optimum.high}});
   }
   const scaling::Wall wall = scaling::wall_test(all, fit_options());
   Json fitted = fit_record("all", fit, all);
@@ -563,12 +617,17 @@ void Campaign::State::conclude() {
   fitted["frontier"] = frontier;
   ledger.append_all({{"fit", fitted},
                      {"forecast", Json{{"name", "future"}, {"forecast", future}}},
-                     {"wall", Json{{"verdict", wall.verdict}, {"slope", wall.slope}, {"slope_low", wall.slope_low},
-                                   {"slope_high", wall.slope_high}, {"smallest_detectable", wall.smallest_detectable}, {"why", wall.why}}}});
+                     {"wall", Json{{"verdict", wall.verdict},
+                                   {"slope", wall.slope},
+                                   {"slope_low", wall.slope_low},
+                                   {"slope_high", wall.slope_high},
+                                   {"smallest_detectable", wall.smallest_detectable},
+                                   {"why", wall.why}}}});
   for (const Json& f : future)
     say(fmt::format("{:g}x more compute: {:.4f} bits per byte (90%: {:.4f} to {:.4f}) with {} parameters and {} tokens",
-                    f.at("multiply").get<double>(), f.at("bits_per_byte").get<double>(), f.at("low").get<double>(), f.at("high").get<double>(),
-                    format_count(f.at("params").get<double>()), format_count(f.at("tokens").get<double>())));
+                    f.at("multiply").get<double>(), f.at("bits_per_byte").get<double>(), f.at("low").get<double>(),
+                    f.at("high").get<double>(), format_count(f.at("params").get<double>()),
+                    format_count(f.at("tokens").get<double>())));
   say(fmt::format("wall: {} ({})", wall.verdict, wall.why));
 }
 
@@ -579,19 +638,25 @@ void Campaign::State::last_evaluations() {
   const Path directory = options.lab / "runs" / best->run;
   const auto evaluated = [&](const std::string& split) {
     const auto records = ledger.records("evaluation");
-    return std::any_of(records.begin(), records.end(), [&](const auto& r) { return r.payload.value("split", "") == split; });
+    return std::any_of(records.begin(), records.end(),
+                       [&](const auto& r) { return r.payload.value("split", "") == split; });
   };
   const double begun = clock.now_seconds();
   for (const char* split : {"audit", "locked"}) {
     if (evaluated(split)) continue;
     const Evaluation result = tools.evaluate(directory, split, kFinalEvalTokens);
-    ledger.append("evaluation", Json{{"run", best->run}, {"split", split}, {"tokens", result.tokens}, {"loss", result.loss},
+    ledger.append("evaluation", Json{{"run", best->run},
+                                     {"split", split},
+                                     {"tokens", result.tokens},
+                                     {"loss", result.loss},
                                      {"bits_per_byte", result.bits_per_byte}});
     say(fmt::format("best model ({}) on the {} split: {:.4f} bits per byte", best->run, split, result.bits_per_byte));
   }
   const auto notes = ledger.records("note");
   if (std::none_of(notes.begin(), notes.end(), [](const auto& r) { return r.payload.value("what", "") == "sample"; }))
-    ledger.append("note", Json{{"what", "sample"}, {"run", best->run}, {"prompt", ""}, {"text", tools.sample(directory, kSampleTokens)}});
+    ledger.append(
+        "note",
+        Json{{"what", "sample"}, {"run", best->run}, {"prompt", ""}, {"text", tools.sample(directory, kSampleTokens)}});
   if (ledger.records("spend").empty())
     ledger.append("spend", Json{{"what", "last evaluations and sample"}, {"seconds", clock.now_seconds() - begun}});
 }

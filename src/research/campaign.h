@@ -35,14 +35,14 @@ class Tools {
 };
 
 struct CampaignOptions {
-  Path lab;     // absolute; holds ledger, corpus/ and runs/
+  Path lab;  // absolute; holds ledger, corpus/ and runs/
   Budget budget;
   double started_clock_seconds = 0;  // of the Clock, when the command began: preparation counts too
   int slots = 1;
   int threads_per_run = 1;
   uint64_t seed = 1;
   Recipe recipe;
-  double max_epochs = 8;     // of the training split, for one run
+  double max_epochs = 8;  // of the training split, for one run
   int64_t train_tokens = 0, search_tokens = 0;
   Precision precision = Precision::kAuto;
 };

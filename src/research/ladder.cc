@@ -34,7 +34,8 @@ struct Cost {
   double wall_seconds = 0, flops = 0;
 };
 
-Cost stage_cost(const Recipe& recipe, const Throughput& throughput, const LadderLimits& limits, const std::vector<LadderRun>& runs) {
+Cost stage_cost(const Recipe& recipe, const Throughput& throughput, const LadderLimits& limits,
+                const std::vector<LadderRun>& runs) {
   std::vector<double> seconds;
   Cost cost;
   for (const LadderRun& run : runs) {
@@ -45,7 +46,9 @@ Cost stage_cost(const Recipe& recipe, const Throughput& throughput, const Ladder
   return cost;
 }
 
-Cost operator+(Cost a, Cost b) { return {a.wall_seconds + b.wall_seconds, a.flops + b.flops}; }
+Cost operator+(Cost a, Cost b) {
+  return {a.wall_seconds + b.wall_seconds, a.flops + b.flops};
+}
 
 std::vector<double> geometric_rungs(double top, double range, int rungs) {
   std::vector<double> flops;
@@ -61,23 +64,24 @@ Cost plan_cost(const Recipe& recipe, const Throughput& throughput, const LadderL
   Cost total = stage_cost(recipe, throughput, limits, one_size(plan.rungs[0], plan.tune_runs));
   total = total + stage_cost(recipe, throughput, limits, one_size(plan.rungs[1], plan.transfer_runs));
   std::vector<LadderRun> lowest = one_size(plan.rungs[0], plan.noise_runs);
-  for (const LadderRun& run : isoflop_runs(recipe, plan.rungs[0], prior_optimum(recipe, plan.rungs[0]), plan.lowest_sizes,
-                                           kIsoflopSpacing, limits.max_tokens))
+  for (const LadderRun& run : isoflop_runs(recipe, plan.rungs[0], prior_optimum(recipe, plan.rungs[0]),
+                                           plan.lowest_sizes, kIsoflopSpacing, limits.max_tokens))
     lowest.push_back(run);
   total = total + stage_cost(recipe, throughput, limits, lowest);
   std::vector<LadderRun> middle;
   for (size_t i = 1; i + 1 < plan.rungs.size(); ++i)
-    for (const LadderRun& run : isoflop_runs(recipe, plan.rungs[i], prior_optimum(recipe, plan.rungs[i]), plan.middle_sizes,
-                                             kIsoflopSpacing, limits.max_tokens))
+    for (const LadderRun& run : isoflop_runs(recipe, plan.rungs[i], prior_optimum(recipe, plan.rungs[i]),
+                                             plan.middle_sizes, kIsoflopSpacing, limits.max_tokens))
       middle.push_back(run);
   total = total + stage_cost(recipe, throughput, limits, middle);
   return total + stage_cost(recipe, throughput, limits,
-                            isoflop_runs(recipe, plan.rungs.back(), prior_optimum(recipe, plan.rungs.back()), plan.top_sizes,
-                                         kTopSpacing, limits.max_tokens));
+                            isoflop_runs(recipe, plan.rungs.back(), prior_optimum(recipe, plan.rungs.back()),
+                                         plan.top_sizes, kTopSpacing, limits.max_tokens));
 }
 
 bool fits(const Cost& cost, const LadderLimits& limits) {
-  return (limits.wall_seconds <= 0 || cost.wall_seconds <= limits.wall_seconds) && (limits.flops <= 0 || cost.flops <= limits.flops);
+  return (limits.wall_seconds <= 0 || cost.wall_seconds <= limits.wall_seconds) &&
+         (limits.flops <= 0 || cost.flops <= limits.flops);
 }
 
 // The rungs for a top of `top` FLOPs: the wanted range where the lowest rung stays meaningful, else less.
@@ -87,7 +91,8 @@ LadderPlan plan_for_top(double top) {
   int rungs = kWantedRungs;
   if (top / range < kSmallestRungFlops) {
     range = top / kSmallestRungFlops;
-    rungs = std::clamp(1 + static_cast<int>(std::floor(std::log(range) / std::log(2.0) + 1e-9)), kFewestRungs, kWantedRungs);
+    rungs = std::clamp(1 + static_cast<int>(std::floor(std::log(range) / std::log(2.0) + 1e-9)), kFewestRungs,
+                       kWantedRungs);
   }
   plan.rungs = geometric_rungs(top, range, rungs);
   return plan;
@@ -100,7 +105,8 @@ int evaluations(double tokens, double eval_tokens) {
 }
 
 double cost_flops(const Recipe& recipe, const LadderRun& run, double eval_tokens) {
-  return run.flops + evaluations(run.tokens, eval_tokens) * eval_tokens * count(recipe, run.size).forward_flops_per_token;
+  return run.flops +
+         evaluations(run.tokens, eval_tokens) * eval_tokens * count(recipe, run.size).forward_flops_per_token;
 }
 
 double prior_optimum(const Recipe& recipe, double flops) {
@@ -140,8 +146,10 @@ std::vector<LadderRun> isoflop_runs(const Recipe& recipe, double flops, double c
       target *= 1.1;
     }
   }
-  std::sort(runs.begin(), runs.end(), [](const LadderRun& a, const LadderRun& b) { return a.parameters < b.parameters; });
-  if (runs.empty()) throw_failed("no size of the recipe fits {} with at most {} tokens", format_flops(flops), format_count(max_tokens));
+  std::sort(runs.begin(), runs.end(),
+            [](const LadderRun& a, const LadderRun& b) { return a.parameters < b.parameters; });
+  if (runs.empty())
+    throw_failed("no size of the recipe fits {} with at most {} tokens", format_flops(flops), format_count(max_tokens));
   return runs;
 }
 
@@ -156,7 +164,8 @@ LadderPlan plan_ladder(const Recipe& recipe, const Throughput& throughput, const
     double low = smallest_top, high = 1e28;
     if (too_many(low)) {
       throw_bad_input(
-          "the corpus is too small: even the smallest ladder trains on {} tokens, and the training split allows {} with its "
+          "the corpus is too small: even the smallest ladder trains on {} tokens, and the training split allows {} "
+          "with its "
           "epochs. Give at least {} times as much text, or raise --max-epochs.",
           format_count(static_cast<double>(size_for_flops(recipe, low).tokens())), format_count(limits.max_tokens),
           std::ceil(static_cast<double>(size_for_flops(recipe, low).tokens()) / limits.max_tokens));
@@ -171,10 +180,11 @@ LadderPlan plan_ladder(const Recipe& recipe, const Throughput& throughput, const
   if (!fits(cost_of_top(smallest_top), limits)) {
     const Cost cost = cost_of_top(smallest_top);
     if (limits.wall_seconds > 0 && cost.wall_seconds > limits.wall_seconds)
-      throw_bad_input("the budget is too small: the smallest ladder takes about {} on this machine, and {} are left for it",
-                      format_seconds(cost.wall_seconds), format_seconds(std::max(limits.wall_seconds, 0.0)));
-    throw_bad_input("the budget is too small: the smallest ladder needs about {}, and {} are left for it", format_flops(cost.flops),
-                    format_flops(limits.flops));
+      throw_bad_input(
+          "the budget is too small: the smallest ladder takes about {} on this machine, and {} are left for it",
+          format_seconds(cost.wall_seconds), format_seconds(std::max(limits.wall_seconds, 0.0)));
+    throw_bad_input("the budget is too small: the smallest ladder needs about {}, and {} are left for it",
+                    format_flops(cost.flops), format_flops(limits.flops));
   }
   double low = smallest_top, high = 1e28;
   while (high / low > 1.01) {
@@ -184,26 +194,29 @@ LadderPlan plan_ladder(const Recipe& recipe, const Throughput& throughput, const
   const double top = std::min(low, data_top);
   LadderPlan plan = plan_for_top(top);
   if (data_top < low)
-    plan.limits.push_back(fmt::format(
-        "The corpus, not the budget, sets the top rung: {} instead of {}, so that no compute-optimal run repeats the text more "
-        "often than allowed. The rest of the budget goes into replicates.",
-        format_flops(top), format_flops(low)));
+    plan.limits.push_back(
+        fmt::format("The corpus, not the budget, sets the top rung: {} instead of {}, so that no compute-optimal run "
+                    "repeats the text more "
+                    "often than allowed. The rest of the budget goes into replicates.",
+                    format_flops(top), format_flops(low)));
   const double range = plan.rungs.back() / plan.rungs.front();
   if (static_cast<int>(plan.rungs.size()) < 4 || range < 30)
-    plan.limits.push_back(fmt::format("The budget allows {} rungs over {:.0f}x in FLOPs; at least four over 30x are wanted for a law "
-                                      "that can be trusted.",
-                                      plan.rungs.size(), range));
+    plan.limits.push_back(
+        fmt::format("The budget allows {} rungs over {:.0f}x in FLOPs; at least four over 30x are wanted for a law "
+                    "that can be trusted.",
+                    plan.rungs.size(), range));
   const Cost cost = plan_cost(recipe, throughput, limits, plan);
   plan.expected_wall_seconds = cost.wall_seconds;
   plan.expected_flops = cost.flops;
   return plan;
 }
 
-double top_rung_flops(const Recipe& recipe, const Throughput& throughput, const LadderLimits& limits, double centre_parameters,
-                      double centre_flops, int top_sizes, double max_rung) {
+double top_rung_flops(const Recipe& recipe, const Throughput& throughput, const LadderLimits& limits,
+                      double centre_parameters, double centre_flops, int top_sizes, double max_rung) {
   const auto cost = [&](double flops) {
     const double centre = centre_parameters * std::sqrt(flops / centre_flops);
-    return stage_cost(recipe, throughput, limits, isoflop_runs(recipe, flops, centre, top_sizes, kTopSpacing, limits.max_tokens));
+    return stage_cost(recipe, throughput, limits,
+                      isoflop_runs(recipe, flops, centre, top_sizes, kTopSpacing, limits.max_tokens));
   };
   double low = kSmallestRungFlops, high = max_rung;
   if (fits(cost(high), limits)) return high;

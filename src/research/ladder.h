@@ -20,24 +20,24 @@ struct LadderRun {
 };
 
 struct LadderLimits {
-  double wall_seconds = 0;      // for all stages from tuning to the top rung; 0: not limited
-  double flops = 0;             // likewise; 0: not limited
+  double wall_seconds = 0;  // for all stages from tuning to the top rung; 0: not limited
+  double flops = 0;         // likewise; 0: not limited
   int slots = 1;
-  double max_tokens = 0;        // of one run: the corpus times the most epochs allowed
-  double eval_tokens = 65536;   // of every evaluation
+  double max_tokens = 0;       // of one run: the corpus times the most epochs allowed
+  double eval_tokens = 65536;  // of every evaluation
 };
 
 // What the campaign will spend where. Rungs are geometric from lowest to top.
 struct LadderPlan {
-  std::vector<double> rungs;        // training FLOPs, lowest first; the last is the top, forecast before it is run
+  std::vector<double> rungs;  // training FLOPs, lowest first; the last is the top, forecast before it is run
   int tune_runs = 5, transfer_runs = 3, noise_runs = 4;  // noise: replicates beside the ladder's own run
   int lowest_sizes = 6, middle_sizes = 5, top_sizes = 4;
   double expected_wall_seconds = 0, expected_flops = 0;
   std::vector<std::string> limits;  // what the budget or the corpus did not allow, in words
 };
 
-inline constexpr double kSmallestRungFlops = 6e9;   // below, a run is too short to say anything
-inline constexpr double kWantedRange = 40;          // top over lowest rung
+inline constexpr double kSmallestRungFlops = 6e9;  // below, a run is too short to say anything
+inline constexpr double kWantedRange = 40;         // top over lowest rung
 inline constexpr int kWantedRungs = 5;
 inline constexpr int kFewestRungs = 3;
 
@@ -56,8 +56,8 @@ double prior_optimum(const Recipe& recipe, double flops);
 // The largest ladder that fits. Throws kBadInput, saying how much is needed, when not even the smallest does.
 LadderPlan plan_ladder(const Recipe& recipe, const Throughput& throughput, const LadderLimits& limits);
 // FLOPs of a top rung whose `top_sizes` runs take `wall_seconds` on the slots (or `flops` in all), at most max_rung.
-double top_rung_flops(const Recipe& recipe, const Throughput& throughput, const LadderLimits& limits, double centre_parameters,
-                      double centre_flops, int top_sizes, double max_rung);
+double top_rung_flops(const Recipe& recipe, const Throughput& throughput, const LadderLimits& limits,
+                      double centre_parameters, double centre_flops, int top_sizes, double max_rung);
 
 Json to_json(const LadderPlan& plan);
 LadderPlan ladder_plan_from_json(const Json& json, const std::string& where);

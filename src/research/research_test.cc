@@ -14,7 +14,8 @@ namespace {
 
 Throughput machine(double flops_per_second) {
   Throughput throughput;
-  for (double parameters : {1e4, 1e5, 1e6}) throughput.add(parameters, flops_per_second, 1 + Throughput::kStartupSeconds);
+  for (double parameters : {1e4, 1e5, 1e6})
+    throughput.add(parameters, flops_per_second, 1 + Throughput::kStartupSeconds);
   return throughput;
 }
 
@@ -23,7 +24,8 @@ TEST(Throughput, RecoversAPowerLawBetweenTheSizesSeen) {
   const auto rate = [](double parameters) { return 1e9 * std::pow(parameters / 1e4, 0.3); };
   for (double parameters = 1e4; parameters < 2e6; parameters *= 3)
     throughput.add(parameters, 4 * rate(parameters), 4 + Throughput::kStartupSeconds);
-  for (double parameters : {2e4, 1e5, 8e5}) EXPECT_NEAR(throughput.flops_per_second(parameters) / rate(parameters), 1, 0.1);
+  for (double parameters : {2e4, 1e5, 8e5})
+    EXPECT_NEAR(throughput.flops_per_second(parameters) / rate(parameters), 1, 0.1);
   EXPECT_NEAR(throughput.flops_per_second(1e9) / throughput.flops_per_second(1e8), 1, 1e-9);
 }
 
@@ -86,7 +88,8 @@ TEST(Ladder, IsoflopRunsDifferInSizeAndCostTheSame) {
 }
 
 TEST(Ladder, PlanSurvivesTheLedger) {
-  const LadderPlan plan = plan_ladder(Recipe{}, machine(40e9), {.wall_seconds = 300, .flops = 0, .slots = 2, .max_tokens = 1e9});
+  const LadderPlan plan =
+      plan_ladder(Recipe{}, machine(40e9), {.wall_seconds = 300, .flops = 0, .slots = 2, .max_tokens = 1e9});
   EXPECT_EQ(to_json(ladder_plan_from_json(to_json(plan), "test")), to_json(plan));
 }
 
@@ -130,7 +133,9 @@ TEST(Noise, PooledDeviationIsUnbiasedAndItsIntervalCovers) {
   EXPECT_NEAR(covered / static_cast<double>(kTrials), 0.90, 0.021);
 }
 
-TEST(Noise, GroupsOfOneSayNothing) { EXPECT_EQ(noise_floor(1e10, {{1.0}, {2.0}}).replicates, 0); }
+TEST(Noise, GroupsOfOneSayNothing) {
+  EXPECT_EQ(noise_floor(1e10, {{1.0}, {2.0}}).replicates, 0);
+}
 
 }  // namespace
 }  // namespace flywheel::research

@@ -6,15 +6,20 @@
 
 namespace flywheel::research {
 
-Stopwatch::Stopwatch(Path file, Clock& clock, double started) : file_(std::move(file)), clock_(clock), started_(started) {
+Stopwatch::Stopwatch(Path file, Clock& clock, double started)
+    : file_(std::move(file)), clock_(clock), started_(started) {
   std::ifstream in(file_);
   double seconds = 0;
   if (in >> seconds && std::isfinite(seconds) && seconds >= 0) before_ = seconds;
 }
 
-double Stopwatch::seconds() const { return before_ + clock_.now_seconds() - started_; }
+double Stopwatch::seconds() const {
+  return before_ + clock_.now_seconds() - started_;
+}
 
-double Stopwatch::clock_at(double campaign_seconds) const { return started_ + campaign_seconds - before_; }
+double Stopwatch::clock_at(double campaign_seconds) const {
+  return started_ + campaign_seconds - before_;
+}
 
 void Stopwatch::save(bool now) {
   const double seconds = this->seconds();

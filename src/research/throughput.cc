@@ -16,7 +16,8 @@ void Throughput::add(double parameters, double flops, double seconds) {
   const double training_seconds = seconds - kStartupSeconds;
   if (parameters <= 0 || flops <= 0 || training_seconds < 0.05) return;  // too short to tell
   // Longer runs tell more, but not in proportion: the machine's speed drifts.
-  observations_.push_back({std::log(parameters), std::log(flops / training_seconds), std::sqrt(std::min(training_seconds, 60.0))});
+  observations_.push_back(
+      {std::log(parameters), std::log(flops / training_seconds), std::sqrt(std::min(training_seconds, 60.0))});
 }
 
 double Throughput::flops_per_second(double parameters) const {

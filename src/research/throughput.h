@@ -14,7 +14,9 @@ class Throughput {
 
   // FLOP/s of one slot for models of this size: a local linear regression in log-log, flat beyond the observed sizes.
   double flops_per_second(double parameters) const;
-  double seconds(double parameters, double flops) const { return kStartupSeconds + flops / flops_per_second(parameters); }
+  double seconds(double parameters, double flops) const {
+    return kStartupSeconds + flops / flops_per_second(parameters);
+  }
 
   static constexpr double kStartupSeconds = 0.08;  // process, corpus map, graph, first checkpoint
 

@@ -11,8 +11,10 @@ namespace flywheel::research {
 
 SweepChoice choose_multiplier(std::vector<SweepPoint> points) {
   std::erase_if(points, [](const SweepPoint& p) { return !p.bits_per_byte.has_value(); });
-  if (points.empty()) throw_failed("every run of the learning-rate sweep failed; see the runs' reasons with `flywheel runs`");
-  std::sort(points.begin(), points.end(), [](const SweepPoint& a, const SweepPoint& b) { return a.multiplier < b.multiplier; });
+  if (points.empty())
+    throw_failed("every run of the learning-rate sweep failed; see the runs' reasons with `flywheel runs`");
+  std::sort(points.begin(), points.end(),
+            [](const SweepPoint& a, const SweepPoint& b) { return a.multiplier < b.multiplier; });
   size_t best = 0;
   for (size_t i = 1; i < points.size(); ++i)
     if (*points[i].bits_per_byte < *points[best].bits_per_byte) best = i;
@@ -46,22 +48,26 @@ TransferVerdict check_transfer(double chosen, const std::vector<SweepPoint>& upp
   if (same == nullptr) {
     verdict.holds = false;
     verdict.multiplier = best->multiplier;
-    verdict.words = fmt::format("the learning rate chosen on the lowest rung failed one rung up; {:.3g} times it is used instead",
-                                best->multiplier / chosen);
+    verdict.words =
+        fmt::format("the learning rate chosen on the lowest rung failed one rung up; {:.3g} times it is used instead",
+                    best->multiplier / chosen);
     return verdict;
   }
   const double loss = *same->bits_per_byte - *best->bits_per_byte;
   verdict.holds = loss <= 2 * std::sqrt(2.0) * noise_sd;
   if (verdict.holds) {
-    verdict.words = best == same ? "the same learning rate is best one rung up"
-                                 : fmt::format("one rung up {:.3g} times the learning rate is better by {:.4f} bits per byte, within "
-                                               "the noise floor: the choice holds",
-                                               best->multiplier / chosen, loss);
+    verdict.words = best == same
+                        ? "the same learning rate is best one rung up"
+                        : fmt::format(
+                              "one rung up {:.3g} times the learning rate is better by {:.4f} bits per byte, within "
+                              "the noise floor: the choice holds",
+                              best->multiplier / chosen, loss);
   } else {
     verdict.multiplier = std::sqrt(chosen * best->multiplier);
-    verdict.words = fmt::format("the learning rate does not transfer cleanly: one rung up {:.3g} times it is better by {:.4f} bits per "
-                                "byte; the ladder uses the geometric mean of the two",
-                                best->multiplier / chosen, loss);
+    verdict.words = fmt::format(
+        "the learning rate does not transfer cleanly: one rung up {:.3g} times it is better by {:.4f} bits per "
+        "byte; the ladder uses the geometric mean of the two",
+        best->multiplier / chosen, loss);
   }
   return verdict;
 }

@@ -14,7 +14,7 @@ struct SweepPoint {
 };
 
 struct SweepChoice {
-  double multiplier = 1;       // where the fitted parabola in log multiplier has its minimum, within the sampled range
+  double multiplier = 1;  // where the fitted parabola in log multiplier has its minimum, within the sampled range
   double best_sampled = 1;
   bool at_low_edge = false, at_high_edge = false;  // extend the sweep there
 };
@@ -26,8 +26,8 @@ struct TransferVerdict {
   double multiplier = 1;  // to use on the whole ladder
   std::string words;
 };
-// `chosen` was best on the lower rung; `upper` are runs at chosen * {1/2, 1, 2} one rung up. Holds when `chosen` is within
-// two noise-floor deviations (of one difference) of the best there.
+// `chosen` was best on the lower rung; `upper` are runs at chosen * {1/2, 1, 2} one rung up. Holds when `chosen` is
+// within two noise-floor deviations (of one difference) of the best there.
 TransferVerdict check_transfer(double chosen, const std::vector<SweepPoint>& upper, double noise_sd);
 
 }  // namespace flywheel::research

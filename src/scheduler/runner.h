@@ -12,7 +12,7 @@ namespace flywheel::scheduler {
 
 struct RunnerExit {
   std::string run;
-  int exit_code = 0;      // of the contract; 128 + n: killed by signal n; -1: gone without a trace (adopted child)
+  int exit_code = 0;  // of the contract; 128 + n: killed by signal n; -1: gone without a trace (adopted child)
 };
 
 // Used from one thread.

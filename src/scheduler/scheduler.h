@@ -15,11 +15,11 @@
 
 namespace flywheel::scheduler {
 
-// A run somebody wants. Ids are chosen by the campaign and are the same after a restart: asking again for a finished run
-// costs nothing.
+// A run somebody wants. Ids are chosen by the campaign and are the same after a restart: asking again for a finished
+// run costs nothing.
 struct Job {
   RunSpec spec;
-  std::string stage;         // "noise", "tune", "ladder", "top", "filler", ...
+  std::string stage;  // "noise", "tune", "ladder", "top", "filler", ...
   double rung_flops = 0;
   double expected_seconds = 0;  // of one slot; reserved from the budget
   int priority = 0;             // higher starts first; equal: longest expected first
@@ -27,8 +27,8 @@ struct Job {
 
 struct Limits {
   int slots = 1;
-  int max_attempts = 2;          // a failed run is tried once more, the reason kept
-  double stall_seconds = 120;    // a child without a new event for so long is killed and counts as failed
+  int max_attempts = 2;        // a failed run is tried once more, the reason kept
+  double stall_seconds = 120;  // a child without a new event for so long is killed and counts as failed
 };
 
 // Seconds are wall clock since the campaign's first start, time between restarts excluded (the caller gives them).
@@ -56,8 +56,8 @@ class Scheduler {
   void recover();
   // Adds jobs (known ids are ignored) and works until every job of `wanted` ended, the budget is spent or should_stop()
   // is true. On the last two the children get SIGTERM, checkpoint, and stay resumable. `filler` (may be empty) is asked
-  // for one more job whenever a slot would stay idle; filler jobs that are still running when the wanted ones have ended
-  // go on into the next call.
+  // for one more job whenever a slot would stay idle; filler jobs that are still running when the wanted ones have
+  // ended go on into the next call.
   Verdict run(const std::vector<Job>& wanted, const Deadline& deadline, const std::function<bool()>& should_stop,
               const std::function<void(const Progress&)>& on_progress,
               const std::function<std::optional<Job>(double seconds_until_free)>& filler = {});
