@@ -30,13 +30,16 @@ struct RunEvent {
 class EventTail {
  public:
   explicit EventTail(Path path) : path_(std::move(path)) {}
-  // Complete new lines; a line that is no JSON object is skipped and counted. Missing file: nothing.
+  // Complete new lines; a line that is no JSON object with a type is skipped and counted. Missing file: nothing. A file
+  // that was replaced or cut short is read again from its start (its "start" event resets a RunOutcome). Throws kFailed
+  // when it is there and cannot be read.
   std::vector<RunEvent> poll();
   int64_t damaged_lines() const { return damaged_lines_; }
 
  private:
   Path path_;
   uint64_t offset_ = 0;
+  uint64_t inode_ = 0;
   int64_t damaged_lines_ = 0;
 };
 
@@ -52,8 +55,10 @@ struct RunOutcome {
   std::string reason;  // of a failure
   std::string precision, program;
   struct CurvePoint {
-    double tokens, flops, bits_per_byte;
+    double tokens = 0, flops = 0, bits_per_byte = 0, loss = 0;
+    int64_t step = 0;
   };
+  std::string eval_split;         // of the first evaluation; evaluations on other splits do not enter the curve
   std::vector<CurvePoint> curve;  // evaluations, by step, resumed duplicates merged
 };
 // Folds one event in.

@@ -1,0 +1,138 @@
+// Speed of the kernels: GFLOP/s and the share of the peak measured in the same process. Each case checks its answer
+// against the plain reference before it is timed.
+#include <benchmark/benchmark.h>
+
+#include <cmath>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "base/rng.h"
+#include "kernels/attention.h"
+#include "kernels/cross_entropy.h"
+#include "kernels/element.h"
+#include "kernels/elementwise.h"
+#include "kernels/kernels.h"
+#include "kernels/matmul.h"
+#include "kernels/norm.h"
+#include "kernels/reference.h"
+
+namespace flywheel::kernels {
+namespace {
+
+double peak_gflops(Dtype dtype) {
+  static const double float_peak = measure_peak_gflops(Dtype::kFloat32, 0.2);
+  static const double bfloat16_peak = measure_peak_gflops(Dtype::kBfloat16, 0.2);
+  return dtype == Dtype::kBfloat16 ? bfloat16_peak : float_peak;
+}
+
+// A buffer of `n` elements of either dtype, 64-byte aligned.
+class Buffer {
+ public:
+  Buffer(int64_t n, Dtype dtype) : words_(static_cast<size_t>(n * dtype_bytes(dtype) / 4 + 64)) {}
+  void* data() { return reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(words_.data()) + 63) / 64 * 64); }
+  float* floats() { return static_cast<float*>(data()); }
+
+ private:
+  std::vector<float> words_;
+};
+
+Buffer random_buffer(int64_t n, Dtype dtype, uint64_t seed, double sd = 1) {
+  Buffer buffer(n, dtype);
+  Rng rng(seed);
+  for (int64_t i = 0; i < n; ++i) store_element(buffer.data(), dtype, i, static_cast<float>(rng.normal() * sd));
+  return buffer;
+}
+
+// Root mean square of the difference over that of `expected`.
+bool close(const void* actual, const void* expected, Dtype dtype, int64_t n, double tolerance) {
+  double difference = 0, size = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const double e = load_element(expected, dtype, i), d = load_element(actual, dtype, i) - e;
+    difference += d * d;
+    size += e * e;
+  }
+  return std::sqrt(difference) <= tolerance * std::sqrt(size);
+}
+
+void report(benchmark::State& state, double flops, Dtype dtype) {
+  const double total = flops * static_cast<double>(state.iterations()) * 1e-9;
+  state.counters["GFLOP/s"] = benchmark::Counter(total, benchmark::Counter::kIsRate);
+  state.counters["peak_share"] = benchmark::Counter(total / peak_gflops(dtype), benchmark::Counter::kIsRate);
+}
+
+Dtype dtype_of(const benchmark::State& state) {
+  return state.range(0) == 16 ? Dtype::kBfloat16 : Dtype::kFloat32;
+}
+double tolerance_of(Dtype dtype) {
+  return dtype == Dtype::kBfloat16 ? 0.01 : 1e-5;
+}  // of the outputs' rounding
+
+void bench_matmul(benchmark::State& state) {
+  const Dtype dtype = dtype_of(state);
+  const int64_t m = state.range(1), k = state.range(2), n = state.range(3);
+  Buffer a = random_buffer(m * k, dtype, 1), b = random_buffer(k * n, Dtype::kFloat32, 2);
+  Buffer packed(packed_bytes(k, n, dtype), dtype), c(m * n, dtype), expected(m * n, dtype);
+  pack(b.floats(), k, n, n, 1, dtype, packed.data());
+  matmul(a.data(), dtype, k, m, k, packed.data(), n, c.data(), dtype, n);
+  const int64_t checked = std::min<int64_t>(m, 16);
+  reference::matmul(a.data(), dtype, k, checked, k, b.floats(), n, 1, n, expected.data(), dtype, n);
+  if (!close(c.data(), expected.data(), dtype, checked * n, tolerance_of(dtype))) return state.SkipWithError("wrong");
+  for (auto _ : state) {
+    matmul(a.data(), dtype, k, m, k, packed.data(), n, c.data(), dtype, n);
+    benchmark::ClobberMemory();
+  }
+  report(state, 2.0 * static_cast<double>(m * n * k), dtype);
+}
+
+void bench_outer(benchmark::State& state) {
+  const Dtype dtype = dtype_of(state);
+  const int64_t m = state.range(1), k = state.range(2), n = state.range(3);
+  Buffer dy = random_buffer(m * n, dtype, 1), x = random_buffer(m * k, dtype, 2);
+  Buffer dw(n * k, Dtype::kFloat32), expected(n * k, Dtype::kFloat32);
+  Buffer workspace(outer_workspace_bytes(m, n, k, dtype) / 4, Dtype::kFloat32);
+  matmul_outer_accumulate(dy.data(), n, x.data(), k, dtype, m, n, k, dw.floats(), k, workspace.data());
+  const int64_t checked = std::min<int64_t>(n, 16);
+  reference::matmul_outer_accumulate(dy.data(), n, x.data(), k, dtype, m, checked, k, expected.floats(), k);
+  if (!close(dw.data(), expected.data(), Dtype::kFloat32, checked * k, 1e-5)) return state.SkipWithError("wrong");
+  for (auto _ : state) {
+    matmul_outer_accumulate(dy.data(), n, x.data(), k, dtype, m, n, k, dw.floats(), k, workspace.data());
+    benchmark::ClobberMemory();
+  }
+  report(state, 2.0 * static_cast<double>(m * n * k), dtype);
+}
+
+void product_sizes(benchmark::internal::Benchmark* b) {
+  b->ArgNames({"bits", "M", "K", "N"});
+  for (int64_t bits : {32, 16}) {
+    for (auto [m, k, n] : {std::array<int64_t, 3>{64, 64, 64},
+                           {256, 64, 64},
+                           {256, 64, 192},
+                           {64, 128, 128},
+                           {256, 128, 128},
+                           {256, 128, 512},
+                           {256, 512, 128},
+                           {256, 256, 256},
+                           {256, 512, 512},
+                           {256, 1024, 256},
+                           {256, 2048, 512},
+                           {250, 384, 257}}) {
+      b->Args({bits, m, k, n});
+    }
+  }
+}
+BENCHMARK(bench_matmul)->Apply(product_sizes)->MinTime(0.05);
+BENCHMARK(bench_outer)->Apply(product_sizes)->MinTime(0.05);
+
+}  // namespace
+}  // namespace flywheel::kernels
+
+int main(int argc, char** argv) {
+  using namespace flywheel;
+  benchmark::AddCustomContext("instruction_set", kernels::instruction_set());
+  benchmark::AddCustomContext("peak_fp32", std::to_string(kernels::peak_gflops(Dtype::kFloat32)));
+  benchmark::AddCustomContext("peak_bf16", std::to_string(kernels::peak_gflops(Dtype::kBfloat16)));
+  benchmark::Initialize(&argc, argv);
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}

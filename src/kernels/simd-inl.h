@@ -1,0 +1,119 @@
+// Per-target vocabulary of the kernels: loads and stores of float32 and bfloat16 with tails, and exp, sigmoid and GELU.
+// Included once per Highway target.
+#if defined(FLYWHEEL_KERNELS_SIMD_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef FLYWHEEL_KERNELS_SIMD_INL_H_
+#undef FLYWHEEL_KERNELS_SIMD_INL_H_
+#else
+#define FLYWHEEL_KERNELS_SIMD_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+#include "tensor/tensor.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace flywheel::kernels::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+using FloatTag = hn::ScalableTag<float>;
+using IntTag = hn::RebindToSigned<FloatTag>;
+using Floats = hn::Vec<FloatTag>;
+inline constexpr FloatTag kFloats{};
+inline constexpr IntTag kInts{};
+inline constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(FloatTag()));
+
+HWY_INLINE Floats load(const float* from) {
+  return hn::LoadU(kFloats, from);
+}
+HWY_INLINE Floats load(const Bf16* from) {
+  const hn::Rebind<uint16_t, FloatTag> half;
+  const auto bits =
+      hn::PromoteTo(hn::RebindToUnsigned<FloatTag>(), hn::LoadU(half, reinterpret_cast<const uint16_t*>(from)));
+  return hn::BitCast(kFloats, hn::ShiftLeft<16>(bits));
+}
+
+// The upper 16 bits of each lane hold the rounded value, the lower 16 are zero.
+HWY_INLINE hn::VFromD<IntTag> rounded_bits(Floats x) {
+  const auto bits = hn::BitCast(kInts, x);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(kInts, 1));
+  const auto rounded = hn::Add(hn::Add(bits, hn::Set(kInts, 0x7fff)), odd);
+  const auto quiet = hn::Or(bits, hn::Set(kInts, 0x400000));
+  const auto chosen = hn::IfThenElse(hn::RebindMask(kInts, hn::IsNaN(x)), quiet, rounded);
+  return hn::And(chosen, hn::Set(kInts, static_cast<int32_t>(0xffff0000u)));
+}
+
+HWY_INLINE void store(Floats x, float* to) {
+  hn::StoreU(x, kFloats, to);
+}
+HWY_INLINE void store(Floats x, Bf16* to) {
+  const hn::Rebind<uint16_t, FloatTag> half;
+  const auto upper = hn::ShiftRight<16>(hn::BitCast(hn::RebindToUnsigned<FloatTag>(), rounded_bits(x)));
+  hn::StoreU(hn::DemoteTo(half, hn::BitCast(kInts, upper)), half, reinterpret_cast<uint16_t*>(to));
+}
+
+// The first `count` lanes only; the others read as zero. Full vectors take the plain way.
+template <typename T>
+HWY_INLINE Floats load(const T* from, int64_t count) {
+  if (count >= kLanes) return load(from);
+  T lanes[kLanes] = {};
+  std::memcpy(lanes, from, static_cast<size_t>(count) * sizeof(T));
+  return load(lanes);
+}
+template <typename T>
+HWY_INLINE void store(Floats x, T* to, int64_t count) {
+  if (count >= kLanes) return store(x, to);
+  T lanes[kLanes];
+  store(x, lanes);
+  std::memcpy(to, lanes, static_cast<size_t>(count) * sizeof(T));
+}
+
+// e^x for x clamped to [-87.3, 88.3]: 2^n times a degree-6 polynomial on [-ln 2 / 2, ln 2 / 2]. Relative error below
+// 3e-7; NaN stays NaN (the order of the operands of Min and Max sees to it).
+HWY_INLINE Floats exp(Floats x) {
+  x = hn::Max(hn::Set(kFloats, -87.3f), hn::Min(hn::Set(kFloats, 88.3f), x));
+  const auto n = hn::Round(hn::Mul(x, hn::Set(kFloats, 1.44269504f)));
+  auto r = hn::NegMulAdd(n, hn::Set(kFloats, 0.693359375f), x);
+  r = hn::NegMulAdd(n, hn::Set(kFloats, -2.12194440e-4f), r);
+  auto p = hn::MulAdd(r, hn::Set(kFloats, 1.0f / 720), hn::Set(kFloats, 1.0f / 120));
+  p = hn::MulAdd(p, r, hn::Set(kFloats, 1.0f / 24));
+  p = hn::MulAdd(p, r, hn::Set(kFloats, 1.0f / 6));
+  p = hn::MulAdd(p, r, hn::Set(kFloats, 0.5f));
+  p = hn::MulAdd(p, r, hn::Set(kFloats, 1.0f));
+  p = hn::MulAdd(p, r, hn::Set(kFloats, 1.0f));
+  const auto power = hn::ShiftLeft<23>(hn::ConvertTo(kInts, n));
+  return hn::BitCast(kFloats, hn::Add(hn::BitCast(kInts, p), power));
+}
+
+HWY_INLINE Floats sigmoid(Floats x) {
+  const auto one = hn::Set(kFloats, 1.0f);
+  return hn::Div(one, hn::Add(one, exp(hn::Neg(x))));
+}
+
+// GELU, tanh form: 0.5 (1 + tanh u) is sigmoid(2u).
+inline constexpr float kGeluLinear = 1.5957691216f;  // 2 sqrt(2 / pi)
+inline constexpr float kGeluCubic = 1.5957691216f * 0.044715f;
+HWY_INLINE Floats gelu_gate(Floats x) {
+  const auto inner = hn::MulAdd(hn::Mul(x, x), hn::Set(kFloats, kGeluCubic), hn::Set(kFloats, kGeluLinear));
+  return sigmoid(hn::Mul(x, inner));
+}
+HWY_INLINE Floats gelu(Floats x) {
+  return hn::Mul(x, gelu_gate(x));
+}
+HWY_INLINE Floats gelu_slope(Floats x) {
+  const auto gate = gelu_gate(x);
+  const auto du = hn::MulAdd(hn::Mul(x, x), hn::Set(kFloats, 3 * kGeluCubic), hn::Set(kFloats, kGeluLinear));
+  const auto bell = hn::NegMulAdd(gate, gate, gate);
+  return hn::MulAdd(hn::Mul(x, du), bell, gate);
+}
+HWY_INLINE Floats relu_squared(Floats x) {
+  const auto positive = hn::Max(hn::Zero(kFloats), x);  // in this order NaN stays NaN
+  return hn::Mul(positive, positive);
+}
+
+}  // namespace flywheel::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

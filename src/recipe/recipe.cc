@@ -1,0 +1,178 @@
+#include "recipe/recipe.h"
+
+#include <toml++/toml.h>
+
+#include <charconv>
+#include <cmath>
+#include <sstream>
+
+#include "base/hash.h"
+#include "base/json_reader.h"
+#include "recipe/fields.h"
+
+namespace flywheel {
+namespace {
+
+// Scalars only; everything else becomes a text that no field accepts and that names what was found.
+Json json_of(const toml::node& node) {
+  if (const auto* value = node.as_string()) return Json(value->get());
+  if (const auto* value = node.as_integer()) return Json(value->get());
+  if (const auto* value = node.as_floating_point()) {
+    if (!std::isfinite(value->get())) return Json(std::isnan(value->get()) ? "nan" : "inf");
+    return Json(value->get());
+  }
+  if (const auto* value = node.as_boolean()) return Json(value->get());
+  if (node.is_table()) return Json::object();
+  if (node.is_array()) return Json::array();
+  return Json("a date or time");
+}
+
+// What somebody typed after the equals sign, as the field's kind of value.
+Json json_of_text(const RecipeField& field, std::string_view text) {
+  if (field.kind == FieldKind::kBoolean) {
+    if (text == "true") return Json(true);
+    if (text == "false") return Json(false);
+  } else if (field.kind == FieldKind::kInteger || field.kind == FieldKind::kReal) {
+    double number = 0;
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, number);
+    if (error == std::errc() && stop == end && std::isfinite(number)) return Json(number);
+  }
+  return Json(std::string(text));
+}
+
+std::string line_of(const std::string& where, const toml::source_region& source) {
+  return fmt::format("{}:{}", where, source.begin.line);
+}
+
+}  // namespace
+
+Json to_json(const Recipe& recipe) {
+  Json json = Json::object();
+  for (const RecipeField& field : recipe_fields()) json[field.section][field.name] = field.get(recipe);
+  return json;
+}
+
+std::string recipe_hash(const Recipe& recipe) {
+  return sha256_hex(canonical_json(to_json(recipe)));
+}
+
+Recipe recipe_from_json(const Json& json, const std::string& where) {
+  if (!json.is_object())
+    throw_bad_input("{}: expected a recipe (an object with sections), found {}", where, json.type_name());
+  Recipe recipe;
+  for (const auto& [section, fields] : json.items()) {
+    bool known = false;
+    for (const RecipeField& field : recipe_fields()) known = known || field.section == section;
+    if (!known) throw_unknown_section(section, where);
+    if (!fields.is_object())
+      throw_bad_input("{}: section \"{}\": expected an object of fields, found {}", where, section, fields.type_name());
+    for (const auto& [name, value] : fields.items()) set_field(recipe, section, name, value, where);
+  }
+  validate(recipe, where);
+  return recipe;
+}
+
+Recipe recipe_from_toml(std::string_view text, const std::string& where) {
+  toml::table root;
+  try {
+    root = toml::parse(text, where);
+  } catch (const toml::parse_error& e) {
+    throw_bad_input("{}: not valid TOML: {}", line_of(where, e.source()), e.description());
+  }
+  Recipe recipe;
+  for (const auto& [section_key, section_node] : root) {
+    const std::string section(section_key.str());
+    const std::string place = line_of(where, section_key.source());
+    bool known = false;
+    for (const RecipeField& field : recipe_fields()) known = known || field.section == section;
+    if (!known) throw_unknown_section(section, place);
+    const toml::table* fields = section_node.as_table();
+    if (fields == nullptr)
+      throw_bad_input("{}: \"{}\": expected a section [{}], found a value", place, section, section);
+    for (const auto& [key, node] : *fields)
+      set_field(recipe, section, std::string(key.str()), json_of(node), line_of(where, key.source()));
+  }
+  validate(recipe, where);
+  return recipe;
+}
+
+Recipe load_recipe(const Path& path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (!std::filesystem::exists(status)) throw_bad_input("recipe {}: no such file", path.string());
+  if (!std::filesystem::is_regular_file(status))
+    throw_bad_input("recipe {}: expected a TOML file, found something else", path.string());
+  std::string text;
+  try {
+    text = real_file_system().read(path);
+  } catch (const Error& e) {
+    throw Error(ErrorCode::kBadInput, e.what());
+  }
+  return recipe_from_toml(text, path.string());
+}
+
+std::string to_toml(const Recipe& recipe) {
+  std::string text = "# A Flywheel recipe: everything about a training run except its size.\n";
+  std::string section;
+  for (const RecipeField& field : recipe_fields()) {
+    if (field.section != section) {
+      section = field.section;
+      text += fmt::format("\n[{}]\n", section);
+    }
+    std::string value = field_text(field, recipe);
+    if (field.kind == FieldKind::kText || field.kind == FieldKind::kChoice) value = fmt::format("\"{}\"", value);
+    const std::string choices = field.choices.size() > 1 ? fmt::format(" ({})", fmt::join(field.choices, ", ")) : "";
+    text += fmt::format("{:<36}# {}{}\n", fmt::format("{} = {}", field.name, value), field.doc, choices);
+  }
+  return text;
+}
+
+Recipe apply_patch(const Recipe& recipe, std::string_view patch) {
+  const std::string where = fmt::format("patch \"{}\"", patch);
+  const size_t equals = patch.find('=');
+  const size_t dot = patch.substr(0, equals).find('.');
+  if (equals == std::string_view::npos || dot == std::string_view::npos)
+    throw_bad_input("{}: expected section.field=value, as in optimizer.learning_rate=0.01", where);
+  const std::string section(patch.substr(0, dot)), name(patch.substr(dot + 1, equals - dot - 1));
+  const RecipeField* field = find_field(section, name);
+  if (field == nullptr) {
+    bool known = false;
+    for (const RecipeField& other : recipe_fields()) known = known || other.section == section;
+    if (!known) throw_unknown_section(section, where);
+    throw_unknown_field(section, name, where);
+  }
+  Recipe changed = recipe;
+  set_field(changed, section, name, json_of_text(*field, patch.substr(equals + 1)), where);
+  validate(changed, where);
+  return changed;
+}
+
+std::vector<std::string> recipe_difference(const Recipe& from, const Recipe& to) {
+  std::vector<std::string> differences;
+  for (const RecipeField& field : recipe_fields())
+    if (field.get(from) != field.get(to))
+      differences.push_back(
+          fmt::format("{}: {} -> {}", field.full_name(), field_text(field, from), field_text(field, to)));
+  return differences;
+}
+
+void validate(const Recipe& recipe, const std::string& where) {
+  Recipe scratch;
+  for (const RecipeField& field : recipe_fields())
+    set_field(scratch, field.section, field.name, field.get(recipe), where);
+  if (recipe.model.positions == Positions::kRope && recipe.model.head_dim % 2 != 0)
+    throw_bad_input("{}: field \"model.head_dim\": expected an even number with rotary positions, found {}", where,
+                    recipe.model.head_dim);
+  const double fractions = recipe.schedule.warmup_fraction +
+                           (recipe.schedule.kind == ScheduleKind::kWsd ? recipe.schedule.decay_fraction : 0);
+  if (fractions > 1 + 1e-9)
+    throw_bad_input(
+        "{}: field \"schedule.decay_fraction\": expected warmup_fraction + decay_fraction of at most 1, found {:g}",
+        where, fractions);
+  if (static_cast<int64_t>(recipe.model.head_dim) * recipe.model.kv_group > 1 << 15)
+    throw_bad_input("{}: field \"model.kv_group\": expected head_dim * kv_group of at most {}, found {} * {}", where,
+                    1 << 15, recipe.model.head_dim, recipe.model.kv_group);
+}
+
+}  // namespace flywheel
