@@ -9,7 +9,13 @@
 
 #include "recipe/recipe.h"
 #include "recipe/size.h"
+#include "tensor/arena.h"
 #include "tensor/tensor.h"
+
+namespace flywheel::graph {
+class PackedLayout;
+class Profile;
+}  // namespace flywheel::graph
 
 namespace flywheel::model {
 
@@ -20,16 +26,17 @@ struct ParameterInfo {
   std::string name;  // "blocks.3.attention.qkv", stable: used by checkpoints and exports
   Shape shape;       // matrices are (out, in)
   ParameterGroup group = ParameterGroup::kMatrix;
-  double initial_sd = 0;    // normal; 0 with initial_value
-  double initial_value = 0; // norms' gains: 1
-  int64_t offset = 0;       // in elements, in the flat float32 parameter buffer (64-byte aligned)
+  double initial_sd = 0;     // normal; 0 with initial_value
+  double initial_value = 0;  // norms' gains: 1
+  int64_t offset = 0;        // in elements, in the flat float32 parameter buffer (64-byte aligned)
 };
 
-// A recipe at a size, compiled: parameters, the static graphs for training and evaluation, their memory plans. Immutable,
-// shared between threads. Throws kBadInput when no kernel serves an op or a size.
+// A recipe at a size, compiled: parameters, the static graphs for training and evaluation, their memory plans.
+// Immutable, shared between threads. Throws kBadInput when no kernel serves an op or a size.
 class Program {
  public:
-  Program(const Recipe& recipe, const Size& size, Dtype compute_dtype);
+  enum class Fusion : uint8_t { kOn, kOff };  // off: to test and to measure what fusion does
+  Program(const Recipe& recipe, const Size& size, Dtype compute_dtype, Fusion fusion = Fusion::kOn);
   ~Program();
   std::span<const ParameterInfo> parameters() const;
   int64_t parameter_elements() const;  // of the flat buffer, padding included
@@ -41,6 +48,9 @@ class Program {
     int64_t packed_bytes = 0;                             // once
   };
   Memory memory() const;
+  // Model FLOPs of one sequence, summed over the graph's ops: equal to count() of recipe/size.h times the context.
+  double train_flops() const;
+  double eval_flops() const;
   // One line per op in order, with shapes, dtypes and offsets: for people and tests.
   std::string describe() const;
 
@@ -54,26 +64,29 @@ class Program {
 // Weights in the form that matrix products want, refreshed once per step from the flat float32 buffer.
 class PackedWeights {
  public:
-  explicit PackedWeights(const Program& program);
-  ~PackedWeights();
+  explicit PackedWeights(const Program& program);  // the program must outlive it
   // Each of `threads` threads calls it with its own index; together they refresh everything.
   void refresh(const float* parameters, int thread, int threads);
-  struct State;
-  const State& state() const { return *state_; }
+  const std::byte* data() const { return memory_.data(); }
 
  private:
-  std::unique_ptr<State> state_;
+  const graph::PackedLayout* layout_;
+  Arena memory_;
 };
 
 // Runs one sequence at a time through the whole graph. One per thread; no allocation after construction.
 class Executor {
  public:
-  // parameters: the flat float32 buffer (vectors and tables are read from it), alive as long as this.
+  // parameters: the flat float32 buffer (vectors and tables are read from it), alive as long as this, as are program
+  // and packed. An evaluating executor has a smaller arena and may not train.
   Executor(const Program& program, const PackedWeights& packed, const float* parameters, bool training);
   ~Executor();
   // Forward and backward over context + 1 tokens. Adds loss_scale * d(sum of losses) to `gradients` (flat, as the
   // parameters). Returns the sum of the token losses in nats (unscaled).
   double train_sequence(std::span<const uint16_t> tokens, float loss_scale, float* gradients);
+  // The same, adding the time of each op to `profile`.
+  double train_sequence_profiled(std::span<const uint16_t> tokens, float loss_scale, float* gradients,
+                                 graph::Profile& profile);
   // Sum of the token losses. Windows shorter than the context are allowed (at least 2 tokens).
   double eval_sequence(std::span<const uint16_t> tokens);
   // Logits (V) of the token that follows `tokens` (1 to context of them).
@@ -81,11 +94,13 @@ class Executor {
 
  private:
   struct State;
+  template <typename Observer>
+  double train_observed(std::span<const uint16_t> tokens, float loss_scale, float* gradients, Observer&& observe);
   std::unique_ptr<State> state_;
 };
 
-// Bytes a training process of this shape needs at its peak, everything included (weights, gradients per thread, optimizer
-// state, packed weights, arenas, the mapped corpus pages it touches, the program itself).
+// Bytes a training process of this shape needs at its peak, everything included (weights, gradients per thread,
+// optimizer state, packed weights, arenas, the mapped corpus pages it touches, the program itself).
 uint64_t predict_memory_bytes(const Recipe& recipe, const Size& size, Dtype compute_dtype, int threads);
 
 }  // namespace flywheel::model

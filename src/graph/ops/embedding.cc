@@ -1,0 +1,50 @@
+#include "graph/ops/embedding.h"
+
+#include "base/check.h"
+#include "graph/autodiff.h"
+#include "graph/op.h"
+#include "kernels/elementwise.h"
+
+namespace flywheel::graph {
+namespace {
+
+// Inputs: tokens, table, positions?. Output: x.
+std::vector<TensorType> infer(const Graph& graph, const Node& node) {
+  const Shape &tokens = graph.value(node.inputs[0]).shape, &table = graph.value(node.inputs[1]).shape;
+  const Shape x{tokens[0], table[1]};
+  CHECK(node.inputs[2] == kNoValue || graph.value(node.inputs[2]).shape == x, "{}", graph.describe(node));
+  return {{x, Dtype::kFloat32}};
+}
+
+void vjp(Backward& backward, const Node& node) {
+  const ValueId positions = node.inputs[2] == kNoValue ? kNoValue : backward.parameter_gradient(node.inputs[2]);
+  backward.graph.append(kEmbeddingBackward, {node.inputs[0], backward.gradient(node.outputs[0])}, {},
+                        {backward.parameter_gradient(node.inputs[1]), positions});
+}
+
+void run_cpu(const KernelArguments& a) {
+  const Shape& x = a.out_value(0).shape;
+  kernels::embedding_forward(a.in<uint16_t>(0), a.in<float>(1), a.in<float>(2), x[0], x[1], a.out<float>(0));
+}
+
+// Inputs: tokens, dx. Outputs: gradients of table and positions?, added to.
+std::vector<TensorType> infer_backward(const Graph&, const Node&) {
+  return {};
+}
+
+void run_backward_cpu(const KernelArguments& a) {
+  const Shape& x = a.in_value(1).shape;
+  kernels::embedding_backward(a.in<uint16_t>(0), a.in<float>(1), x[0], x[1], a.out<float>(0), a.out<float>(1));
+}
+
+}  // namespace
+
+const Op kEmbedding{.name = "embedding", .infer = infer, .vjp = vjp, .kernels = {run_cpu}};
+const Op kEmbeddingBackward{
+    .name = "embedding_backward", .infer = infer_backward, .vjp = nullptr, .kernels = {run_backward_cpu}};
+
+ValueId embedding(Graph& graph, ValueId tokens, ValueId table, ValueId positions) {
+  return graph.append(kEmbedding, {tokens, table, positions})[0];
+}
+
+}  // namespace flywheel::graph

@@ -1,0 +1,24 @@
+// head: the output projection with cross-entropy. In training, loss and gradients come out of one pass over tiles of
+// tokens, so that logits of the whole sequence never exist.
+#pragma once
+
+#include "graph/graph.h"
+
+namespace flywheel::graph {
+
+extern const struct Op kHeadLoss;
+extern const struct Op kHeadTrain;
+extern const struct Op kHeadLogits;
+
+// x (T, C); `weight` a parameter (V, C); targets (T) uint16 external. `loss` is an external of one element that points
+// to a double and is written: the sum of the token losses in nats. `count` (int32 external) is how many leading tokens
+// count.
+void head_loss(Graph& graph, ValueId x, ValueId weight, float logit_scale, ValueId targets, ValueId count,
+               ValueId loss);
+// Over all tokens, with the gradients of loss_scale (float external) times the sum. Differentiable without a seed.
+void head_train(Graph& graph, ValueId x, ValueId weight, float logit_scale, ValueId targets, ValueId loss_scale,
+                ValueId loss);
+// Logits (V) float32, written to the external `logits`, of row count - 1.
+void head_logits(Graph& graph, ValueId x, ValueId weight, float logit_scale, ValueId count, ValueId logits);
+
+}  // namespace flywheel::graph

@@ -1,0 +1,20 @@
+// qk_prepare: what happens to queries and keys before attention: QK-norm (Dehghani et al. 2023), then rotary positions
+// (Su et al. 2021), within the rows of qkv.
+#pragma once
+
+#include "graph/graph.h"
+
+namespace flywheel::graph {
+
+extern const struct Op kQkPrepare;
+extern const struct Op kQkPrepareBackward;
+
+struct QkPrepareAttributes {
+  int vectors = 0;  // queries and keys of a row: H + G
+  int head_dim = 0;
+  bool qk_norm = false;
+};
+// qkv (T, (H + 2G) * Dh); cosines and sines (T, Dh / 2) constants, or both kNoValue for no rotation.
+ValueId qk_prepare(Graph& graph, ValueId qkv, ValueId cosines, ValueId sines, const QkPrepareAttributes& attributes);
+
+}  // namespace flywheel::graph

@@ -1,0 +1,40 @@
+// The table of all ops: one line each.
+#include <array>
+
+#include "graph/op.h"
+#include "graph/ops/activation.h"
+#include "graph/ops/add.h"
+#include "graph/ops/attention.h"
+#include "graph/ops/convert.h"
+#include "graph/ops/embedding.h"
+#include "graph/ops/head.h"
+#include "graph/ops/linear.h"
+#include "graph/ops/norm.h"
+#include "graph/ops/qk_prepare.h"
+#include "graph/ops/swiglu.h"
+
+namespace flywheel::graph {
+namespace {
+
+constexpr std::array kOps = {
+    &kEmbedding,  &kEmbeddingBackward,     //
+    &kNorm,       &kNormBackward,          //
+    &kLinear,     &kLinearWeightGradient,  //
+    &kQkPrepare,  &kQkPrepareBackward,     //
+    &kAttention,  &kAttentionBackward,     //
+    &kActivation, &kActivationBackward,    //
+    &kSwiglu,     &kSwigluBackward,        //
+    &kAdd,                                 //
+    &kConvert,                             //
+    &kHeadLoss,                            //
+    &kHeadTrain,                           //
+    &kHeadLogits,                          //
+};
+
+}  // namespace
+
+std::span<const Op* const> all_ops() {
+  return kOps;
+}
+
+}  // namespace flywheel::graph

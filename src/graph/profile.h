@@ -1,0 +1,29 @@
+// Where a run's time goes, by op: for benchmarks. A run without a profile pays nothing for it.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <string>
+
+#include "graph/plan.h"
+
+namespace flywheel::graph {
+
+// Pass observe() to Plan::run_observed. Not thread safe.
+class Profile {
+ public:
+  struct Line {
+    double seconds = 0, flops = 0;
+    int64_t calls = 0;
+  };
+  void observe(const Plan& plan, size_t step);
+  // By op name and the shape of its first input.
+  const std::map<std::string, Line>& lines() const { return lines_; }
+  double seconds() const;
+
+ private:
+  std::chrono::steady_clock::time_point started_;
+  std::map<std::string, Line> lines_;
+};
+
+}  // namespace flywheel::graph

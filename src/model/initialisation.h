@@ -1,0 +1,17 @@
+// How parameters start, by their role. kStandard is GPT-2's rule (Radford et al. 2019); kMup is the maximal update
+// parametrisation (Yang et al. 2022) with the recipe's base_width as the width where the numbers are given.
+#pragma once
+
+#include "recipe/recipe.h"
+#include "recipe/size.h"
+
+namespace flywheel::model {
+
+// A weight matrix inside a block, (out, in). writes_residual: its result is added to the residual stream.
+double matrix_initial_sd(const Recipe& recipe, const Size& size, double fan_in, bool writes_residual);
+// Rows of look-up tables.
+double table_initial_sd(const Recipe& recipe);
+// An untied head: zero, so that training starts from the uniform distribution at every width.
+inline constexpr double kHeadInitialSd = 0;
+
+}  // namespace flywheel::model

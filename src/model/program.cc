@@ -1,0 +1,116 @@
+#include "model/program.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.h"
+#include "graph/autodiff.h"
+#include "graph/fusion.h"
+#include "graph/ops/head.h"
+#include "model/blocks.h"
+
+namespace flywheel::model {
+namespace {
+
+enum class Purpose { kTrain, kEval, kSample };
+
+void check_size(const Recipe& recipe, const Size& size) {
+  const auto refuse = [](const char* field, int64_t found, const std::string& expected) {
+    throw_bad_input("size: {} is {}, expected {}", field, found, expected);
+  };
+  const auto at_least_one = [&](const char* field, int64_t found) {
+    if (found < 1) refuse(field, found, "at least 1");
+  };
+  at_least_one("layers", size.layers);
+  at_least_one("width", size.width);
+  at_least_one("heads", size.heads);
+  at_least_one("kv_heads", size.kv_heads);
+  at_least_one("feed_forward", size.feed_forward);
+  at_least_one("context", size.context);
+  if (size.vocabulary < 2 || size.vocabulary > 65536) refuse("vocabulary", size.vocabulary, "2 to 65536");
+  if (size.heads % size.kv_heads != 0)
+    refuse("kv_heads", size.kv_heads, fmt::format("a divisor of heads ({})", size.heads));
+  if (recipe.model.head_dim < 1) refuse("model.head_dim", recipe.model.head_dim, "at least 1");
+  if (recipe.model.positions == Positions::kRope && recipe.model.head_dim % 2 != 0) {
+    refuse("model.head_dim", recipe.model.head_dim, "an even number with rotary positions");
+  }
+}
+
+std::unique_ptr<graph::Plan> compile(Program::State& state, Purpose purpose, Program::Fusion fusion) {
+  graph::Graph graph(&state.packed);
+  Builder builder(state.recipe, state.size, state.compute_dtype, state.parameters, graph);
+  const int64_t context = state.size.context;
+  std::array<graph::ValueId, Slots::kNumber> slots;
+  slots[Slots::kTokens] = graph.external("tokens", {context}, Dtype::kUint16);
+  slots[Slots::kTargets] = graph.external("targets", {context}, Dtype::kUint16);
+  slots[Slots::kLossScale] = graph.external("loss_scale", {1}, Dtype::kFloat32);
+  slots[Slots::kCount] = graph.external("count", {1}, Dtype::kInt32);
+  slots[Slots::kLoss] = graph.external("loss", {1}, Dtype::kFloat32);
+  slots[Slots::kLogits] = graph.external("logits", {state.size.vocabulary}, Dtype::kFloat32);
+
+  const graph::ValueId x = decoder(builder, slots[Slots::kTokens]);
+  const graph::ValueId weight = head_weight(builder);
+  const float scale = logit_scale(state.recipe, state.size);
+  switch (purpose) {
+    case Purpose::kTrain:
+      graph::head_train(graph, x, weight, scale, slots[Slots::kTargets], slots[Slots::kLossScale], slots[Slots::kLoss]);
+      graph::differentiate(graph, {});
+      break;
+    case Purpose::kEval:
+      graph::head_loss(graph, x, weight, scale, slots[Slots::kTargets], slots[Slots::kCount], slots[Slots::kLoss]);
+      break;
+    case Purpose::kSample:
+      graph::head_logits(graph, x, weight, scale, slots[Slots::kCount], slots[Slots::kLogits]);
+      break;
+  }
+  if (fusion == Program::Fusion::kOn) graph::fuse(graph);
+  return std::make_unique<graph::Plan>(std::move(graph), graph::Backend::kCpu);
+}
+
+}  // namespace
+
+Program::Program(const Recipe& recipe, const Size& size, Dtype compute_dtype, Fusion fusion)
+    : state_(std::make_unique<State>()) {
+  check_size(recipe, size);
+  state_->recipe = recipe;
+  state_->size = size;
+  state_->compute_dtype = compute_dtype;
+  state_->train = compile(*state_, Purpose::kTrain, fusion);
+  state_->eval = compile(*state_, Purpose::kEval, fusion);
+  state_->sample = compile(*state_, Purpose::kSample, fusion);
+}
+
+Program::~Program() = default;
+
+std::span<const ParameterInfo> Program::parameters() const {
+  return state_->parameters.all();
+}
+int64_t Program::parameter_elements() const {
+  return state_->parameters.elements();
+}
+Dtype Program::compute_dtype() const {
+  return state_->compute_dtype;
+}
+const Size& Program::size() const {
+  return state_->size;
+}
+
+Program::Memory Program::memory() const {
+  const int64_t eval = std::max(state_->eval->arena_bytes(), state_->sample->arena_bytes());
+  return {.arena_bytes_train = std::max(state_->train->arena_bytes(), eval),
+          .arena_bytes_eval = eval,
+          .packed_bytes = state_->packed.bytes()};
+}
+
+double Program::train_flops() const {
+  return state_->train->graph().flops();
+}
+double Program::eval_flops() const {
+  return state_->eval->graph().flops();
+}
+
+std::string Program::describe() const {
+  return "train\n" + state_->train->describe() + "eval\n" + state_->eval->describe();
+}
+
+}  // namespace flywheel::model
