@@ -174,14 +174,15 @@ int run_campaign(const RunOptions& options) {
     }
     if (!ledger->last("machine")) ledger->append("machine", measure_machine());
 
-    scheduler::LocalRunner runner(self_executable());
+    scheduler::LocalRunner runner;
     ProcessTools tools(cpus);
     research::CampaignOptions campaign_options;
     campaign_options.lab = lab;
     campaign_options.budget = budget;
     campaign_options.started_clock_seconds = started;
     campaign_options.slots = slots;
-    campaign_options.threads_per_run = std::max(1, cpus / slots);
+    campaign_options.cpus = available_cpus();
+    campaign_options.memory_bytes = available_memory_bytes() / 10 * 9;
     campaign_options.seed = static_cast<uint64_t>(options.seed);
     campaign_options.recipe = recipe;
     campaign_options.max_epochs = options.max_epochs;

@@ -101,7 +101,8 @@ OrderedJson report_json(const ledger::Ledger& ledger) {
   report["wall"] = w;
 
   report["findings"] = OrderedJson::array();
-  for (const ledger::Record& record : ledger.records("finding")) report["findings"].push_back(record.payload);
+  for (const ledger::Record& record : ledger.records("finding"))
+    report["findings"].push_back(OrderedJson(record.payload));
   report["tried"] = 0;
   report["recipe"] = "recipe.toml";
   report["audit_bits_per_byte"] = evaluation_of(ledger, "audit");

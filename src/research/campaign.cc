@@ -28,6 +28,15 @@ constexpr int kSampleTokens = 400;
 constexpr double kMultiplierStep = 2.0;
 constexpr double kForecastMultiples[] = {3, 10, 100};
 
+// The runs' share of the machine.
+scheduler::Limits limits_of(const CampaignOptions& options) {
+  scheduler::Limits limits;
+  limits.slots = options.slots;
+  limits.memory_bytes = options.memory_bytes;
+  limits.cpus = options.cpus;
+  return limits;
+}
+
 struct Stopped {};  // thrown inside the script when somebody asked us to stop
 
 // A run of the campaign: what the scheduler needs and what the campaign wants to remember about it.
@@ -71,7 +80,7 @@ struct Campaign::State {
         say(std::move(say_line)),
         show(std::move(show_progress)),
         stopwatch(options.lab / "elapsed", clock, options.started_clock_seconds),
-        scheduler(ledger, runner, clock, options.lab / "runs", scheduler::Limits{.slots = options.slots}) {}
+        scheduler(ledger, runner, clock, options.lab / "runs", limits_of(options)) {}
 
   // ---- time and money -------------------------------------------------------------------------------------------
   double seconds_left() const {
@@ -120,7 +129,7 @@ struct Campaign::State {
     spec.size.steps = planned.ladder.size.steps;
     spec.corpus = options.lab / "corpus";
     spec.seed = spec.data_seed = options.seed * 1000 + static_cast<uint64_t>(planned.replicate);
-    spec.threads = options.threads_per_run;
+    spec.threads = 1;
     spec.precision = options.precision;
     spec.eval_tokens = static_cast<int64_t>(eval_tokens());
     spec.eval_every_fraction = 1.0 / evaluations(planned.ladder.tokens, eval_tokens());

@@ -39,7 +39,8 @@ struct CampaignOptions {
   Budget budget;
   double started_clock_seconds = 0;  // of the Clock, when the command began: preparation counts too
   int slots = 1;
-  int threads_per_run = 1;
+  std::vector<int> cpus;      // cores of the slots; empty: wherever the lab may run
+  uint64_t memory_bytes = 0;  // for all runs together; 0: not limited
   uint64_t seed = 1;
   Recipe recipe;
   double max_epochs = 8;  // of the training split, for one run

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Kills a small campaign with SIGKILL at random moments (the lab, its runs, or both), continues it with the same command,
+# and checks what must hold: it finishes, every finished run is there once, spend counts once, the chain verifies.
+#   bench/kill_campaign.sh [KILLS=100] [BUDGET=40s] [CORPUS=/usr/include] [SEED=1]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+kills=${1:-100} budget=${2:-40s} corpus=${3:-/usr/include} seed=${4:-1}
+flywheel=$PWD/build/flywheel
+work=$(mktemp -d)
+trap 'pkill -9 -f "$work" 2>/dev/null || true; rm -rf "$work"' EXIT
+RANDOM=$seed
+done_kills=0 campaign=0 lab_kills=0 run_kills=0 both_kills=0
+
+check() { # LAB: the campaign ended; everything must add up
+  local lab=$1
+  "$flywheel" verify --dir "$lab" >/dev/null || { echo "FAILED: the chain of $lab does not verify"; exit 1; }
+  "$flywheel" runs --dir "$lab" --json >"$work/runs.json"
+  node -e '
+    const runs = JSON.parse(require("fs").readFileSync(process.argv[1])).runs;
+    const ids = new Set(runs.map(r => r.run));
+    if (ids.size !== runs.length) { console.log("FAILED: a run is there twice"); process.exit(1); }
+    const report = JSON.parse(require("fs").readFileSync(process.argv[2]));
+    const done = runs.filter(r => r.state === "done");
+    // A stopped filler has trained too: its FLOPs belong to the spend as the ledger counts them.
+    const flops = runs.reduce((sum, r) => sum + r.flops_done, 0);
+    const off = Math.abs(report.spend.train_flops - flops) / flops;
+    if (off > 1e-9) { console.log("FAILED: spend", report.spend.train_flops, "but the runs add up to", flops); process.exit(1); }
+    console.log(`  ${done.length} of ${runs.length} runs done, ${report.spend.seconds.toFixed(1)} s, forecast off by ${report.backtest.error_percent}%`);
+  ' "$work/runs.json" "$lab/report.json" || exit 1
+}
+
+while [ "$done_kills" -lt "$kills" ]; do
+  campaign=$((campaign + 1))
+  lab=$work/lab$campaign
+  for ((attempt = 0; ; ++attempt)); do
+    "$flywheel" run --corpus "$corpus" --budget "$budget" --dir "$lab" --seed "$((seed + campaign))" >"$work/out" 2>"$work/err" &
+    pid=$!
+    if [ "$done_kills" -ge "$kills" ] || [ "$attempt" -ge 60 ]; then wait "$pid"; break; fi
+    sleep "$((RANDOM % 4)).$((RANDOM % 1000))"
+    kill -0 "$pid" 2>/dev/null || { wait "$pid"; break; }
+    case $((RANDOM % 3)) in
+      0) kill -9 "$pid" 2>/dev/null || true; lab_kills=$((lab_kills + 1)) ;;
+      1) pkill -9 -f "train $lab/runs" 2>/dev/null || true; run_kills=$((run_kills + 1)) ;;
+      2) kill -9 "$pid" 2>/dev/null || true; pkill -9 -f "train $lab/runs" 2>/dev/null || true; both_kills=$((both_kills + 1)) ;;
+    esac
+    done_kills=$((done_kills + 1))
+    if kill -0 "$pid" 2>/dev/null; then # only runs were killed: the lab goes on, and is killed next time round
+      sleep "0.$((RANDOM % 1000))"
+      kill -9 "$pid" 2>/dev/null || true
+    fi
+    wait "$pid" 2>/dev/null || true
+  done
+  echo "campaign $campaign: $attempt restarts"
+  check "$lab"
+done
+echo "$done_kills kills ($lab_kills of the lab, $run_kills of runs, $both_kills of both) over $campaign campaigns: all finished, all verified"

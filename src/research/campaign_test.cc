@@ -1,0 +1,229 @@
+#include "research/campaign.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <set>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/rng.h"
+#include "research/points.h"
+#include "testing/crash_points.h"
+#include "testing/fake_clock.h"
+#include "testing/fake_runner.h"
+#include "testing/temporary_folder.h"
+
+namespace flywheel::research {
+namespace {
+
+using flywheel::testing::Crash;
+using flywheel::testing::CrashPoints;
+using flywheel::testing::FakeClock;
+using flywheel::testing::FakeRunner;
+using flywheel::testing::TemporaryFolder;
+
+// A made-up world: a law, a best learning rate, noise between seeds, a machine speed.
+struct World {
+  double flops_per_second = 40e9;
+  double noise_sd = 0.003;
+  double best_multiplier = 1.4;
+
+  double loss(const RunSpec& spec) const {
+    const auto n = static_cast<double>(count(spec.recipe, spec.size).matrix_parameters);
+    const auto d = static_cast<double>(spec.size.tokens());
+    const double multiplier = spec.recipe.optimizer.learning_rate / Recipe{}.optimizer.learning_rate;
+    const double off = std::log(multiplier / best_multiplier);
+    Rng rng(spec.seed, hash64(spec.id));
+    return (0.9 + 40 / std::pow(n, 0.42) + 160 / std::pow(d, 0.42)) * (1 + 0.01 * off * off) + noise_sd * rng.normal();
+  }
+  double seconds(const RunSpec& spec) const { return 0.08 + training_flops(spec.recipe, spec.size) / flops_per_second; }
+};
+
+class FakeTools : public Tools {
+ public:
+  Evaluation evaluate(const Path&, const std::string& split, int64_t tokens) override {
+    ++evaluations[split];
+    return {1.0, 1.5, tokens};
+  }
+  std::string sample(const Path&, int) override { return "int main() {}"; }
+  uint64_t predict_memory_bytes(const RunSpec&) override { return 1 << 20; }
+  std::map<std::string, int> evaluations;
+};
+
+class CampaignTest : public ::testing::Test {
+ protected:
+  CampaignTest() : runner_(clock_) {
+    runner_.seconds_of = [this](const RunSpec& spec) { return world_.seconds(spec); };
+    runner_.bits_per_byte_of = [this](const RunSpec& spec) { return world_.loss(spec); };
+    options_.lab = folder_.path();
+    options_.budget.seconds = 600;
+    options_.slots = 2;
+    options_.train_tokens = 100'000'000;
+    options_.search_tokens = 1'000'000;
+  }
+
+  CampaignEnd run() {
+    runner_.forget();
+    options_.started_clock_seconds = clock_.now_seconds();
+    const auto ledger = ledger::Ledger::open(folder_.path());
+    Campaign campaign(*ledger, runner_, tools_, clock_, options_, [this] { return stop_(); }, [this](const std::string& line) { said_ += line + "\n"; },
+                      [](const scheduler::Progress&, double) {});
+    const CampaignEnd end = campaign.run();
+    elapsed_ = campaign.elapsed_seconds();
+    return end;
+  }
+  std::unique_ptr<ledger::Ledger> read() const { return ledger::Ledger::open_read_only(folder_.path()); }
+
+  TemporaryFolder folder_;
+  FakeClock clock_;
+  World world_;
+  FakeRunner runner_;
+  FakeTools tools_;
+  CampaignOptions options_;
+  std::function<bool()> stop_ = [] { return false; };
+  std::string said_;
+  double elapsed_ = 0;
+};
+
+TEST_F(CampaignTest, TenMinutesBecomeALadderAForecastAndAScore) {
+  ASSERT_EQ(run(), CampaignEnd::kFinished);
+  EXPECT_GE(elapsed_, 0.95 * 600 - 10) << said_;
+  EXPECT_LE(elapsed_, 1.05 * 600 + 10);
+  const auto ledger = read();
+  EXPECT_GE(ledger->spend().runs_done, 40);
+  EXPECT_GE(ledger->spend().slot_seconds / (2 * elapsed_), 0.9);
+  const auto minima = rung_minima(*ledger);
+  ASSERT_GE(minima.size(), 4u);
+  EXPECT_GE(minima.back().rung_flops / minima.front().rung_flops, 30);
+  for (const RungMinimum& rung : minima) EXPECT_GE(rung.points.size(), 4u);
+  const Json score = ledger->last("score")->payload;
+  EXPECT_LT(std::abs(score.at("error_percent").get<double>()), 2) << said_;
+  EXPECT_TRUE(score.at("inside").get<bool>()) << said_;
+  EXPECT_TRUE(ledger->verify().problems.empty());
+  EXPECT_EQ(tools_.evaluations["locked"], 1);
+}
+
+TEST_F(CampaignTest, TheForecastIsRecordedBeforeTheTopRungStarts) {
+  run();
+  const auto ledger = read();
+  int64_t forecast = 0;
+  for (const auto& record : ledger->records("forecast"))
+    if (record.payload.at("name") == "top rung") forecast = record.sequence;
+  ASSERT_GT(forecast, 0);
+  int top_starts = 0;
+  for (const auto& record : ledger->records("start"))
+    if (record.payload.at("run").get<std::string>().rfind("top-", 0) == 0) {
+      ++top_starts;
+      EXPECT_GT(record.sequence, forecast);
+    }
+  EXPECT_GE(top_starts, 4);
+}
+
+TEST_F(CampaignTest, TheLearningRateIsFoundAndTheNoiseFloorMeasured) {
+  run();
+  const auto ledger = read();
+  for (const auto& record : ledger->records("plan"))
+    if (record.payload.at("stage") == "learning_rate") {
+      EXPECT_NEAR(record.payload.at("multiplier").get<double>(), world_.best_multiplier, 0.45);
+      EXPECT_TRUE(record.payload.at("transfers").get<bool>());
+    }
+  const auto floors = noise_floors(*ledger);
+  ASSERT_FALSE(floors.empty());
+  EXPECT_LE(floors[0].low, world_.noise_sd);
+  EXPECT_GE(floors[0].high, world_.noise_sd);
+}
+
+TEST_F(CampaignTest, KilledAtAnyMomentItFinishesWithEveryRunOnce) {
+  options_.budget.seconds = 120;
+  CrashPoints crash;
+  runner_.before_start = [&] { crash.pass(); };
+  runner_.after_start = [&] { crash.pass(); };
+  Rng rng(3);
+  int crashes = 0;
+  for (;; ++crashes) {
+    ASSERT_LT(crashes, 300);
+    crash.arm(1 + static_cast<int>(rng.below(8)));
+    try {
+      if (run() == CampaignEnd::kFinished) break;
+    } catch (const Crash&) {
+      if (rng.below(2) == 0) runner_.kill_all();  // the machine went down with the lab
+    }
+  }
+  EXPECT_GT(crashes, 5);
+  const auto ledger = read();
+  EXPECT_TRUE(ledger->verify().problems.empty());
+  std::map<std::string, int> finishes;
+  for (const auto& record : ledger->records("finish")) ++finishes[record.payload.at("run").get<std::string>()];
+  for (const auto& [id, times] : finishes) EXPECT_EQ(times, 1) << id;
+  EXPECT_TRUE(ledger->last("score").has_value()) << said_;
+  EXPECT_EQ(ledger->records("wall").size(), 1u);
+  EXPECT_EQ(tools_.evaluations["locked"], 1);
+}
+
+TEST_F(CampaignTest, StoppedByTheUserItGoesOnWhereItWas) {
+  double stop_at = clock_.now_seconds() + 200;
+  stop_ = [&] { return clock_.now_seconds() > stop_at; };
+  ASSERT_EQ(run(), CampaignEnd::kInterrupted);
+  const double first = elapsed_;
+  EXPECT_EQ(runner_.running(), 0);
+  clock_.sleep_seconds(100000);  // a holiday
+  stop_at = 1e18;
+  ASSERT_EQ(run(), CampaignEnd::kFinished);
+  EXPECT_GT(elapsed_, first);
+  EXPECT_LE(elapsed_, 1.05 * 600 + 10);
+}
+
+TEST_F(CampaignTest, AMachineThatSlowsDownStillEndsOnTime) {
+  const double slow_after = clock_.now_seconds() + 250;
+  runner_.seconds_of = [&](const RunSpec& spec) { return world_.seconds(spec) * (clock_.now_seconds() > slow_after ? 1.8 : 1.0); };
+  ASSERT_EQ(run(), CampaignEnd::kFinished);
+  EXPECT_LE(elapsed_, 1.05 * 600 + 10);
+  EXPECT_TRUE(read()->last("score").has_value()) << said_;
+}
+
+TEST_F(CampaignTest, FailuresOnTheTopRungAreSaidAndNothingIsMadeUp) {
+  runner_.bits_per_byte_of = [&](const RunSpec& spec) { return world_.loss(spec); };
+  for (int i = 0; i < 6; ++i)
+    runner_.scripts[fmt::format("top-r4-n{}", i)] = {{.seconds = 1, .end = flywheel::testing::Script::End::kFail, .reason = "diverged: loss is NaN"}};
+  ASSERT_EQ(run(), CampaignEnd::kFinished);
+  const auto ledger = read();
+  EXPECT_FALSE(ledger->last("score").has_value());
+  EXPECT_NE(said_.find("could not be tested"), std::string::npos);
+  EXPECT_TRUE(ledger->last("wall").has_value());
+}
+
+TEST_F(CampaignTest, AFlopBudgetIsNeverExceeded) {
+  options_.budget = {.seconds = 0, .flops = 2e13};
+  ASSERT_EQ(run(), CampaignEnd::kFinished);
+  const auto ledger = read();
+  EXPECT_LE(ledger->spend().train_flops, 2e13);
+  EXPECT_GE(ledger->spend().train_flops, 0.8 * 2e13);
+  EXPECT_TRUE(ledger->last("score").has_value()) << said_;
+}
+
+TEST_F(CampaignTest, ABudgetTooSmallForAnyLadderIsRefused) {
+  options_.budget.seconds = 4;
+  options_.slots = 1;
+  try {
+    run();
+    FAIL() << said_;
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kBadInput) << e.what();
+  }
+}
+
+TEST_F(CampaignTest, ATinyCorpusIsRefusedAndSaysHowMuchIsNeeded) {
+  options_.train_tokens = 2000;
+  try {
+    run();
+    FAIL() << said_;
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kBadInput);
+    EXPECT_NE(std::string(e.what()).find("times as much text"), std::string::npos) << e.what();
+  }
+}
+
+}  // namespace
+}  // namespace flywheel::research
