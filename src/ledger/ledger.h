@@ -24,7 +24,8 @@ inline constexpr int kSchemaVersion = 1;
 //  plan       {"stage", ...}            a decision of the campaign that a restart must take over as it was
 //  run {"run","stage","rung_flops","recipe_hash","seed","data_seed","parameters","tokens","flops","reserved_seconds"}
 //             planned and reserved, before it starts
-//  start      {"run","attempt","process":{..}}
+//  start      {"run","attempt","events_before","slots":[..]}   before its process starts, which the runner finds again;
+//             events_before: events in events.jsonl that belong to earlier attempts
 //  finish     {"run","state":"done|failed|stopped","reason","bits_per_byte","loss","tokens","flops","seconds",
 //              "attempt_flops","cpu_seconds","peak_memory_bytes","predicted_memory_bytes","curve":[..]}
 //             once per run that ended for good; tokens and flops are what the model was trained with, seconds and

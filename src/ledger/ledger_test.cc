@@ -180,7 +180,7 @@ void check_agrees(const Ledger& ledger, const Model& model) {
 }
 
 void random_operation(Ledger& ledger, Model& model, Rng& rng) {
-  const std::string id = "r" + std::to_string(rng.below(6));
+  const std::string id = fmt::format("r{}", rng.below(6));
   const auto known = model.runs.find(id);
   const bool open = known != model.runs.end() && !known->second.ended;
   const double amount = static_cast<double>(1 + rng.below(9));

@@ -21,7 +21,7 @@ void fill(const Path& lab) {
   auto ledger = Ledger::open(lab);
   ledger->append("lab", {{"seed", 1}});
   for (int i = 0; i < kRuns; ++i) {
-    const std::string id = "r" + std::to_string(i);
+    const std::string id = fmt::format("r{}", i);
     ledger->append("run", {{"run", id}, {"stage", "ladder"}, {"flops", 1e9}});
     ledger->append("start", {{"run", id}, {"attempt", 1}});
     ledger->append("finish",

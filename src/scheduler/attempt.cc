@@ -1,0 +1,124 @@
+#include "scheduler/attempt.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace flywheel::scheduler {
+namespace {
+
+int64_t step_of(const RunEvent& event, const char* field = "step") {
+  const auto found = event.fields.find(field);
+  return found != event.fields.end() && found->is_number_integer() ? found->get<int64_t>() : 0;
+}
+
+bool starts_with_word(const std::string& reason, std::string_view word) {
+  return reason.compare(0, word.size(), word) == 0 &&
+         (reason.size() == word.size() || reason[word.size()] == ':' || reason[word.size()] == ' ');
+}
+
+}  // namespace
+
+Attempt::Attempt(const RunSpec& spec, const Path& run_directory, int64_t events_before)
+    : tail_(run_directory / kEventsFile),
+      steps_(std::max<int64_t>(1, spec.size.steps)),
+      flops_(training_flops(spec.recipe, spec.size)),
+      events_before_(events_before < 0 ? INT64_MAX : events_before) {
+  poll();
+  if (events_before < 0) events_before_ = events_;
+}
+
+bool Attempt::poll() {
+  const std::vector<RunEvent> events = tail_.poll();
+  for (const RunEvent& event : events) apply(event);
+  return !events.empty();
+}
+
+void Attempt::apply(const RunEvent& event) {
+  apply_event(outcome_, event);
+  const bool ours = ++events_ > events_before_;
+  const int64_t step = step_of(event);
+  if (event.type == "start") {
+    const int64_t resumed = step_of(event, "resumed_step");
+    checkpoint_step_ = std::min(checkpoint_step_, resumed);
+    if (ours) {
+      // A trainer may start over within one attempt: what it did before that was spent all the same.
+      resumed_step_ = resumed - (furthest_step_ - resumed_step_);
+      furthest_step_ = resumed;
+    }
+  } else if (event.type == "checkpoint") {
+    checkpoint_step_ = step;
+  }
+  if (!ours) return;
+  if (!first_t_) first_t_ = event.t;
+  last_t_ = std::max(last_t_, event.t);
+  furthest_step_ = std::max(furthest_step_, step);
+  if (event.type == "failed") failure_ = outcome_.reason;
+}
+
+double Attempt::fraction() const {
+  return std::clamp(static_cast<double>(outcome_.step) / static_cast<double>(steps_), 0.0, 1.0);
+}
+double Attempt::kept_fraction() const {
+  return std::clamp(static_cast<double>(checkpoint_step_) / static_cast<double>(steps_), 0.0, 1.0);
+}
+double Attempt::event_seconds() const {
+  return first_t_ ? std::max(0.0, last_t_ - *first_t_) : 0;
+}
+double Attempt::spent_flops() const {
+  return flops_ * static_cast<double>(furthest_step_ - resumed_step_) / static_cast<double>(steps_);
+}
+
+double Attempt::seconds_left(double attempt_seconds, double expected_seconds) const {
+  const double trained = static_cast<double>(furthest_step_ - resumed_step_) / static_cast<double>(steps_);
+  const double left = 1 - fraction();
+  // The first steps say little about the speed: start-up is in them.
+  return trained > 0.05 ? left / trained * attempt_seconds : left * expected_seconds;
+}
+
+Json Attempt::finish_fields() const {
+  Json curve = Json::array();
+  for (const auto& point : outcome_.curve)
+    curve.push_back({{"tokens", point.tokens},
+                     {"flops", point.flops},
+                     {"bits_per_byte", point.bits_per_byte},
+                     {"loss", point.loss},
+                     {"step", point.step}});
+  auto optional = [](const std::optional<double>& value) { return value ? Json(*value) : Json(); };
+  return {{"bits_per_byte", optional(outcome_.bits_per_byte)},
+          {"loss", optional(outcome_.loss)},
+          {"tokens", outcome_.tokens},
+          {"flops", flops_ * fraction()},
+          {"attempt_flops", spent_flops()},
+          {"train_seconds", outcome_.train_seconds},
+          {"cpu_seconds", outcome_.cpu_seconds},
+          {"peak_memory_bytes", outcome_.peak_memory_bytes},
+          {"predicted_memory_bytes", outcome_.predicted_memory_bytes},
+          {"precision", outcome_.precision},
+          {"program", outcome_.program},
+          {"curve", curve}};
+}
+
+Ending ending_of(const Attempt& attempt, int exit_code, bool asked_to_stop) {
+  using What = Ending::What;
+  if (attempt.done()) return {What::kDone, ""};
+  if (const auto failure = attempt.failure()) {
+    for (const char* word : {"diverged", "memory", "input"})
+      if (starts_with_word(*failure, word)) return {What::kFailedForGood, *failure};
+    return {What::kFailedMayRepeat, *failure};
+  }
+  if (asked_to_stop) return {What::kStopped, "stopped"};
+  if (exit_code == -1) return {What::kLost, "lost: the process is gone and said nothing"};
+  const bool stopped =
+      exit_code == static_cast<int>(ErrorCode::kStoppedEarly) || exit_code == static_cast<int>(ErrorCode::kInterrupted);
+  // Somebody else stopped it. One that stops again and again without a step would go on for ever: that is a failure.
+  if (stopped && attempt.made_progress()) return {What::kStopped, fmt::format("stopped: exit code {}", exit_code)};
+  if (exit_code == static_cast<int>(ErrorCode::kBadInput))
+    return {What::kFailedForGood, fmt::format("input: exit code 2, see {} in its folder", kOutputFile)};
+  if (exit_code > 128 && !stopped)
+    return {What::kFailedMayRepeat, fmt::format("crash: killed by signal {}", exit_code - 128)};
+  return {What::kFailedMayRepeat,
+          fmt::format("crash: exit code {} without a \"done\" event, see {} in its folder", exit_code, kOutputFile)};
+}
+
+}  // namespace flywheel::scheduler

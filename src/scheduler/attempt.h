@@ -1,0 +1,58 @@
+// One attempt at a run as its events tell it: how far it is, what it spent, how it ended.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "ledger/ledger.h"
+#include "protocol/run_events.h"
+#include "protocol/run_spec.h"
+
+namespace flywheel::scheduler {
+
+class Attempt {
+ public:
+  // `events_before`: events in the file that belong to earlier attempts; negative: all that are there now.
+  Attempt(const RunSpec& spec, const Path& run_directory, int64_t events_before);
+
+  // Reads what is new; true when there was something.
+  bool poll();
+
+  const RunOutcome& outcome() const { return outcome_; }
+  int64_t events_before() const { return events_before_; }
+  bool done() const { return outcome_.state == RunOutcome::State::kDone; }
+  std::optional<std::string> failure() const { return failure_; }  // of this attempt
+  bool made_progress() const { return furthest_step_ > resumed_step_; }
+  double fraction() const;       // of the whole run's steps
+  double kept_fraction() const;  // of them, at the last checkpoint
+  double event_seconds() const;  // between this attempt's first and last event
+  double spent_flops() const;    // trained by this attempt, work that will be lost included
+  double seconds_left(double attempt_seconds, double expected_seconds) const;
+
+  // The fields of a finish record that the events tell.
+  Json finish_fields() const;
+
+ private:
+  void apply(const RunEvent& event);
+
+  EventTail tail_;
+  RunOutcome outcome_;
+  int64_t steps_;
+  double flops_;
+  int64_t events_before_;
+  int64_t events_ = 0;
+  std::optional<double> first_t_;
+  double last_t_ = 0;
+  int64_t resumed_step_ = 0, furthest_step_ = 0, checkpoint_step_ = 0;
+  std::optional<std::string> failure_;
+};
+
+// How an attempt ended, and what follows.
+struct Ending {
+  enum class What { kDone, kStopped, kLost, kFailedMayRepeat, kFailedForGood } what = What::kDone;
+  std::string reason;
+};
+// `asked_to_stop`: by us. Failures that would come again (diverged, memory, input) are final.
+Ending ending_of(const Attempt& attempt, int exit_code, bool asked_to_stop);
+
+}  // namespace flywheel::scheduler
