@@ -285,8 +285,8 @@ struct Attention {
   }
 };
 
-void forward_any(const AttentionShape& shape, Dtype dtype, const void* qkv, void* out, float* log_sum_exp,
-                 void* workspace) {
+void attention_forward_any(const AttentionShape& shape, Dtype dtype, const void* qkv, void* out, float* log_sum_exp,
+                           void* workspace) {
   if (dtype == Dtype::kFloat32) {
     Attention<float>(shape, workspace).forward(static_cast<const float*>(qkv), static_cast<float*>(out), log_sum_exp);
   } else {
@@ -294,8 +294,8 @@ void forward_any(const AttentionShape& shape, Dtype dtype, const void* qkv, void
   }
 }
 
-void backward_any(const AttentionShape& shape, Dtype dtype, const void* qkv, const void* out, const void* dout,
-                  const float* log_sum_exp, void* dqkv, void* workspace) {
+void attention_backward_any(const AttentionShape& shape, Dtype dtype, const void* qkv, const void* out,
+                            const void* dout, const float* log_sum_exp, void* dqkv, void* workspace) {
   if (dtype == Dtype::kFloat32) {
     Attention<float>(shape, workspace)
         .backward(static_cast<const float*>(qkv), static_cast<const float*>(out), static_cast<const float*>(dout),
@@ -313,8 +313,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace flywheel::kernels {
 
-HWY_EXPORT(forward_any);
-HWY_EXPORT(backward_any);
+HWY_EXPORT(attention_forward_any);
+HWY_EXPORT(attention_backward_any);
 
 int64_t attention_workspace_bytes(const AttentionShape& shape, Dtype dtype) {
   return dtype == Dtype::kFloat32 ? AttentionBuffers<float>(shape, dtype, nullptr).bytes
@@ -323,11 +323,11 @@ int64_t attention_workspace_bytes(const AttentionShape& shape, Dtype dtype) {
 
 void attention_forward(const AttentionShape& shape, Dtype dtype, const void* qkv, void* out, float* log_sum_exp,
                        void* workspace) {
-  HWY_DYNAMIC_DISPATCH(forward_any)(shape, dtype, qkv, out, log_sum_exp, workspace);
+  HWY_DYNAMIC_DISPATCH(attention_forward_any)(shape, dtype, qkv, out, log_sum_exp, workspace);
 }
 void attention_backward(const AttentionShape& shape, Dtype dtype, const void* qkv, const void* out, const void* dout,
                         const float* log_sum_exp, void* dqkv, void* workspace) {
-  HWY_DYNAMIC_DISPATCH(backward_any)(shape, dtype, qkv, out, dout, log_sum_exp, dqkv, workspace);
+  HWY_DYNAMIC_DISPATCH(attention_backward_any)(shape, dtype, qkv, out, dout, log_sum_exp, dqkv, workspace);
 }
 
 }  // namespace flywheel::kernels

@@ -84,11 +84,11 @@ void prepare_backward(const QkShape& s, const T* qkv, const float* inverse_rms, 
   }
 }
 
-void prepare_forward_any(const QkShape& shape, Dtype dtype, void* qkv, float* inverse_rms) {
+void qk_forward_any(const QkShape& shape, Dtype dtype, void* qkv, float* inverse_rms) {
   if (dtype == Dtype::kFloat32) return prepare_forward(shape, static_cast<float*>(qkv), inverse_rms);
   return prepare_forward(shape, static_cast<Bf16*>(qkv), inverse_rms);
 }
-void prepare_backward_any(const QkShape& shape, Dtype dtype, const void* qkv, const float* inverse_rms, void* dqkv) {
+void qk_backward_any(const QkShape& shape, Dtype dtype, const void* qkv, const float* inverse_rms, void* dqkv) {
   if (dtype == Dtype::kFloat32) {
     return prepare_backward(shape, static_cast<const float*>(qkv), inverse_rms, static_cast<float*>(dqkv));
   }
@@ -101,8 +101,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace flywheel::kernels {
 
-HWY_EXPORT(prepare_forward_any);
-HWY_EXPORT(prepare_backward_any);
+HWY_EXPORT(qk_forward_any);
+HWY_EXPORT(qk_backward_any);
 
 void rope_table(int64_t tokens, int head_dim, double base, float* cosines, float* sines) {
   const int64_t half = head_dim / 2;
@@ -116,10 +116,10 @@ void rope_table(int64_t tokens, int head_dim, double base, float* cosines, float
 }
 
 void qk_prepare_forward(const QkShape& shape, Dtype dtype, void* qkv, float* inverse_rms) {
-  HWY_DYNAMIC_DISPATCH(prepare_forward_any)(shape, dtype, qkv, inverse_rms);
+  HWY_DYNAMIC_DISPATCH(qk_forward_any)(shape, dtype, qkv, inverse_rms);
 }
 void qk_prepare_backward(const QkShape& shape, Dtype dtype, const void* qkv, const float* inverse_rms, void* dqkv) {
-  HWY_DYNAMIC_DISPATCH(prepare_backward_any)(shape, dtype, qkv, inverse_rms, dqkv);
+  HWY_DYNAMIC_DISPATCH(qk_backward_any)(shape, dtype, qkv, inverse_rms, dqkv);
 }
 
 }  // namespace flywheel::kernels
