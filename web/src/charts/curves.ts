@@ -2,7 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import type { Run } from "../data";
 import { fixed, isNumber, scientific, short } from "../format";
-import { figure, kStyle, kTip, logAxis, quantile, range, type Rungs } from "./chart";
+import { figure, kStyle, kTip, flopsAxis, quantile, range, type Rungs } from "./chart";
 
 export function curvesChart(runs: Run[], rungs: Rungs): HTMLElement | null {
   const bestOf = new Map<number, Run>();
@@ -18,7 +18,7 @@ export function curvesChart(runs: Run[], rungs: Rungs): HTMLElement | null {
   if (points.length === 0) return null;
   const [low, high] = range(points.map((point) => point.flops));
   const bits = points.map((point) => point.bits);
-  const top = quantile(bits, 0.97);
+  const top = quantile(bits, 0.9);
   const bottom = Math.min(...bits);
   return figure(
     "Learning curves of all runs",
@@ -27,10 +27,11 @@ export function curvesChart(runs: Run[], rungs: Rungs): HTMLElement | null {
     ({ width, height }) =>
       Plot.plot({
         width, height, marginLeft: 48, marginRight: 24, marginTop: 28, marginBottom: 46, style: kStyle,
-        x: logAxis(low / 1.1, high * 1.15, width - 90, "training FLOPs"),
+        x: { type: "log", domain: [low / 1.1, high * 1.15] },
         y: { domain: [bottom - (top - bottom) * 0.05 - 0.005, top + 0.005], grid: true, label: "bits per byte", labelArrow: "none", ticks: 7 },
         color: rungs.scale(),
         marks: [
+          flopsAxis(low / 1.1, high * 1.15, width - 90),
           Plot.line(points.filter((p) => !p.best), { x: "flops", y: "bits", z: (p) => p.run, stroke: "rung", strokeOpacity: 0.3, strokeWidth: 1.1, clip: true }),
           Plot.line(points.filter((p) => p.best), { x: "flops", y: "bits", z: (p) => p.run, stroke: "rung", strokeWidth: 2.6, clip: true }),
           Plot.tip(points.filter((p) => p.bits <= top), Plot.pointer({ x: "flops", y: "bits", ...kTip, title: (p) => `${p.run.id} (${p.run.stage})\n${fixed(p.bits)} bits per byte\nafter ${scientific(p.flops)} FLOPs\n${short(p.run.parameters)} parameters` })),
