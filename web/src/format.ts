@@ -35,7 +35,7 @@ export function fixed(value: MaybeNumber, digits = 3): string {
 }
 
 export function integer(value: MaybeNumber): string {
-  return isNumber(value) ? Math.round(value).toLocaleString("en-US").replace(/,/g, " ") : "–";
+  return isNumber(value) ? Math.round(value).toLocaleString("en-US").replace(/,/g, "\u202f") : "–";
 }
 
 export function percent(value: MaybeNumber, digits = 1): string {

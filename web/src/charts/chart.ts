@@ -27,7 +27,7 @@ export function figure(label: string, caption: string, height: number, draw: (si
 }
 
 export const kStyle = { background: "none", fontSize: "12px", fontFamily: "inherit", overflow: "visible", color: "var(--soft)" } as const;
-export const kTip = { fill: "var(--card)", stroke: "var(--line)", textPadding: 9, fontSize: 12.5, lineWidth: 28 } as const;
+export const kTip = { fill: "var(--card)", stroke: "var(--line)", textPadding: 9, fontSize: 12.5, lineHeight: 1.35, lineWidth: 28 } as const;
 
 const kPalette = 8;
 
@@ -63,8 +63,14 @@ export function flopsAxis(low: number, high: number, width: number): Plot.Markis
   return bottomAxis(logTicks(low, high, width), (value) => scientific(value, 1), "training FLOPs");
 }
 
+// A loop: thousands of learning curves are more values than a call takes arguments.
 export function range(values: number[]): [number, number] {
-  return [Math.min(...values), Math.max(...values)];
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of values) {
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  return [low, high];
 }
 
 // The value below which `share` of the values lie.

@@ -19,7 +19,7 @@ export function curvesChart(runs: Run[], rungs: Rungs): HTMLElement | null {
   const [low, high] = range(points.map((point) => point.flops));
   const bits = points.map((point) => point.bits);
   const top = quantile(bits, 0.9);
-  const bottom = Math.min(...bits);
+  const [bottom] = range(bits);
   return figure(
     "Learning curves of all runs",
     "Loss on the search split while each run trained. Strong lines: the best run of each rung.",
