@@ -4,16 +4,23 @@ import type { Run } from "../data";
 import { fixed, isNumber, scientific, short } from "../format";
 import { figure, kStyle, kTip, flopsAxis, quantile, range, type Rungs } from "./chart";
 
+// More lines than this are a blot that takes seconds to draw.
+const kMostDrawn = 300;
+
 export function curvesChart(runs: Run[], rungs: Rungs): HTMLElement | null {
   const bestOf = new Map<number, Run>();
   for (const run of runs) {
     const rung = run.rung_flops;
     if (!isNumber(rung) || !isNumber(run.bits_per_byte) || run.curve.length === 0) continue;
-    const best = bestOf.get(rung);
-    if (best === undefined || run.bits_per_byte < (best.bits_per_byte as number)) bestOf.set(rung, run);
+    const known = bestOf.get(rung);
+    if (known === undefined || run.bits_per_byte < (known.bits_per_byte as number)) bestOf.set(rung, run);
   }
-  const points = runs.flatMap((run) =>
-    run.curve.filter(([flops, bits]) => flops > 0 && isNumber(bits)).map(([flops, bits]) => ({ flops, bits, run, rung: run.rung_flops, best: bestOf.get(run.rung_flops ?? NaN) === run })),
+  const best = new Set(bestOf.values());
+  const others = runs.filter((run) => run.curve.length > 0 && !best.has(run));
+  const step = Math.max(1, Math.ceil(others.length / kMostDrawn));
+  const drawn = [...others.filter((_, index) => index % step === 0), ...best];
+  const points = drawn.flatMap((run) =>
+    run.curve.filter(([flops, bits]) => flops > 0 && isNumber(bits)).map(([flops, bits]) => ({ flops, bits, run, rung: run.rung_flops, best: best.has(run) })),
   );
   if (points.length === 0) return null;
   const [low, high] = range(points.map((point) => point.flops));
@@ -22,7 +29,7 @@ export function curvesChart(runs: Run[], rungs: Rungs): HTMLElement | null {
   const [bottom] = range(bits);
   return figure(
     "Learning curves of all runs",
-    "Loss on the search split while each run trained. Strong lines: the best run of each rung.",
+    "Loss on the search split while each run trained. Strong lines: the best run of each rung." + (step > 1 ? ` Of the ${others.length} others every ${step}th is drawn.` : ""),
     360,
     ({ width, height }) =>
       Plot.plot({

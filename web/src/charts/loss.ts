@@ -31,9 +31,11 @@ export function lossChart(data: ReportData, rungs: Rungs): HTMLElement | null {
   const losses = measured.map((run) => run.bits_per_byte as number);
   const lines = [...frontier.map((p) => p.bits_per_byte), ...forecast.flatMap((f) => [f.bits_per_byte, f.low, f.high])].filter(isNumber);
   // A run whose learning rate was hopeless must not squeeze all others into a line.
-  const usual = losses.length > 0 ? Math.max(quantile(losses, 0.92), ...measured.filter((run) => run.stage !== "tune").map((run) => run.bits_per_byte as number).filter((b) => b < 2 * quantile(losses, 0.5))) : -Infinity;
+  const hopeless = 2 * quantile(losses, 0.5);
+  const kept = measured.filter((run) => run.stage !== "tune").map((run) => run.bits_per_byte as number).filter((bits) => bits < hopeless);
+  const usual = losses.length > 0 ? Math.max(quantile(losses, 0.92), range(kept)[1]) : -Infinity;
   const top = Math.max(usual, ...lines);
-  const bottom = Math.min(...losses, ...lines, ...band.map((point) => point.low as number));
+  const bottom = Math.min(range(losses)[0], ...lines, ...band.map((point) => point.low as number));
   const room = Math.max((top - bottom) * 0.06, 0.01);
   const domain: [number, number] = [bottom - room, top + room];
   const dots: Dot[] = measured.map((run) => ({
@@ -44,7 +46,7 @@ export function lossChart(data: ReportData, rungs: Rungs): HTMLElement | null {
   }));
   const above = dots.filter((dot) => dot.bits > domain[1]);
   const bounded = forecast.filter((row) => isNumber(row.low) && isNumber(row.high));
-  const reached = dots.length > 0 ? Math.max(...dots.map((dot) => dot.flops)) : low;
+  const reached = dots.length > 0 ? range(dots.map((dot) => dot.flops))[1] : low;
   const beyond = forecast.length > 0 && dots.length > 0;
   const caption =
     (dots.length > 0 ? `Each dot is one run (${dots.length} in all), coloured by its rung. ` : "No run has been measured. ") +

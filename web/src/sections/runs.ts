@@ -89,6 +89,11 @@ export function runsSection(data: ReportData): Child[] {
     all = true;
     draw();
   });
+  // Paper has no button to show the rest; beyond some pages results.tsv is the better list.
+  window.addEventListener("beforeprint", () => {
+    all ||= runs.length <= 500;
+    draw();
+  });
   draw();
   return [
     h("div", { class: "controls" }, filter, stage, count),
