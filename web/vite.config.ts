@@ -32,7 +32,7 @@ function inlineEverything(): Plugin {
 export default defineConfig({
   plugins: [inlineEverything()],
   build: {
-    target: "es2020",
+    target: "es2021",
     modulePreload: false,
     cssCodeSplit: false,
     assetsInlineLimit: 1 << 20,

@@ -26,7 +26,7 @@ export function short(value: MaybeNumber): string {
   if (!isNumber(value)) return "–";
   const size = Math.abs(value);
   for (const [limit, unit] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]] as const)
-    if (size >= limit * 0.9995) return `${(value / limit).toPrecision(3)}${unit}`;
+    if (size >= limit * 0.9995) return `${Number((value / limit).toPrecision(3))}${unit}`;
   return String(Number(value.toPrecision(3)));
 }
 
@@ -35,7 +35,7 @@ export function fixed(value: MaybeNumber, digits = 3): string {
 }
 
 export function integer(value: MaybeNumber): string {
-  return isNumber(value) ? Math.round(value).toLocaleString("en-US").replace(/,/g, " ") : "–";
+  return isNumber(value) ? Math.round(value).toLocaleString("en-US").replace(/,/g, "\u202f") : "–";
 }
 
 export function percent(value: MaybeNumber, digits = 1): string {
@@ -46,6 +46,14 @@ export function percent(value: MaybeNumber, digits = 1): string {
 export function signed(value: MaybeNumber, digits = 2): string {
   if (!isNumber(value)) return "–";
   return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits)}`;
+}
+
+// "0.42% too high", of a prediction against what was measured.
+export function offBy(test: { predicted: number; measured?: MaybeNumber; error_percent?: MaybeNumber }): string {
+  if (!isNumber(test.measured) || !isNumber(test.predicted) || test.measured === 0) return "not scored";
+  const error = isNumber(test.error_percent) ? Math.abs(test.error_percent) : Math.abs(test.predicted / test.measured - 1) * 100;
+  if (error < 0.005) return "exact to 0.01%";
+  return `${error.toFixed(2)}% too ${test.predicted > test.measured ? "high" : "low"}`;
 }
 
 export function bytes(value: MaybeNumber): string {

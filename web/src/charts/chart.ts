@@ -26,8 +26,8 @@ export function figure(label: string, caption: string, height: number, draw: (si
   return h("figure", {}, box, h("figcaption", {}, caption));
 }
 
-export const kStyle = { background: "none", fontSize: "12px", fontFamily: "inherit", overflow: "visible" } as const;
-export const kTip = { fill: "var(--card)", stroke: "var(--line)", textPadding: 9, fontSize: 12.5, lineWidth: 28 } as const;
+export const kStyle = { background: "none", fontSize: "12px", fontFamily: "inherit", overflow: "visible", color: "var(--soft)" } as const;
+export const kTip = { fill: "var(--card)", stroke: "var(--line)", textPadding: 9, fontSize: 12.5, lineHeight: 1.35, lineWidth: 28 } as const;
 
 const kPalette = 8;
 
@@ -54,20 +54,23 @@ export class Rungs {
   }
 }
 
-export function logAxis(low: number, high: number, width: number, label: string): Plot.ScaleOptions {
-  return {
-    type: "log",
-    domain: [low, high],
-    label,
-    ticks: logTicks(low, high, width),
-    tickFormat: (value: number) => scientific(value, 1),
-    labelArrow: "none",
-    labelAnchor: "center",
-  } as Plot.ScaleOptions;
+// Labels every tick given; a log scale's own tickFormat would leave some blank.
+export function bottomAxis(ticks: number[], text: (value: number) => string, label: string): Plot.Markish {
+  return Plot.axisX(ticks, { text, label, labelArrow: "none", labelAnchor: "center" });
 }
 
+export function flopsAxis(low: number, high: number, width: number): Plot.Markish {
+  return bottomAxis(logTicks(low, high, width), (value) => scientific(value, 1), "training FLOPs");
+}
+
+// A loop: thousands of learning curves are more values than a call takes arguments.
 export function range(values: number[]): [number, number] {
-  return [Math.min(...values), Math.max(...values)];
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of values) {
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  return [low, high];
 }
 
 // The value below which `share` of the values lie.

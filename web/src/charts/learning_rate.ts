@@ -2,7 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import type { LearningRatePoint } from "../data";
 import { fixed, isNumber, scientific } from "../format";
-import { figure, kStyle, kTip, quantile, range, type Rungs } from "./chart";
+import { bottomAxis, figure, kStyle, kTip, quantile, range, type Rungs } from "./chart";
 
 export function learningRateChart(sweep: LearningRatePoint[], rungs: Rungs): HTMLElement | null {
   const points = sweep.filter((point) => point.learning_rate > 0 && isNumber(point.bits_per_byte)) as (LearningRatePoint & { bits_per_byte: number })[];
@@ -25,10 +25,11 @@ export function learningRateChart(sweep: LearningRatePoint[], rungs: Rungs): HTM
     ({ width, height, narrow }) =>
       Plot.plot({
         width, height, marginLeft: 52, marginRight: 24, marginTop: 28, marginBottom: 46, style: kStyle,
-        x: { type: "log", domain: [low / 1.2, high * 1.2], ticks: ticks.length <= (narrow ? 6 : 10) ? ticks : ticks.filter((_, i) => i % Math.ceil(ticks.length / (narrow ? 5 : 9)) === 0), tickFormat: (value: number) => String(Number(value.toPrecision(2))), label: "learning rate", labelArrow: "none", labelAnchor: "center" },
+        x: { type: "log", domain: [low / 1.2, high * 1.2] },
         y: { domain: [best - room, top + room], grid: true, label: "bits per byte", labelArrow: "none", ticks: 6 },
         color: rungs.scale(),
         marks: [
+          bottomAxis(ticks.filter((_, i) => i % Math.ceil(ticks.length / (narrow ? 6 : 9)) === 0), (value) => String(Number(value.toPrecision(2))), "learning rate"),
           Plot.line(points.filter((p) => p.stage === "tune"), { x: "learning_rate", y: "bits_per_byte", z: key, stroke: "rung_flops", strokeWidth: 2, sort: "learning_rate", clip: true }),
           Plot.line(points.filter((p) => p.stage !== "tune"), { x: "learning_rate", y: "bits_per_byte", z: key, stroke: "rung_flops", strokeWidth: 2, strokeDasharray: "5,4", sort: "learning_rate", clip: true }),
           Plot.dot(points, { x: "learning_rate", y: "bits_per_byte", fill: "rung_flops", r: 4, stroke: "var(--card)", clip: true }),

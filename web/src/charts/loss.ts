@@ -2,7 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import type { ReportData, Run } from "../data";
 import { fixed, isNumber, scientific, short } from "../format";
-import { figure, kStyle, kTip, logAxis, quantile, range, type Rungs } from "./chart";
+import { figure, kStyle, kTip, flopsAxis, quantile, range, type Rungs } from "./chart";
 
 interface Dot {
   flops: number;
@@ -10,6 +10,15 @@ interface Dot {
   shown: number; // clamped to the top of the scale
   run: Run;
 }
+
+// A horizontal line as a dot symbol: the end of an interval.
+const kCap = {
+  draw(context: CanvasPath, size: number): void {
+    const half = Math.sqrt(size / Math.PI);
+    context.moveTo(-half, 0);
+    context.lineTo(half, 0);
+  },
+};
 
 export function lossChart(data: ReportData, rungs: Rungs): HTMLElement | null {
   const measured = data.runs.filter((run) => isNumber(run.flops) && run.flops > 0 && isNumber(run.bits_per_byte));
@@ -22,9 +31,11 @@ export function lossChart(data: ReportData, rungs: Rungs): HTMLElement | null {
   const losses = measured.map((run) => run.bits_per_byte as number);
   const lines = [...frontier.map((p) => p.bits_per_byte), ...forecast.flatMap((f) => [f.bits_per_byte, f.low, f.high])].filter(isNumber);
   // A run whose learning rate was hopeless must not squeeze all others into a line.
-  const usual = losses.length > 0 ? Math.max(quantile(losses, 0.92), ...measured.filter((run) => run.stage !== "tune").map((run) => run.bits_per_byte as number).filter((b) => b < 2 * quantile(losses, 0.5))) : -Infinity;
+  const hopeless = 2 * quantile(losses, 0.5);
+  const kept = measured.filter((run) => run.stage !== "tune").map((run) => run.bits_per_byte as number).filter((bits) => bits < hopeless);
+  const usual = losses.length > 0 ? Math.max(quantile(losses, 0.92), range(kept)[1]) : -Infinity;
   const top = Math.max(usual, ...lines);
-  const bottom = Math.min(...losses, ...lines, ...band.map((point) => point.low as number));
+  const bottom = Math.min(range(losses)[0], ...lines, ...band.map((point) => point.low as number));
   const room = Math.max((top - bottom) * 0.06, 0.01);
   const domain: [number, number] = [bottom - room, top + room];
   const dots: Dot[] = measured.map((run) => ({
@@ -34,10 +45,13 @@ export function lossChart(data: ReportData, rungs: Rungs): HTMLElement | null {
     run,
   }));
   const above = dots.filter((dot) => dot.bits > domain[1]);
-  const reached = dots.length > 0 ? Math.max(...dots.map((dot) => dot.flops)) : low;
+  const bounded = forecast.filter((row) => isNumber(row.low) && isNumber(row.high));
+  const reached = dots.length > 0 ? range(dots.map((dot) => dot.flops))[1] : low;
+  const beyond = forecast.length > 0 && dots.length > 0;
   const caption =
-    `Each dot is one run (${dots.length} in all), coloured by its rung; the line is the fitted frontier of compute-optimal runs with its 90% band. ` +
-    `Right of the dashed line nothing has been measured.` +
+    (dots.length > 0 ? `Each dot is one run (${dots.length} in all), coloured by its rung. ` : "No run has been measured. ") +
+    (frontier.length > 0 ? `The line is the fitted frontier of compute-optimal runs${band.length > 0 ? ", with its 90% band" : ""}. ` : "No frontier was fitted. ") +
+    (beyond ? `Right of the dashed line nothing has been measured: orange marks are forecasts with their 90% intervals.` : "") +
     (above.length > 0 ? ` ${above.length === 1 ? "One run lies" : `${above.length} runs lie`} above the scale (triangles at the top).` : "");
 
   return figure("Loss in bits per byte against training FLOPs", caption, 430, ({ width, height, narrow }) =>
@@ -49,23 +63,24 @@ export function lossChart(data: ReportData, rungs: Rungs): HTMLElement | null {
       marginTop: 28,
       marginBottom: 46,
       style: kStyle,
-      x: logAxis(low / 1.25, high * 1.25, width - 100, "training FLOPs"),
+      x: { type: "log", domain: [low / 1.25, high * 1.25] },
       y: { domain, clamp: true, grid: true, label: "bits per byte", labelArrow: "none", ticks: 7 },
       color: rungs.scale(),
       marks: [
+        flopsAxis(low / 1.25, high * 1.25, width - 100),
         Plot.areaY(band, { x: "flops", y1: "low", y2: "high", fill: "var(--band)", fillOpacity: 0.22, clip: true }),
         Plot.line(frontier, { x: "flops", y: "bits_per_byte", stroke: "var(--band-line)", strokeWidth: 2, clip: true }),
-        Plot.ruleX(forecast.length > 0 && dots.length > 0 ? [reached] : [], { stroke: "var(--muted)", strokeDasharray: "3,4" }),
+        Plot.ruleX(beyond ? [reached] : [], { stroke: "var(--muted)", strokeDasharray: "3,4" }),
         Plot.dot(dots.filter((dot) => dot.bits <= domain[1]), {
           x: "flops", y: "shown", r: 4, fill: (dot: Dot) => dot.run.rung_flops, fillOpacity: 0.78, stroke: "var(--card)", strokeWidth: 0.8,
         }),
         Plot.dot(above, { x: "flops", y: "shown", r: 4, symbol: "triangle", fill: (dot: Dot) => dot.run.rung_flops, dy: 2 }),
-        Plot.ruleX(forecast.filter((row) => isNumber(row.low) && isNumber(row.high)), {
-          x: "flops", y1: "low", y2: "high", stroke: "var(--accent)", strokeWidth: 2.5, strokeLinecap: "round",
-        }),
-        Plot.dot(forecast, { x: "flops", y: "bits_per_byte", r: 5.5, symbol: "diamond", fill: "var(--accent)", stroke: "var(--card)" }),
+        Plot.ruleX(bounded, { x: "flops", y1: "low", y2: "high", stroke: "var(--accent)", strokeWidth: 2 }),
+        // Caps, because an interval may be no taller than its dot.
+        ["low", "high"].map((end) => Plot.dot(bounded, { x: "flops", y: end, symbol: kCap, r: 7, stroke: "var(--accent)", strokeWidth: 2 })),
+        Plot.dot(forecast, { x: "flops", y: "bits_per_byte", r: 3.4, fill: "var(--accent)", stroke: "var(--card)", strokeWidth: 0.8 }),
         Plot.text(forecast, {
-          x: "flops", y: (row) => (isNumber(row.high) ? row.high : row.bits_per_byte), dy: -16,
+          x: "flops", y: (row) => (isNumber(row.high) ? row.high : row.bits_per_byte), dy: -15,
           text: (row) => (narrow ? `${row.multiply}×` : `${row.multiply}×  ${fixed(row.bits_per_byte, 2)}`),
           fill: "var(--accent-text)", stroke: "var(--card)", strokeWidth: 4, fontWeight: 650, fontSize: 13,
         }),

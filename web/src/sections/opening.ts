@@ -1,7 +1,7 @@
 // The first screen: the headline in one sentence and the numbers behind it.
 import type { ReportData } from "../data";
 import { h, type Child } from "../dom";
-import { bytes, duration, fixed, integer, isNumber, percent, scientific, short, signed, time } from "../format";
+import { bytes, duration, fixed, integer, isNumber, offBy, percent, scientific, short, time } from "../format";
 
 function tile(label: string, value: string, note: Child, emphasis = false): HTMLElement {
   return h(
@@ -15,7 +15,7 @@ function tile(label: string, value: string, note: Child, emphasis = false): HTML
 export function opening(data: ReportData): HTMLElement {
   const { report } = data;
   const facts = [
-    report.corpus ? `${integer(report.corpus.files)} files, ${bytes(report.corpus.bytes)}` : "corpus not read",
+    report.corpus && isNumber(report.corpus.files) ? `${integer(report.corpus.files)} files, ${bytes(report.corpus.bytes)}` : "corpus not measured",
     report.machine?.cpu ?? "machine not measured",
     data.created ? time(data.created) : null,
     data.program.version ? `flywheel ${data.program.version}` : null,
@@ -24,7 +24,7 @@ export function opening(data: ReportData): HTMLElement {
     "header",
     { class: "opening" },
     h("p", { class: "eyebrow" }, "Flywheel campaign report"),
-    h("h1", {}, data.headline || "This campaign ended before it had anything to report."),
+    h("h1", {}, data.headline.replace(/ ± /g, "\u00a0±\u00a0") || "This campaign ended before it had anything to report."),
     h("p", { class: "facts" }, facts.join("  ·  ")),
     keyNumbers(data),
   );
@@ -48,12 +48,12 @@ function keyNumbers(data: ReportData): HTMLElement {
       : tile("At 10× the compute", "–", "not forecast: too few runs for a law", true),
     best ? tile("Best so far", fixed(best.bits_per_byte), `bits per byte, ${short(best.parameters)} parameters`) : tile("Best so far", "–", "not measured: no run finished"),
     test && isNumber(test.measured)
-      ? tile("Forecast of the top rung", `${signed(test.error_percent)}%`, test.inside === null || test.inside === undefined ? "off what was measured" : `off; ${test.inside ? "inside" : "outside"} its 90% interval`)
+      ? tile("Forecast of the top rung", offBy(test), test.inside === null || test.inside === undefined ? "no interval to compare to" : `${test.inside ? "inside" : "outside"} its 90% interval`)
       : tile("Forecast of the top rung", "–", test ? "not measured: the top rung did not finish" : "not made"),
-    wall ? tile("Wall", wall.verdict || "cannot tell", isNumber(wall.slope) ? `d ln loss / d ln compute ${fixed(wall.slope).replace("-", "−")}` : "slope not measured") : tile("Wall", "cannot tell", "not tested"),
+    wall ? tile("Wall", wall.verdict || "cannot tell", isNumber(wall.slope) ? `slope ${fixed(wall.slope).replace("-", "−")} of ln loss on ln compute` : "slope not measured") : tile("Wall", "cannot tell", "not tested"),
     tile("Runs", integer(report.spend?.runs ?? done.length), `on ${rungs} ${rungs === 1 ? "rung" : "rungs"}; ${failed === 0 ? "none failed" : `${failed} failed`}`),
     report.spend
-      ? tile("Spent", duration(report.spend.seconds), isNumber(report.spend.slot_busy_fraction) ? `slots busy ${percent(report.spend.slot_busy_fraction * 100)}; ${scientific(report.spend.train_flops)} FLOPs` : `${scientific(report.spend.train_flops)} FLOPs; busy share not measured`)
+      ? tile("Spent", duration(report.spend.seconds), [isNumber(report.spend.slot_busy_fraction) ? `slots busy ${percent(report.spend.slot_busy_fraction * 100)}` : "busy share not measured", isNumber(report.spend.train_flops) ? `${scientific(report.spend.train_flops)} FLOPs` : "FLOPs not measured"].join("; "))
       : tile("Spent", "–", "not measured"),
     tile("Audit split", fixed(report.audit_bits_per_byte), isNumber(report.audit_bits_per_byte) ? "bits per byte of the best model" : "not measured"),
     tile("Locked split", fixed(report.locked_bits_per_byte), isNumber(report.locked_bits_per_byte) ? "bits per byte, read once" : "not measured"),

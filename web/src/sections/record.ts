@@ -4,7 +4,7 @@ import { command, copyButton, h, missing, table, type Child } from "../dom";
 import { bytes, integer, isNumber, time } from "../format";
 
 export function limitsSection(data: ReportData): Child[] {
-  if (data.limits.length === 0) return [missing("Nothing: every stage of the campaign was done in full.")];
+  if (data.limits.length === 0) return [missing(data.runs.length === 0 ? "Not recorded." : "Nothing: every stage of the campaign was done in full.")];
   return [h("ul", { class: "limits" }, data.limits.map((limit) => h("li", {}, limit)))];
 }
 
@@ -17,12 +17,12 @@ export function provenanceSection(data: ReportData): Child[] {
   const { corpus, machine } = data.report;
   const hash = (value: string | null | undefined, what: string): Child => (value ? h("span", { class: "hash" }, h("code", { tabindex: "0" }, value), copyButton(value, what)) : "not recorded");
   const rows: [string, Child][] = [
-    ["Corpus", corpus ? `${integer(corpus.files)} files, ${bytes(corpus.bytes)}` : "not recorded"],
+    ["Corpus", corpus && isNumber(corpus.files) ? `${integer(corpus.files)} files, ${bytes(corpus.bytes)}` : "not recorded"],
     ["Corpus SHA-256", hash(corpus?.sha256, "the corpus hash")],
-    ["Splits", corpus ? `train ${bytes(corpus.train_bytes)}, search ${bytes(corpus.search_bytes)}, audit ${bytes(corpus.audit_bytes)}, locked ${bytes(corpus.locked_bytes)}` : "not recorded"],
+    ["Splits", corpus && isNumber(corpus.train_bytes) ? `train ${bytes(corpus.train_bytes)}, search ${bytes(corpus.search_bytes)}, audit ${bytes(corpus.audit_bytes)}, locked ${bytes(corpus.locked_bytes)}` : "not recorded"],
     ["Recipe hash", hash(data.recipe_hash, "the recipe hash")],
     ["Program", data.program.version ? `flywheel ${data.program.version}` : "not recorded"],
-    ["Machine", machine ? `${machine.cpu ?? "unknown CPU"}, ${integer(machine.threads)} threads` : "not measured"],
+    ["Machine", machine ? `${machine.cpu ?? "unknown CPU"}, ${isNumber(machine.threads) ? integer(machine.threads) : "an unknown number of"} threads` : "not measured"],
     ["Measured peak", machine ? [isNumber(machine.peak_gflops_fp32) ? `${machine.peak_gflops_fp32.toFixed(0)} GFLOP/s fp32` : "fp32 not measured", isNumber(machine.peak_gflops_bf16) ? `${machine.peak_gflops_bf16.toFixed(0)} GFLOP/s bf16` : "bf16 not measured"].join(", ") : "not measured"],
     ["Written", data.created ? time(data.created) : "not recorded"],
   ];

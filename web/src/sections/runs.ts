@@ -14,7 +14,7 @@ interface RunColumn {
 
 const kColumns: RunColumn[] = [
   { title: "Run", value: (run) => run.id, show: (run) => h("span", { class: "name", title: run.id }, run.id) },
-  { title: "Stage", value: (run) => run.stage, show: (run) => run.stage },
+  { title: "Stage", value: (run) => run.stage, show: (run) => h("span", { class: "stage", title: run.stage }, run.stage) },
   { title: "Rung", number: true, value: (run) => run.rung_flops, show: (run) => scientific(run.rung_flops) },
   { title: "Size", number: true, value: (run) => run.parameters, show: (run) => short(run.parameters) },
   { title: "Shape", value: (run) => run.width, show: (run) => (isNumber(run.layers) && isNumber(run.width) ? `${run.layers} × ${run.width}` : "–") },
@@ -26,7 +26,7 @@ const kColumns: RunColumn[] = [
   {
     title: "State",
     value: (run) => run.state,
-    show: (run) => h("span", { class: run.state === "failed" ? "bad" : null }, run.state, run.reason ? h("span", { class: "reason" }, run.reason) : null),
+    show: (run) => h("span", { class: run.state === "failed" ? "bad" : null }, run.state, run.reason ? h("span", { class: "reason", title: run.reason }, run.reason) : null),
   },
 ];
 
@@ -87,6 +87,11 @@ export function runsSection(data: ReportData): Child[] {
   stage.addEventListener("change", draw);
   more.addEventListener("click", () => {
     all = true;
+    draw();
+  });
+  // Paper has no button to show the rest; beyond some pages results.tsv is the better list.
+  window.addEventListener("beforeprint", () => {
+    all ||= runs.length <= 500;
     draw();
   });
   draw();

@@ -3,9 +3,9 @@ import { intervalChart } from "../charts/intervals";
 import { isoflopChart } from "../charts/isoflop";
 import { lossChart } from "../charts/loss";
 import type { Rungs } from "../charts/chart";
-import type { Forecast, ReportData } from "../data";
+import type { Forecast, IsoFlop, ReportData } from "../data";
 import { h, missing, table, type Child } from "../dom";
-import { fixed, isNumber, scientific, short, signed, time } from "../format";
+import { fixed, isNumber, offBy, scientific, short, signed, time } from "../format";
 
 const interval = (low: unknown, high: unknown): string => (isNumber(low) && isNumber(high) ? `${fixed(low)} to ${fixed(high)}` : "no interval");
 
@@ -19,11 +19,11 @@ export function lossSection(data: ReportData, rungs: Rungs): Child[] {
           "Forecasts",
           [
             { title: "Compute", cell: (row) => `${row.multiply}×` },
+            { title: "Bits per byte", number: true, cell: (row) => (isNumber(row.bits_per_byte) ? h("strong", {}, fixed(row.bits_per_byte)) : "not forecast") },
+            { title: "90% interval", number: true, cell: (row) => interval(row.low, row.high) },
             { title: "FLOPs", number: true, cell: (row) => scientific(row.flops) },
             { title: "Best size", number: true, cell: (row) => short(row.params) },
             { title: "Tokens", number: true, cell: (row) => short(row.tokens) },
-            { title: "Bits per byte", number: true, cell: (row) => h("strong", {}, fixed(row.bits_per_byte)) },
-            { title: "90% interval", number: true, cell: (row) => interval(row.low, row.high) },
           ],
           forecast,
         )
@@ -50,6 +50,8 @@ function law(data: ReportData): HTMLElement {
   return h("p", { class: "aside" }, parts);
 }
 
+const remark = (row: IsoFlop): string => (row.minimum ? (row.minimum.at_edge ? "at the edge: a bound only" : "") : "no minimum: too few sizes or no curvature");
+
 export function isoflopSection(data: ReportData, rungs: Rungs): Child[] {
   const rows = data.isoflop;
   return [
@@ -58,12 +60,12 @@ export function isoflopSection(data: ReportData, rungs: Rungs): Child[] {
       table(
         "Best size at each rung",
         [
-          { title: "Rung, FLOPs", number: true, cell: (row) => scientific(row.rung_flops) },
+          { title: "Rung, FLOPs", cell: (row) => scientific(row.rung_flops) },
           { title: "Sizes", number: true, cell: (row) => row.points.length },
           { title: "Best size", number: true, cell: (row) => (row.minimum ? short(row.minimum.parameters) : "–") },
           { title: "90% interval", number: true, cell: (row) => (row.minimum && isNumber(row.minimum.low) && isNumber(row.minimum.high) ? `${short(row.minimum.low)} to ${short(row.minimum.high)}` : "–") },
           { title: "Bits per byte", number: true, cell: (row) => (row.minimum ? fixed(row.minimum.bits_per_byte) : "–") },
-          { title: "", cell: (row) => (row.minimum ? (row.minimum.at_edge ? "at the edge: a bound only" : "") : "no minimum: too few sizes or no curvature") },
+          ...(rows.every((row) => row.minimum && !row.minimum.at_edge) ? [] : [{ title: "", cell: remark }]),
         ],
         rows,
       ),
@@ -77,7 +79,7 @@ export function forecastTestSection(data: ReportData): Child[] {
   const outcome = isNumber(test.measured)
     ? [
         "The runs of the top rung then measured ", h("strong", {}, fixed(test.measured)), " at their best: the forecast was ",
-        h("strong", {}, `${signed(test.error_percent)}%`), " off, ",
+        h("strong", {}, offBy(test)), ", ",
         test.inside === true ? h("span", { class: "good" }, "inside its interval") : test.inside === false ? h("span", { class: "bad" }, "outside its interval") : "with no interval to compare to", ".",
       ]
     : ["Not measured: no run of the top rung finished."];
@@ -110,7 +112,7 @@ export function backtestSection(data: ReportData): Child[] {
     table(
       "Backtests",
       [
-        { title: "Rung held out", number: true, cell: (row) => scientific(row.held_out_flops) },
+        { title: "Rung", cell: (row) => scientific(row.held_out_flops) },
         { title: "Predicted", number: true, cell: (row) => fixed(row.predicted) },
         { title: "90% interval", number: true, cell: (row) => interval(row.low, row.high) },
         { title: "Measured", number: true, cell: (row) => fixed(row.measured) },

@@ -39,7 +39,7 @@ export function noiseSection(data: ReportData): Child[] {
     table(
       "Noise floor",
       [
-        { title: "Rung, FLOPs", number: true, cell: (row) => scientific(row.rung_flops) },
+        { title: "Rung, FLOPs", cell: (row) => scientific(row.rung_flops) },
         { title: "Replicates", number: true, cell: (row) => integer(row.replicates) },
         { title: "SD, bits per byte", number: true, cell: (row) => (isNumber(row.bits_per_byte_sd) ? fixed(row.bits_per_byte_sd, 4) : "not measured") },
         { title: "", cell: (row) => isNumber(row.bits_per_byte_sd) && h("span", { class: "bar", style: `width:${Math.max(2, (row.bits_per_byte_sd / largest) * 100)}%` }) },
@@ -57,7 +57,7 @@ export function spendSection(data: ReportData): Child[] {
     h(
       "p",
       { class: "lede" },
-      spend ? `${duration(spend.seconds)} by the clock and ${scientific(spend.train_flops)} training FLOPs. ` : "Not measured: the total. ",
+      spend && isNumber(spend.seconds) && isNumber(spend.train_flops) ? `${duration(spend.seconds)} by the clock and ${scientific(spend.train_flops)} training FLOPs. ` : "Not measured: the total. ",
       spend && isNumber(spend.slot_busy_fraction) ? `Slots were busy ${percent(spend.slot_busy_fraction * 100)} of the time.` : "Not measured: how busy the slots were.",
     ),
     stages.length === 0
@@ -65,7 +65,7 @@ export function spendSection(data: ReportData): Child[] {
       : table(
           "Spend by stage",
           [
-            { title: "Stage", cell: (row) => row.stage },
+            { title: "Stage", cell: (row) => h("span", { class: "stage", title: row.stage }, row.stage) },
             { title: "Runs", number: true, cell: (row) => integer(row.runs) },
             { title: "Slot time", number: true, cell: (row) => duration(row.slot_seconds) },
             { title: "FLOPs", number: true, cell: (row) => scientific(row.train_flops) },

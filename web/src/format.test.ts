@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { bytes, duration, fixed, logTicks, offBy, percent, scientific, short, signed, time } from "./format";
+
+test("numbers too large or small for plain digits become powers of ten", () => {
+  assert.equal(scientific(1e12), "10¹²");
+  assert.equal(scientific(3.4e13), "3.4×10¹³");
+  assert.equal(scientific(9.99e11), "10¹²");
+  assert.equal(scientific(2.5e-7), "2.5×10⁻⁷");
+  assert.equal(scientific(0), "0");
+  assert.equal(scientific(12), "12");
+});
+
+test("units follow the size, also where rounding crosses one", () => {
+  assert.equal(short(999), "999");
+  assert.equal(short(154_321), "154k");
+  assert.equal(short(999_900), "1M");
+  assert.equal(bytes(171_234_567), "171 MB");
+  assert.equal(duration(598.2), "9 min 58 s");
+  assert.equal(duration(59.7), "1 min 0 s");
+  assert.equal(duration(3_725), "1 h 2 min");
+});
+
+test("what was not measured is a dash, never NaN or null", () => {
+  for (const value of [null, undefined, NaN, Infinity])
+    for (const show of [scientific, short, fixed, percent, signed, bytes, duration]) assert.equal(show(value), "–");
+  assert.equal(time(null), "–");
+  assert.equal(time("not a date"), "not a date");
+});
+
+test("a forecast is too high when it lies above what was measured", () => {
+  assert.equal(offBy({ predicted: 1.01, measured: 1, error_percent: 1 }), "1.00% too high");
+  assert.equal(offBy({ predicted: 0.99, measured: 1, error_percent: -1 }), "1.00% too low");
+  assert.equal(offBy({ predicted: 0.99, measured: 1 }), "1.00% too low");
+  assert.equal(offBy({ predicted: 1, measured: null }), "not scored");
+});
+
+test("log ticks lie inside the domain and thin out where there is no room", () => {
+  const wide = logTicks(2e10, 6e14, 1000);
+  assert.ok(wide.every((tick) => tick >= 2e10 && tick <= 6e14));
+  assert.ok(wide.includes(1e12) && wide.some((tick) => Math.abs(tick / 3e12 - 1) < 1e-9));
+  assert.ok(logTicks(1, 1e30, 200).length <= 6);
+});
