@@ -11,7 +11,7 @@ namespace {
 
 // To add a command: its file declares it, cli.h names it, this table lists it.
 constexpr Command kCommands[] = {
-    {nullptr, nullptr, nullptr},
+    {"fit", "Fit a scaling law to finished runs (CSV) and forecast from it", declare_fit},
 };
 
 }  // namespace
@@ -24,7 +24,6 @@ int run(int argc, char** argv) {
   app.failure_message(CLI::FailureMessage::help);
   Action chosen;
   for (const Command& command : kCommands) {
-    if (command.name == nullptr) continue;
     CLI::App* sub = app.add_subcommand(command.name, command.help);
     Action action = command.declare(*sub);
     sub->callback([&chosen, action] { chosen = action; });

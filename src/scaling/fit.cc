@@ -78,6 +78,21 @@ void find_gaps(const Sample& sample, size_t parameters, Fit& fit) {
         "level, add runs that are 2x larger and shorter, and 2x smaller and longer");
 }
 
+std::vector<double> run_weights(std::span<const Point> points, double highest_flops, const FitOptions& options) {
+  std::vector<double> weights;
+  for (const Point& point : points) weights.push_back(std::pow(flops_of(point) / highest_flops, options.focus));
+  if (!(options.frontier_width > 0)) return weights;
+  for (const std::vector<size_t>& level : compute_levels(points)) {
+    double best = INFINITY;
+    for (const size_t i : level) best = std::min(best, points[i].L);
+    for (const size_t i : level) {
+      const double excess = std::log(points[i].L / best) / options.frontier_width;
+      weights[i] /= 1 + excess * excess;
+    }
+  }
+  return weights;
+}
+
 Law make_law(const Form& form, const Minimum& minimum, const Sample& sample) {
   Law law;
   law.form = form.name;
@@ -102,6 +117,7 @@ std::vector<double> resample_weights(std::span<const double> weights, uint64_t s
 FitOptions published_options() {
   FitOptions options;
   options.focus = 0;
+  options.frontier_width = 0;
   options.prior = 0;
   return options;
 }
@@ -115,14 +131,13 @@ Fit fit(std::span<const Point> points, const FitOptions& options) {
 
   Fit result;
   Sample sample;
-  std::vector<double> weights;
   for (const Point& point : points) {
     sample.ln_n.push_back(std::log(point.N));
     sample.ln_d.push_back(std::log(point.D));
     sample.ln_l.push_back(std::log(point.L));
     result.highest_flops = std::max(result.highest_flops, flops_of(point));
   }
-  for (const Point& point : points) weights.push_back(std::pow(flops_of(point) / result.highest_flops, options.focus));
+  const std::vector<double> weights = run_weights(points, result.highest_flops, options);
   result.flops_rule = flops_rule(points);
   find_gaps(sample, form->parameters.size(), result);
 

@@ -58,8 +58,8 @@ void set_interval(const Fit& fit, double ln_n, double ln_d, double flops, Optimu
   const double bootstrap =
       fit.resamples.empty() ? 0 : (quantile(spread, 0.95) - quantile(spread, 0.05)) / (2 * kNormal90);
   const double decades = std::max(0.0, std::log10(flops / fit.highest_flops));
-  const double variance =
-      bootstrap * bootstrap + fit.law.residual_sd * fit.law.residual_sd + kExtrapolationSd * kExtrapolationSd * decades;
+  const double variance = bootstrap * bootstrap + fit.law.residual_sd * fit.law.residual_sd +
+                          kDriftSd * kDriftSd * decades + kBiasSd * kBiasSd * decades * decades;
   const double half = kNormal90 * fit.error_inflation * std::sqrt(variance);
   optimum.low = std::exp(center - half);
   optimum.high = std::exp(center + half);

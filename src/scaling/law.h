@@ -26,8 +26,11 @@ struct FitOptions {
   uint64_t seed = 1;
   int threads = 1;  // the numbers do not depend on it
   std::string form = "chinchilla";
-  double focus = 0.25;  // a run's weight is (C / highest C)^focus: the low rungs inform, the top rungs decide
-  double prior = 1;     // strength of the form's prior on its exponents; 0: none
+  // Chosen on public ladders (docs/forecast-backtests.md): the low and the far-off runs inform, the top frontier
+  // decides.
+  double focus = 1;              // a run's weight is (C / highest C)^focus ..
+  double frontier_width = 0.05;  // .. halved where its loss exceeds the best of its level by this fraction; 0: not
+  double prior = 2;              // strength of the form's prior on its exponents; 0: none
 };
 FitOptions published_options();
 
@@ -74,11 +77,12 @@ struct Optimum {
 Optimum compute_optimal(const Fit& fit, double flops);
 Optimum compute_optimal(const Fit& fit, double flops, const std::function<double(double N)>& flops_per_token);
 // Prediction with its interval at a given size. In log loss the standard deviation is
-//   error_inflation * sqrt(bootstrap^2 + residual^2 + kExtrapolationSd^2 * decades)
-// where decades = log10(C / highest C fitted), 0 inside the data: the error of the form itself grows with distance
-// about as a random walk does on public ladders (docs/forecast-backtests.md). flops = 0: from fit.flops_rule.
+//   error_inflation * sqrt(bootstrap^2 + residual^2 + kDriftSd^2 * decades + kBiasSd^2 * decades^2)
+// where decades = log10(C / highest C fitted), 0 inside the data: the form's own error, a random walk and a trend along
+// ln C, of the size that public ladders show (docs/forecast-backtests.md). flops = 0: from fit.flops_rule.
 Optimum predict(const Fit& fit, double N, double D, double flops = 0);
-inline constexpr double kExtrapolationSd = 0.02;
+inline constexpr double kDriftSd = 0.01;  // of log loss per square root of a decade
+inline constexpr double kBiasSd = 0.02;   // of log loss per decade
 
 struct BacktestRow {
   double train_below_flops = 0, held_out_flops = 0;

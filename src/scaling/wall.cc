@@ -17,7 +17,8 @@
 namespace flywheel::scaling {
 namespace {
 
-constexpr double kDriftSd = 0.004;  // of log loss per square root of a decade of compute: what smooth ladders show
+constexpr double kSmoothDriftSd =
+    0.004;  // of log loss per square root of a decade of compute: what smooth ladders show
 constexpr int kSimulations = 1000;
 constexpr double kFalseAlarm = 0.05;
 constexpr double kPowerShift = 0.8416;  // normal quantile of 80% power
@@ -119,7 +120,7 @@ Wall wall_test(std::span<const Point> points, const FitOptions& options) {
   const double span_decades = (level_ln_c.back() - level_ln_c.front()) / std::log(10.0);
   // The law's own spread, and a drift over the last decade that it cannot express.
   const double bootstrap_sd = (quantile(slopes, 0.95) - quantile(slopes, 0.05)) / (2 * kNormal90);
-  const double drift_sd = kDriftSd / std::log(10.0);
+  const double drift_sd = kSmoothDriftSd / std::log(10.0);
   const double half = kNormal90 * std::hypot(bootstrap_sd, drift_sd);
   wall.slope_low = wall.slope - half;
   wall.slope_high = wall.slope + half;
@@ -167,7 +168,8 @@ Wall wall_test(std::span<const Point> points, const FitOptions& options) {
     double drift = 0;
     for (size_t level = 0; level < levels.size(); ++level) {
       if (level > 0)
-        drift += kDriftSd * std::sqrt((level_ln_c[level] - level_ln_c[level - 1]) / std::log(10.0)) * rng.normal();
+        drift +=
+            kSmoothDriftSd * std::sqrt((level_ln_c[level] - level_ln_c[level - 1]) / std::log(10.0)) * rng.normal();
       for (const size_t i : levels[level]) simulated[static_cast<Eigen::Index>(i)] = drift + noise * rng.normal();
     }
     simulated = hinges.project(simulated);
