@@ -247,6 +247,7 @@ TEST_F(CorpusBuild, UnreadableFilesAreSkippedAndCounted) {
   ::chmod((tree() / "closed").c_str(), 0700);
   EXPECT_EQ(manifest.unreadable_files, 2);
   EXPECT_EQ(manifest.files, 400);
+  std::filesystem::remove_all(out());
   EXPECT_THAT(refusal(tree() / "secret"), HasSubstr("Permission denied"));
 }
 
