@@ -12,6 +12,7 @@ namespace {
 // To add a command: its file declares it, cli.h names it, this table lists it.
 constexpr Command kCommands[] = {
     {"fit", "Fit a scaling law to finished runs (CSV) and forecast from it", declare_fit},
+    {"recipe", "show, check and compare recipes", declare_recipe},
 };
 
 }  // namespace

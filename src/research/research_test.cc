@@ -82,7 +82,9 @@ TEST(Ladder, IsoflopRunsDifferInSizeAndCostTheSame) {
     ASSERT_EQ(runs.size(), 6u);
     for (size_t i = 0; i < runs.size(); ++i) {
       EXPECT_NEAR(runs[i].flops / flops, 1, 0.02);
-      if (i > 0) EXPECT_GT(runs[i].parameters, 1.04 * runs[i - 1].parameters);
+      if (i > 0) {
+        EXPECT_GT(runs[i].parameters, 1.04 * runs[i - 1].parameters);
+      }
     }
   }
 }
