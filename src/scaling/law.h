@@ -110,6 +110,8 @@ struct Wall {
   double p_value = 1;
   std::string why;
 };
+// A bend of the frontier in the last decades beyond what the smooth law, its drift and noise explain, which the
+// forecast from below the bend must also have missed (wall.cc).
 Wall wall_test(std::span<const Point> points, const FitOptions& options);
 
 }  // namespace flywheel::scaling
