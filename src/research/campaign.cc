@@ -25,6 +25,7 @@ constexpr double kTopSafety = 0.95;     // of the time left, for the top rung
 constexpr double kReportSeconds = 2.0;  // writing the report
 constexpr int64_t kFinalEvalTokens = 262144;
 constexpr int kSampleTokens = 400;
+constexpr double kSmallestStep = 1.25;  // of the top rung over the one below: nearer would test nothing
 constexpr double kMultiplierStep = 2.0;
 constexpr double kForecastMultiples[] = {3, 10, 100};
 
@@ -431,7 +432,7 @@ void Campaign::State::tune() {
 void Campaign::State::lowest_rung() {
   auto runs = sized("ladder", 0,
                     isoflop_runs(options.recipe, plan.rungs[0], prior_optimum(options.recipe, plan.rungs[0]),
-                                 plan.lowest_sizes, 2.0, max_tokens()));
+                                 plan.lowest_sizes, kIsoflopSpacing, max_tokens()));
   const size_t middle = runs.size() / 2;
   filler_pool = {runs[middle]};
   std::vector<Planned> wanted = runs;
@@ -463,28 +464,41 @@ double Campaign::State::centre_at(double flops) const {
   return std::exp(sum / weight + 0.5 * std::log(flops));
 }
 
+// Upward, one rung after the other: each is placed around the optimum seen so far, and left out when it would leave no
+// time for a top rung above it (the machine turned out slower than planned).
 void Campaign::State::middle_rungs() {
-  const int top = static_cast<int>(plan.rungs.size()) - 1;
-  const Json decision = decide("centres", [&] {
-    std::vector<double> centres;
-    for (int rung = 1; rung < top; ++rung) centres.push_back(centre_at(plan.rungs[static_cast<size_t>(rung)]));
-    return Json{{"parameters", centres}};
-  });
-  const auto centres = decision.at("parameters").get<std::vector<double>>();
-  std::vector<Planned> wanted;
-  for (int rung = top - 1; rung >= 1; --rung) {
-    const auto runs = sized("ladder", rung,
-                            isoflop_runs(options.recipe, plan.rungs[static_cast<size_t>(rung)],
-                                         centres[static_cast<size_t>(rung - 1)], plan.middle_sizes, 2.0, max_tokens()));
-    wanted.insert(wanted.end(), runs.begin(), runs.end());
+  const auto runs_at = [&](double flops, double centre, int sizes, double spacing) {
+    return isoflop_runs(options.recipe, flops, centre, sizes, spacing, max_tokens());
+  };
+  for (size_t rung = 1; rung + 1 < plan.rungs.size(); ++rung) {
+    const double flops = plan.rungs[rung];
+    const Json decision = decide(fmt::format("rung {}", rung), [&] {
+      const double centre = centre_at(flops), above = kSmallestStep * flops;
+      const Cost cost = stage_cost(options.recipe, throughput, limits(1),
+                                   runs_at(flops, centre, plan.middle_sizes, kIsoflopSpacing)) +
+                        stage_cost(options.recipe, throughput, limits(1),
+                                   runs_at(above, centre_at(above), plan.top_sizes, kTopSpacing));
+      Json json{{"centre", centre}, {"climb", !out_of_budget && fits(cost, limits(kTopSafety))}};
+      if (!json["climb"].get<bool>())
+        json["limits"] = {fmt::format("The machine was slower than planned: the ladder has {} rungs instead of {}.",
+                                      rung + 1, plan.rungs.size())};
+      return json;
+    });
+    if (!decision.at("climb").get<bool>()) {
+      plan.rungs.erase(plan.rungs.begin() + static_cast<std::ptrdiff_t>(rung), plan.rungs.end() - 1);
+      break;
+    }
+    const auto runs = sized("ladder", static_cast<int>(rung),
+                            runs_at(flops, decision.at("centre").get<double>(), plan.middle_sizes, kIsoflopSpacing));
     filler_pool.push_back(runs[runs.size() / 2]);
+    recall_fillers();
+    ensure(runs, true);
+    for (const RungMinimum& minimum : rung_minima(ledger))
+      if (minimum.rung_flops == flops && minimum.minimum.N > 0)
+        say(fmt::format("rung {}: best {:.4f} bits per byte at {} parameters{}", format_flops(flops), minimum.minimum.L,
+                        format_count(minimum.minimum.N),
+                        minimum.minimum.at_edge ? " (edge of the sampled sizes)" : ""));
   }
-  recall_fillers();
-  ensure(wanted, true);
-  for (const RungMinimum& rung : rung_minima(ledger))
-    say(fmt::format("rung {}: best {:.4f} bits per byte at {} parameters{}", format_flops(rung.rung_flops),
-                    rung.minimum.L, format_count(rung.minimum.N),
-                    rung.minimum.at_edge ? " (edge of the sampled sizes)" : ""));
 }
 
 void Campaign::State::forecast_top() {
@@ -495,9 +509,8 @@ void Campaign::State::forecast_top() {
     if (!out_of_budget)
       flops = top_rung_flops(options.recipe, throughput, left, centre_at(reference), reference, plan.top_sizes,
                              plan.limits.empty() ? 1.6 * reference : reference);
-    // A rung too near to the one below would test nothing.
     const double below = plan.rungs[plan.rungs.size() - 2];
-    Json json{{"flops", std::max(flops, 1.2 * below)}, {"centre", centre_at(flops)}};
+    Json json{{"flops", std::max(flops, kSmallestStep * below)}, {"centre", centre_at(flops)}};
     return json;
   });
   plan.rungs.back() = decision.at("flops").get<double>();
@@ -538,7 +551,7 @@ void Campaign::State::top_rung() {
   const Json decision = decide("top", [] { return Json::object(); });
   const auto runs = sized("top", top,
                           isoflop_runs(options.recipe, plan.rungs.back(), decision.at("centre").get<double>(),
-                                       plan.top_sizes, 1.8, max_tokens()));
+                                       plan.top_sizes, kTopSpacing, max_tokens()));
   recall_fillers();
   const auto rows = ensure(runs, true);
   filler_pool.push_back(runs[runs.size() / 2]);

@@ -68,8 +68,9 @@ class CampaignTest : public ::testing::Test {
     runner_.forget();
     options_.started_clock_seconds = clock_.now_seconds();
     const auto ledger = ledger::Ledger::open(folder_.path());
-    Campaign campaign(*ledger, runner_, tools_, clock_, options_, [this] { return stop_(); }, [this](const std::string& line) { said_ += line + "\n"; },
-                      [](const scheduler::Progress&, double) {});
+    Campaign campaign(
+        *ledger, runner_, tools_, clock_, options_, [this] { return stop_(); },
+        [this](const std::string& line) { said_ += line + "\n"; }, [](const scheduler::Progress&, double) {});
     const CampaignEnd end = campaign.run();
     elapsed_ = campaign.elapsed_seconds();
     return end;
@@ -92,6 +93,8 @@ TEST_F(CampaignTest, TenMinutesBecomeALadderAForecastAndAScore) {
   EXPECT_GE(elapsed_, 0.95 * 600 - 10) << said_;
   EXPECT_LE(elapsed_, 1.05 * 600 + 10);
   const auto ledger = read();
+  for (const auto& row : ledger->runs()) fmt::print("{} {} {} rung {:.3g} N {} exp {:.2f} took {:.2f}\n", row.run, row.stage, row.state, row.rung_flops, row.parameters, row.reserved_seconds, row.seconds);
+  fmt::print("{}", said_);
   EXPECT_GE(ledger->spend().runs_done, 40);
   EXPECT_GE(ledger->spend().slot_seconds / (2 * elapsed_), 0.9);
   const auto minima = rung_minima(*ledger);
@@ -177,7 +180,9 @@ TEST_F(CampaignTest, StoppedByTheUserItGoesOnWhereItWas) {
 
 TEST_F(CampaignTest, AMachineThatSlowsDownStillEndsOnTime) {
   const double slow_after = clock_.now_seconds() + 250;
-  runner_.seconds_of = [&](const RunSpec& spec) { return world_.seconds(spec) * (clock_.now_seconds() > slow_after ? 1.8 : 1.0); };
+  runner_.seconds_of = [&](const RunSpec& spec) {
+    return world_.seconds(spec) * (clock_.now_seconds() > slow_after ? 1.8 : 1.0);
+  };
   ASSERT_EQ(run(), CampaignEnd::kFinished);
   EXPECT_LE(elapsed_, 1.05 * 600 + 10);
   EXPECT_TRUE(read()->last("score").has_value()) << said_;
@@ -186,7 +191,8 @@ TEST_F(CampaignTest, AMachineThatSlowsDownStillEndsOnTime) {
 TEST_F(CampaignTest, FailuresOnTheTopRungAreSaidAndNothingIsMadeUp) {
   runner_.bits_per_byte_of = [&](const RunSpec& spec) { return world_.loss(spec); };
   for (int i = 0; i < 6; ++i)
-    runner_.scripts[fmt::format("top-r4-n{}", i)] = {{.seconds = 1, .end = flywheel::testing::Script::End::kFail, .reason = "diverged: loss is NaN"}};
+    runner_.scripts[fmt::format("top-r4-n{}", i)] = {
+        {.seconds = 1, .end = flywheel::testing::Script::End::kFail, .reason = "diverged: loss is NaN"}};
   ASSERT_EQ(run(), CampaignEnd::kFinished);
   const auto ledger = read();
   EXPECT_FALSE(ledger->last("score").has_value());

@@ -10,9 +10,6 @@
 namespace flywheel::research {
 namespace {
 
-constexpr double kIsoflopSpacing = 2.0;
-constexpr double kTopSpacing = 1.8;
-
 LadderRun make_run(const Recipe& recipe, const Size& model, double flops) {
   LadderRun run;
   run.size = with_flops(recipe, model, flops);
@@ -28,26 +25,6 @@ double makespan(std::vector<double> seconds, int slots) {
   std::vector<double> busy(static_cast<size_t>(std::max(slots, 1)), 0.0);
   for (double s : seconds) *std::min_element(busy.begin(), busy.end()) += s;
   return *std::max_element(busy.begin(), busy.end());
-}
-
-struct Cost {
-  double wall_seconds = 0, flops = 0;
-};
-
-Cost stage_cost(const Recipe& recipe, const Throughput& throughput, const LadderLimits& limits,
-                const std::vector<LadderRun>& runs) {
-  std::vector<double> seconds;
-  Cost cost;
-  for (const LadderRun& run : runs) {
-    seconds.push_back(throughput.seconds(run.parameters, cost_flops(recipe, run, limits.eval_tokens)));
-    cost.flops += run.flops;
-  }
-  cost.wall_seconds = makespan(seconds, limits.slots);
-  return cost;
-}
-
-Cost operator+(Cost a, Cost b) {
-  return {a.wall_seconds + b.wall_seconds, a.flops + b.flops};
 }
 
 std::vector<double> geometric_rungs(double top, double range, int rungs) {
@@ -79,11 +56,6 @@ Cost plan_cost(const Recipe& recipe, const Throughput& throughput, const LadderL
                                          plan.top_sizes, kTopSpacing, limits.max_tokens));
 }
 
-bool fits(const Cost& cost, const LadderLimits& limits) {
-  return (limits.wall_seconds <= 0 || cost.wall_seconds <= limits.wall_seconds) &&
-         (limits.flops <= 0 || cost.flops <= limits.flops);
-}
-
 // The rungs for a top of `top` FLOPs: the wanted range where the lowest rung stays meaningful, else less.
 LadderPlan plan_for_top(double top) {
   LadderPlan plan;
@@ -99,6 +71,27 @@ LadderPlan plan_for_top(double top) {
 }
 
 }  // namespace
+
+Cost stage_cost(const Recipe& recipe, const Throughput& throughput, const LadderLimits& limits,
+                const std::vector<LadderRun>& runs) {
+  std::vector<double> seconds;
+  Cost cost;
+  for (const LadderRun& run : runs) {
+    seconds.push_back(throughput.seconds(run.parameters, cost_flops(recipe, run, limits.eval_tokens)));
+    cost.flops += run.flops;
+  }
+  cost.wall_seconds = makespan(seconds, limits.slots);
+  return cost;
+}
+
+Cost operator+(Cost a, Cost b) {
+  return {a.wall_seconds + b.wall_seconds, a.flops + b.flops};
+}
+
+bool fits(const Cost& cost, const LadderLimits& limits) {
+  return (limits.wall_seconds <= 0 || cost.wall_seconds <= limits.wall_seconds) &&
+         (limits.flops <= 0 || cost.flops <= limits.flops);
+}
 
 int evaluations(double tokens, double eval_tokens) {
   return static_cast<int>(std::clamp(std::floor(0.05 * 3 * tokens / eval_tokens), 1.0, 20.0));

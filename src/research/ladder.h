@@ -36,6 +36,8 @@ struct LadderPlan {
   std::vector<std::string> limits;  // what the budget or the corpus did not allow, in words
 };
 
+inline constexpr double kIsoflopSpacing = 2.0;     // between neighbouring sizes of a rung
+inline constexpr double kTopSpacing = 1.8;         // nearer on the top rung: its optimum is known better
 inline constexpr double kSmallestRungFlops = 6e9;  // below, a run is too short to say anything
 inline constexpr double kWantedRange = 40;         // top over lowest rung
 inline constexpr int kWantedRungs = 5;
@@ -52,6 +54,15 @@ std::vector<LadderRun> isoflop_runs(const Recipe& recipe, double flops, double c
                                     double max_tokens);
 // The size at which the recipe's tokens per parameter would put a run of `flops`.
 double prior_optimum(const Recipe& recipe, double flops);
+
+// What a stage takes when its runs share the slots, longest first.
+struct Cost {
+  double wall_seconds = 0, flops = 0;
+};
+Cost operator+(Cost a, Cost b);
+Cost stage_cost(const Recipe& recipe, const Throughput& throughput, const LadderLimits& limits,
+                const std::vector<LadderRun>& runs);
+bool fits(const Cost& cost, const LadderLimits& limits);
 
 // The largest ladder that fits. Throws kBadInput, saying how much is needed, when not even the smallest does.
 LadderPlan plan_ladder(const Recipe& recipe, const Throughput& throughput, const LadderLimits& limits);
