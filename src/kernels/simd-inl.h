@@ -69,7 +69,7 @@ template <typename T>
 HWY_INLINE Floats load(const T* from, int64_t count) {
   if (count >= kLanes) return load(from);
   T lanes[kLanes] = {};
-  std::memcpy(lanes, from, static_cast<size_t>(std::min(count, kLanes - 1)) * sizeof(T));
+  if constexpr (kLanes > 1) std::memcpy(lanes, from, static_cast<size_t>(count) * sizeof(T));
   return load(lanes);
 }
 template <typename T>
@@ -77,7 +77,7 @@ HWY_INLINE void store(Floats x, T* to, int64_t count) {
   if (count >= kLanes) return store(x, to);
   T lanes[kLanes];
   store(x, lanes);
-  std::memcpy(to, lanes, static_cast<size_t>(std::min(count, kLanes - 1)) * sizeof(T));
+  if constexpr (kLanes > 1) std::memcpy(to, lanes, static_cast<size_t>(count) * sizeof(T));
 }
 
 // e^x for x clamped to [-87.3, 88.3]: 2^n times a degree-6 polynomial on [-ln 2 / 2, ln 2 / 2]. Relative error below
