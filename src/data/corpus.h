@@ -18,50 +18,60 @@ inline constexpr int kSplits = 4;
 const char* split_name(Split split);
 Split split_from_name(const std::string& name, const std::string& where);
 
-inline constexpr int kVocabulary = 257;      // bytes, then
+inline constexpr int kVocabulary = 257;  // bytes, then
 inline constexpr uint16_t kEndOfDocument = 256;
 
 // manifest.json of a corpus folder.
 struct CorpusManifest {
-  std::vector<std::string> sources;    // as the user gave them, absolute
-  int64_t files = 0;                   // files read
+  std::vector<std::string> sources;  // as the user gave them, absolute
+  int64_t files = 0;                 // files read
   int64_t documents = 0;
-  int64_t bytes = 0;                   // of text kept
-  std::string sha256;                  // over the kept documents' hashes, sorted: does not depend on order or names
+  int64_t bytes = 0;   // of text kept
+  std::string sha256;  // over the kept documents' hashes, sorted: does not depend on order or names
   std::array<int64_t, kSplits> split_bytes{};
   std::array<int64_t, kSplits> split_tokens{};
   std::array<int64_t, kSplits> split_documents{};
   int64_t duplicate_documents = 0, binary_files = 0, unreadable_files = 0, changed_files = 0, empty_files = 0;
-  std::string document_rule;           // how files became documents
-  std::vector<std::string> notes;      // a few examples of what was skipped and why
+  int64_t special_files = 0;                               // pipes, sockets, devices
+  std::string document_rule;                               // how files became documents, and what counted as binary
+  std::vector<std::string> notes;                          // a few examples of what was skipped and why
+  std::array<std::string, kSplits> split_sha256{};         // of the whole token file
+  std::array<std::string, kSplits> split_sample_sha256{};  // of its sampled blocks: what open() checks
 };
+// The JSON carries a checksum of itself; reading it back checks that.
 Json to_json(const CorpusManifest& manifest);
 CorpusManifest manifest_from_json(const Json& json, const std::string& where);
 
 struct BuildProgress {
-  int64_t files_seen, bytes_read;
+  int64_t files_seen, bytes_read;  // bytes of text, after decompression
 };
 struct BuildOptions {
   std::vector<Path> sources;
   int threads = 1;
-  std::function<void(const BuildProgress&)> progress;  // may be empty
-  std::function<bool()> should_stop;                   // may be empty; then throws kInterrupted, folder left without manifest
+  std::function<void(const BuildProgress&)> progress;  // may be empty; called from any thread, one at a time
+  std::function<bool()> should_stop;                   // may be empty; called from any thread; then throws kInterrupted
 };
-// Reads the sources and fills `folder` (created; the manifest is written last, so a folder without one is unfinished
-// and is built anew). Throws kBadInput, and leaves no folder behind, on: no such path, nothing readable, no text, a split
-// that would be empty.
+// Reads the sources into FOLDER.building and renames that to FOLDER when it is complete; a leftover FOLDER.building is
+// removed, a FOLDER that is a corpus (finished or not) is replaced. Text is never held in memory: it passes through a
+// spill file beside the token files. On any error no folder is left behind. Throws kBadInput on: no such path, nothing
+// readable, no text, too little text for four splits, a FOLDER that holds other things; kFailed on a full or faulty
+// disk.
 CorpusManifest build_corpus(const BuildOptions& options, const Path& folder);
 
-// A built corpus, memory-mapped. Thread safe to read.
+// A built corpus, memory-mapped. Thread safe to read. Token files are uint16, little endian, each document followed by
+// kEndOfDocument, documents in the order of their SHA-256.
 class Corpus {
  public:
-  // Throws kBadInput when the folder is unfinished, of another version, or a token file has another length or checksum
-  // than the manifest says.
+  // Throws kBadInput when the folder is unfinished, of another version, or a token file has another length or sampled
+  // checksum than the manifest says.
   static Corpus open(const Path& folder);
+  // The full checksums of all token files; throws kBadInput naming the first damaged one.
+  void verify() const;
   const CorpusManifest& manifest() const { return manifest_; }
   std::span<const uint16_t> tokens(Split split) const;
 
  private:
+  Path folder_;
   CorpusManifest manifest_;
   std::vector<MappedFile> files_;
 };
@@ -72,16 +82,19 @@ class BatchSampler {
  public:
   // Throws kBadInput when the split holds fewer than context + 1 tokens.
   BatchSampler(std::span<const uint16_t> tokens, int context, int batch_sequences, uint64_t seed);
-  // context + 1 tokens: inputs are the first `context`, targets the last `context`.
+  // context + 1 tokens: inputs are the first `context`, targets the last `context`. Every token is below kVocabulary:
+  // throws kBadInput on a damaged file.
   std::span<const uint16_t> sequence(int64_t step, int index) const;
 
  private:
   std::span<const uint16_t> tokens_;
   int context_, batch_sequences_;
   uint64_t seed_;
+  int64_t windows_ = 0, phases_ = 0;  // windows an epoch; where the first may start
 };
 
 // A fixed sample of a split for evaluation: windows of context + 1 tokens spread evenly, at most `max_tokens` targets.
+// Windows do not overlap. A split or sample shorter than the context gives one shorter window.
 struct EvalSample {
   std::vector<std::span<const uint16_t>> windows;
   int64_t target_tokens = 0;
