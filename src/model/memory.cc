@@ -7,12 +7,9 @@ namespace flywheel::model {
 namespace {
 
 // The binary, its libraries and their heap, before a model is there.
-constexpr uint64_t kProcessBytes = 16u << 20;
+constexpr uint64_t kProcessBytes = 12u << 20;
 // Stack, allocator arena and bookkeeping of a thread.
 constexpr uint64_t kThreadBytes = 256u << 10;
-// Pages of the mapped corpus that are resident at a time: the kernel reads ahead around each sequence.
-constexpr uint64_t kCorpusBytes = 8u << 20;
-
 // Muon orthogonalises one matrix at a time: itself twice in float32, as an operand and packed, and a square or two.
 uint64_t muon_workspace_bytes(const Program& program) {
   uint64_t most = 0;
@@ -29,7 +26,8 @@ uint64_t muon_workspace_bytes(const Program& program) {
 
 }  // namespace
 
-uint64_t predict_memory_bytes(const Recipe& recipe, const Size& size, Dtype compute_dtype, int threads) {
+uint64_t predict_memory_bytes(const Recipe& recipe, const Size& size, Dtype compute_dtype, int threads,
+                              uint64_t corpus_bytes) {
   const Program program(recipe, size, compute_dtype);
   const Program::Memory memory = program.memory();
   uint64_t matrix_elements = 0;
@@ -39,7 +37,7 @@ uint64_t predict_memory_bytes(const Recipe& recipe, const Size& size, Dtype comp
   const uint64_t elements = static_cast<uint64_t>(program.parameter_elements()), team = static_cast<uint64_t>(threads);
   const uint64_t gradient_buffers = std::min(team, static_cast<uint64_t>(std::max(1, size.batch_sequences)));
   uint64_t floats = elements * (1 + gradient_buffers) + 2 * elements;  // weights, gradients, AdamW's two moments
-  uint64_t bytes = kProcessBytes + kCorpusBytes + static_cast<uint64_t>(memory.packed_bytes) +
+  uint64_t bytes = kProcessBytes + corpus_bytes + static_cast<uint64_t>(memory.packed_bytes) +
                    team * (static_cast<uint64_t>(memory.arena_bytes_train) + kThreadBytes);
   if (recipe.optimizer.kind == OptimizerKind::kMuon) {
     floats -= matrix_elements;  // one moment instead of two
