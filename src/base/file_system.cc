@@ -93,7 +93,9 @@ class PosixFileSystem : public FileSystem {
     }
   }
 
-  void write_atomic(const Path& path, std::string_view bytes) override {
+  void write_atomic(const Path& path, std::string_view bytes) override { write_atomic_pieces(path, {&bytes, 1}); }
+
+  void write_atomic_pieces(const Path& path, std::span<const std::string_view> pieces) override {
     const Path temporary = path.string() + fmt::format(".tmp{}", ::getpid());
     auto fail = [&](const char* what, int error) {
       ::unlink(temporary.c_str());
@@ -102,7 +104,9 @@ class PosixFileSystem : public FileSystem {
     {
       Fd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
       if (fd.get() < 0) fail("write", errno);
-      if (const int error = write_all(fd.get(), bytes); error != 0) fail("write", error);
+      for (const std::string_view piece : pieces) {
+        if (const int error = write_all(fd.get(), piece); error != 0) fail("write", error);
+      }
       if (::fsync(fd.get()) != 0) fail("write", errno);
     }
     if (::rename(temporary.c_str(), path.c_str()) != 0) fail("replace", errno);

@@ -33,6 +33,8 @@ class FileSystem {
   // Temporary file in the same folder, fsync, rename, fsync of the folder. On failure the old content stays and the
   // temporary file is gone.
   virtual void write_atomic(const Path& path, std::string_view bytes) = 0;
+  // The same for content in pieces, so that a large file needs no copy in memory.
+  virtual void write_atomic_pieces(const Path& path, std::span<const std::string_view> pieces) = 0;
   // Opens for appending, creating it when missing. A torn last line (no newline at the end) is cut off first.
   virtual std::unique_ptr<AppendFile> open_append(const Path& path) = 0;
 };

@@ -1,0 +1,61 @@
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "train/schedule.h"
+
+namespace flywheel::train {
+
+Trainer::Trainer(const Recipe& recipe, const Size& size, Dtype dtype, int threads, uint64_t seed)
+    : recipe_(recipe),
+      size_(size),
+      model_(recipe, size, dtype, threads, LoadedModel::Purpose::kTraining),
+      optimizer_(recipe, size, model_.program().parameters(), model_.program().parameter_elements(), dtype, threads),
+      losses_(static_cast<size_t>(size.batch_sequences)) {
+  // A thread without a sequence needs no buffer.
+  const int buffers = std::min(threads, size.batch_sequences);
+  for (int i = 0; i < buffers; ++i) {
+    gradient_memory_.emplace_back(model_.program().parameter_elements() * int64_t{sizeof(float)});
+    gradients_.push_back(reinterpret_cast<float*>(gradient_memory_.back().data()));
+  }
+  train_ = [this](int thread) { train_sequences(thread); };
+  reduce_ = [this](int thread) { optimizer_.reduce(gradients_, thread); };
+  update_ = [this](int thread) { optimizer_.update(gradients_[0], parameters().data(), thread); };
+  refresh_ = [this](int thread) { model_.packed().refresh(parameters().data(), thread, model_.threads()); };
+  model_.initialise(seed);
+}
+
+void Trainer::train_sequences(int thread) {
+  const int threads = model_.threads();
+  if (thread >= static_cast<int>(gradients_.size())) return;
+  float* gradients = gradients_[static_cast<size_t>(thread)];
+  std::memset(gradients, 0, parameters().size_bytes());
+  const float loss_scale = 1.0f / (static_cast<float>(size_.batch_sequences) * static_cast<float>(size_.context));
+  for (int i = thread; i < size_.batch_sequences; i += threads) {
+    losses_[static_cast<size_t>(i)] =
+        model_.executor(thread).train_sequence(batches_->sequence(step_, i), loss_scale, gradients);
+  }
+}
+
+StepResult Trainer::step(const data::BatchSampler& batches, int64_t step) {
+  batches_ = &batches;
+  step_ = step;
+  ThreadPool& team = model_.team();
+  team.run(train_);
+  team.run(reduce_);
+  double sum = 0;
+  for (const double loss : losses_) sum += loss;
+  const double share = learning_rate_share(recipe_.schedule, step, size_.steps);
+  const StepResult result{.loss = sum / (static_cast<double>(size_.batch_sequences) * size_.context),
+                          .gradient_norm = optimizer_.gradient_norm(),
+                          .learning_rate = size_.matrix_learning_rate * share};
+  if (!std::isfinite(result.loss) || !std::isfinite(result.gradient_norm)) return result;
+  optimizer_.begin(step, share, result.gradient_norm);
+  team.run(update_);
+  team.run(refresh_);
+  return result;
+}
+
+}  // namespace flywheel::train

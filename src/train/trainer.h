@@ -1,0 +1,51 @@
+// Training steps of one model. Each thread trains whole sequences of the batch through its own executor into its own
+// gradient buffer; gradients are reduced, the optimizer run and the packed weights refreshed once per step. The same
+// recipe, size, seed, data and number of threads give bit-identical losses; nothing is allocated in a step.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "data/corpus.h"
+#include "train/loaded_model.h"
+#include "train/optimizer.h"
+
+namespace flywheel::train {
+
+struct StepResult {
+  double loss = 0;           // mean nats per token of the batch, before the update
+  double gradient_norm = 0;  // before clipping
+  double learning_rate = 0;  // of hidden matrices
+};
+
+// Used from one thread; it drives its own team.
+class Trainer {
+ public:
+  Trainer(const Recipe& recipe, const Size& size, Dtype dtype, int threads, uint64_t seed);
+
+  // Step `step`, 0 first. A loss or gradient that is not finite is returned and leaves the weights as they were.
+  StepResult step(const data::BatchSampler& batches, int64_t step);
+
+  LoadedModel& model() { return model_; }
+  // What a checkpoint keeps. After writing into either: model().refresh().
+  std::span<float> parameters() { return model_.parameters(); }
+  std::span<float> optimizer_state() { return optimizer_.state(); }
+
+ private:
+  void train_sequences(int thread);
+
+  Recipe recipe_;
+  Size size_;
+  LoadedModel model_;
+  Optimizer optimizer_;
+  std::vector<Arena> gradient_memory_;
+  std::vector<float*> gradients_;
+  std::vector<double> losses_;  // of the batch's sequences
+  const data::BatchSampler* batches_ = nullptr;
+  int64_t step_ = 0;
+  // Made once: a std::function made in a step would allocate.
+  std::function<void(int)> train_, reduce_, update_, refresh_;
+};
+
+}  // namespace flywheel::train
