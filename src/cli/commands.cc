@@ -11,7 +11,8 @@ namespace {
 
 // To add a command: its file declares it, cli.h names it, this table lists it.
 constexpr Command kCommands[] = {
-    {nullptr, nullptr, nullptr},
+    {"train", "Train one run from its spec.json; the same directory again resumes it", declare_train},
+    {"corpus", "Make a corpus folder from files and folders of text", declare_corpus},
 };
 
 }  // namespace
@@ -24,7 +25,6 @@ int run(int argc, char** argv) {
   app.failure_message(CLI::FailureMessage::help);
   Action chosen;
   for (const Command& command : kCommands) {
-    if (command.name == nullptr) continue;
     CLI::App* sub = app.add_subcommand(command.name, command.help);
     Action action = command.declare(*sub);
     sub->callback([&chosen, action] { chosen = action; });
