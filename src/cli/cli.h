@@ -21,6 +21,7 @@ struct Command {
 
 Action declare_run(CLI::App& app);
 Action declare_train(CLI::App& app);
+Action declare_corpus(CLI::App& app);
 Action declare_evaluate(CLI::App& app);
 Action declare_sample(CLI::App& app);
 Action declare_bench(CLI::App& app);

@@ -13,6 +13,8 @@ namespace {
 constexpr Command kCommands[] = {
     {"fit", "Fit a scaling law to finished runs (CSV) and forecast from it", declare_fit},
     {"recipe", "show, check and compare recipes", declare_recipe},
+    {"train", "Train one run from its spec.json; the same directory again resumes it", declare_train},
+    {"corpus", "Make a corpus folder from files and folders of text", declare_corpus},
 };
 
 }  // namespace

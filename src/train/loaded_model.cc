@@ -24,8 +24,8 @@ LoadedModel::LoadedModel(const Recipe& recipe, const Size& size, Dtype dtype, in
       packed_(program_),
       team_(threads) {
   for (int thread = 0; thread < threads; ++thread) {
-    executors_.push_back(std::make_unique<model::Executor>(program_, packed_, parameters().data(),
-                                                           purpose == Purpose::kTraining));
+    executors_.push_back(
+        std::make_unique<model::Executor>(program_, packed_, parameters().data(), purpose == Purpose::kTraining));
   }
 }
 

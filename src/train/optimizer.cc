@@ -128,8 +128,7 @@ void Optimizer::update(const float* gradient, float* weights, int thread) {
   for (const size_t index : pieces_of_thread_[static_cast<size_t>(thread)]) {
     const Piece& piece = pieces_[index];
     const float rate = static_cast<float>(peak_rate(piece.group)) * share_;
-    const float decay =
-        piece.group == model::ParameterGroup::kMatrix ? static_cast<float>(rules_.weight_decay) : 0.0f;
+    const float decay = piece.group == model::ParameterGroup::kMatrix ? static_cast<float>(rules_.weight_decay) : 0.0f;
     if (piece.muon) {
       const MuonStep step{.learning_rate = rate,
                           .momentum = static_cast<float>(rules_.momentum),

@@ -1,6 +1,6 @@
 // What turns a gradient into new weights: AdamW, or Muon on hidden matrices with AdamW on everything else. All of a
-// model's parameters in one flat buffer, the work cut into fixed pieces that threads share: the result does not depend on
-// which thread did what. Fused matrices (queries/keys/values, gate/up) are several matrices to Muon.
+// model's parameters in one flat buffer, the work cut into fixed pieces that threads share: the result does not depend
+// on which thread did what. Fused matrices (queries/keys/values, gate/up) are several matrices to Muon.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@
 
 namespace flywheel::train {
 
-// No allocation after construction. Methods that take `thread` are called by every thread of the team, each with its own
-// index; between two of them all threads must have finished.
+// No allocation after construction. Methods that take `thread` are called by every thread of the team, each with its
+// own index; between two of them all threads must have finished.
 class Optimizer {
  public:
   // `parameters` describes the flat buffers given later; `compute_dtype` is that of Muon's products.

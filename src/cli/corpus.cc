@@ -1,0 +1,59 @@
+// flywheel corpus: files and folders become a corpus folder, for specs that are written by hand.
+#include "data/corpus.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <optional>
+
+#include "base/format.h"
+#include "base/subprocess.h"
+#include "cli/cli.h"
+#include "data/tail_corpus.h"
+
+namespace flywheel::cli {
+namespace {
+
+struct Options {
+  std::vector<std::string> sources;
+  std::string folder;
+  std::optional<double> validation_tail;
+  bool json = false;
+};
+
+data::CorpusManifest build(const Options& options) {
+  if (options.validation_tail) {
+    if (options.sources.size() != 1)
+      throw_bad_input("--validation-tail takes one file, found {}", options.sources.size());
+    return data::build_tail_corpus(options.sources.front(), *options.validation_tail, options.folder);
+  }
+  data::BuildOptions request;
+  for (const std::string& source : options.sources) request.sources.emplace_back(source);
+  request.threads = static_cast<int>(available_cpus().size());
+  return data::build_corpus(request, options.folder);
+}
+
+int corpus(const Options& options) {
+  const data::CorpusManifest manifest = build(options);
+  if (options.json) {
+    fmt::print("{}\n", to_json(manifest).dump());
+  } else {
+    fmt::print("{}: {} of text in {} documents from {} files\n", options.folder,
+               format_bytes(static_cast<double>(manifest.bytes)), manifest.documents, manifest.files);
+  }
+  return 0;
+}
+
+}  // namespace
+
+Action declare_corpus(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("SOURCE", options->sources, "files and folders of text")->required();
+  app.add_option("--dir", options->folder, "the corpus folder to make")->required();
+  app.add_option("--validation-tail", options->validation_tail,
+                 "split one file in order instead of documents by hash: the last part, 0.1 say, is for validation");
+  app.add_flag("--json", options->json, "print the manifest as one JSON object");
+  return [options] { return corpus(*options); };
+}
+
+}  // namespace flywheel::cli

@@ -1,0 +1,74 @@
+// flywheel train: one run, in its own process and directory.
+#include <fmt/format.h>
+
+#include <atomic>
+#include <csignal>
+#include <memory>
+
+#include "base/clock.h"
+#include "base/format.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "train/run.h"
+
+namespace flywheel::cli {
+namespace {
+
+constexpr double kProgressSeconds = 2;
+
+std::atomic<int> stop_signal{0};
+static_assert(std::atomic<int>::is_always_lock_free, "set in a signal handler");
+
+void remember_signal(int number) {
+  stop_signal.store(number);
+}
+
+void watch_signals() {
+  struct sigaction action {};
+  action.sa_handler = remember_signal;
+  action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);  // a second one ends the process at once
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(number, &action, nullptr);
+}
+
+struct Options {
+  std::string spec, directory;
+  bool json = false;
+};
+
+int train(const Options& options) {
+  watch_signals();
+  train::RunOptions run;
+  run.spec = load_run_spec(options.spec);
+  run.directory = options.directory;
+  run.program = "flywheel " FLYWHEEL_VERSION;
+  run.stop_signal = &stop_signal;
+  run.warn = [](const std::string& text) { spdlog::warn("{}", text); };
+  double shown = -kProgressSeconds;
+  run.progress = [&shown](const train::RunProgress& p) {
+    const double now = real_clock().now_seconds();
+    if (p.step != 1 && p.step != p.steps && now - shown < kProgressSeconds) return;
+    shown = now;
+    spdlog::info("step {}/{}  loss {:.4f}  {} tokens/s  {} left", p.step, p.steps, p.loss,
+                 format_count(p.tokens_per_second), format_seconds(p.seconds_left));
+  };
+  const OrderedJson done = train::run_training(run);
+  if (options.json) {
+    fmt::print("{}\n", done.dump());
+  } else {
+    fmt::print("{}: done, {:.4f} bits per byte after {} tokens\n", options.directory, done.value("bits_per_byte", 0.0),
+               format_count(done.value("tokens", 0.0)));
+  }
+  return 0;
+}
+
+}  // namespace
+
+Action declare_train(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("SPEC", options->spec, "spec.json: what to train")->required();
+  app.add_option("--dir", options->directory, "the run's directory; the same again resumes")->required();
+  app.add_flag("--json", options->json, "print the done record as one JSON object");
+  return [options] { return train(*options); };
+}
+
+}  // namespace flywheel::cli

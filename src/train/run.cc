@@ -1,0 +1,281 @@
+#include "train/run.h"
+
+#include <fmt/ranges.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <optional>
+
+#include "base/format.h"
+#include "base/subprocess.h"
+#include "data/corpus.h"
+#include "protocol/run_events.h"
+#include "train/checkpoint.h"
+#include "train/divergence.h"
+#include "train/event_writer.h"
+#include "train/run_directory.h"
+#include "train/schedule.h"
+#include "train/trainer.h"
+
+namespace flywheel::train {
+namespace {
+
+constexpr size_t kDifferencesShown = 3;
+
+uint64_t peak_memory_bytes() {
+  struct rusage usage {};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+// Every `fraction` of the steps, at least one step; 0 with `zero` steps.
+int64_t interval(double fraction, int64_t steps, int64_t zero) {
+  if (fraction <= 0) return zero;
+  return std::max<int64_t>(1, std::llround(fraction * static_cast<double>(steps)));
+}
+
+std::optional<OrderedJson> finished_record(const Path& events_path) {
+  std::optional<OrderedJson> done;
+  for (const RunEvent& event : EventTail(events_path).poll()) {
+    if (event.type == "start") done.reset();
+    if (event.type == "done") done = OrderedJson(event.fields);
+  }
+  return done;
+}
+
+// A run at work. Members in the order of their making.
+class Run {
+ public:
+  Run(const RunOptions& options, FileSystem& files, Clock& clock, const RunDirectory& directory,
+      const data::Corpus& corpus)
+      : options_(options),
+        spec_(options.spec),
+        files_(files),
+        directory_(directory.path()),
+        counts_(count(spec_.recipe, spec_.size)),
+        dtype_(choose_dtype(spec_.precision)),
+        batches_(corpus.tokens(data::Split::kTrain), spec_.size.context, spec_.size.batch_sequences, spec_.data_seed),
+        sample_(data::eval_sample(corpus.tokens(data::split_from_name(spec_.eval_split, "spec: eval.split")),
+                                  spec_.size.context, spec_.eval_tokens)),
+        watch_(spec_.size.vocabulary, warmup_steps(spec_.recipe.schedule, spec_.size.steps)),
+        checkpoint_(find_checkpoint(directory_, [&](const std::string& text) { warn(text); })),
+        events_(files, clock, directory_ / kEventsFile, checkpoint_ ? checkpoint_->progress.seconds : 0) {}
+
+  OrderedJson execute() {
+    const int64_t steps = spec_.size.steps;
+    start();
+    double checkpointed = events_.seconds();
+    while (step_ < steps) {
+      train_one_step();
+      if (step_ % interval(spec_.eval_every_fraction, steps, steps) == 0 || step_ == steps) evaluate();
+      if (step_ == steps) break;
+      if (const int signal = options_.stop_signal != nullptr ? options_.stop_signal->load() : 0; signal != 0)
+        stop(signal);
+      if (events_.seconds() - checkpointed >= spec_.checkpoint_seconds) {
+        checkpoint();
+        checkpointed = events_.seconds();
+      }
+    }
+    return finish();
+  }
+
+  // Best effort: with a full disk the event may not fit either.
+  void report_failure(const std::string& reason) {
+    try {
+      events_.write("failed", {{"step", step_}, {"reason", reason}});
+    } catch (const Error& e) {
+      warn(e.what());
+    }
+  }
+
+ private:
+  void warn(const std::string& text) {
+    if (options_.warn) options_.warn(text);
+  }
+
+  void start() {
+    refuse_other_spec();
+    predicted_bytes_ = model::predict_memory_bytes(spec_.recipe, spec_.size, dtype_, spec_.threads);
+    OrderedJson fields{{"program", options_.program},
+                       {"precision", precision_name(dtype_)},
+                       {"threads", spec_.threads},
+                       {"parameters", counts_.parameters},
+                       {"matrix_parameters", counts_.matrix_parameters},
+                       {"flops_per_token", counts_.flops_per_token},
+                       {"steps", spec_.size.steps},
+                       {"predicted_memory_bytes", predicted_bytes_}};
+    if (checkpoint_ && checkpoint_->progress.step > 0) fields["resumed_step"] = checkpoint_->progress.step;
+    events_.write("start", fields);
+    const uint64_t available =
+        options_.available_memory_bytes > 0 ? options_.available_memory_bytes : available_memory_bytes();
+    if (predicted_bytes_ > available) {
+      throw_failed("memory: this run needs {} and {} are available; take fewer threads or a smaller model",
+                   format_bytes(static_cast<double>(predicted_bytes_)), format_bytes(static_cast<double>(available)));
+    }
+    trainer_.emplace(spec_.recipe, spec_.size, dtype_, spec_.threads, spec_.seed);
+    restore();
+    logged_step_ = step_;
+    logged_seconds_ = events_.seconds();
+  }
+
+  void refuse_other_spec() const {
+    if (!checkpoint_) return;
+    std::vector<std::string> difference = spec_difference(checkpoint_->spec, spec_);
+    if (difference.empty()) return;
+    difference.resize(std::min(difference.size(), kDifferencesShown));
+    throw_bad_input("{} is of another run ({}); take another --dir", checkpoint_->path.string(),
+                    fmt::join(difference, "; "));
+  }
+
+  void restore() {
+    if (!checkpoint_) return;
+    const bool finished = checkpoint_->progress.step == spec_.size.steps;
+    const std::span<float> parameters = trainer_->parameters(), state = trainer_->optimizer_state();
+    if (checkpoint_->parameters.size() != parameters.size() ||
+        (!finished && checkpoint_->optimizer_state.size() != state.size())) {
+      throw_bad_input(
+          "{}: {} parameters and {} optimizer values, this program expects {} and {}: use the program that "
+          "wrote it, or delete it to start over",
+          checkpoint_->path.string(), checkpoint_->parameters.size(), checkpoint_->optimizer_state.size(),
+          parameters.size(), state.size());
+    }
+    std::copy(checkpoint_->parameters.begin(), checkpoint_->parameters.end(), parameters.begin());
+    if (!finished) std::copy(checkpoint_->optimizer_state.begin(), checkpoint_->optimizer_state.end(), state.begin());
+    watch_.restore(checkpoint_->progress.divergence, checkpoint_->path.string());
+    step_ = checkpoint_->progress.step;
+    cpu_seconds_before_ = checkpoint_->progress.cpu_seconds;
+    trainer_->model().refresh();
+    checkpoint_.reset();
+  }
+
+  double tokens_at(int64_t step) const {
+    return static_cast<double>(step) * spec_.size.batch_sequences * spec_.size.context;
+  }
+
+  void train_one_step() {
+    const StepResult result = trainer_->step(batches_, step_);
+    ++step_;
+    if (const auto lost = watch_.observe(step_, result.loss, result.gradient_norm))
+      throw_failed("diverged: {} (step {})", *lost, step_);
+    const int64_t steps = spec_.size.steps;
+    if (step_ != 1 && step_ != steps && step_ % interval(spec_.log_every_fraction, steps, 1) != 0) return;
+    const double now = events_.seconds();
+    const double speed = tokens_at(step_ - logged_step_) / std::max(1e-9, now - logged_seconds_);
+    logged_step_ = step_;
+    logged_seconds_ = now;
+    events_.write("step", {{"step", step_},
+                           {"tokens", tokens_at(step_)},
+                           {"loss", result.loss},
+                           {"learning_rate", result.learning_rate},
+                           {"gradient_norm", result.gradient_norm},
+                           {"tokens_per_second", std::round(speed)}});
+    if (options_.progress) {
+      options_.progress({.step = step_,
+                         .steps = steps,
+                         .loss = result.loss,
+                         .tokens_per_second = speed,
+                         .seconds_left = tokens_at(steps - step_) / speed});
+    }
+  }
+
+  void evaluate() {
+    last_evaluation_ = trainer_->model().evaluate(sample_);
+    evaluated_step_ = step_;
+    events_.write("eval", {{"step", step_},
+                           {"tokens", tokens_at(step_)},
+                           {"flops", tokens_at(step_) * counts_.flops_per_token},
+                           {"split", spec_.eval_split},
+                           {"loss", last_evaluation_.loss},
+                           {"bits_per_byte", last_evaluation_.bits_per_byte}});
+    // An evaluation is no part of the training speed that is shown.
+    logged_step_ = step_;
+    logged_seconds_ = events_.seconds();
+  }
+
+  void checkpoint() {
+    const Progress progress{
+        .step = step_, .seconds = events_.seconds(), .cpu_seconds = cpu_seconds(), .divergence = watch_.to_json()};
+    // A finished run only needs its parameters.
+    const std::span<const float> state =
+        step_ == spec_.size.steps ? std::span<const float>() : trainer_->optimizer_state();
+    write_checkpoint(files_, directory_, spec_, progress, trainer_->model().program().parameters(),
+                     trainer_->parameters(), state);
+    events_.write("checkpoint", {{"step", step_}});
+  }
+
+  [[noreturn]] void stop(int signal) {
+    checkpoint();
+    throw Error(signal == SIGINT ? ErrorCode::kInterrupted : ErrorCode::kStoppedEarly,
+                fmt::format("stopped after step {} of {} with a checkpoint; run the same command again to continue",
+                            step_, spec_.size.steps));
+  }
+
+  OrderedJson finish() {
+    if (evaluated_step_ != step_) evaluate();
+    checkpoint();
+    std::error_code ignored;
+    std::filesystem::remove(directory_ / kPreviousCheckpointFile, ignored);
+    const OrderedJson fields{{"step", step_},
+                             {"tokens", tokens_at(step_)},
+                             {"flops", tokens_at(step_) * counts_.flops_per_token},
+                             {"loss", last_evaluation_.loss},
+                             {"bits_per_byte", last_evaluation_.bits_per_byte},
+                             {"train_seconds", events_.seconds()},
+                             {"cpu_seconds", cpu_seconds()},
+                             {"peak_memory_bytes", peak_memory_bytes()}};
+    events_.write("done", fields);
+    return *finished_record(directory_ / kEventsFile);
+  }
+
+  double cpu_seconds() const { return cpu_seconds_before_ + process_cpu_seconds(); }
+
+  const RunOptions& options_;
+  const RunSpec& spec_;
+  FileSystem& files_;
+  Path directory_;
+  Counts counts_;
+  Dtype dtype_;
+  data::BatchSampler batches_;
+  data::EvalSample sample_;
+  DivergenceWatch watch_;
+  std::optional<Checkpoint> checkpoint_;
+  EventWriter events_;
+  std::optional<Trainer> trainer_;
+  Evaluation last_evaluation_;
+  uint64_t predicted_bytes_ = 0;
+  int64_t step_ = 0, evaluated_step_ = -1, logged_step_ = 0;
+  double logged_seconds_ = 0, cpu_seconds_before_ = 0;
+};
+
+std::string failure_reason(const std::string& message) {
+  for (const char* word : {"diverged:", "memory:", "input:"})
+    if (message.starts_with(word)) return message;
+  return "disk: " + message;
+}
+
+}  // namespace
+
+OrderedJson run_training(const RunOptions& options, FileSystem& files, Clock& clock) {
+  const RunSpec& spec = options.spec;
+  const data::Corpus corpus = data::Corpus::open(spec.corpus);
+  if (spec.size.vocabulary < data::kVocabulary) {
+    throw_bad_input("spec: field \"size.vocabulary\": expected at least {} for a corpus of bytes, found {}",
+                    data::kVocabulary, spec.size.vocabulary);
+  }
+  const RunDirectory directory(files, options.directory, spec);
+  if (const auto done = finished_record(options.directory / kEventsFile)) return *done;
+  Run run(options, files, clock, directory, corpus);
+  try {
+    return run.execute();
+  } catch (const Error& e) {
+    if (e.code() == ErrorCode::kFailed) run.report_failure(failure_reason(e.what()));
+    throw;
+  } catch (const std::bad_alloc&) {
+    run.report_failure("memory: the machine refused an allocation");
+    throw;
+  }
+}
+
+}  // namespace flywheel::train
