@@ -11,6 +11,10 @@ namespace {
 
 // To add a command: its file declares it, cli.h names it, this table lists it.
 constexpr Command kCommands[] = {
+    {"status", "Where a lab stands: stage, runs, spend, and what is known so far", declare_status},
+    {"runs", "The runs of a lab", declare_runs},
+    {"findings", "What the lab found, with its evidence", declare_findings},
+    {"verify", "Check the chain of a lab's ledger", declare_verify},
     {nullptr, nullptr, nullptr},
 };
 
