@@ -32,7 +32,7 @@ class FakeRunner : public scheduler::Runner {
   // Attempts of a run in order, the last one repeated; runs without a script take `seconds_of`.
   std::map<std::string, std::vector<Script>> scripts;
   std::function<double(const RunSpec&)> seconds_of = [](const RunSpec&) { return 1.0; };
-  std::function<double(const RunSpec&)> bits_per_byte_of = [](const RunSpec&) { return 2.0; };  // of a finished run
+  std::function<double(const RunSpec&)> bits_per_byte_of = [](const RunSpec&) { return 2.0; };  // at the end
   double stop_seconds = 0.1;  // from SIGTERM to exit 75
   std::function<void()> before_start = [] {}, after_start = [] {};
   std::map<std::string, int> starts;
@@ -46,6 +46,7 @@ class FakeRunner : public scheduler::Runner {
     Process process;
     process.spec = spec;
     process.directory = directory;
+    process.bits_per_byte = bits_per_byte_of(spec);
     process.ours = true;
     const auto scripted = scripts.find(run);
     const int attempt = starts[run]++;
@@ -113,7 +114,7 @@ class FakeRunner : public scheduler::Runner {
     RunSpec spec;
     Path directory;
     Script script;
-    double started = 0, t_before = 0;
+    double started = 0, t_before = 0, bits_per_byte = 0;
     int64_t first_step = 0, step = 0;
     std::optional<double> stop_at;
     std::optional<int> exit_code;
@@ -159,7 +160,7 @@ class FakeRunner : public scheduler::Runner {
              {"flops", flops_per_step * static_cast<double>(step)},
              {"split", "search"},
              {"loss", 2.0},
-             {"bits_per_byte", 3.0 - static_cast<double>(step) / static_cast<double>(steps)}},
+             {"bits_per_byte", process.bits_per_byte + 1 - static_cast<double>(step) / static_cast<double>(steps)}},
             at);
         checkpoints_[run] = step;
         say(process, {{"type", "checkpoint"}, {"step", step}}, at);
@@ -171,7 +172,7 @@ class FakeRunner : public scheduler::Runner {
                     {"tokens", process.spec.size.tokens()},
                     {"flops", flops_per_step * static_cast<double>(steps)},
                     {"loss", 2.0},
-                    {"bits_per_byte", bits_per_byte_of(process.spec)},
+                    {"bits_per_byte", process.bits_per_byte},
                     {"train_seconds", process.script.seconds},
                     {"cpu_seconds", process.script.seconds},
                     {"peak_memory_bytes", 1 << 20}});

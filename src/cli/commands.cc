@@ -11,9 +11,15 @@ namespace {
 
 // To add a command: its file declares it, cli.h names it, this table lists it.
 constexpr Command kCommands[] = {
-    {"fit", "Fit a scaling law to finished runs (CSV) and forecast from it", declare_fit},
-    {"recipe", "show, check and compare recipes", declare_recipe},
+    {"run", "The campaign: from a corpus and a budget to a tested forecast; the same command again resumes", declare_run},
+    {"status", "Where a lab stands: stage, runs, spend, and what is known so far", declare_status},
+    {"runs", "The runs of a lab", declare_runs},
+    {"findings", "What the lab found, with its evidence", declare_findings},
+    {"report", "Write a lab's report again, from its ledger", declare_report},
+    {"verify", "Check the chain of a lab's ledger", declare_verify},
     {"train", "Train one run from its spec.json; the same directory again resumes it", declare_train},
+    {"recipe", "Show, check and compare recipes", declare_recipe},
+    {"fit", "Fit a scaling law to finished runs (CSV) and forecast from it", declare_fit},
     {"corpus", "Make a corpus folder from files and folders of text", declare_corpus},
 };
 

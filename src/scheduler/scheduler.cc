@@ -321,6 +321,8 @@ void Scheduler::State::fill(const Deadline& deadline, const std::function<std::o
     if (std::optional<Job> job = take(ids[i])) start({candidates[i], std::move(*job)});
     ids[i].clear();
   }
+  // Wanted ones that wait for slots or memory come before fillers; when none can ever start, the call is about to end.
+  if (!wanted_can_go_on(deadline)) return;
   left = room(deadline);
   for (size_t i = 0; i < ids.size(); ++i)
     if (!ids[i].empty() && fits(candidates[i], left) != Fit::kNotInBudget) return;
@@ -415,7 +417,7 @@ Verdict Scheduler::run(const std::vector<Job>& wanted, const Deadline& deadline,
       return interrupted ? Verdict::kInterrupted : Verdict::kOutOfBudget;
     }
     s.fill(deadline, filler);
-    if (!s.wanted_can_go_on(deadline)) return Verdict::kOutOfBudget;
+    if (s.active.empty() && !s.wanted_can_go_on(deadline)) return Verdict::kOutOfBudget;
     s.clock.sleep_seconds(s.limits.poll_seconds);
   }
   if (on_progress) on_progress(s.progress());

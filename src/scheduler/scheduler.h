@@ -35,8 +35,8 @@ struct Limits {
   double grace_seconds = 5;    // between SIGTERM and SIGKILL at the deadline
   double poll_seconds = 0.025;
   uint64_t memory_bytes =
-      0;                  // for all runs together; 0: not limited. A job that can never fit fails with reason "memory"
-  std::vector<int> cpus;  // cores to share among the slots; empty: children run where the lab may
+      0;  // for all runs together; 0: not limited. A job that can never fit fails with reason "memory"
+  std::vector<int> cpus = {};  // cores to share among the slots; empty: children run where the lab may
 };
 
 // The caller turns a campaign's budget into a time on the Clock, time between restarts excluded.
@@ -69,9 +69,10 @@ class Scheduler {
   // wants them, else as fillers.
   void recover();
   // Adds jobs (known ids are ignored) and works until every job of `wanted` ended, the budget is spent or should_stop()
-  // is true. At the deadline and on should_stop the children get SIGTERM, checkpoint, and stay resumable. Also
-  // kOutOfBudget, at once and without touching running fillers: nothing wanted is running and no wanted job fits what
-  // is left of the budget. `filler` (may be empty) is asked for one more job whenever a slot would stay idle, with the
+  // is true. At the deadline and on should_stop the children get SIGTERM, checkpoint, and stay resumable.
+  // kOutOfBudget also when no wanted job that is left fits the budget: the running ones, fillers included, are waited
+  // for first and no new filler starts. So only kFinished leaves children (fillers) running; stop_all() ends them.
+  // `filler` (may be empty) is asked for one more job whenever a slot would stay idle, with the
   // seconds until the last wanted run is expected to end; empty answer: nothing to do, asked again when a run ends or a
   // second later. Filler jobs that are still running when the wanted ones have ended go on into the next call. Fillers
   // never start while a wanted job waits for slots or memory.

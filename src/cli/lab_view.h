@@ -1,0 +1,19 @@
+// What the commands that look at a lab share: its ledger, and whether a lab process is alive on it.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "ledger/ledger.h"
+
+namespace flywheel::cli {
+
+// The pid of the process that holds LAB/lock; empty: nobody. Writes nothing.
+std::optional<std::string> lab_process(const Path& lab);
+
+// The number of a payload that another version may have left out; empty text: not there.
+std::string payload_number(const Json& payload, const char* field, const char* format = "{:.4f}");
+std::string payload_text(const Json& payload, const char* field);
+
+}  // namespace flywheel::cli

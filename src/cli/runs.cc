@@ -1,0 +1,77 @@
+// flywheel runs: the table of a lab's runs.
+#include <fmt/format.h>
+
+#include "base/format.h"
+#include "cli/cli.h"
+#include "cli/lab_view.h"
+
+namespace flywheel::cli {
+namespace {
+
+struct Options {
+  std::string lab, stage, state;
+  bool json = false;
+};
+
+Json to_json(const ledger::RunRow& row) {
+  auto optional = [](const std::optional<double>& value) { return value ? Json(*value) : Json(); };
+  return {{"run", row.run},
+          {"stage", row.stage},
+          {"state", row.state},
+          {"rung_flops", row.rung_flops},
+          {"parameters", row.parameters},
+          {"tokens", row.tokens},
+          {"flops", row.flops},
+          {"seed", row.seed},
+          {"data_seed", row.data_seed},
+          {"recipe_hash", row.recipe_hash},
+          {"attempts", row.attempts},
+          {"reason", row.reason},
+          {"bits_per_byte", optional(row.bits_per_byte)},
+          {"loss", optional(row.loss)},
+          {"seconds", row.seconds},
+          {"cpu_seconds", row.cpu_seconds},
+          {"flops_done", row.flops_done},
+          {"spent_flops", row.spent_flops},
+          {"peak_memory_bytes", row.peak_memory_bytes},
+          {"predicted_memory_bytes", row.predicted_memory_bytes}};
+}
+
+void print(const std::vector<ledger::RunRow>& rows) {
+  size_t id_width = 3;
+  for (const auto& row : rows) id_width = std::max(id_width, row.run.size());
+  fmt::print("{:<{}}  {:<10} {:<8} {:>13} {:>8} {:>8} {:>8} {:>9}  {}\n", "run", id_width, "stage", "state", "FLOPs",
+             "params", "tokens", "bits/B", "seconds", "reason");
+  for (const auto& row : rows)
+    fmt::print("{:<{}}  {:<10} {:<8} {:>13} {:>8} {:>8} {:>8} {:>9.1f}  {}\n", row.run, id_width, row.stage, row.state,
+               format_flops(row.flops), format_count(row.parameters), format_count(row.tokens),
+               row.bits_per_byte ? fmt::format("{:.4f}", *row.bits_per_byte) : "-", row.seconds, row.reason);
+}
+
+}  // namespace
+
+Action declare_runs(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("--dir", options->lab, "The lab's folder")->required();
+  app.add_option("--stage", options->stage, "Only runs of this stage");
+  app.add_option("--state", options->state, "Only runs in this state")
+      ->check(CLI::IsMember({"planned", "running", "done", "failed", "stopped"}));
+  app.add_flag("--json", options->json, "One JSON object");
+  return [options] {
+    std::vector<ledger::RunRow> rows = ledger::Ledger::open_read_only(options->lab)->runs();
+    std::erase_if(rows, [&](const ledger::RunRow& row) {
+      return (!options->stage.empty() && row.stage != options->stage) ||
+             (!options->state.empty() && row.state != options->state);
+    });
+    if (options->json) {
+      Json list = Json::array();
+      for (const auto& row : rows) list.push_back(to_json(row));
+      fmt::print("{}\n", canonical_json({{"runs", list}}));
+    } else {
+      print(rows);
+    }
+    return 0;
+  };
+}
+
+}  // namespace flywheel::cli
