@@ -11,7 +11,8 @@ namespace {
 
 // To add a command: its file declares it, cli.h names it, this table lists it.
 constexpr Command kCommands[] = {
-    {"run", "The campaign: from a corpus and a budget to a tested forecast; the same command again resumes", declare_run},
+    {"run", "The campaign: from a corpus and a budget to a tested forecast; the same command again resumes",
+     declare_run},
     {"status", "Where a lab stands: stage, runs, spend, and what is known so far", declare_status},
     {"runs", "The runs of a lab", declare_runs},
     {"findings", "What the lab found, with its evidence", declare_findings},

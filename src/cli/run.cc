@@ -1,5 +1,6 @@
 // `flywheel run`: the campaign, from corpus and budget to the report. The same command again resumes.
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <memory>
@@ -35,7 +36,7 @@ struct RunOptions {
 class CreatedFolder {
  public:
   explicit CreatedFolder(Path path) : path_(std::move(path)), created_(!std::filesystem::exists(path_)) {
-    create_directories(path_);
+    flywheel::create_directories(path_);
   }
   void remove_if_created() {
     std::error_code ignored;

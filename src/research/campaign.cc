@@ -22,6 +22,7 @@ namespace {
 
 constexpr double kPlanFraction = 0.93;  // of the time, for the planned stages; replicates fill the rest
 constexpr double kTopSafety = 0.95;     // of the time left, for the top rung
+constexpr double kGrace = 1.02;  // plans end at the budget; runs are stopped this much later, not just before their end
 constexpr double kReportSeconds = 2.0;  // writing the report
 constexpr int64_t kFinalEvalTokens = 262144;
 constexpr int kSampleTokens = 400;
@@ -91,6 +92,8 @@ struct Campaign::State {
     return options.budget.flops > 0 ? options.budget.flops - ledger.spend().train_flops : 1e30;
   }
   double eval_tokens() const { return std::clamp(static_cast<double>(options.search_tokens - 1), 1024.0, 65536.0); }
+  // Calibration times training; its evaluation only has to exist.
+  double eval_tokens_of(const Planned& planned) const { return planned.stage == "calibrate" ? 1024.0 : eval_tokens(); }
   double max_tokens() const { return options.max_epochs * static_cast<double>(options.train_tokens); }
   LadderLimits limits(double fraction) const {
     return {.wall_seconds = options.budget.seconds > 0 ? std::max(fraction * seconds_left(), 1e-3) : 0,
@@ -132,8 +135,8 @@ struct Campaign::State {
     spec.seed = spec.data_seed = options.seed * 1000 + static_cast<uint64_t>(planned.replicate);
     spec.threads = 1;
     spec.precision = options.precision;
-    spec.eval_tokens = static_cast<int64_t>(eval_tokens());
-    spec.eval_every_fraction = 1.0 / evaluations(planned.ladder.tokens, eval_tokens());
+    spec.eval_tokens = static_cast<int64_t>(eval_tokens_of(planned));
+    spec.eval_every_fraction = 1.0 / evaluations(planned.ladder.tokens, eval_tokens_of(planned));
     job.stage = planned.stage;
     job.rung_flops = planned.rung_flops;
     job.expected_seconds = expected_seconds(planned.ladder);
@@ -151,7 +154,8 @@ struct Campaign::State {
       const auto found = known.find(row.run);
       if (found == known.end()) continue;
       observed.insert(row.run);
-      throughput.add(row.parameters, cost_flops(options.recipe, found->second.ladder, eval_tokens()), row.seconds);
+      throughput.add(row.parameters, cost_flops(options.recipe, found->second.ladder, eval_tokens_of(found->second)),
+                     row.seconds);
     }
   }
 
@@ -167,7 +171,7 @@ struct Campaign::State {
     if (!jobs.empty() && !out_of_budget) {
       scheduler::Deadline deadline;
       if (options.budget.seconds > 0)
-        deadline.at_clock_seconds = stopwatch.clock_at(options.budget.seconds - final_seconds);
+        deadline.at_clock_seconds = stopwatch.clock_at(kGrace * options.budget.seconds - final_seconds);
       deadline.flops = options.budget.flops;
       std::function<std::optional<scheduler::Job>(double)> filler;
       if (fill && options.budget.seconds > 0)
