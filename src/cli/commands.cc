@@ -11,6 +11,7 @@ namespace {
 
 // To add a command: its file declares it, cli.h names it, this table lists it.
 constexpr Command kCommands[] = {
+    {"recipe", "show, check and compare recipes", declare_recipe},
     {nullptr, nullptr, nullptr},
 };
 
