@@ -1,11 +1,22 @@
 #include "graph/profile.h"
 
+#include <time.h>
+
 #include "graph/op.h"
 
 namespace flywheel::graph {
+namespace {
+
+double thread_cpu_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+}  // namespace
 
 void Profile::observe(const Plan& plan, size_t step) {
-  const auto now = std::chrono::steady_clock::now();
+  const double now = thread_cpu_seconds();
   if (step > 0) {
     const Node& node = plan.graph().nodes()[plan.steps()[step - 1].node];
     std::string key = node.op->name;
@@ -13,11 +24,11 @@ void Profile::observe(const Plan& plan, size_t step) {
       if (node.inputs[i] != kNoValue) key.append(1, ' ').append(to_string(plan.graph().value(node.inputs[i]).shape));
     }
     Line& line = lines_[key];
-    line.seconds += std::chrono::duration<double>(now - started_).count();
+    line.seconds += now - started_;
     line.flops += node.op->flops == nullptr ? 0 : node.op->flops(plan.graph(), node);
     ++line.calls;
   }
-  started_ = std::chrono::steady_clock::now();
+  started_ = thread_cpu_seconds();
 }
 
 double Profile::seconds() const {

@@ -7,8 +7,63 @@
 
 #include "kernels/element.h"
 #include "kernels/matmul.h"
+#include "kernels/simd.h"
 
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cross_entropy.cc"
+#include <hwy/foreach_target.h>
+
+#include "kernels/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace flywheel::kernels::HWY_NAMESPACE {
+
+// Loss of one row of raw logits, which become exp(logit - max); the gradient, when wanted, is gradient_scale * d loss /
+// d logit.
+template <typename T>
+double softmax_loss_row(float* logits, int64_t n, float logit_scale, int64_t target, float gradient_scale,
+                        T* gradient) {
+  const auto scale = hn::Set(kFloats, logit_scale), none = hn::Set(kFloats, -3e38f);
+  Floats largest = none, sum = hn::Zero(kFloats);
+  const double target_logit = double{logits[target] * logit_scale};
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const auto x = hn::Mul(load(logits + i, n - i), scale);
+    const auto inside = hn::FirstN(kFloats, static_cast<size_t>(std::min(kLanes, n - i)));
+    largest = hn::Max(hn::IfThenElse(inside, x, none), largest);
+  }
+  largest = hn::MaxOfLanes(kFloats, largest);
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const auto inside = hn::FirstN(kFloats, static_cast<size_t>(std::min(kLanes, n - i)));
+    const auto p = hn::IfThenElseZero(inside, exp(hn::MulSub(load(logits + i, n - i), scale, largest)));
+    sum = hn::Add(sum, p);
+    store(p, logits + i, n - i);
+  }
+  const float total = hn::GetLane(hn::SumOfLanes(kFloats, sum));
+  if (gradient) {
+    const auto factor = hn::Set(kFloats, gradient_scale / total);
+    for (int64_t i = 0; i < n; i += kLanes) store(hn::Mul(load(logits + i, n - i), factor), gradient + i, n - i);
+    const float at_target = (logits[target] / total - 1.0f) * gradient_scale;
+    store(hn::Set(kFloats, at_target), gradient + target, 1);
+  }
+  return double{hn::GetLane(largest)} + std::log(double{total}) - target_logit;
+}
+
+double softmax_loss_any(float* logits, int64_t n, float logit_scale, int64_t target, float gradient_scale, Dtype dtype,
+                        void* gradient) {
+  if (dtype == Dtype::kFloat32) {
+    return softmax_loss_row(logits, n, logit_scale, target, gradient_scale, static_cast<float*>(gradient));
+  }
+  return softmax_loss_row(logits, n, logit_scale, target, gradient_scale, static_cast<Bf16*>(gradient));
+}
+
+}  // namespace flywheel::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
 namespace flywheel::kernels {
+
+HWY_EXPORT(softmax_loss_any);
+
 namespace {
 
 constexpr int64_t kLogitTileBytes = 256 << 10;
@@ -28,20 +83,6 @@ int64_t gradient_bytes(const HeadShape& s) {
   return align64(tile_tokens(s) * s.vocabulary * dtype_bytes(s.dtype));
 }
 
-// Loss of one row of raw logits; gradient, when wanted, is gradient_scale * d loss / d logit.
-double softmax_loss_row(const float* logits, int64_t vocabulary, float logit_scale, int64_t target,
-                        float gradient_scale, Dtype dtype, void* gradient) {
-  float largest = logits[0] * logit_scale;
-  for (int64_t v = 0; v < vocabulary; ++v) largest = std::max(largest, logits[v] * logit_scale);
-  float sum = 0;
-  for (int64_t v = 0; v < vocabulary; ++v) sum += std::exp(logits[v] * logit_scale - largest);
-  for (int64_t v = 0; gradient && v < vocabulary; ++v) {
-    const float probability = std::exp(logits[v] * logit_scale - largest) / sum;
-    store_element(gradient, dtype, v, (probability - (v == target ? 1.0f : 0.0f)) * gradient_scale);
-  }
-  return double{largest} + std::log(double{sum}) - double{logits[target] * logit_scale};
-}
-
 double each_tile(const HeadShape& s, const void* x, const void* packed_head, const void* packed_head_transposed,
                  float logit_scale, float loss_scale, const uint16_t* targets, float* dx, float* dw, void* workspace) {
   float* logits = static_cast<float*>(workspace);
@@ -54,8 +95,9 @@ double each_tile(const HeadShape& s, const void* x, const void* packed_head, con
     matmul(x_tile, s.dtype, s.width, rows, s.width, packed_head, s.vocabulary, logits, Dtype::kFloat32, s.vocabulary);
     for (int64_t row = 0; row < rows; ++row) {
       void* gradient_row = dx ? element_address(gradient, s.dtype, row * s.vocabulary) : nullptr;
-      loss += softmax_loss_row(logits + row * s.vocabulary, s.vocabulary, logit_scale, targets[start + row],
-                               loss_scale * logit_scale, s.dtype, gradient_row);
+      loss +=
+          HWY_DYNAMIC_DISPATCH(softmax_loss_any)(logits + row * s.vocabulary, s.vocabulary, logit_scale,
+                                                 targets[start + row], loss_scale * logit_scale, s.dtype, gradient_row);
     }
     if (!dx) continue;
     matmul(gradient, s.dtype, s.vocabulary, rows, s.vocabulary, packed_head_transposed, s.width, dx + start * s.width,
@@ -89,3 +131,4 @@ void head_logits(const HeadShape& s, const void* x_row, const void* packed_head,
 }
 
 }  // namespace flywheel::kernels
+#endif

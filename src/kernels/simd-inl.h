@@ -24,6 +24,8 @@ using IntTag = hn::RebindToSigned<FloatTag>;
 using Floats = hn::Vec<FloatTag>;
 inline constexpr FloatTag kFloats{};
 inline constexpr IntTag kInts{};
+inline constexpr hn::RebindToUnsigned<FloatTag> kWords{};
+using Ints = hn::Vec<IntTag>;
 inline constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(FloatTag()));
 
 HWY_INLINE Floats load(const float* from) {
@@ -31,13 +33,12 @@ HWY_INLINE Floats load(const float* from) {
 }
 HWY_INLINE Floats load(const Bf16* from) {
   const hn::Rebind<uint16_t, FloatTag> half;
-  const auto bits =
-      hn::PromoteTo(hn::RebindToUnsigned<FloatTag>(), hn::LoadU(half, reinterpret_cast<const uint16_t*>(from)));
+  const auto bits = hn::PromoteTo(kWords, hn::LoadU(half, reinterpret_cast<const uint16_t*>(from)));
   return hn::BitCast(kFloats, hn::ShiftLeft<16>(bits));
 }
 
 // The upper 16 bits of each lane hold the rounded value, the lower 16 are zero.
-HWY_INLINE hn::VFromD<IntTag> rounded_bits(Floats x) {
+HWY_INLINE Ints rounded_bits(Floats x) {
   const auto bits = hn::BitCast(kInts, x);
   const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(kInts, 1));
   const auto rounded = hn::Add(hn::Add(bits, hn::Set(kInts, 0x7fff)), odd);
@@ -46,13 +47,22 @@ HWY_INLINE hn::VFromD<IntTag> rounded_bits(Floats x) {
   return hn::And(chosen, hn::Set(kInts, static_cast<int32_t>(0xffff0000u)));
 }
 
+// The upper halves of rounded_bits, one vector of bfloat16; and two of them side by side, lane by lane.
+HWY_INLINE void store_upper(Ints rounded, Bf16* to) {
+  const hn::Rebind<uint16_t, FloatTag> half;
+  const auto upper = hn::ShiftRight<16>(hn::BitCast(kWords, rounded));
+  hn::StoreU(hn::DemoteTo(half, hn::BitCast(kInts, upper)), half, reinterpret_cast<uint16_t*>(to));
+}
+HWY_INLINE void store_pairs(Ints first, Ints second, Bf16* to) {
+  const auto low = hn::BitCast(kInts, hn::ShiftRight<16>(hn::BitCast(kWords, first)));
+  hn::StoreU(hn::Or(low, second), kInts, reinterpret_cast<int32_t*>(to));
+}
+
 HWY_INLINE void store(Floats x, float* to) {
   hn::StoreU(x, kFloats, to);
 }
 HWY_INLINE void store(Floats x, Bf16* to) {
-  const hn::Rebind<uint16_t, FloatTag> half;
-  const auto upper = hn::ShiftRight<16>(hn::BitCast(hn::RebindToUnsigned<FloatTag>(), rounded_bits(x)));
-  hn::StoreU(hn::DemoteTo(half, hn::BitCast(kInts, upper)), half, reinterpret_cast<uint16_t*>(to));
+  store_upper(rounded_bits(x), to);
 }
 
 // The first `count` lanes only; the others read as zero. Full vectors take the plain way.

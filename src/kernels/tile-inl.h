@@ -174,8 +174,7 @@ inline void pack_rows(const Bf16* source, int64_t stride, int64_t rows, int64_t 
         const Bf16* from = source + row * stride + start + i;
         const auto first = hn::BitCast(kInts, load(from, count));
         const auto second = hn::BitCast(kInts, load(from + stride, row + 1 < rows ? count : 0));
-        const auto low = hn::BitCast(kInts, hn::ShiftRight<16>(hn::BitCast(hn::RebindToUnsigned<IntTag>(), first)));
-        hn::StoreU(hn::Or(low, second), kInts, reinterpret_cast<int32_t*>(panels + 2 * i));
+        store_pairs(first, second, panels + 2 * i);
       }
       panels += 2 * width;
     }

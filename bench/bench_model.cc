@@ -1,0 +1,166 @@
+// Speed of whole training sequences: tokens/s, GFLOP/s and the share of the peak measured in the same process, at the
+// sizes that PyTorch is compared at. `bench_model --profile [dim]` prints where the time goes, by op.
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "base/rng.h"
+#include "graph/profile.h"
+#include "kernels/kernels.h"
+#include "model/model.h"
+
+namespace flywheel::model {
+namespace {
+
+struct Case {
+  int width, layers, heads;
+};
+constexpr Case kCases[] = {{64, 4, 4}, {128, 4, 4}, {256, 6, 4}, {512, 8, 8}};
+
+// The comparison's model: GPT-2's block at vocabulary 256, context 256.
+class Workload {
+ public:
+  Workload(const Case& c, Dtype dtype)
+      : program_(recipe(c), size(c), dtype), packed_(program_), parameters_(draw()), gradients_(parameters_.size()) {
+    packed_.refresh(parameters_.data(), 0, 1);
+    executor_ = std::make_unique<Executor>(program_, packed_, parameters_.data(), true);
+    Rng rng(2);
+    for (int i = 0; i <= program_.size().context; ++i) tokens_.push_back(static_cast<uint16_t>(rng.below(256)));
+  }
+  const Program& program() const { return program_; }
+  double step() { return executor_->train_sequence(tokens_, 1.0f / 256, gradients_.data()); }
+  void refresh() { packed_.refresh(parameters_.data(), 0, 1); }
+  void step(graph::Profile& profile) {
+    executor_->train_sequence_profiled(tokens_, 1.0f / 256, gradients_.data(), profile);
+  }
+  double eval() { return executor_->eval_sequence(tokens_); }
+
+ private:
+  static Recipe recipe(const Case& c) {
+    Recipe r;
+    r.model.positions = Positions::kLearned;
+    r.model.norm = NormKind::kLayerNorm;
+    r.model.feed_forward = FeedForward::kGelu;
+    r.model.head_dim = c.width / c.heads;
+    r.model.qk_norm = false;
+    r.model.tied_head = true;
+    r.initialisation.transfer = Transfer::kStandard;
+    return r;
+  }
+  static Size size(const Case& c) {
+    Size s;
+    s.vocabulary = 256;
+    s.layers = c.layers;
+    s.width = c.width;
+    s.heads = s.kv_heads = c.heads;
+    s.feed_forward = 4 * c.width;
+    s.context = 256;
+    return s;
+  }
+  std::vector<float> draw() const {
+    std::vector<float> flat(static_cast<size_t>(program_.parameter_elements()));
+    Rng rng(1);
+    for (const ParameterInfo& p : program_.parameters()) {
+      for (int64_t i = 0; i < p.shape.elements(); ++i) {
+        flat[static_cast<size_t>(p.offset + i)] = static_cast<float>(p.initial_value + p.initial_sd * rng.normal());
+      }
+    }
+    return flat;
+  }
+
+  Program program_;
+  PackedWeights packed_;
+  std::vector<float> parameters_, gradients_;
+  std::unique_ptr<Executor> executor_;
+  std::vector<uint16_t> tokens_;
+};
+
+double peak_gflops(Dtype dtype) {
+  static const double float_peak = kernels::measure_peak_gflops(Dtype::kFloat32, 0.2);
+  static const double bfloat16_peak = kernels::measure_peak_gflops(Dtype::kBfloat16, 0.2);
+  return dtype == Dtype::kBfloat16 ? bfloat16_peak : float_peak;
+}
+
+void report(benchmark::State& state, double flops, double tokens, Dtype dtype) {
+  const auto iterations = static_cast<double>(state.iterations());
+  using benchmark::Counter;
+  state.counters["tokens/s"] = Counter(tokens * iterations, Counter::kIsRate);
+  state.counters["GFLOP/s"] = Counter(flops * iterations * 1e-9, Counter::kIsRate);
+  state.counters["of_peak"] = Counter(flops * iterations * 1e-9 / peak_gflops(dtype), Counter::kIsRate);
+}
+
+void train(benchmark::State& state, Case c, Dtype dtype) {
+  Workload work(c, dtype);
+  const double loss = work.step();
+  if (std::abs(loss / 256 - std::log(256.0)) > 0.5) state.SkipWithError("the first loss is not that of a fresh model");
+  for (auto _ : state) benchmark::DoNotOptimize(work.step());
+  report(state, work.program().train_flops(), 256, dtype);
+}
+
+void evaluate(benchmark::State& state, Case c, Dtype dtype) {
+  Workload work(c, dtype);
+  for (auto _ : state) benchmark::DoNotOptimize(work.eval());
+  report(state, work.program().eval_flops(), 256, dtype);
+}
+
+void refresh_weights(benchmark::State& state, Case c, Dtype dtype) {
+  Workload work(c, dtype);
+  for (auto _ : state) work.refresh();
+}
+
+void print_profile(const Case& c, Dtype dtype) {
+  Workload work(c, dtype);
+  graph::Profile warm_up, profile;
+  work.step(warm_up);
+  const int steps = std::max(3, static_cast<int>(0.5e11 / work.program().train_flops()));
+  for (int i = 0; i < steps; ++i) work.step(profile);
+  fmt::print("\n{} wide, {} layers, {}: {:.1f} us a sequence of 256, arena {:.2f} MB\n", c.width, c.layers,
+             dtype == Dtype::kBfloat16 ? "bf16" : "float32", profile.seconds() / steps * 1e6,
+             static_cast<double>(work.program().memory().arena_bytes_train) * 1e-6);
+  std::vector<std::pair<std::string, graph::Profile::Line>> lines(profile.lines().begin(), profile.lines().end());
+  std::sort(lines.begin(), lines.end(),
+            [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
+  for (const auto& [name, line] : lines) {
+    const double gflops = line.flops / line.seconds * 1e-9;
+    fmt::print("  {:5.1f}%  {:8.1f} us  {:7.1f} GFLOP/s  {:4.0f}% of peak  {:3} x {}\n",
+               100 * line.seconds / profile.seconds(), line.seconds / steps * 1e6, gflops,
+               100 * gflops / peak_gflops(dtype), line.calls / steps, name);
+  }
+}
+
+const char* dtype_text(Dtype dtype) {
+  return dtype == Dtype::kBfloat16 ? "bf16" : "float32";
+}
+
+void register_all() {
+  for (const Case& c : kCases) {
+    for (Dtype dtype : {Dtype::kFloat32, Dtype::kBfloat16}) {
+      const auto name = [&](const char* what) { return fmt::format("{}/{}/{}", what, c.width, dtype_text(dtype)); };
+      benchmark::RegisterBenchmark(name("train").c_str(), train, c, dtype)->Unit(benchmark::kMicrosecond);
+      benchmark::RegisterBenchmark(name("evaluate").c_str(), evaluate, c, dtype)->Unit(benchmark::kMicrosecond);
+      benchmark::RegisterBenchmark(name("pack").c_str(), refresh_weights, c, dtype)->Unit(benchmark::kMicrosecond);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace flywheel::model
+
+int main(int argc, char** argv) {
+  using namespace flywheel::model;
+  if (argc > 1 && std::strcmp(argv[1], "--profile") == 0) {
+    for (const Case& c : kCases) {
+      if (argc > 2 && std::atoi(argv[2]) != c.width) continue;
+      for (flywheel::Dtype dtype : {flywheel::Dtype::kFloat32, flywheel::Dtype::kBfloat16}) print_profile(c, dtype);
+    }
+    return 0;
+  }
+  register_all();
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  benchmark::RunSpecifiedBenchmarks();
+}

@@ -1,0 +1,225 @@
+// Every op: its vjp against finite differences, fused and not; the ones that cannot be differentiated, by what they
+// give.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "graph/op.h"
+#include "graph/ops/activation.h"
+#include "graph/ops/add.h"
+#include "graph/ops/attention.h"
+#include "graph/ops/convert.h"
+#include "graph/ops/embedding.h"
+#include "graph/ops/head.h"
+#include "graph/ops/linear.h"
+#include "graph/ops/norm.h"
+#include "graph/ops/qk_prepare.h"
+#include "graph/ops/swiglu.h"
+#include "kernels/attention.h"
+#include "testing/gradient_check.h"
+
+namespace flywheel::graph {
+namespace {
+
+using Ids = std::vector<ValueId>;
+using kernels::Activation;
+using testing::Fragment;
+
+ValueId rotated(Graph& g, ValueId qkv, bool rope, bool qk_norm, int vectors, int head_dim) {
+  ValueId cosines = kNoValue, sines = kNoValue;
+  if (rope) {
+    const Shape shape{8, head_dim / 2};
+    std::vector<float> c(static_cast<size_t>(shape.elements())), s(c.size());
+    kernels::rope_table(8, head_dim, 100, c.data(), s.data());
+    cosines = g.constant("cosines", shape, c);
+    sines = g.constant("sines", shape, s);
+  }
+  return qk_prepare(g, qkv, cosines, sines, {.vectors = vectors, .head_dim = head_dim, .qk_norm = qk_norm});
+}
+
+std::vector<Fragment> fragments() {
+  std::vector<Fragment> list;
+  list.push_back(
+      {"add", {{8, 5}, {8, 5}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) { return add(g, x[0], x[1]); }});
+  list.push_back({"add of one value twice", {{8, 5}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
+                    return add(g, x[0], x[0]);
+                  }});
+  list.push_back(
+      {"embedding with positions", {}, {{4, 5}, {8, 5}}, [](Graph& g, const Ids&, const Ids& p, ValueId tokens) {
+         return embedding(g, tokens, p[0], p[1]);
+       }});
+  list.push_back({"embedding", {}, {{4, 5}}, [](Graph& g, const Ids&, const Ids& p, ValueId tokens) {
+                    return embedding(g, tokens, p[0], kNoValue);
+                  }});
+  list.push_back({"layer norm", {{8, 13}}, {{13}, {13}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    return norm(g, true, x[0], p[0], p[1], Dtype::kFloat32);
+                  }});
+  list.push_back({"rms norm", {{8, 13}}, {{13}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    return norm(g, false, x[0], p[0], kNoValue, Dtype::kFloat32);
+                  }});
+  list.push_back({"norm without gain", {{8, 13}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
+                    return norm(g, false, x[0], kNoValue, kNoValue, Dtype::kFloat32);
+                  }});
+  list.push_back({"linear", {{8, 7}}, {{9, 7}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    return linear(g, x[0], p[0], Dtype::kFloat32);
+                  }});
+  list.push_back({"one weight used twice", {{8, 7}}, {{7, 7}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    return linear(g, linear(g, x[0], p[0], Dtype::kFloat32), p[0], Dtype::kFloat32);
+                  }});
+  for (Activation kind : {Activation::kGelu, Activation::kReluSquared}) {
+    list.push_back({"activation", {{8, 9}}, {}, [kind](Graph& g, const Ids& x, const Ids&, ValueId) {
+                      return activation(g, kind, x[0]);
+                    }});
+    list.push_back({"residual two-layer network",
+                    {{8, 7}},
+                    {{7}, {20, 7}, {7, 20}},
+                    [kind](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                      const ValueId h = norm(g, false, x[0], p[0], kNoValue, Dtype::kFloat32);
+                      const ValueId up = activation(g, kind, linear(g, h, p[1], Dtype::kFloat32));
+                      return add(g, x[0], linear(g, up, p[2], Dtype::kFloat32));
+                    }});
+  }
+  list.push_back(
+      {"swiglu", {{8, 18}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) { return swiglu(g, x[0]); }});
+  for (int kv_heads : {1, 2, 4}) {
+    const int width = (4 + 2 * kv_heads) * 6;
+    list.push_back({"attention", {{8, width}}, {}, [kv_heads](Graph& g, const Ids& x, const Ids&, ValueId) {
+                      return attention(g, x[0], {.heads = 4, .kv_heads = kv_heads, .head_dim = 6, .scale = 0.4f});
+                    }});
+  }
+  for (bool rope : {false, true}) {
+    for (bool qk_norm : {false, true}) {
+      list.push_back({"qk_prepare", {{8, 30}}, {}, [=](Graph& g, const Ids& x, const Ids&, ValueId) {
+                        return rotated(g, x[0], rope, qk_norm, 4, 6);
+                      }});
+    }
+  }
+  return list;
+}
+
+TEST(Ops, GradientsMatchFiniteDifferencesFusedAndNot) {
+  for (const Fragment& fragment : fragments()) {
+    for (uint64_t seed : {1u, 2u}) {
+      check_gradients(fragment, false, seed);
+      check_gradients(fragment, true, seed);
+    }
+  }
+}
+
+// The head's loss and gradients come from one op; its loss alone from another. x and the table vary.
+class Head {
+ public:
+  explicit Head(bool training) : flat_(9 * 6), x_(8 * 6), dx_(x_.size()), gradients_(flat_.size()) {
+    Graph g(&layout_);
+    const ValueId x = g.external("x", {8, 6}, Dtype::kFloat32), targets = g.external("targets", {8}, Dtype::kUint16);
+    const ValueId scale = g.external("loss_scale", {1}, Dtype::kFloat32),
+                  count = g.external("count", {1}, Dtype::kInt32);
+    const ValueId loss = g.external("loss", {1}, Dtype::kFloat32), logits = g.external("logits", {9}, Dtype::kFloat32);
+    const ValueId weight = g.parameter("head", {9, 6}, 0);
+    if (training) {
+      head_train(g, x, weight, 0.7f, targets, scale, loss);
+      dx_value_ = differentiate(g, {}, std::vector<ValueId>{x})[0];
+      g.keep(dx_value_);
+    } else {
+      head_loss(g, x, weight, 0.7f, targets, count, loss);
+      head_logits(g, x, weight, 0.7f, count, logits);
+    }
+    plan_ = std::make_unique<Plan>(std::move(g), Backend::kCpu);
+    arena_ = Arena(plan_->arena_bytes());
+    packed_ = Arena(layout_.bytes());
+    Rng rng(4);
+    for (float& v : flat_) v = static_cast<float>(rng.normal());
+    for (float& v : x_) v = static_cast<float>(rng.normal());
+  }
+  double run(int32_t count, float loss_scale) {
+    layout_.refresh(flat_.data(), packed_.data(), 0, 1);
+    double loss = -1;
+    std::vector<void*> slots = {x_.data(), targets_.data(), &loss_scale, &count, &loss, logits_.data()};
+    const Buffers buffers{arena_.data(), flat_.data(), gradients_.data(), packed_.data(), slots};
+    plan_->run(buffers);
+    if (dx_value_ != kNoValue) {
+      const float* dx = static_cast<const float*>(plan_->address(dx_value_, buffers));
+      dx_.assign(dx, dx + x_.size());
+    }
+    return loss;
+  }
+
+  PackedLayout layout_;
+  std::unique_ptr<Plan> plan_;
+  Arena arena_, packed_;
+  std::vector<float> flat_, x_, dx_, gradients_;
+  std::vector<uint16_t> targets_ = {0, 8, 3, 3, 1, 7, 2, 5};
+  std::vector<float> logits_ = std::vector<float>(9);
+  ValueId dx_value_ = kNoValue;
+};
+
+TEST(Head, TrainingGradientsMatchFiniteDifferencesOfTheLoss) {
+  Head train(true), eval(false);
+  const float scale = 0.25f;
+  EXPECT_NEAR(train.run(8, scale), eval.run(8, 1), 1e-5);
+  for (auto [values, gradients] : {std::pair{&eval.x_, &train.dx_}, std::pair{&eval.flat_, &train.gradients_}}) {
+    for (size_t i = 0; i < values->size(); i += 5) {
+      const float start = (*values)[i];
+      (*values)[i] = start + 1e-2f;
+      const double above = eval.run(8, 1);
+      (*values)[i] = start - 1e-2f;
+      const double below = eval.run(8, 1);
+      (*values)[i] = start;
+      // Float32 losses near 20, a step of 1e-2 and its cubic term: a few 1e-4.
+      EXPECT_NEAR((*gradients)[i], scale * (above - below) / 2e-2, 5e-4) << i;
+    }
+  }
+}
+
+TEST(Head, LossCountsOnlyTheLeadingTokensAndLogitsAreOfTheLastOfThem) {
+  Head eval(false);
+  double by_hand = 0;
+  for (int32_t row = 0; row < 8; ++row) {
+    std::vector<double> logits(9, 0.0);
+    double sum = 0;
+    for (size_t v = 0; v < 9; ++v) {
+      for (size_t c = 0; c < 6; ++c)
+        logits[v] += 0.7 * double{eval.x_[static_cast<size_t>(row) * 6 + c]} * eval.flat_[v * 6 + c];
+      sum += std::exp(logits[v]);
+    }
+    by_hand += std::log(sum) - logits[eval.targets_[static_cast<size_t>(row)]];
+    EXPECT_NEAR(eval.run(row + 1, 1), by_hand, 1e-4);
+    for (size_t v = 0; v < 9; ++v) EXPECT_NEAR(eval.logits_[v], logits[v], 1e-5);
+  }
+}
+
+TEST(Convert, RoundsToBfloat16AndBack) {
+  PackedLayout layout;
+  Graph g(&layout);
+  const ValueId x = g.external("x", {3}, Dtype::kFloat32);
+  const ValueId y = convert(g, convert(g, x, Dtype::kBfloat16), Dtype::kFloat32);
+  EXPECT_EQ(convert(g, x, Dtype::kFloat32), x);
+  g.keep(y);
+  const Plan plan(std::move(g), Backend::kCpu);
+  const Arena arena(plan.arena_bytes());
+  std::vector<float> values = {1.0f, 3.1415926f, -1e-20f};
+  std::vector<void*> slots = {values.data()};
+  const Buffers buffers{.arena = arena.data(), .externals = slots};
+  plan.run(buffers);
+  const float* result = static_cast<const float*>(plan.address(y, buffers));
+  EXPECT_EQ(result[0], 1.0f);
+  // Eight bits of significand: half a unit in the last place is 2^-9 of the value.
+  for (size_t i : {1, 2}) EXPECT_NEAR(result[i], values[i], std::abs(values[i]) / 512);
+  EXPECT_NE(result[1], values[1]);
+}
+
+TEST(Table, EveryOpHasAUniqueNameACpuKernelAndATest) {
+  std::set<std::string> names, tested = {"head_train", "head_loss", "head_logits", "convert"};
+  for (const Fragment& fragment : fragments()) {
+    const testing::FragmentRun run(fragment, false, 1);
+    for (const Node& node : run.plan().graph().nodes()) tested.insert(node.op->name);
+  }
+  for (const Op* op : all_ops()) {
+    EXPECT_TRUE(names.insert(op->name).second) << op->name;
+    EXPECT_NE(op->kernels[static_cast<size_t>(Backend::kCpu)], nullptr) << op->name;
+    EXPECT_TRUE(tested.contains(op->name)) << op->name;
+  }
+}
+
+}  // namespace
+}  // namespace flywheel::graph

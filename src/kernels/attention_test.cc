@@ -1,0 +1,163 @@
+// Attention and its companions against the reference and against numeric derivatives.
+#include "kernels/attention.h"
+
+#include "kernels/kernel_testing.h"
+#include "kernels/reference.h"
+
+namespace flywheel::kernels {
+namespace {
+
+struct Case {
+  int64_t tokens;
+  int heads, kv_heads, head_dim;
+};
+constexpr Case kCases[] = {{1, 1, 1, 8},   {5, 2, 2, 16},   {7, 4, 2, 6},   {50, 2, 1, 32},
+                           {96, 3, 3, 16}, {131, 2, 1, 20}, {65, 1, 1, 80}, {33, 2, 2, 5}};
+
+AttentionShape shape_of(const Case& c) {
+  return {.tokens = c.tokens,
+          .heads = c.heads,
+          .kv_heads = c.kv_heads,
+          .head_dim = c.head_dim,
+          .qkv_stride = (c.heads + 2 * c.kv_heads) * c.head_dim,
+          .out_stride = c.heads * c.head_dim,
+          .scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim))};
+}
+
+struct Buffers {
+  AttentionShape shape;
+  Dtype dtype;
+  GuardedBuffer qkv, out, dout, dqkv, log_sum_exp, workspace;
+  Buffers(const Case& c, Dtype d)
+      : shape(shape_of(c)),
+        dtype(d),
+        qkv(c.tokens * shape.qkv_stride, d),
+        out(c.tokens * shape.out_stride, d),
+        dout(out.size(), d),
+        dqkv(qkv.size(), d),
+        log_sum_exp(c.heads * c.tokens, Dtype::kFloat32),
+        workspace(attention_workspace_bytes(shape, d) / 4, Dtype::kFloat32) {
+    qkv.randomise(1);
+    dout.randomise(2);
+    workspace.fill(std::nanf(""));  // whatever is read must have been written
+  }
+  void forward() { attention_forward(shape, dtype, qkv.data(), out.data(), log_sum_exp.floats(), workspace.data()); }
+  void backward() {
+    attention_backward(shape, dtype, qkv.data(), out.data(), dout.data(), log_sum_exp.floats(), dqkv.data(),
+                       workspace.data());
+  }
+};
+
+TEST(Attention, AgreesWithReferenceForwardAndBackward) {
+  for_each_target([] {
+    for (const Case& c : kCases) {
+      SCOPED_TRACE(testing::Message() << c.tokens << " tokens, " << c.heads << "/" << c.kv_heads << " heads of "
+                                      << c.head_dim);
+      for (Dtype dtype : kBothDtypes) {
+        Buffers b(c, dtype);
+        GuardedBuffer out(b.out.size(), dtype), dqkv(b.dqkv.size(), dtype),
+            log_sum_exp(b.log_sum_exp.size(), Dtype::kFloat32);
+        b.forward();
+        b.backward();
+        reference::attention_forward(b.shape, dtype, b.qkv.data(), out.data(), log_sum_exp.floats());
+        reference::attention_backward(b.shape, dtype, b.qkv.data(), b.dout.data(), dqkv.data());
+        expect_close(b.out, out, tolerance(dtype), "out");
+        expect_close(b.log_sum_exp, log_sum_exp, 1e-5, "log-sum-exp");
+        expect_close(b.dqkv, dqkv, 2 * tolerance(dtype), "dqkv");  // five products in a row
+        EXPECT_TRUE(b.workspace.guards_intact());
+      }
+    }
+  });
+}
+
+TEST(Attention, BackwardIsTheDerivativeOfForward) {
+  Buffers b({9, 2, 1, 4}, Dtype::kFloat32);
+  b.forward();
+  b.backward();
+  const auto loss = [&] {
+    b.forward();
+    return project(b.out, b.dout);
+  };
+  expect_gradient(loss, b.qkv, b.dqkv);
+}
+
+TEST(Attention, LaterTokensDoNotChangeEarlierOutputs) {
+  Buffers b({60, 2, 2, 16}, Dtype::kBfloat16);
+  b.forward();
+  GuardedBuffer before = b.out;
+  for (int64_t i = 50 * b.shape.qkv_stride; i < b.qkv.size(); ++i) b.qkv.set(i, 3.0f);
+  b.forward();
+  for (int64_t i = 0; i < 50 * b.shape.out_stride; ++i) ASSERT_EQ(before[i], b.out[i]) << i;
+}
+
+TEST(Attention, LargeScoresStayFinite) {
+  Buffers b({40, 1, 1, 16}, Dtype::kFloat32);
+  b.qkv.randomise(3, 60);
+  b.forward();
+  b.backward();
+  for (int64_t i = 0; i < b.dqkv.size(); ++i) ASSERT_TRUE(std::isfinite(b.dqkv[i]));
+}
+
+struct QkBuffers {
+  QkShape shape;
+  Dtype dtype;
+  GuardedBuffer cosines, sines, qkv, inverse_rms;
+  QkBuffers(int64_t tokens, int head_dim, bool norm, bool rotate, Dtype d)
+      : dtype(d),
+        cosines(tokens * (head_dim / 2), Dtype::kFloat32),
+        sines(cosines.size(), Dtype::kFloat32),
+        qkv(tokens * 5 * head_dim, d),
+        inverse_rms(tokens * 3, Dtype::kFloat32) {
+    rope_table(tokens, head_dim, 10000, cosines.floats(), sines.floats());
+    shape = {.tokens = tokens,
+             .stride = 5 * head_dim,
+             .vectors = 3,
+             .head_dim = head_dim,
+             .qk_norm = norm,
+             .cosines = rotate ? cosines.floats() : nullptr,
+             .sines = rotate ? sines.floats() : nullptr};
+    qkv.randomise(1);
+  }
+};
+
+TEST(QkPrepare, AgreesWithReferenceInEveryCombination) {
+  for_each_target([] {
+    for (Dtype dtype : kBothDtypes) {
+      for (int head_dim : {2, 6, 16, 32, 64, 90}) {
+        for (int options = 0; options < 4; ++options) {
+          QkBuffers actual(7, head_dim, options & 1, options & 2, dtype),
+              expected(7, head_dim, options & 1, options & 2, dtype);
+          qk_prepare_forward(actual.shape, dtype, actual.qkv.data(), actual.inverse_rms.floats());
+          reference::qk_prepare_forward(expected.shape, dtype, expected.qkv.data(), expected.inverse_rms.floats());
+          expect_close(actual.qkv, expected.qkv, tolerance(dtype), "prepared");
+          expect_close(actual.inverse_rms, expected.inverse_rms, 1e-5, "inverse rms");
+          GuardedBuffer d(actual.qkv.size(), dtype), expected_d(actual.qkv.size(), dtype);
+          d.randomise(2);
+          expected_d.randomise(2);
+          qk_prepare_backward(actual.shape, dtype, actual.qkv.data(), actual.inverse_rms.floats(), d.data());
+          reference::qk_prepare_backward(actual.shape, dtype, actual.qkv.data(), actual.inverse_rms.floats(),
+                                         expected_d.data());
+          expect_close(d, expected_d, tolerance(dtype), "gradient");
+        }
+      }
+    }
+  });
+}
+
+TEST(QkPrepare, BackwardIsTheDerivativeOfForward) {
+  QkBuffers b(3, 8, true, true, Dtype::kFloat32);
+  GuardedBuffer direction(b.qkv.size(), Dtype::kFloat32), prepared = b.qkv, gradient(b.qkv.size(), Dtype::kFloat32);
+  direction.randomise(5);
+  gradient.randomise(5);
+  qk_prepare_forward(b.shape, b.dtype, prepared.data(), b.inverse_rms.floats());
+  qk_prepare_backward(b.shape, b.dtype, prepared.data(), b.inverse_rms.floats(), gradient.data());
+  const auto loss = [&] {
+    prepared = b.qkv;
+    qk_prepare_forward(b.shape, b.dtype, prepared.data(), b.inverse_rms.floats());
+    return project(prepared, direction);
+  };
+  expect_gradient(loss, b.qkv, gradient);
+}
+
+}  // namespace
+}  // namespace flywheel::kernels

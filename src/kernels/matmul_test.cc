@@ -1,0 +1,121 @@
+// Products against the reference, on every instruction set, at sizes that fill no tile.
+#include "kernels/matmul.h"
+
+#include <array>
+
+#include "kernels/kernel_testing.h"
+#include "kernels/reference.h"
+
+namespace flywheel::kernels {
+namespace {
+
+struct Product {
+  int64_t m, k, n;
+};
+constexpr Product kProducts[] = {{1, 1, 1},     {6, 16, 16},  {7, 3, 17},   {13, 64, 48}, {5, 33, 65}, {64, 64, 64},
+                                 {23, 47, 130}, {2, 129, 80}, {12, 7, 257}, {0, 8, 8},    {9, 1, 31}};
+
+void expect_product(const Product& p, Dtype dtype, Dtype c_dtype, bool transposed, Epilogue epilogue) {
+  const int64_t a_stride = p.k + 3, c_stride = p.n + 5;
+  const int64_t k_stride = transposed ? 1 : p.n, n_stride = transposed ? p.k : 1;
+  GuardedBuffer a(p.m * a_stride, dtype), b(p.k * p.n, Dtype::kFloat32), bias(p.n, Dtype::kFloat32);
+  GuardedBuffer packed(packed_bytes(p.k, p.n, dtype) / dtype_bytes(dtype), dtype);
+  GuardedBuffer c(p.m * c_stride, c_dtype), expected(p.m * c_stride, c_dtype);
+  GuardedBuffer pre(p.m * c_stride, c_dtype), expected_pre(p.m * c_stride, c_dtype);
+  a.randomise(1);
+  b.randomise(2, 1 / std::sqrt(static_cast<double>(p.k)));
+  if (epilogue.bias) epilogue.bias = bias.randomise(3).floats();
+  c.randomise(4);
+  expected.randomise(4);
+  pack(b.floats(), p.k, p.n, k_stride, n_stride, dtype, packed.data());
+  EXPECT_TRUE(packed.guards_intact());
+  const bool wants_pre = epilogue.activation != Activation::kNone;
+  epilogue.pre_activation = wants_pre ? pre.data() : nullptr;
+  matmul(a.data(), dtype, a_stride, p.m, p.k, packed.data(), p.n, c.data(), c_dtype, c_stride, epilogue);
+  epilogue.pre_activation = wants_pre ? expected_pre.data() : nullptr;
+  reference::matmul(a.data(), dtype, a_stride, p.m, p.k, b.floats(), k_stride, n_stride, p.n, expected.data(), c_dtype,
+                    c_stride, epilogue);
+  expect_close(c, expected, tolerance(c_dtype), "c");
+  expect_close(pre, expected_pre, tolerance(c_dtype), "pre-activation");
+}
+
+TEST(Matmul, AgreesWithReferenceAtEverySizeDtypeAndTarget) {
+  for_each_target([] {
+    for (const Product& p : kProducts) {
+      SCOPED_TRACE(testing::Message() << p.m << " x " << p.k << " x " << p.n);
+      for (Dtype dtype : kBothDtypes) {
+        expect_product(p, dtype, Dtype::kFloat32, false, {});
+        expect_product(p, dtype, dtype, true, {});
+      }
+    }
+  });
+}
+
+TEST(Matmul, EpilogueAddsBiasActivatesKeepsPreActivationAndAccumulates) {
+  const float wanted = 0;  // any non-null address: expect_product fills in the real bias
+  for_each_target([&] {
+    for (const Product& p : {kProducts[2], kProducts[3], kProducts[6]}) {
+      for (Dtype dtype : kBothDtypes) {
+        for (Activation kind : {Activation::kNone, Activation::kGelu, Activation::kReluSquared}) {
+          expect_product(p, dtype, dtype, false, {.bias = &wanted, .activation = kind});
+          expect_product(p, dtype, Dtype::kFloat32, false, {.activation = kind, .accumulate = true});
+        }
+      }
+    }
+  });
+}
+
+TEST(Matmul, OuterProductAccumulatesAndStaysInside) {
+  for_each_target([] {
+    for (const Product& p : kProducts) {
+      for (Dtype dtype : kBothDtypes) {
+        const int64_t dy_stride = p.n + 1, x_stride = p.k + 2, dw_stride = p.k + 3;
+        GuardedBuffer dy(p.m * dy_stride, dtype), x(p.m * x_stride, dtype);
+        GuardedBuffer dw(p.n * dw_stride, Dtype::kFloat32), expected(p.n * dw_stride, Dtype::kFloat32);
+        GuardedBuffer workspace(outer_workspace_bytes(p.m, p.n, p.k, dtype) / 4, Dtype::kFloat32);
+        dy.randomise(1);
+        x.randomise(2);
+        dw.randomise(3);
+        expected.randomise(3);
+        matmul_outer_accumulate(dy.data(), dy_stride, x.data(), x_stride, dtype, p.m, p.n, p.k, dw.floats(), dw_stride,
+                                workspace.data());
+        reference::matmul_outer_accumulate(dy.data(), dy_stride, x.data(), x_stride, dtype, p.m, p.n, p.k,
+                                           expected.floats(), dw_stride);
+        expect_close(dw, expected, tolerance(Dtype::kFloat32), "dw");
+        EXPECT_TRUE(workspace.guards_intact());
+      }
+    }
+  });
+}
+
+TEST(Matmul, SameInputsGiveTheSameBits) {
+  for (Dtype dtype : kBothDtypes) {
+    GuardedBuffer a(37 * 51, dtype), b(51 * 70, Dtype::kFloat32), first(37 * 70, Dtype::kFloat32),
+        second(37 * 70, Dtype::kFloat32);
+    GuardedBuffer packed(packed_bytes(51, 70, dtype) / dtype_bytes(dtype), dtype);
+    a.randomise(1);
+    b.randomise(2);
+    pack(b.floats(), 51, 70, 70, 1, dtype, packed.data());
+    for (GuardedBuffer* c : {&first, &second}) {
+      matmul(a.data(), dtype, 51, 37, 51, packed.data(), 70, c->data(), Dtype::kFloat32, 70);
+    }
+    EXPECT_EQ(0, std::memcmp(first.data(), second.data(), 37 * 70 * 4));
+  }
+}
+
+TEST(Matmul, NotANumberIsNotHidden) {
+  GuardedBuffer a(8 * 8, Dtype::kBfloat16), b(64, Dtype::kFloat32), c(64, Dtype::kBfloat16);
+  GuardedBuffer packed(packed_bytes(8, 8, Dtype::kBfloat16) / 2, Dtype::kBfloat16);
+  a.randomise(1);
+  b.randomise(2);
+  a.set(3 * 8 + 2, std::nanf(""));
+  pack(b.floats(), 8, 8, 8, 1, Dtype::kBfloat16, packed.data());
+  for (Activation kind : {Activation::kNone, Activation::kGelu, Activation::kReluSquared}) {
+    matmul(a.data(), Dtype::kBfloat16, 8, 8, 8, packed.data(), 8, c.data(), Dtype::kBfloat16, 8, {.activation = kind});
+    EXPECT_TRUE(std::isnan(c[3 * 8]));
+    EXPECT_FALSE(std::isnan(c[0]));
+  }
+}
+
+}  // namespace
+}  // namespace flywheel::kernels

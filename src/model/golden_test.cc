@@ -1,0 +1,57 @@
+// Losses and gradients against a trace that an independent implementation recorded (testing/golden/gpt_trace.py).
+#include <gtest/gtest.h>
+
+#include "testing/golden/gpt_trace.h"
+#include "testing/small_model.h"
+
+namespace flywheel::model {
+namespace {
+
+// gpt_trace.py's formula(index, count, scale), element i.
+double formula(size_t index, int64_t i, double scale) {
+  const double which = static_cast<double>(index);
+  return scale * std::sin(0.7 * static_cast<double>(i + 1) * (1 + 0.01 * which) + 1.3 * which);
+}
+
+TEST(Golden, LossesAndGradientsAreThoseOfPyTorch) {
+  for (const testing::golden::Trace& trace : testing::golden::gpt_traces()) {
+    const testing::SmallModel m = testing::small_model(trace.positions, trace.norm, trace.feed_forward, trace.kv_group,
+                                                       trace.qk_norm, trace.tied, Transfer::kStandard);
+    SCOPED_TRACE(describe(m));
+    const Program program(m.recipe, m.size, Dtype::kFloat32);
+    ASSERT_EQ(program.parameters().size(), trace.gradients.size());
+    std::vector<float> parameters(static_cast<size_t>(program.parameter_elements()));
+    for (size_t k = 0; k < trace.gradients.size(); ++k) {
+      const ParameterInfo& p = program.parameters()[k];
+      ASSERT_EQ(p.name, trace.gradients[k].parameter);
+      for (int64_t i = 0; i < p.shape.elements(); ++i) {
+        parameters[static_cast<size_t>(p.offset + i)] = static_cast<float>(p.initial_value + formula(k, i, 0.3));
+      }
+    }
+    std::vector<uint16_t> tokens;
+    for (int i = 0; i <= m.size.context; ++i) {
+      tokens.push_back(static_cast<uint16_t>((7 * i * i + 3 * i + 2) % m.size.vocabulary));
+    }
+    const auto found = testing::loss_and_gradient(program, parameters, tokens);
+    EXPECT_NEAR(found.loss / trace.loss, 1, 1e-5);
+    for (size_t k = 0; k < trace.gradients.size(); ++k) {
+      const testing::golden::Gradient& expected = trace.gradients[k];
+      const ParameterInfo& p = program.parameters()[k];
+      const float* gradient = found.gradient.data() + p.offset;
+      double squares = 0, projection = 0;
+      for (int64_t i = 0; i < p.shape.elements(); ++i) {
+        squares += double{gradient[i]} * gradient[i];
+        projection += gradient[i] * formula(50, i, 1);
+      }
+      // Float32 against float64.
+      const double tolerance = 1e-4 * expected.norm;
+      EXPECT_NEAR(std::sqrt(squares), expected.norm, tolerance) << p.name;
+      EXPECT_NEAR(projection, expected.projection, tolerance) << p.name;
+      for (size_t i = 0; i < expected.first.size(); ++i)
+        EXPECT_NEAR(gradient[i], expected.first[i], tolerance) << p.name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace flywheel::model

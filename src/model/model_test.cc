@@ -1,0 +1,251 @@
+// Programs as the trainer uses them: counts, windows, sampling, precision, fusion, memory, and nothing allocated in a
+// step.
+#include "model/model.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "base/error.h"
+#include "graph/profile.h"
+#include "testing/allocation_counter.h"
+#include "testing/small_model.h"
+
+namespace flywheel::model {
+namespace {
+
+using testing::SmallModel;
+
+TEST(Program, FlopsAndParametersAreExactlyThoseOfTheRecipe) {
+  for (const SmallModel& m : testing::all_small_models()) {
+    SCOPED_TRACE(describe(m));
+    const Program program(m.recipe, m.size, Dtype::kFloat32);
+    const Counts counts = count(m.recipe, m.size);
+    EXPECT_DOUBLE_EQ(program.train_flops(), counts.flops_per_token * m.size.context);
+    EXPECT_DOUBLE_EQ(program.eval_flops(), counts.forward_flops_per_token * m.size.context);
+    int64_t parameters = 0;
+    for (const ParameterInfo& p : program.parameters()) parameters += p.shape.elements();
+    EXPECT_EQ(parameters, counts.parameters);
+  }
+}
+
+TEST(Program, ParametersLieApartAndAlignedWithStableNames) {
+  const SmallModel m = testing::small_model(Positions::kLearned, NormKind::kLayerNorm, FeedForward::kGelu, 1, false,
+                                            false, Transfer::kStandard);
+  const Program program(m.recipe, m.size, Dtype::kFloat32);
+  std::vector<std::string> names;
+  int64_t end = 0;
+  for (const ParameterInfo& p : program.parameters()) {
+    names.push_back(p.name);
+    EXPECT_EQ(p.offset % 16, 0) << p.name;
+    EXPECT_GE(p.offset, end) << p.name;
+    end = p.offset + p.shape.elements();
+  }
+  EXPECT_LE(end, program.parameter_elements());
+  const std::vector<std::string> expected = {"embedding.tokens",
+                                             "embedding.positions",
+                                             "blocks.0.attention.norm.gain",
+                                             "blocks.0.attention.norm.bias",
+                                             "blocks.0.attention.qkv",
+                                             "blocks.0.attention.out",
+                                             "blocks.0.feed_forward.norm.gain",
+                                             "blocks.0.feed_forward.norm.bias",
+                                             "blocks.0.feed_forward.up",
+                                             "blocks.0.feed_forward.down"};
+  ASSERT_EQ(names.size(), 21u);
+  EXPECT_TRUE(std::equal(expected.begin(), expected.end(), names.begin()));
+  EXPECT_EQ(names[18], "norm.gain");
+  EXPECT_EQ(names[20], "head");
+}
+
+TEST(Program, InitialisationFollowsTheTransferRule) {
+  SmallModel m = testing::small_model(Positions::kRope, NormKind::kRmsNorm, FeedForward::kGelu, 1, true, false,
+                                      Transfer::kStandard);
+  const auto sd_of = [&](const std::string& name) {
+    const Program program(m.recipe, m.size, Dtype::kFloat32);
+    for (const ParameterInfo& p : program.parameters()) {
+      if (p.name == name) return p.initial_sd;
+    }
+    ADD_FAILURE() << name;
+    return 0.0;
+  };
+  EXPECT_DOUBLE_EQ(sd_of("blocks.0.attention.qkv"), 0.02);
+  EXPECT_DOUBLE_EQ(sd_of("blocks.1.feed_forward.down"), 0.02 / std::sqrt(4.0));
+  m.recipe.initialisation.transfer = Transfer::kMup;
+  EXPECT_DOUBLE_EQ(sd_of("blocks.0.attention.qkv"), 0.02 * std::sqrt(16.0 / 24));
+  EXPECT_DOUBLE_EQ(sd_of("blocks.1.feed_forward.down"), 0.02 * std::sqrt(16.0 / 20) / std::sqrt(4.0));
+  EXPECT_DOUBLE_EQ(sd_of("embedding.tokens"), 0.02);
+  EXPECT_DOUBLE_EQ(sd_of("head"), 0);
+}
+
+TEST(Program, ImpossibleSizesAreRefusedByField) {
+  const SmallModel m = testing::small_model(Positions::kRope, NormKind::kRmsNorm, FeedForward::kGelu, 1, true, false,
+                                            Transfer::kStandard);
+  const auto refused = [&](auto change, const std::string& field) {
+    SmallModel bad = m;
+    change(bad);
+    try {
+      const Program program(bad.recipe, bad.size, Dtype::kFloat32);
+      ADD_FAILURE() << field << " was accepted";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::kBadInput);
+      EXPECT_NE(std::string(e.what()).find(field), std::string::npos) << e.what();
+    }
+  };
+  refused([](SmallModel& b) { b.size.layers = 0; }, "layers");
+  refused([](SmallModel& b) { b.size.width = -4; }, "width");
+  refused([](SmallModel& b) { b.size.kv_heads = 3; }, "kv_heads");
+  refused([](SmallModel& b) { b.size.vocabulary = 70000; }, "vocabulary");
+  refused([](SmallModel& b) { b.recipe.model.head_dim = 5; }, "head_dim");
+}
+
+TEST(Executor, ShortWindowsLoseWhatThePrefixOfALongOneLoses) {
+  for (Dtype dtype : {Dtype::kFloat32, Dtype::kBfloat16}) {
+    const SmallModel m = testing::small_model(Positions::kRope, NormKind::kRmsNorm, FeedForward::kSwiglu, 2, true,
+                                              false, Transfer::kMup);
+    const Program program(m.recipe, m.size, dtype);
+    const std::vector<float> parameters = testing::random_parameters(program, 1);
+    const std::vector<uint16_t> tokens = testing::random_tokens(m.size.context + 1, m.size.vocabulary, 2);
+    PackedWeights packed(program);
+    packed.refresh(parameters.data(), 0, 1);
+    Executor executor(program, packed, parameters.data(), false);
+    double sum = 0;
+    std::vector<float> logits(static_cast<size_t>(m.size.vocabulary));
+    for (size_t n = 1; n < tokens.size(); ++n) {
+      executor.next_logits(std::span(tokens).first(n), logits.data());
+      double normaliser = 0;
+      for (float logit : logits) normaliser += std::exp(double{logit});
+      sum += std::log(normaliser) - logits[tokens[n]];
+      EXPECT_NEAR(executor.eval_sequence(std::span(tokens).first(n + 1)), sum, 1e-4) << n;
+    }
+    EXPECT_NEAR(testing::loss_and_gradient(program, parameters, tokens).loss, sum, 1e-4);
+  }
+}
+
+TEST(Executor, GradientsAccumulateAndScale) {
+  const SmallModel m = testing::small_model(Positions::kLearned, NormKind::kLayerNorm, FeedForward::kReluSquared, 1,
+                                            false, true, Transfer::kStandard);
+  const Program program(m.recipe, m.size, Dtype::kFloat32);
+  const std::vector<float> parameters = testing::random_parameters(program, 1);
+  const std::vector<uint16_t> a = testing::random_tokens(m.size.context + 1, m.size.vocabulary, 2);
+  const std::vector<uint16_t> b = testing::random_tokens(m.size.context + 1, m.size.vocabulary, 3);
+  const auto of_a = testing::loss_and_gradient(program, parameters, a),
+             of_b = testing::loss_and_gradient(program, parameters, b);
+  PackedWeights packed(program);
+  packed.refresh(parameters.data(), 0, 1);
+  Executor executor(program, packed, parameters.data(), true);
+  std::vector<float> both(parameters.size(), 0.0f), sum(parameters.size());
+  EXPECT_EQ(executor.train_sequence(a, 0.5f, both.data()), of_a.loss);
+  EXPECT_EQ(executor.train_sequence(b, 0.5f, both.data()), of_b.loss);
+  for (size_t i = 0; i < sum.size(); ++i) sum[i] = 0.5f * (of_a.gradient[i] + of_b.gradient[i]);
+  EXPECT_LT(testing::relative_distance(both, sum), 1e-5);
+}
+
+TEST(Executor, NothingIsAllocatedInAStep) {
+  for (Dtype dtype : {Dtype::kFloat32, Dtype::kBfloat16}) {
+    for (FeedForward feed_forward : {FeedForward::kGelu, FeedForward::kSwiglu}) {
+      const SmallModel m =
+          testing::small_model(Positions::kRope, NormKind::kLayerNorm, feed_forward, 2, true, false, Transfer::kMup);
+      const Program program(m.recipe, m.size, dtype);
+      const std::vector<float> parameters = testing::random_parameters(program, 1);
+      const std::vector<uint16_t> tokens = testing::random_tokens(m.size.context + 1, m.size.vocabulary, 2);
+      PackedWeights packed(program);
+      Executor executor(program, packed, parameters.data(), true);
+      std::vector<float> gradients(parameters.size()), logits(static_cast<size_t>(m.size.vocabulary));
+      const int64_t before = testing::allocation_count;
+      packed.refresh(parameters.data(), 0, 1);
+      executor.train_sequence(tokens, 1, gradients.data());
+      executor.eval_sequence(std::span(tokens).first(5));
+      executor.next_logits(std::span(tokens).first(3), logits.data());
+      EXPECT_EQ(testing::allocation_count, before);
+    }
+  }
+  const int64_t before = testing::allocation_count;
+  const auto counted = std::make_unique<int>(1);
+  EXPECT_EQ(testing::allocation_count, before + *counted);  // the counter counts
+}
+
+TEST(Executor, ThreadsSharingAProgramGiveTheNumbersOfOne) {
+  const SmallModel m =
+      testing::small_model(Positions::kRope, NormKind::kRmsNorm, FeedForward::kSwiglu, 1, true, false, Transfer::kMup);
+  const Program program(m.recipe, m.size, Dtype::kBfloat16);
+  const std::vector<float> parameters = testing::random_parameters(program, 1);
+  PackedWeights packed(program);
+  packed.refresh(parameters.data(), 0, 1);
+  std::vector<std::vector<float>> gradients(3, std::vector<float>(parameters.size(), 0.0f));
+  std::vector<std::thread> team;
+  for (size_t thread = 0; thread < 3; ++thread) {
+    team.emplace_back([&, thread] {
+      Executor executor(program, packed, parameters.data(), true);
+      for (uint64_t seed = 0; seed < 20; ++seed) {
+        executor.train_sequence(testing::random_tokens(m.size.context + 1, m.size.vocabulary, seed), 1,
+                                gradients[thread].data());
+      }
+    });
+  }
+  for (std::thread& thread : team) thread.join();
+  EXPECT_EQ(gradients[0], gradients[1]);
+  EXPECT_EQ(gradients[0], gradients[2]);
+}
+
+TEST(Fusion, OnAndOffGiveTheSameNumbers) {
+  for (const SmallModel& m : testing::all_small_models()) {
+    SCOPED_TRACE(describe(m));
+    const Program on(m.recipe, m.size, Dtype::kFloat32), off(m.recipe, m.size, Dtype::kFloat32, Program::Fusion::kOff);
+    const std::vector<float> parameters = testing::random_parameters(on, 1);
+    const std::vector<uint16_t> tokens = testing::random_tokens(m.size.context + 1, m.size.vocabulary, 2);
+    const auto a = testing::loss_and_gradient(on, parameters, tokens),
+               b = testing::loss_and_gradient(off, parameters, tokens);
+    EXPECT_NEAR(a.loss, b.loss, 1e-4);
+    EXPECT_LT(testing::relative_distance(a.gradient, b.gradient), 1e-5);
+    EXPECT_LE(on.memory().arena_bytes_train, off.memory().arena_bytes_train);
+  }
+}
+
+TEST(Bfloat16, AgreesWithFloat32WithinItsRounding) {
+  for (const SmallModel& m : testing::all_small_models()) {
+    SCOPED_TRACE(describe(m));
+    const Program exact(m.recipe, m.size, Dtype::kFloat32), rounded(m.recipe, m.size, Dtype::kBfloat16);
+    // Weights as a model has them, about 1 / sqrt(fan-in).
+    const std::vector<float> parameters = testing::random_parameters(exact, 1, 0.15);
+    const std::vector<uint16_t> tokens = testing::random_tokens(m.size.context + 1, m.size.vocabulary, 2);
+    const auto a = testing::loss_and_gradient(rounded, parameters, tokens),
+               b = testing::loss_and_gradient(exact, parameters, tokens);
+    // A bfloat16 operand is off by up to 2^-9; a dozen roundings lie on the way through two layers and back.
+    EXPECT_NEAR(a.loss / b.loss, 1, 0.005);
+    EXPECT_LT(testing::relative_distance(a.gradient, b.gradient), 0.03);
+  }
+}
+
+TEST(Memory, PredictionHoldsEveryBufferOfTheProgramAndLittleElse) {
+  Recipe recipe;
+  recipe.optimizer.kind = OptimizerKind::kAdamw;
+  Size size = with_flops(recipe, nearest_size(recipe, 2e6), 1e12);
+  size.batch_sequences = 16;
+  for (Dtype dtype : {Dtype::kFloat32, Dtype::kBfloat16}) {
+    const Program program(recipe, size, dtype);
+    const auto memory = program.memory();
+    EXPECT_GE(memory.arena_bytes_train, memory.arena_bytes_eval);
+    const int64_t parameter_bytes = program.parameter_elements() * 4;
+    const auto one = static_cast<int64_t>(predict_memory_bytes(recipe, size, dtype, 1));
+    const auto three = static_cast<int64_t>(predict_memory_bytes(recipe, size, dtype, 3));
+    const int64_t per_thread = memory.arena_bytes_train + parameter_bytes;
+    EXPECT_NEAR(static_cast<double>(three - one) / static_cast<double>(2 * per_thread), 1, 0.05);
+    const int64_t buffers = per_thread + 3 * parameter_bytes + memory.packed_bytes;
+    EXPECT_GT(one, buffers);
+    EXPECT_LT(one, buffers + (32 << 20));
+  }
+}
+
+TEST(Describe, HasOneLinePerStepWithShapesAndOffsets) {
+  const SmallModel m =
+      testing::small_model(Positions::kRope, NormKind::kRmsNorm, FeedForward::kSwiglu, 1, true, false, Transfer::kMup);
+  const std::string text = Program(m.recipe, m.size, Dtype::kBfloat16).describe();
+  for (const char* part :
+       {"attention_backward", "bf16 (11, 72)", "blocks.1.feed_forward.gate_up.packed_transposed", "@", "FLOP"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+  }
+}
+
+}  // namespace
+}  // namespace flywheel::model

@@ -1,0 +1,119 @@
+// Small models for tests: every combination of the recipe's vocabulary, seeded parameters and tokens, losses and
+// gradients.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/rng.h"
+#include "model/model.h"
+#include "recipe/recipe.h"
+#include "recipe/size.h"
+
+namespace flywheel::testing {
+
+struct SmallModel {
+  Recipe recipe;
+  Size size;
+};
+
+// Two layers, width 24 unless the recipe's head_dim says otherwise; sizes that are no multiple of a SIMD register.
+inline SmallModel small_model(Positions positions, NormKind norm, FeedForward feed_forward, int kv_group, bool qk_norm,
+                              bool tied, Transfer transfer) {
+  SmallModel m;
+  m.recipe.model.positions = positions;
+  m.recipe.model.norm = norm;
+  m.recipe.model.feed_forward = feed_forward;
+  m.recipe.model.kv_group = kv_group;
+  m.recipe.model.qk_norm = qk_norm;
+  m.recipe.model.tied_head = tied;
+  m.recipe.model.head_dim = 6;
+  m.recipe.initialisation.transfer = transfer;
+  m.recipe.initialisation.base_width = 16;
+  m.size = {.vocabulary = 19,
+            .layers = 2,
+            .width = 24,
+            .heads = 4,
+            .kv_heads = 4 / kv_group,
+            .feed_forward = 20,
+            .context = 11};
+  m.recipe.model.context = m.size.context;
+  return m;
+}
+
+inline std::vector<SmallModel> all_small_models() {
+  std::vector<SmallModel> models;
+  for (Positions positions : {Positions::kLearned, Positions::kRope})
+    for (NormKind norm : {NormKind::kLayerNorm, NormKind::kRmsNorm})
+      for (FeedForward feed_forward : {FeedForward::kGelu, FeedForward::kSwiglu, FeedForward::kReluSquared})
+        for (int kv_group : {1, 2})
+          for (bool qk_norm : {false, true})
+            for (bool tied : {false, true})
+              for (Transfer transfer : {Transfer::kStandard, Transfer::kMup})
+                models.push_back(small_model(positions, norm, feed_forward, kv_group, qk_norm, tied, transfer));
+  return models;
+}
+
+inline std::string describe(const SmallModel& m) {
+  const Recipe::Model& r = m.recipe.model;
+  return fmt::format("positions {} norm {} feed_forward {} kv_group {} qk_norm {} tied {} transfer {}",
+                     static_cast<int>(r.positions), static_cast<int>(r.norm), static_cast<int>(r.feed_forward),
+                     r.kv_group, r.qk_norm, r.tied_head, static_cast<int>(m.recipe.initialisation.transfer));
+}
+
+// Every parameter drawn: matrices large enough that every op bends the loss, vectors around their initial value.
+inline std::vector<float> random_parameters(const model::Program& program, uint64_t seed, double sd = 0.3) {
+  std::vector<float> flat(static_cast<size_t>(program.parameter_elements()), 0.0f);
+  uint64_t stream = 0;
+  for (const model::ParameterInfo& p : program.parameters()) {
+    Rng rng(seed, stream++);
+    for (int64_t i = 0; i < p.shape.elements(); ++i) {
+      flat[static_cast<size_t>(p.offset + i)] = static_cast<float>(p.initial_value + sd * rng.normal());
+    }
+  }
+  return flat;
+}
+
+inline std::vector<uint16_t> random_tokens(int64_t count, int vocabulary, uint64_t seed) {
+  Rng rng(seed, 77);
+  std::vector<uint16_t> tokens;
+  for (int64_t i = 0; i < count; ++i)
+    tokens.push_back(static_cast<uint16_t>(rng.below(static_cast<uint64_t>(vocabulary))));
+  return tokens;
+}
+
+struct LossAndGradient {
+  double loss = 0;
+  std::vector<float> gradient;
+};
+
+inline LossAndGradient loss_and_gradient(const model::Program& program, const std::vector<float>& parameters,
+                                         std::span<const uint16_t> tokens, float loss_scale = 1) {
+  model::PackedWeights packed(program);
+  packed.refresh(parameters.data(), 0, 1);
+  model::Executor executor(program, packed, parameters.data(), true);
+  LossAndGradient result{0, std::vector<float>(parameters.size(), 0.0f)};
+  result.loss = executor.train_sequence(tokens, loss_scale, result.gradient.data());
+  return result;
+}
+
+inline double loss_only(const model::Program& program, const std::vector<float>& parameters,
+                        std::span<const uint16_t> tokens) {
+  model::PackedWeights packed(program);
+  packed.refresh(parameters.data(), 0, 1);
+  model::Executor executor(program, packed, parameters.data(), false);
+  return executor.eval_sequence(tokens);
+}
+
+// |a - b| / |b| over whole vectors.
+inline double relative_distance(std::span<const float> a, std::span<const float> b) {
+  double difference = 0, norm = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    difference += (double{a[i]} - b[i]) * (double{a[i]} - b[i]);
+    norm += double{b[i]} * b[i];
+  }
+  return std::sqrt(difference / norm);
+}
+
+}  // namespace flywheel::testing
