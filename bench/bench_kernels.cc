@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -160,6 +161,94 @@ BENCHMARK(bench_attention)
     ->ArgNames({"bits", "T", "Dh", "backward"})
     ->ArgsProduct({{32, 16}, {64, 256}, {16, 32, 64}, {0, 1}})
     ->MinTime(0.05);
+
+// The head's three products; softmax is what keeps it from their speed.
+void bench_head(benchmark::State& state) {
+  const Dtype dtype = dtype_of(state);
+  const HeadShape shape{.tokens = 256, .width = state.range(1), .vocabulary = 257, .dtype = dtype};
+  const int64_t c = shape.width, v = shape.vocabulary;
+  Buffer x = random_buffer(256 * c, dtype, 1), w = random_buffer(v * c, Dtype::kFloat32, 2, 0.1);
+  Buffer packed(packed_bytes(c, v, dtype), dtype), transposed(packed_bytes(v, c, dtype), dtype);
+  Buffer dx(256 * c, Dtype::kFloat32), dw(v * c, Dtype::kFloat32), expected(256 * c, Dtype::kFloat32),
+      ignored(v * c, Dtype::kFloat32);
+  Buffer workspace(head_workspace_bytes(shape) / 4, Dtype::kFloat32);
+  std::vector<uint16_t> targets;
+  for (int i = 0; i < 256; ++i) targets.push_back(static_cast<uint16_t>(i));
+  pack(w.floats(), c, v, 1, c, dtype, packed.data());
+  pack(w.floats(), v, c, c, 1, dtype, transposed.data());
+  const auto run = [&] {
+    return head_loss_and_gradient(shape, x.data(), packed.data(), transposed.data(), 1, 1, targets.data(), dx.floats(),
+                                  dw.floats(), workspace.data());
+  };
+  run();
+  reference::head_loss_and_gradient(shape, x.data(), w.floats(), 1, 1, targets.data(), expected.floats(),
+                                    ignored.floats());
+  if (!close(dx.data(), expected.data(), Dtype::kFloat32, 256 * c, tolerance_of(dtype)))
+    return state.SkipWithError("wrong");
+  for (auto _ : state) benchmark::DoNotOptimize(run());
+  report(state, 6.0 * 256 * static_cast<double>(c * v), dtype);
+}
+BENCHMARK(bench_head)->ArgNames({"bits", "C"})->ArgsProduct({{32, 16}, {64, 128, 256, 512}})->MinTime(0.05);
+
+// The loops that are bound by memory and by exp: nanoseconds per element, 256 rows of C.
+void bench_rows(benchmark::State& state, const std::function<void(int64_t c, Dtype dtype, Buffer (&b)[4])>& run) {
+  const Dtype dtype = dtype_of(state);
+  const int64_t c = state.range(1), n = 256 * c;
+  Buffer b[4] = {random_buffer(2 * n, dtype, 1), random_buffer(2 * n, dtype, 2, 0.1), Buffer(2 * n, Dtype::kFloat32),
+                 Buffer(2 * n, Dtype::kFloat32)};
+  for (auto _ : state) {
+    run(c, dtype, b);
+    benchmark::ClobberMemory();
+  }
+  state.counters["ns/element"] = benchmark::Counter(static_cast<double>(state.iterations() * n) * 1e-9,
+                                                    benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+}
+void row_sizes(benchmark::internal::Benchmark* b) {
+  b->ArgNames({"bits", "C"})->ArgsProduct({{32, 16}, {64, 512}})->MinTime(0.03);
+}
+BENCHMARK_CAPTURE(bench_rows, norm_forward, [](int64_t c, Dtype dtype, Buffer (&b)[4]) {
+  norm_forward(true, b[0].floats(), b[1].floats(), b[1].floats(), 256, c, b[2].data(), dtype, b[3].floats());
+})->Apply(row_sizes);
+BENCHMARK_CAPTURE(bench_rows, norm_backward, [](int64_t c, Dtype dtype, Buffer (&b)[4]) {
+  norm_backward(true, b[0].floats(), b[1].floats(), b[1].floats(), b[1].data(), dtype, 256, c, b[2].floats(),
+                b[3].floats(), b[3].floats() + c);
+})->Apply(row_sizes);
+BENCHMARK_CAPTURE(bench_rows, swiglu_forward, [](int64_t c, Dtype dtype, Buffer (&b)[4]) {
+  swiglu_forward(b[0].data(), b[2].data(), dtype, 256, c);
+})->Apply(row_sizes);
+BENCHMARK_CAPTURE(bench_rows, swiglu_backward, [](int64_t c, Dtype dtype, Buffer (&b)[4]) {
+  swiglu_backward(b[0].data(), b[1].data(), b[2].data(), dtype, 256, c);
+})->Apply(row_sizes);
+BENCHMARK_CAPTURE(bench_rows, gelu_backward, [](int64_t c, Dtype dtype, Buffer (&b)[4]) {
+  activation_backward(Activation::kGelu, b[0].data(), b[1].data(), b[2].data(), dtype, 256 * c);
+})->Apply(row_sizes);
+BENCHMARK_CAPTURE(bench_rows, pack, [](int64_t c, Dtype dtype, Buffer (&b)[4]) {
+  pack(b[0].floats(), 256, c, c, 1, dtype, b[2].data());
+})->Apply(row_sizes);
+BENCHMARK_CAPTURE(bench_rows, pack_transposed, [](int64_t c, Dtype dtype, Buffer (&b)[4]) {
+  pack(b[0].floats(), 256, c, 1, 256, dtype, b[2].data());
+})->Apply(row_sizes);
+BENCHMARK_CAPTURE(bench_rows, adamw, [](int64_t c, Dtype, Buffer (&b)[4]) {
+  adamw({.learning_rate = 1e-3f,
+         .beta1 = 0.9f,
+         .beta2 = 0.99f,
+         .epsilon = 1e-8f,
+         .weight_decay = 0.1f,
+         .correction1 = 1,
+         .correction2 = 1,
+         .gradient_scale = 1},
+        b[0].floats(), b[1].floats(), b[2].floats(), b[3].floats(), 256 * c);
+})->Apply(row_sizes);
+BENCHMARK_CAPTURE(bench_rows, qk_prepare, [](int64_t c, Dtype dtype, Buffer (&b)[4]) {
+  qk_prepare_forward({.tokens = 256,
+                      .stride = c,
+                      .vectors = static_cast<int>(c / 32),
+                      .head_dim = 32,
+                      .qk_norm = true,
+                      .cosines = b[1].floats(),
+                      .sines = b[1].floats()},
+                     dtype, b[0].data(), b[3].floats());
+})->Apply(row_sizes);
 
 }  // namespace
 }  // namespace flywheel::kernels

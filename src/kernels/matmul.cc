@@ -158,10 +158,8 @@ void outer_any(const void* dy, int64_t dy_stride, const void* x, int64_t x_strid
 
 template <typename T>
 void pack_as(const float* source, int64_t k, int64_t n, int64_t k_stride, int64_t n_stride, Dtype dtype, T* packed) {
-  if constexpr (std::is_same_v<T, float>) {
-    if (n_stride == 1) return pack_rows(source, k_stride, k, n, packed);
-    if (k_stride == 1) return pack_transposed(source, n_stride, n, k, packed);
-  }
+  if (n_stride == 1) return pack_rows(source, k_stride, k, n, packed);
+  if (k_stride == 1) return pack_transposed(source, n_stride, n, k, packed);
   constexpr int64_t kPair = 4 / sizeof(T);
   const int64_t depth = panel_depth(k, dtype);
   for (int64_t start = 0; start < n; start += kPanelColumns) {

@@ -10,7 +10,7 @@ namespace flywheel::kernels {
 
 enum class Activation : uint8_t { kNone, kGelu, kReluSquared };
 
-// What happens to a result tile while it is still in registers, in this order.
+// What happens to a result tile while it is still in the L1 cache, in this order.
 struct Epilogue {
   const float* bias = nullptr;  // (N)
   Activation activation = Activation::kNone;

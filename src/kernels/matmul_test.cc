@@ -88,6 +88,23 @@ TEST(Matmul, OuterProductAccumulatesAndStaysInside) {
   });
 }
 
+TEST(Matmul, PackTakesAnyStrides) {
+  for_each_target([] {
+    for (Dtype dtype : kBothDtypes) {
+      GuardedBuffer b(70 * 75 * 2, Dtype::kFloat32), plain(70 * 75, Dtype::kFloat32);
+      b.randomise(1);
+      for (int64_t k = 0; k < 70; ++k) {
+        for (int64_t n = 0; n < 75; ++n) plain.set(k * 75 + n, b[(n * 70 + k) * 2]);
+      }
+      const int64_t elements = packed_bytes(70, 75, dtype) / dtype_bytes(dtype);
+      GuardedBuffer strided(elements, dtype), packed(elements, dtype);
+      pack(b.floats(), 70, 75, 2, 140, dtype, strided.data());
+      pack(plain.floats(), 70, 75, 75, 1, dtype, packed.data());
+      expect_close(strided, packed, 0, "both strides above one");
+    }
+  });
+}
+
 TEST(Matmul, SameInputsGiveTheSameBits) {
   for (Dtype dtype : kBothDtypes) {
     GuardedBuffer a(37 * 51, dtype), b(51 * 70, Dtype::kFloat32), first(37 * 70, Dtype::kFloat32),

@@ -37,25 +37,24 @@ HWY_INLINE Floats load(const Bf16* from) {
   return hn::BitCast(kFloats, hn::ShiftLeft<16>(bits));
 }
 
-// The upper 16 bits of each lane hold the rounded value, the lower 16 are zero.
+// Rounded to nearest even in the upper 16 bits of each lane; the lower 16 are anything. A quiet NaN stays one.
 HWY_INLINE Ints rounded_bits(Floats x) {
   const auto bits = hn::BitCast(kInts, x);
   const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(kInts, 1));
-  const auto rounded = hn::Add(hn::Add(bits, hn::Set(kInts, 0x7fff)), odd);
-  const auto quiet = hn::Or(bits, hn::Set(kInts, 0x400000));
-  const auto chosen = hn::IfThenElse(hn::RebindMask(kInts, hn::IsNaN(x)), quiet, rounded);
-  return hn::And(chosen, hn::Set(kInts, static_cast<int32_t>(0xffff0000u)));
+  const auto rounded = hn::Add(bits, hn::Add(odd, hn::Set(kInts, 0x7fff)));
+  return hn::IfThenElse(hn::RebindMask(kInts, hn::IsNaN(x)), bits, rounded);
 }
 
 // The upper halves of rounded_bits, one vector of bfloat16; and two of them side by side, lane by lane.
 HWY_INLINE void store_upper(Ints rounded, Bf16* to) {
   const hn::Rebind<uint16_t, FloatTag> half;
   const auto upper = hn::ShiftRight<16>(hn::BitCast(kWords, rounded));
-  hn::StoreU(hn::DemoteTo(half, hn::BitCast(kInts, upper)), half, reinterpret_cast<uint16_t*>(to));
+  hn::StoreU(hn::TruncateTo(half, upper), half, reinterpret_cast<uint16_t*>(to));
 }
 HWY_INLINE void store_pairs(Ints first, Ints second, Bf16* to) {
   const auto low = hn::BitCast(kInts, hn::ShiftRight<16>(hn::BitCast(kWords, first)));
-  hn::StoreU(hn::Or(low, second), kInts, reinterpret_cast<int32_t*>(to));
+  const auto high = hn::And(second, hn::Set(kInts, static_cast<int32_t>(0xffff0000u)));
+  hn::StoreU(hn::Or(low, high), kInts, reinterpret_cast<int32_t*>(to));
 }
 
 HWY_INLINE void store(Floats x, float* to) {
@@ -70,7 +69,7 @@ template <typename T>
 HWY_INLINE Floats load(const T* from, int64_t count) {
   if (count >= kLanes) return load(from);
   T lanes[kLanes] = {};
-  std::memcpy(lanes, from, static_cast<size_t>(count) * sizeof(T));
+  if constexpr (kLanes > 1) std::memcpy(lanes, from, static_cast<size_t>(count) * sizeof(T));
   return load(lanes);
 }
 template <typename T>
@@ -78,7 +77,7 @@ HWY_INLINE void store(Floats x, T* to, int64_t count) {
   if (count >= kLanes) return store(x, to);
   T lanes[kLanes];
   store(x, lanes);
-  std::memcpy(to, lanes, static_cast<size_t>(count) * sizeof(T));
+  if constexpr (kLanes > 1) std::memcpy(to, lanes, static_cast<size_t>(count) * sizeof(T));
 }
 
 // e^x for x clamped to [-87.3, 88.3]: 2^n times a degree-6 polynomial on [-ln 2 / 2, ln 2 / 2]. Relative error below

@@ -164,17 +164,24 @@ inline void pack_rows(const float* source, int64_t stride, int64_t rows, int64_t
     }
   }
 }
-// The same in bfloat16: rows 2i and 2i + 1 side by side; a missing last row is zero.
-inline void pack_rows(const Bf16* source, int64_t stride, int64_t rows, int64_t columns, Bf16* panels) {
+HWY_INLINE Ints bfloat16_bits(const float* from, int64_t count) {
+  return rounded_bits(load(from, count));
+}
+HWY_INLINE Ints bfloat16_bits(const Bf16* from, int64_t count) {
+  return hn::BitCast(kInts, load(from, count));
+}
+
+// The same in bfloat16, from either dtype: rows 2i and 2i + 1 side by side; a missing last row is zero.
+template <typename Source>
+void pack_rows(const Source* source, int64_t stride, int64_t rows, int64_t columns, Bf16* panels) {
   for (int64_t start = 0; start < columns; start += kPanelColumns) {
     const int64_t width = panel_width(start, columns);
     for (int64_t row = 0; row < rows; row += 2) {
       for (int64_t i = 0; i < width; i += kLanes) {
         const int64_t count = std::clamp<int64_t>(columns - start - i, 0, kLanes);
-        const Bf16* from = source + row * stride + start + i;
-        const auto first = hn::BitCast(kInts, load(from, count));
-        const auto second = hn::BitCast(kInts, load(from + stride, row + 1 < rows ? count : 0));
-        store_pairs(first, second, panels + 2 * i);
+        const Source* from = source + row * stride + start + i;
+        const Ints second = row + 1 < rows ? bfloat16_bits(from + stride, count) : hn::Zero(kInts);
+        store_pairs(bfloat16_bits(from, count), second, panels + 2 * i);
       }
       panels += 2 * width;
     }
@@ -232,6 +239,26 @@ void pack_transposed(const T* source, int64_t stride, int64_t n, int64_t k, T* p
       }
     }
     panels += words * width * kPerWord;
+  }
+}
+
+// The same from float32 to bfloat16, by way of blocks of 64 x 64 that stay in the L1 cache.
+inline void pack_transposed(const float* source, int64_t stride, int64_t n, int64_t k, Bf16* panels) {
+  constexpr int64_t kBlock = kPanelColumns;
+  HWY_ALIGN Bf16 block[kBlock * kBlock];
+  for (int64_t start = 0; start < n; start += kPanelColumns) {
+    const int64_t columns = std::min(kPanelColumns, n - start);
+    for (int64_t first = 0; first < k; first += kBlock) {
+      const int64_t depth = std::min(kBlock, k - first);
+      for (int64_t column = 0; column < columns; ++column) {
+        const float* from = source + (start + column) * stride + first;
+        for (int64_t i = 0; i < depth; i += kLanes) {
+          store(load(from + i, depth - i), block + column * kBlock + i, depth - i);
+        }
+      }
+      pack_transposed(block, kBlock, columns, depth, panels);
+      panels += panel_depth(depth, Dtype::kBfloat16) * panel_width(start, n);
+    }
   }
 }
 
