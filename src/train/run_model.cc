@@ -10,7 +10,8 @@ namespace flywheel::train {
 
 RunModel load_run_model(const Path& directory, int threads, const std::function<void(const std::string&)>& warn) {
   std::error_code error;
-  if (!std::filesystem::is_directory(directory, error)) throw_bad_input("{}: no such run directory", directory.string());
+  if (!std::filesystem::is_directory(directory, error))
+    throw_bad_input("{}: no such run directory", directory.string());
   const auto tell = [&](const std::string& text) {
     if (warn) warn(text);
   };

@@ -44,9 +44,8 @@ std::string valid_utf8(std::string_view bytes) {
 int draw_token(std::span<const float> logits, const SampleOptions& options, Rng& rng, std::vector<int>& order) {
   order.resize(logits.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
-    return logits[static_cast<size_t>(a)] > logits[static_cast<size_t>(b)];
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int a, int b) { return logits[static_cast<size_t>(a)] > logits[static_cast<size_t>(b)]; });
   if (options.temperature <= 0) return order.front();
   size_t kept = order.size();
   if (options.top_k > 0) kept = std::min(kept, static_cast<size_t>(options.top_k));
