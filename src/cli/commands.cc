@@ -22,6 +22,9 @@ constexpr Command kCommands[] = {
     {"recipe", "Show, check and compare recipes", declare_recipe},
     {"fit", "Fit a scaling law to finished runs (CSV) and forecast from it", declare_fit},
     {"corpus", "Make a corpus folder from files and folders of text", declare_corpus},
+    {"evaluate", "Measure a trained run on one split", declare_evaluate},
+    {"sample", "Write text with a trained run", declare_sample},
+    {"bench", "Measure this machine and the engine's speed on it", declare_bench},
 };
 
 }  // namespace

@@ -45,6 +45,13 @@ std::optional<OrderedJson> finished_record(const Path& events_path) {
   return done;
 }
 
+// Bytes of a split's token file that reading `sequences` windows of it brings into memory.
+uint64_t touched_bytes(const data::Corpus& corpus, data::Split split, double sequences) {
+  constexpr double kReadAroundBytes = 64 << 10;  // what the kernel maps around a page that is asked for
+  const double file = static_cast<double>(corpus.tokens(split).size_bytes());
+  return static_cast<uint64_t>(std::min(file, sequences * kReadAroundBytes));
+}
+
 // A run at work. Members in the order of their making.
 class Run {
  public:
@@ -57,8 +64,10 @@ class Run {
         counts_(count(spec_.recipe, spec_.size)),
         dtype_(choose_dtype(spec_.precision)),
         batches_(corpus.tokens(data::Split::kTrain), spec_.size.context, spec_.size.batch_sequences, spec_.data_seed),
-        sample_(data::eval_sample(corpus.tokens(data::split_from_name(spec_.eval_split, "spec: eval.split")),
-                                  spec_.size.context, spec_.eval_tokens)),
+        sample_(data::eval_sample(corpus.tokens(eval_split()), spec_.size.context, spec_.eval_tokens)),
+        resident_corpus_bytes_(touched_bytes(corpus, data::Split::kTrain,
+                                             static_cast<double>(spec_.size.steps) * spec_.size.batch_sequences) +
+                               touched_bytes(corpus, eval_split(), static_cast<double>(sample_.windows.size()))),
         watch_(spec_.size.vocabulary, warmup_steps(spec_.recipe.schedule, spec_.size.steps)),
         checkpoint_(find_checkpoint(directory_, [&](const std::string& text) { warn(text); })),
         events_(files, clock, directory_ / kEventsFile, checkpoint_ ? checkpoint_->progress.seconds : 0) {}
@@ -97,7 +106,9 @@ class Run {
 
   void start() {
     refuse_other_spec();
-    predicted_bytes_ = model::predict_memory_bytes(spec_.recipe, spec_.size, dtype_, spec_.threads);
+    const uint64_t own_bytes = model::predict_memory_bytes(spec_.recipe, spec_.size, dtype_, spec_.threads);
+    // The token files' pages count as used, but the system takes them back when it needs to.
+    predicted_bytes_ = own_bytes + resident_corpus_bytes_;
     OrderedJson fields{{"program", options_.program},
                        {"precision", precision_name(dtype_)},
                        {"threads", spec_.threads},
@@ -110,15 +121,17 @@ class Run {
     events_.write("start", fields);
     const uint64_t available =
         options_.available_memory_bytes > 0 ? options_.available_memory_bytes : available_memory_bytes();
-    if (predicted_bytes_ > available) {
+    if (own_bytes > available) {
       throw_failed("memory: this run needs {} and {} are available; take fewer threads or a smaller model",
-                   format_bytes(static_cast<double>(predicted_bytes_)), format_bytes(static_cast<double>(available)));
+                   format_bytes(static_cast<double>(own_bytes)), format_bytes(static_cast<double>(available)));
     }
     trainer_.emplace(spec_.recipe, spec_.size, dtype_, spec_.threads, spec_.seed);
     restore();
     logged_step_ = step_;
     logged_seconds_ = events_.seconds();
   }
+
+  data::Split eval_split() const { return data::split_from_name(spec_.eval_split, "spec: eval.split"); }
 
   void refuse_other_spec() const {
     if (!checkpoint_) return;
@@ -239,6 +252,7 @@ class Run {
   Dtype dtype_;
   data::BatchSampler batches_;
   data::EvalSample sample_;
+  uint64_t resident_corpus_bytes_;
   DivergenceWatch watch_;
   std::optional<Checkpoint> checkpoint_;
   EventWriter events_;

@@ -1,0 +1,56 @@
+// flywheel evaluate: the loss of a trained run on one split.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "base/log.h"
+#include "cli/cli.h"
+#include "data/corpus.h"
+#include "train/run_model.h"
+
+namespace flywheel::cli {
+namespace {
+
+struct Options {
+  std::string directory, split;
+  int64_t tokens = 0;
+  bool json = false;
+};
+
+int evaluate(const Options& options) {
+  const train::RunModel run =
+      train::load_run_model(options.directory, 0, [](const std::string& text) { spdlog::warn("{}", text); });
+  const data::Corpus corpus = data::Corpus::open(run.spec.corpus);
+  const int64_t tokens = options.tokens > 0 ? options.tokens : run.spec.eval_tokens;
+  const train::Evaluation result = run.model->evaluate(
+      data::eval_sample(corpus.tokens(data::split_from_name(options.split, "--split")), run.spec.size.context, tokens));
+  if (options.json) {
+    fmt::print("{}\n", OrderedJson{{"run", run.spec.id},
+                                   {"split", options.split},
+                                   {"tokens", result.tokens},
+                                   {"loss", result.loss},
+                                   {"bits_per_byte", result.bits_per_byte}}
+                           .dump());
+  } else {
+    fmt::print("{} on {}: {:.4f} bits per byte ({:.4f} nats per token over {} tokens, after {} of {} steps)\n",
+               run.spec.id, options.split, result.bits_per_byte, result.loss, result.tokens, run.progress.step,
+               run.spec.size.steps);
+  }
+  return 0;
+}
+
+}  // namespace
+
+Action declare_evaluate(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("--dir", options->directory, "the run's directory")->required();
+  app.add_option("--split", options->split, "search, audit, locked or train")
+      ->required()
+      ->check(CLI::IsMember({"search", "audit", "locked", "train"}));
+  app.add_option("--tokens", options->tokens, "tokens to measure on; default: as many as the run's own evaluations")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 60));
+  app.add_flag("--json", options->json, "print one JSON object");
+  return [options] { return evaluate(*options); };
+}
+
+}  // namespace flywheel::cli
