@@ -176,7 +176,7 @@ int run_campaign(const RunOptions& options) {
     if (!ledger->last("machine")) ledger->append("machine", measure_machine());
 
     scheduler::LocalRunner runner;
-    ProcessTools tools(cpus);
+    ProcessTools tools;
     research::CampaignOptions campaign_options;
     campaign_options.lab = lab;
     campaign_options.budget = budget;

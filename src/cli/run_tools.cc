@@ -20,9 +20,8 @@ std::string output_of(const std::vector<std::string>& arguments) {
 }  // namespace
 
 research::Evaluation ProcessTools::evaluate(const Path& run_directory, const std::string& split, int64_t tokens) {
-  const std::string text =
-      output_of({self_executable().string(), "evaluate", "--dir", run_directory.string(), "--split", split, "--tokens",
-                 std::to_string(tokens), "--threads", std::to_string(threads_), "--json"});
+  const std::string text = output_of({self_executable().string(), "evaluate", "--dir", run_directory.string(),
+                                      "--split", split, "--tokens", std::to_string(tokens), "--json"});
   const Json json = parse_json(text, "output of evaluate");
   return {json_field<double>(json, "loss", "evaluate"), json_field<double>(json, "bits_per_byte", "evaluate"),
           json_field<int64_t>(json, "tokens", "evaluate")};

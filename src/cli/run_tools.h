@@ -7,13 +7,10 @@ namespace flywheel::cli {
 
 class ProcessTools : public research::Tools {
  public:
-  explicit ProcessTools(int threads) : threads_(threads) {}
   research::Evaluation evaluate(const Path& run_directory, const std::string& split, int64_t tokens) override;
   std::string sample(const Path& run_directory, int tokens) override;
   uint64_t predict_memory_bytes(const RunSpec& spec) override;
 
- private:
-  int threads_;
 };
 
 }  // namespace flywheel::cli
