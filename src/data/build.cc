@@ -25,6 +25,7 @@ namespace flywheel::data {
 namespace {
 
 constexpr int64_t kMinSplitBytes = 1024;     // a smaller split measures nothing: as good as empty
+constexpr int64_t kMinSplitDocuments = 8;    // fewer make a split's share and its loss a matter of luck
 constexpr int64_t kEnoughBytes = 512 << 10;  // with small pieces this nearly always gives four splits
 constexpr size_t kNotesPerKind = 5;
 constexpr int64_t kProgressBytes = 4 << 20;
@@ -243,22 +244,24 @@ void write_tokens(const std::vector<Document>& documents, FirstPass& pass, const
   }
 }
 
-bool splits_are_filled(const CorpusManifest& manifest) {
-  return *std::min_element(manifest.split_bytes.begin(), manifest.split_bytes.end()) >= kMinSplitBytes;
+int64_t smallest(const std::array<int64_t, kSplits>& counts) {
+  return *std::min_element(counts.begin(), counts.end());
 }
 
-// True when all splits hold something.
-bool try_build(const BuildOptions& options, const FileList& list, const DocumentRule& rule, const Path& folder,
-               CorpusManifest& manifest) {
+// False, with no token file written, when a split would be empty, or hold few documents and smaller ones can be tried.
+bool try_build(const BuildOptions& options, const FileList& list, const DocumentRule& rule, bool last_rule,
+               const Path& folder, CorpusManifest& manifest) {
   FirstPass pass(list, options, rule, folder);
   pass.run();
   std::vector<Document> documents = gather(pass, list, manifest);
   refuse_when_nothing_was_read(manifest, list);
   settle(documents, manifest);
   manifest.document_rule = fmt::format("{}; {}", rule.text(), kBinaryRule);
-  if (splits_are_filled(manifest)) write_tokens(documents, pass, options, folder, manifest);
+  const bool enough = smallest(manifest.split_bytes) >= kMinSplitBytes &&
+                      (last_rule || smallest(manifest.split_documents) >= kMinSplitDocuments);
+  if (enough) write_tokens(documents, pass, options, folder, manifest);
   for (Worker& worker : pass.workers()) std::filesystem::remove(worker.spill->path());
-  return splits_are_filled(manifest);
+  return enough;
 }
 
 // A folder of the user's own must never be removed by a mistyped path.
@@ -322,17 +325,20 @@ CorpusManifest build_corpus(const BuildOptions& options, const Path& folder_as_g
   refuse_foreign_folder(folder);
   Building building(folder);
   const CorpusManifest fresh = manifest;
-  if (!try_build(options, list, kLargePieces, building.path(), manifest)) {
+  bool built = false;
+  for (size_t rule = 0; rule < std::size(kDocumentRules) && !built; ++rule) {
     manifest = fresh;
-    if (!try_build(options, list, kSmallPieces, building.path(), manifest))
-      throw_bad_input(
-          "corpus {}: {} of text in {} documents are too little: the train, search, audit and locked splits would hold "
-          "{}, {}, {} "
-          "and {} bytes, each needs {}. About {} of text or more will do.",
-          fmt::join(manifest.sources, ", "), format_bytes(static_cast<double>(manifest.bytes)), manifest.documents,
-          manifest.split_bytes[0], manifest.split_bytes[1], manifest.split_bytes[2], manifest.split_bytes[3],
-          kMinSplitBytes, format_bytes(static_cast<double>(kEnoughBytes)));
+    built = try_build(options, list, kDocumentRules[rule], rule + 1 == std::size(kDocumentRules), building.path(),
+                      manifest);
   }
+  if (!built)
+    throw_bad_input(
+        "corpus {}: {} of text in {} documents are too little: the train, search, audit and locked splits would hold "
+        "{}, {}, {} "
+        "and {} bytes, each needs {}. About {} of text or more will do.",
+        fmt::join(manifest.sources, ", "), format_bytes(static_cast<double>(manifest.bytes)), manifest.documents,
+        manifest.split_bytes[0], manifest.split_bytes[1], manifest.split_bytes[2], manifest.split_bytes[3],
+        kMinSplitBytes, format_bytes(static_cast<double>(kEnoughBytes)));
   real_file_system().write_atomic(building.path() / kManifestFile, to_json(manifest).dump(1) + "\n");
   building.move_into_place();
   return manifest;

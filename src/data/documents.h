@@ -12,8 +12,8 @@ struct DocumentRule {
   size_t piece_bytes = 4 << 10;   // larger ones are cut into pieces of about this size (at most twice)
   std::string text() const;       // for the manifest
 };
-inline constexpr DocumentRule kLargePieces{64 << 10, 4 << 10};
-inline constexpr DocumentRule kSmallPieces{2 << 10, 1 << 10};  // of small corpora, whose splits would be empty else
+// From large documents to small: a corpus takes the first whose splits all hold enough documents.
+inline constexpr DocumentRule kDocumentRules[] = {{64 << 10, 4 << 10}, {8 << 10, 4 << 10}, {2 << 10, 1 << 10}};
 
 // Takes a text in any chunks and calls `sink` once per document; their concatenation is the text. Cuts at the first
 // blank line after piece_bytes, else at the first line end, else (2 * piece_bytes without either) between characters.

@@ -72,13 +72,12 @@ std::vector<Candidate> candidates(const Recipe& recipe, double high) {
     sizes.push_back(rule);
     const double widest_gap = static_cast<double>(sizes.back().parameters) /
                               static_cast<double>(sizes.size() > 1 ? sizes[sizes.size() - 2].parameters : 1);
-    if (widest_gap > kFineGap) {
-      const int shallow = rule_depth(recipe, std::max(grid, width - grid));
-      for (int layers = std::max(1, depth / 2); layers < depth; ++layers)
-        (layers == depth - 1 ? near : far).push_back(candidate(recipe, width, layers));
-      if (width > grid)
-        for (int layers = shallow + 1; layers <= std::max(shallow + 1, 2 * shallow); ++layers)
-          (layers == shallow + 1 ? near : far).push_back(candidate(recipe, width - grid, layers));
+    if (depth > 1) near.push_back(candidate(recipe, width, depth - 1));
+    near.push_back(candidate(recipe, width, depth + 1));
+    if (widest_gap > kCoarseGap) {
+      for (int layers = depth - 2; layers >= std::max(1, depth / 2); --layers)
+        far.push_back(candidate(recipe, width, layers));
+      for (int layers = depth + 2; layers <= 2 * depth; ++layers) far.push_back(candidate(recipe, width, layers));
     }
     // Far enough that no filler of a wider model lies below the limit: the sizes below it do not depend on it.
     const int shallowest = std::max(1, depth / 2);

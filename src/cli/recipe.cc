@@ -1,0 +1,109 @@
+// flywheel recipe: a recipe with everything filled in, its sizes at given FLOPs, and how two recipes differ.
+#include "recipe/recipe.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "base/error.h"
+#include "base/format.h"
+#include "cli/cli.h"
+#include "recipe/size.h"
+
+namespace flywheel::cli {
+namespace {
+
+struct Options {
+  std::string action;
+  std::vector<std::string> files;
+  std::vector<double> flops;
+  bool json = false;
+};
+
+Recipe load(const Options& options, size_t file) {
+  return file < options.files.size() ? load_recipe(options.files[file]) : Recipe();
+}
+
+Json size_json(const Recipe& recipe, double flops) {
+  const Size size = size_for_flops(recipe, flops);
+  const Counts counts = count(recipe, size);
+  return Json{{"flops", flops},
+              {"size", to_json(size)},
+              {"parameters", counts.parameters},
+              {"matrix_parameters", counts.matrix_parameters},
+              {"flops_per_token", counts.flops_per_token},
+              {"tokens", size.tokens()},
+              {"training_flops", training_flops(recipe, size)}};
+}
+
+std::string size_line(const Recipe& recipe, double flops) {
+  const Size size = size_for_flops(recipe, flops);
+  const Counts counts = count(recipe, size);
+  return fmt::format(
+      "# {:>9.3g} FLOP: {} parameters ({} in matrices), width {}, depth {}, {} tokens, {} steps of {} x {}\n", flops,
+      format_count(static_cast<double>(counts.parameters)), format_count(static_cast<double>(counts.matrix_parameters)),
+      size.width, size.layers, format_count(static_cast<double>(size.tokens())), size.steps, size.batch_sequences,
+      size.context);
+}
+
+int show(const Options& options) {
+  const Recipe recipe = load(options, 0);
+  if (options.json) {
+    Json json{{"schema", 1}, {"hash", recipe_hash(recipe)}, {"recipe", to_json(recipe)}, {"sizes", Json::array()}};
+    for (const double flops : options.flops) json["sizes"].push_back(size_json(recipe, flops));
+    fmt::print("{}\n", json.dump(1));
+    return 0;
+  }
+  std::string text = to_toml(recipe) + fmt::format("\n# hash {}\n", recipe_hash(recipe));
+  for (const double flops : options.flops) text += size_line(recipe, flops);
+  fmt::print("{}", text);
+  return 0;
+}
+
+int check(const Options& options) {
+  if (options.files.empty()) throw_bad_input("recipe check: expected the file to check");
+  for (const std::string& file : options.files) {
+    const Recipe recipe = load_recipe(file);
+    for (const double flops : options.flops) size_for_flops(recipe, flops);
+    if (!options.json) fmt::print("{}: good, hash {}\n", file, recipe_hash(recipe));
+  }
+  if (options.json) fmt::print("{}\n", Json{{"schema", 1}, {"good", true}, {"files", options.files}}.dump(1));
+  return 0;
+}
+
+int diff(const Options& options) {
+  if (options.files.empty())
+    throw_bad_input("recipe diff: expected two files, or one to compare with the default recipe");
+  const bool against_default = options.files.size() == 1;
+  const Recipe from = against_default ? Recipe() : load(options, 0), to = load(options, against_default ? 0 : 1);
+  const std::vector<std::string> differences = recipe_difference(from, to);
+  if (options.json) {
+    fmt::print(
+        "{}\n",
+        Json{{"schema", 1}, {"from", recipe_hash(from)}, {"to", recipe_hash(to)}, {"differences", differences}}.dump(
+            1));
+  } else if (differences.empty()) {
+    fmt::print("no differences\n");
+  } else {
+    fmt::print("{}\n", fmt::join(differences, "\n"));
+  }
+  return 0;
+}
+
+}  // namespace
+
+Action declare_recipe(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("action", options->action, "show, check or diff")
+      ->required()
+      ->check(CLI::IsMember({"show", "check", "diff"}));
+  app.add_option("files", options->files, "recipe.toml; without one, the default recipe")->expected(0, 2);
+  app.add_option("--flops", options->flops, "training FLOPs to give the size for")->delimiter(',')->allow_extra_args();
+  app.add_flag("--json", options->json, "print one JSON object");
+  return [options] {
+    if (options->action == "check") return check(*options);
+    return options->action == "diff" ? diff(*options) : show(*options);
+  };
+}
+
+}  // namespace flywheel::cli

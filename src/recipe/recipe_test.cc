@@ -1,0 +1,137 @@
+#include "recipe/recipe.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "base/error.h"
+#include "recipe/fields.h"
+
+namespace flywheel {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+template <typename F>
+std::string refusal(F&& action) {
+  try {
+    action();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kBadInput);
+    return e.what();
+  }
+  ADD_FAILURE() << "nothing was refused";
+  return "";
+}
+
+std::string toml_refusal(const std::string& text) {
+  return refusal([&] { recipe_from_toml(text, "r.toml"); });
+}
+
+// A legal value other than the current one.
+Json other_value(const RecipeField& field, const Recipe& recipe) {
+  const Json now = field.get(recipe);
+  if (field.kind == FieldKind::kBoolean) return !now.get<bool>();
+  if (field.kind == FieldKind::kText || field.kind == FieldKind::kChoice)
+    return field.choices[0] == now.get<std::string>() && field.choices.size() > 1 ? field.choices[1] : field.choices[0];
+  if (field.kind == FieldKind::kInteger) return now.get<int>() + 2;
+  return now.get<double>() == 0                ? 0.25
+         : now.get<double>() * 0.5 < field.low ? now.get<double>() * 2
+                                               : now.get<double>() * 0.5;
+}
+
+TEST(Recipe, HashOfTheDefaultIsKnown) {
+  EXPECT_EQ(recipe_hash(Recipe()), "60d11eeebb3d3fbb558ad08541c0aff40f1dc376c96f041fc690649b4763a340");
+}
+
+TEST(Recipe, TableCoversEveryFieldOnce) {
+  std::set<std::string> names;
+  for (const RecipeField& field : recipe_fields()) {
+    EXPECT_TRUE(names.insert(field.full_name()).second) << field.full_name();
+    EXPECT_FALSE(field.doc.empty());
+  }
+  EXPECT_EQ(names.size(), 32u);
+}
+
+TEST(Recipe, EveryFieldSurvivesTomlJsonAndPatchAndChangesTheHash) {
+  for (const RecipeField& field : recipe_fields()) {
+    if (field.choices.size() == 1) continue;
+    SCOPED_TRACE(field.full_name());
+    Recipe changed;
+    field.set(changed, other_value(field, changed));
+    validate(changed, "changed");
+    EXPECT_NE(recipe_hash(changed), recipe_hash(Recipe()));
+    EXPECT_EQ(recipe_hash(recipe_from_toml(to_toml(changed), "t")), recipe_hash(changed));
+    EXPECT_EQ(recipe_hash(recipe_from_json(to_json(changed), "j")), recipe_hash(changed));
+    const std::string patch = field.full_name() + "=" + field_text(field, changed);
+    EXPECT_EQ(recipe_hash(apply_patch(Recipe(), patch)), recipe_hash(changed)) << patch;
+    ASSERT_EQ(recipe_difference(Recipe(), changed).size(), 1u);
+    EXPECT_THAT(recipe_difference(Recipe(), changed)[0], HasSubstr(field.full_name() + ": "));
+  }
+}
+
+TEST(Recipe, NotationDoesNotChangeTheHash) {
+  const Recipe a = recipe_from_toml("[optimizer]\nweight_decay = 0\n[scaling]\nbase_flops = 1_000_000_000_000\n", "a");
+  const Recipe b = recipe_from_toml("scaling.base_flops = 1e12\noptimizer.weight_decay = -0.0\n", "b");
+  EXPECT_EQ(recipe_hash(a), recipe_hash(b));
+  EXPECT_EQ(recipe_hash(recipe_from_toml("", "empty")), recipe_hash(Recipe()));
+}
+
+TEST(Recipe, DifferenceNamesFieldOldAndNew) {
+  const Recipe changed = apply_patch(apply_patch(Recipe(), "optimizer.learning_rate=0.01"), "model.norm=layernorm");
+  EXPECT_THAT(recipe_difference(Recipe(), changed),
+              ElementsAre("model.norm: rmsnorm -> layernorm", "optimizer.learning_rate: 0.02 -> 0.01"));
+}
+
+TEST(Recipe, RefusalsNameFileLineFieldExpectedAndFound) {
+  EXPECT_THAT(toml_refusal("[model]\nhead_dim = 16\nhaed_dim = 3\n"),
+              AllOf(HasSubstr("r.toml:3"), HasSubstr("model.haed_dim"), HasSubstr("did you mean \"model.head_dim\"")));
+  EXPECT_THAT(toml_refusal("[model]\nlearning_rate = 3\n"), HasSubstr("did you mean \"optimizer.learning_rate\""));
+  EXPECT_THAT(toml_refusal("learning_rate = 3\n"), HasSubstr("did you mean \"optimizer.learning_rate\""));
+  EXPECT_THAT(toml_refusal("[optimiser]\nkind = \"muon\"\n"), HasSubstr("did you mean \"optimizer\""));
+  EXPECT_THAT(toml_refusal("\n[model]\ncontext = 1\n"),
+              AllOf(HasSubstr("r.toml:3"), HasSubstr("whole number from 2"), HasSubstr("found 1")));
+  EXPECT_THAT(toml_refusal("[optimizer]\nlearning_rate = -1\n"), HasSubstr("optimizer.learning_rate"));
+  EXPECT_THAT(toml_refusal("[optimizer]\nlearning_rate = nan\n"), HasSubstr("found \"nan\""));
+  EXPECT_THAT(toml_refusal("[optimizer]\nkind = \"sgd\"\n"),
+              AllOf(HasSubstr("one of adamw, muon"), HasSubstr("found \"sgd\"")));
+  EXPECT_THAT(toml_refusal("[model]\nqk_norm = 1\n"), HasSubstr("true or false"));
+  EXPECT_THAT(toml_refusal("[model]\nhead_dim = 16.5\n"), HasSubstr("whole number"));
+  EXPECT_THAT(toml_refusal("[model]\nhead_dim = [16]\n"), HasSubstr("found []"));
+  EXPECT_THAT(toml_refusal("model = 3\n"), HasSubstr("expected a section"));
+  EXPECT_THAT(toml_refusal("[data]\ntokenizer = \"bpe\"\n"), HasSubstr("\"byte\""));
+  EXPECT_THAT(toml_refusal("[model\n"), AllOf(HasSubstr("r.toml:1"), HasSubstr("not valid TOML")));
+}
+
+TEST(Recipe, FieldsThatDoNotFitTogetherAreRefused) {
+  EXPECT_THAT(toml_refusal("[model]\nhead_dim = 15\n"), HasSubstr("model.head_dim"));
+  EXPECT_EQ(recipe_from_toml("[model]\nhead_dim = 15\npositions = \"learned\"", "ok").model.head_dim, 15);
+  EXPECT_THAT(toml_refusal("[schedule]\nwarmup_fraction = 0.7\n"), HasSubstr("schedule.decay_fraction"));
+  Recipe bad;
+  bad.model.context = -5;
+  EXPECT_THAT(refusal([&] { validate(bad, "code"); }), HasSubstr("model.context"));
+}
+
+TEST(Recipe, BadPatchesAreRefused) {
+  for (const char* patch :
+       {"", "=", ".", "a=b", "model.context", "model.context=", "model.context=12x", "model.context=1e99", "model.=3",
+        "model.qk_norm=yes", "optimizer.learning_rate=inf", "nothing.at=all"})
+    EXPECT_THAT(refusal([&] { apply_patch(Recipe(), patch); }), HasSubstr("patch")) << patch;
+}
+
+TEST(Recipe, JsonOfTheWrongShapeIsRefused) {
+  for (const char* text :
+       {"[]", "3", "null", R"({"model":3})", R"({"model":{"context":null}})", R"({"model":{"context":{}}})"})
+    refusal([&] { recipe_from_json(Json::parse(text), text); });
+}
+
+TEST(Recipe, MissingFileIsRefused) {
+  EXPECT_THAT(refusal([] { load_recipe("/nonexistent/recipe.toml"); }), HasSubstr("/nonexistent/recipe.toml"));
+  EXPECT_THAT(refusal([] { load_recipe("/"); }), HasSubstr("expected a TOML file"));
+}
+
+}  // namespace
+}  // namespace flywheel

@@ -1,0 +1,245 @@
+#include "recipe/size.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+#include "base/error.h"
+
+namespace flywheel {
+namespace {
+
+Size hand_size() {
+  Size size;
+  size.vocabulary = 257;
+  size.layers = 3;
+  size.width = 64;
+  size.heads = 4;
+  size.kv_heads = 2;
+  size.feed_forward = 176;
+  size.context = 256;
+  size.batch_sequences = 8;
+  size.steps = 100;
+  return size;
+}
+
+Recipe hand_recipe() {
+  Recipe recipe;
+  recipe.model.kv_group = 2;
+  return recipe;
+}
+
+TEST(Counts, MatchHandComputedSwigluWithGroupedQueries) {
+  // Per layer: qkv 64*(4+4)*16 = 8192, out 64*64 = 4096, feed-forward 3*64*176 = 33792: 46080. Head 257*64 = 16448.
+  const Counts counts = count(hand_recipe(), hand_size());
+  EXPECT_EQ(counts.matrix_parameters, 3 * 46080 + 16448);
+  // Embeddings 16448, gains of 7 RMS norms.
+  EXPECT_EQ(counts.parameters, 3 * 46080 + 2 * 16448 + 7 * 64);
+  EXPECT_EQ(counts.forward_flops_per_token, 2 * 154688 + 2 * 3 * 256 * 64);
+  EXPECT_EQ(counts.flops_per_token, 6 * 154688 + 6 * 3 * 256 * 64);
+  EXPECT_EQ(training_flops(hand_recipe(), hand_size()), (6.0 * 154688 + 6 * 3 * 256 * 64) * 100 * 8 * 256);
+}
+
+TEST(Counts, MatchHandComputedGeluLayerNormLearnedTied) {
+  Recipe recipe;
+  recipe.model.feed_forward = FeedForward::kGelu;
+  recipe.model.norm = NormKind::kLayerNorm;
+  recipe.model.positions = Positions::kLearned;
+  recipe.model.tied_head = true;
+  Size size = hand_size();
+  size.kv_heads = 4;
+  size.feed_forward = 256;
+  // Per layer: qkv 64*192 = 12288, out 4096, feed-forward 2*64*256 = 32768: 49152.
+  const Counts counts = count(recipe, size);
+  EXPECT_EQ(counts.matrix_parameters, 3 * 49152 + 16448);
+  // Tied: the table once. Positions 256*64; 7 norms with gain and bias.
+  EXPECT_EQ(counts.parameters, 3 * 49152 + 16448 + 256 * 64 + 7 * 128);
+}
+
+TEST(Counts, StayExactForTheLargestModels) {
+  Size size = hand_size();
+  size.layers = 120;
+  size.width = 12288;
+  size.heads = size.kv_heads = 768;
+  size.feed_forward = 32768;
+  const int64_t layer = 4LL * 12288 * 12288 + 3LL * 12288 * 32768;
+  EXPECT_EQ(count(Recipe(), size).matrix_parameters, 120 * layer + 257LL * 12288);
+}
+
+class FamilyOf : public testing::TestWithParam<const char*> {
+ protected:
+  Recipe recipe() const {
+    Recipe recipe;
+    std::string patches = GetParam();
+    for (size_t begin = 0; begin < patches.size();) {
+      const size_t end = std::min(patches.find(' ', begin), patches.size());
+      recipe = apply_patch(recipe, patches.substr(begin, end - begin));
+      begin = end + 1;
+    }
+    return recipe;
+  }
+};
+
+TEST_P(FamilyOf, IsDistinctSortedDivisibleAndFine) {
+  const Recipe r = recipe();
+  const std::vector<Size> sizes = family(r, 1e3, 1e11);
+  ASSERT_GT(sizes.size(), 20u);
+  int64_t previous = 0;
+  for (const Size& size : sizes) {
+    const int64_t parameters = count(r, size).matrix_parameters;
+    EXPECT_GT(parameters, previous);
+    // Tiny models on a coarse grid of widths cannot be closer.
+    if (size.width > 8 * r.model.head_dim * r.model.kv_group && size.width > 64 && previous > 0) {
+      EXPECT_LT(static_cast<double>(parameters) / static_cast<double>(previous), 1.35)
+          << size.width << " x " << size.layers;
+    }
+    previous = parameters;
+    EXPECT_EQ(size.width % 16, 0);
+    EXPECT_EQ(size.feed_forward % 16, 0);
+    EXPECT_EQ(size.heads * r.model.head_dim, size.width);
+    EXPECT_EQ(size.kv_heads * r.model.kv_group, size.heads);
+    EXPECT_GE(size.layers, 1);
+    validate(r, size, "family");
+  }
+  EXPECT_GT(static_cast<double>(previous), 0.9e11);
+}
+
+TEST_P(FamilyOf, NeighboursDoNotDependOnTheRangeAskedFor) {
+  const Recipe r = recipe();
+  const std::vector<Size> all = family(r, 1e3, 1e10);
+  for (const double high : {3e4, 1e5, 7.7e5, 3e6, 1e8}) {
+    std::vector<Json> part, whole;
+    for (const Size& size : family(r, 1e4, high)) part.push_back(to_json(size));
+    for (const Size& size : all) {
+      const auto n = static_cast<double>(count(r, size).matrix_parameters);
+      if (n >= 1e4 && n <= high) whole.push_back(to_json(size));
+    }
+    EXPECT_EQ(part, whole) << high;
+  }
+}
+
+TEST_P(FamilyOf, NearestSizeIsTheNearestMember) {
+  const Recipe r = recipe();
+  const std::vector<Size> all = family(r, 1, 1e9);
+  for (double wanted = 100; wanted < 1e8; wanted *= 1.7) {
+    double best = 1e9;
+    for (const Size& size : all)
+      best = std::min(best, std::abs(std::log(static_cast<double>(count(r, size).matrix_parameters) / wanted)));
+    const auto found = static_cast<double>(count(r, nearest_size(r, wanted)).matrix_parameters);
+    EXPECT_NEAR(std::abs(std::log(found / wanted)), best, 1e-12);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Recipes, FamilyOf,
+                         testing::Values("", "model.kv_group=2", "model.head_dim=64",
+                                         "model.head_dim=24 model.kv_group=3",
+                                         "model.aspect=128 model.feed_forward=gelu", "model.aspect=8",
+                                         "model.head_dim=128"));
+
+TEST(Family, StartsTinyAndEmptyRangesAreEmpty) {
+  EXPECT_EQ(count(Recipe(), family(Recipe(), 1, 1e5).front()).matrix_parameters, 7440);
+  EXPECT_TRUE(family(Recipe(), 1, 100).empty());
+}
+
+TEST(WithFlops, SpendsWhatWasAskedFor) {
+  const Recipe recipe;
+  for (double flops = 1e10; flops < 1e20; flops *= 3.3) {
+    const Size size = size_for_flops(recipe, flops);
+    // Rounded to whole steps, of which there are at least fifty where the budget allows.
+    EXPECT_NEAR(training_flops(recipe, size) / flops, 1, 0.5 / static_cast<double>(size.steps) + 1e-9);
+    EXPECT_GE(size.steps, 50);
+  }
+}
+
+TEST(WithFlops, BatchShrinksBeforeStepsFallBelowFifty) {
+  Recipe recipe;
+  const Size model = nearest_size(recipe, 1e5);
+  const double sequence = count(recipe, model).flops_per_token * model.context;
+  EXPECT_EQ(with_flops(recipe, model, sequence * 16 * 1000).batch_sequences, 16);
+  EXPECT_EQ(with_flops(recipe, model, sequence * 16 * 1000).steps, 1000);
+  EXPECT_EQ(with_flops(recipe, model, sequence * 200).batch_sequences, 4);
+  EXPECT_EQ(with_flops(recipe, model, sequence * 200).steps, 50);
+  EXPECT_EQ(with_flops(recipe, model, sequence * 20).batch_sequences, 1);
+  EXPECT_EQ(with_flops(recipe, model, sequence * 20).steps, 20);
+  EXPECT_EQ(with_flops(recipe, model, sequence * 0.01).steps, 1);
+}
+
+TEST(WithFlops, BatchGrowsByItsExponent) {
+  Recipe recipe = apply_patch(Recipe(), "scaling.batch_exponent=0.5");
+  const Size size = with_flops(recipe, nearest_size(recipe, 1e6), 1e14);
+  EXPECT_EQ(size.batch_sequences, 160);  // 4096 * sqrt(100) / 256
+}
+
+TEST(SizeForFlops, MeetsTheTokensPerParameter) {
+  const Recipe recipe;
+  for (const double ratio : {5.0, 20.0, 200.0}) {
+    const Size size = size_for_flops(recipe, 1e16, ratio);
+    const double found =
+        static_cast<double>(size.tokens()) / static_cast<double>(count(recipe, size).matrix_parameters);
+    // Neighbours lie up to 1.35 apart in parameters, so at most 1.35 off in tokens per parameter: half of 1.35 squared.
+    EXPECT_NEAR(std::log(found / ratio), 0, std::log(1.36));
+  }
+}
+
+TEST(LearningRates, FollowTheWidthRule) {
+  Recipe recipe;
+  const Size model = nearest_size(recipe, 3e6);
+  const double shrink = 128.0 / model.width;
+  ASSERT_NE(shrink, 1);
+  Size size = with_flops(recipe, model, 1e14);  // Muon, muP
+  EXPECT_DOUBLE_EQ(size.matrix_learning_rate, 0.02);
+  EXPECT_DOUBLE_EQ(size.embedding_learning_rate, 0.003);
+  EXPECT_DOUBLE_EQ(size.vector_learning_rate, 0.003);
+  recipe = apply_patch(recipe, "optimizer.kind=adamw");
+  size = with_flops(recipe, model, 1e14);
+  EXPECT_DOUBLE_EQ(size.matrix_learning_rate, 0.02 * shrink);
+  EXPECT_DOUBLE_EQ(size.embedding_learning_rate, 0.02);
+  EXPECT_DOUBLE_EQ(size.head_learning_rate, 0.02);
+  EXPECT_DOUBLE_EQ(size.vector_learning_rate, 0.02);
+  recipe = apply_patch(recipe, "initialisation.transfer=standard");
+  EXPECT_DOUBLE_EQ(with_flops(recipe, model, 1e14).matrix_learning_rate, 0.02);
+}
+
+TEST(Size, SurvivesJsonAndRefusesNonsense) {
+  const Json good = to_json(hand_size());
+  EXPECT_EQ(to_json(size_from_json(good, "s")), good);
+  for (const auto& [field, value] : good.items()) {
+    for (const Json& bad : {Json(-1), Json("x"), Json(1e300), Json(), Json::array()}) {
+      Json json = good;
+      json[field] = bad;
+      try {
+        size_from_json(json, "s.json");
+        ADD_FAILURE() << field << " " << bad;
+      } catch (const Error& e) {
+        EXPECT_THAT(e.what(), testing::AllOf(testing::HasSubstr("s.json"), testing::HasSubstr("size." + field)));
+      }
+    }
+    Json json = good;
+    json.erase(field);
+    EXPECT_THROW(size_from_json(json, "s"), Error) << field;
+  }
+  Json json = good;
+  json["kv_heads"] = 3;
+  EXPECT_THROW(size_from_json(json, "s"), Error);
+  json = good;
+  json["layer"] = 3;
+  EXPECT_THROW(size_from_json(json, "s"), Error);
+  Size odd = hand_size();
+  odd.heads = 3;
+  odd.kv_heads = 3;
+  EXPECT_THROW(validate(Recipe(), odd, "s"), Error);
+}
+
+TEST(Size, ImpossibleRequestsAreRefused) {
+  for (const double nonsense : {0.0, -1.0, std::nan(""), HUGE_VAL}) {
+    EXPECT_THROW(nearest_size(Recipe(), nonsense), Error);
+    EXPECT_THROW(size_for_flops(Recipe(), nonsense), Error);
+    EXPECT_THROW(with_flops(Recipe(), nearest_size(Recipe(), 1e4), nonsense), Error);
+  }
+  EXPECT_THROW(with_flops(Recipe(), nearest_size(Recipe(), 1e4), 1e30), Error);
+}
+
+}  // namespace
+}  // namespace flywheel
