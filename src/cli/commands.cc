@@ -11,16 +11,13 @@ namespace {
 
 // To add a command: its file declares it, cli.h names it, this table lists it.
 constexpr Command kCommands[] = {
-<<<<<<< HEAD
     {"train", "Train one run from its spec.json; the same directory again resumes it", declare_train},
     {"corpus", "Make a corpus folder from files and folders of text", declare_corpus},
     {"evaluate", "Measure a trained run on one split", declare_evaluate},
     {"sample", "Write text with a trained run", declare_sample},
     {"bench", "Measure this machine and the engine's speed on it", declare_bench},
-=======
     {"recipe", "show, check and compare recipes", declare_recipe},
     {nullptr, nullptr, nullptr},
->>>>>>> model
 };
 
 }  // namespace
