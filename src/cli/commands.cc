@@ -17,7 +17,6 @@ constexpr Command kCommands[] = {
     {"sample", "Write text with a trained run", declare_sample},
     {"bench", "Measure this machine and the engine's speed on it", declare_bench},
     {"recipe", "show, check and compare recipes", declare_recipe},
-    {nullptr, nullptr, nullptr},
 };
 
 }  // namespace
