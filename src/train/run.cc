@@ -52,22 +52,44 @@ uint64_t touched_bytes(const data::Corpus& corpus, data::Split split, double seq
   return static_cast<uint64_t>(std::min(file, sequences * kReadAroundBytes));
 }
 
+// What a run reads, checked before anything is written.
+struct Inputs {
+  data::Corpus corpus;
+  data::BatchSampler batches;
+  data::EvalSample sample;
+  Dtype dtype;
+  uint64_t own_bytes;     // memory that the process needs
+  uint64_t corpus_bytes;  // pages of token files: they count as used, but the system takes them back when it needs to
+};
+
+Inputs check_inputs(const RunSpec& spec) {
+  data::Corpus corpus = data::Corpus::open(spec.corpus);
+  if (spec.size.vocabulary < data::kVocabulary) {
+    throw_bad_input("spec: field \"size.vocabulary\": expected at least {} for a corpus of bytes, found {}",
+                    data::kVocabulary, spec.size.vocabulary);
+  }
+  const data::Split eval_split = data::split_from_name(spec.eval_split, "spec: eval.split");
+  const data::BatchSampler batches(corpus.tokens(data::Split::kTrain), spec.size.context, spec.size.batch_sequences,
+                                   spec.data_seed);
+  data::EvalSample sample = data::eval_sample(corpus.tokens(eval_split), spec.size.context, spec.eval_tokens);
+  const Dtype dtype = choose_dtype(spec.precision);
+  const double sequences = static_cast<double>(spec.size.steps) * spec.size.batch_sequences;
+  const uint64_t corpus_bytes = touched_bytes(corpus, data::Split::kTrain, sequences) +
+                                touched_bytes(corpus, eval_split, static_cast<double>(sample.windows.size()));
+  const uint64_t own_bytes = model::predict_memory_bytes(spec.recipe, spec.size, dtype, spec.threads);
+  return {std::move(corpus), batches, std::move(sample), dtype, own_bytes, corpus_bytes};
+}
+
 // A run at work. Members in the order of their making.
 class Run {
  public:
-  Run(const RunOptions& options, FileSystem& files, Clock& clock, const RunDirectory& directory,
-      const data::Corpus& corpus)
+  Run(const RunOptions& options, FileSystem& files, Clock& clock, const RunDirectory& directory, const Inputs& inputs)
       : options_(options),
         spec_(options.spec),
+        inputs_(inputs),
         files_(files),
         directory_(directory.path()),
         counts_(count(spec_.recipe, spec_.size)),
-        dtype_(choose_dtype(spec_.precision)),
-        batches_(corpus.tokens(data::Split::kTrain), spec_.size.context, spec_.size.batch_sequences, spec_.data_seed),
-        sample_(data::eval_sample(corpus.tokens(eval_split()), spec_.size.context, spec_.eval_tokens)),
-        resident_corpus_bytes_(touched_bytes(corpus, data::Split::kTrain,
-                                             static_cast<double>(spec_.size.steps) * spec_.size.batch_sequences) +
-                               touched_bytes(corpus, eval_split(), static_cast<double>(sample_.windows.size()))),
         watch_(spec_.size.vocabulary, warmup_steps(spec_.recipe.schedule, spec_.size.steps)),
         checkpoint_(find_checkpoint(directory_, [&](const std::string& text) { warn(text); })),
         events_(files, clock, directory_ / kEventsFile, checkpoint_ ? checkpoint_->progress.seconds : 0) {}
@@ -106,32 +128,27 @@ class Run {
 
   void start() {
     refuse_other_spec();
-    const uint64_t own_bytes = model::predict_memory_bytes(spec_.recipe, spec_.size, dtype_, spec_.threads);
-    // The token files' pages count as used, but the system takes them back when it needs to.
-    predicted_bytes_ = own_bytes + resident_corpus_bytes_;
     OrderedJson fields{{"program", options_.program},
-                       {"precision", precision_name(dtype_)},
+                       {"precision", precision_name(inputs_.dtype)},
                        {"threads", spec_.threads},
                        {"parameters", counts_.parameters},
                        {"matrix_parameters", counts_.matrix_parameters},
                        {"flops_per_token", counts_.flops_per_token},
                        {"steps", spec_.size.steps},
-                       {"predicted_memory_bytes", predicted_bytes_}};
+                       {"predicted_memory_bytes", inputs_.own_bytes + inputs_.corpus_bytes}};
     if (checkpoint_ && checkpoint_->progress.step > 0) fields["resumed_step"] = checkpoint_->progress.step;
     events_.write("start", fields);
     const uint64_t available =
         options_.available_memory_bytes > 0 ? options_.available_memory_bytes : available_memory_bytes();
-    if (own_bytes > available) {
+    if (inputs_.own_bytes > available) {
       throw_failed("memory: this run needs {} and {} are available; take fewer threads or a smaller model",
-                   format_bytes(static_cast<double>(own_bytes)), format_bytes(static_cast<double>(available)));
+                   format_bytes(static_cast<double>(inputs_.own_bytes)), format_bytes(static_cast<double>(available)));
     }
-    trainer_.emplace(spec_.recipe, spec_.size, dtype_, spec_.threads, spec_.seed);
+    trainer_.emplace(spec_.recipe, spec_.size, inputs_.dtype, spec_.threads, spec_.seed);
     restore();
     logged_step_ = step_;
     logged_seconds_ = events_.seconds();
   }
-
-  data::Split eval_split() const { return data::split_from_name(spec_.eval_split, "spec: eval.split"); }
 
   void refuse_other_spec() const {
     if (!checkpoint_) return;
@@ -168,7 +185,7 @@ class Run {
   }
 
   void train_one_step() {
-    const StepResult result = trainer_->step(batches_, step_);
+    const StepResult result = trainer_->step(inputs_.batches, step_);
     ++step_;
     if (const auto lost = watch_.observe(step_, result.loss, result.gradient_norm))
       throw_failed("diverged: {} (step {})", *lost, step_);
@@ -194,7 +211,7 @@ class Run {
   }
 
   void evaluate() {
-    last_evaluation_ = trainer_->model().evaluate(sample_);
+    last_evaluation_ = trainer_->model().evaluate(inputs_.sample);
     evaluated_step_ = step_;
     events_.write("eval", {{"step", step_},
                            {"tokens", tokens_at(step_)},
@@ -246,19 +263,15 @@ class Run {
 
   const RunOptions& options_;
   const RunSpec& spec_;
+  const Inputs& inputs_;
   FileSystem& files_;
   Path directory_;
   Counts counts_;
-  Dtype dtype_;
-  data::BatchSampler batches_;
-  data::EvalSample sample_;
-  uint64_t resident_corpus_bytes_;
   DivergenceWatch watch_;
   std::optional<Checkpoint> checkpoint_;
   EventWriter events_;
   std::optional<Trainer> trainer_;
   Evaluation last_evaluation_;
-  uint64_t predicted_bytes_ = 0;
   int64_t step_ = 0, evaluated_step_ = -1, logged_step_ = 0;
   double logged_seconds_ = 0, cpu_seconds_before_ = 0;
 };
@@ -272,15 +285,10 @@ std::string failure_reason(const std::string& message) {
 }  // namespace
 
 OrderedJson run_training(const RunOptions& options, FileSystem& files, Clock& clock) {
-  const RunSpec& spec = options.spec;
-  const data::Corpus corpus = data::Corpus::open(spec.corpus);
-  if (spec.size.vocabulary < data::kVocabulary) {
-    throw_bad_input("spec: field \"size.vocabulary\": expected at least {} for a corpus of bytes, found {}",
-                    data::kVocabulary, spec.size.vocabulary);
-  }
-  const RunDirectory directory(files, options.directory, spec);
+  const Inputs inputs = check_inputs(options.spec);
+  const RunDirectory directory(files, options.directory, options.spec);
   if (const auto done = finished_record(options.directory / kEventsFile)) return *done;
-  Run run(options, files, clock, directory, corpus);
+  Run run(options, files, clock, directory, inputs);
   try {
     return run.execute();
   } catch (const Error& e) {

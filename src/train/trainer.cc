@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "train/schedule.h"
 
@@ -20,7 +21,14 @@ Trainer::Trainer(const Recipe& recipe, const Size& size, Dtype dtype, int thread
     gradient_memory_.emplace_back(model_.program().parameter_elements() * int64_t{sizeof(float)});
     gradients_.push_back(reinterpret_cast<float*>(gradient_memory_.back().data()));
   }
-  train_ = [this](int thread) { train_sequences(thread); };
+  failures_.resize(static_cast<size_t>(threads));
+  train_ = [this](int thread) {
+    try {
+      train_sequences(thread);
+    } catch (...) {
+      failures_[static_cast<size_t>(thread)] = std::current_exception();
+    }
+  };
   reduce_ = [this](int thread) { optimizer_.reduce(gradients_, thread); };
   update_ = [this](int thread) { optimizer_.update(gradients_[0], parameters().data(), thread); };
   refresh_ = [this](int thread) { model_.packed().refresh(parameters().data(), thread, model_.threads()); };
@@ -39,11 +47,17 @@ void Trainer::train_sequences(int thread) {
   }
 }
 
+void Trainer::rethrow_failure() {
+  for (std::exception_ptr& failure : failures_)
+    if (failure) std::rethrow_exception(std::exchange(failure, nullptr));
+}
+
 StepResult Trainer::step(const data::BatchSampler& batches, int64_t step) {
   batches_ = &batches;
   step_ = step;
   ThreadPool& team = model_.team();
   team.run(train_);
+  rethrow_failure();
   team.run(reduce_);
   double sum = 0;
   for (const double loss : losses_) sum += loss;

@@ -3,6 +3,7 @@
 // recipe, size, seed, data and number of threads give bit-identical losses; nothing is allocated in a step.
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <span>
 #include <vector>
@@ -25,6 +26,7 @@ class Trainer {
   Trainer(const Recipe& recipe, const Size& size, Dtype dtype, int threads, uint64_t seed);
 
   // Step `step`, 0 first. A loss or gradient that is not finite is returned and leaves the weights as they were.
+  // Throws what the sampler throws.
   StepResult step(const data::BatchSampler& batches, int64_t step);
 
   LoadedModel& model() { return model_; }
@@ -34,6 +36,7 @@ class Trainer {
 
  private:
   void train_sequences(int thread);
+  void rethrow_failure();
 
   Recipe recipe_;
   Size size_;
@@ -41,7 +44,8 @@ class Trainer {
   Optimizer optimizer_;
   std::vector<Arena> gradient_memory_;
   std::vector<float*> gradients_;
-  std::vector<double> losses_;  // of the batch's sequences
+  std::vector<double> losses_;                // of the batch's sequences
+  std::vector<std::exception_ptr> failures_;  // of the threads: a token file that was damaged meanwhile
   const data::BatchSampler* batches_ = nullptr;
   int64_t step_ = 0;
   // Made once: a std::function made in a step would allocate.

@@ -1,0 +1,284 @@
+// Whole runs of a tiny model, in process.
+#include "train/run.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "protocol/run_events.h"
+#include "testing/allocation_counter.h"
+#include "testing/faulty_file_system.h"
+#include "testing/temporary_folder.h"
+#include "testing/tiny_run.h"
+#include "train/checkpoint.h"
+#include "train/run_model.h"
+#include "train/trainer.h"
+
+namespace flywheel::train {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct Session {
+  testing::TemporaryFolder folder;
+  RunOptions options;
+  std::vector<std::string> warnings;
+  std::atomic<int> signal{0};
+  int64_t stop_at = 0;  // 0: never
+  int stop_with = SIGTERM;
+
+  explicit Session(OptimizerKind optimizer = OptimizerKind::kMuon, int threads = 1, int64_t steps = 24) {
+    options.spec = testing::tiny_spec(folder.path(), optimizer, threads, steps);
+    options.directory = folder.path() / "run";
+    options.program = "test";
+    options.stop_signal = &signal;
+    options.warn = [this](const std::string& text) { warnings.push_back(text); };
+    options.progress = [this](const RunProgress& p) {
+      if (p.step == stop_at) signal = stop_with;
+    };
+  }
+  OrderedJson run(FileSystem& files = real_file_system()) {
+    signal = 0;
+    return run_training(options, files);
+  }
+  // The exit code that the error asks for; 0: none.
+  int code(FileSystem& files = real_file_system()) {
+    try {
+      run(files);
+      return 0;
+    } catch (const Error& e) {
+      message = e.what();
+      return static_cast<int>(e.code());
+    }
+  }
+  std::string message;
+  std::vector<RunEvent> events() const { return EventTail(options.directory / kEventsFile).poll(); }
+  // By step, what the last word about each was.
+  std::map<int64_t, double> losses(const char* type = "step") const {
+    std::map<int64_t, double> by_step;
+    for (const RunEvent& event : events())
+      if (event.type == type) by_step[event.fields["step"]] = event.fields["loss"];
+    return by_step;
+  }
+  std::vector<float> parameters() const {
+    const Checkpoint checkpoint = open_checkpoint(options.directory / kCheckpointFile);
+    return {checkpoint.parameters.begin(), checkpoint.parameters.end()};
+  }
+  std::string last_event() const { return events().back().type; }
+};
+
+TEST(Run, LearnsAndSaysWhatTheProtocolPromises) {
+  Session s(OptimizerKind::kAdamw, 1, 60);
+  const OrderedJson done = s.run();
+  const auto events = s.events();
+  EXPECT_EQ(events.front().type, "start");
+  EXPECT_EQ(events.front().fields["steps"], 60);
+  EXPECT_FALSE(events.front().fields.contains("resumed_step"));
+  EXPECT_EQ(events[1].type, "step");
+  EXPECT_EQ(events[1].fields["step"], 1);
+  EXPECT_NEAR(events[1].fields["loss"].get<double>(), std::log(257), 0.05) << "starts at the uniform distribution";
+  EXPECT_EQ(events.back().type, "done");
+  EXPECT_EQ(done["step"], 60);
+  EXPECT_EQ(done["tokens"], 60 * 5 * 24);
+  EXPECT_LT(done["bits_per_byte"].get<double>(), 4.5);
+  const RunOutcome outcome = read_outcome(s.options.directory / kEventsFile);
+  EXPECT_EQ(outcome.state, RunOutcome::State::kDone);
+  EXPECT_EQ(outcome.curve.size(), 10u);
+}
+
+TEST(Run, ResumedAtAnyPointItEndsBitIdentically) {
+  for (const OptimizerKind optimizer : {OptimizerKind::kMuon, OptimizerKind::kAdamw}) {
+    for (const int threads : {1, 2, 3}) {
+      Session straight(optimizer, threads);
+      const OrderedJson done = straight.run();
+      for (const std::vector<int64_t>& stops : {std::vector<int64_t>{1}, {23}, {5, 6, 17}}) {
+        Session stopped(optimizer, threads);
+        for (const int64_t stop : stops) {
+          stopped.stop_at = stop;
+          ASSERT_EQ(stopped.code(), 75) << stopped.message;
+        }
+        stopped.stop_at = 0;
+        const OrderedJson resumed = stopped.run();
+        ASSERT_EQ(stopped.losses(), straight.losses()) << threads << " threads";
+        ASSERT_EQ(stopped.losses("eval"), straight.losses("eval"));
+        ASSERT_EQ(stopped.parameters(), straight.parameters());
+        ASSERT_EQ(resumed["bits_per_byte"], done["bits_per_byte"]);
+      }
+    }
+  }
+}
+
+TEST(Run, LostToAKillItGoesOnFromItsLastCheckpoint) {
+  Session straight;
+  straight.run();
+  Session killed;
+  killed.options.spec.checkpoint_seconds = 0;  // after every step
+  killed.stop_at = 9;
+  ASSERT_EQ(killed.code(), 75);
+  // As a kill between the checkpoint of step 8 and the events of step 9 would leave it.
+  std::filesystem::rename(killed.options.directory / kPreviousCheckpointFile,
+                          killed.options.directory / kCheckpointFile);
+  killed.stop_at = 0;
+  killed.run();
+  EXPECT_EQ(killed.losses(), straight.losses());
+  EXPECT_EQ(killed.parameters(), straight.parameters());
+}
+
+TEST(Run, SignalsEndItWithTheirExitCodeAndACheckpoint) {
+  Session s;
+  s.stop_at = 3;
+  EXPECT_EQ(s.code(), 75);
+  EXPECT_EQ(open_checkpoint(s.options.directory / kCheckpointFile).progress.step, 3);
+  s.stop_at = 5;
+  s.stop_with = SIGINT;
+  EXPECT_EQ(s.code(), 130);
+  EXPECT_EQ(open_checkpoint(s.options.directory / kCheckpointFile).progress.step, 5);
+}
+
+TEST(Run, FinishedItSaysSoAgainAndKeepsOnlyTheParameters) {
+  Session s;
+  s.options.spec.checkpoint_seconds = 0;
+  const OrderedJson done = s.run();
+  const size_t events = s.events().size();
+  EXPECT_EQ(s.run(), done);
+  EXPECT_EQ(s.events().size(), events);
+  EXPECT_TRUE(open_checkpoint(s.options.directory / kCheckpointFile).optimizer_state.empty());
+  EXPECT_FALSE(std::filesystem::exists(s.options.directory / kPreviousCheckpointFile));
+}
+
+TEST(Run, KilledBetweenTheLastCheckpointAndDoneItOnlyFinishes) {
+  Session s;
+  const OrderedJson done = s.run();
+  const Path events = s.options.directory / kEventsFile;
+  std::string text = real_file_system().read(events);
+  text.resize(text.rfind('\n', text.size() - 2) + 1);
+  real_file_system().write_atomic(events, text);
+  EXPECT_EQ(s.run()["bits_per_byte"], done["bits_per_byte"]);
+  EXPECT_EQ(s.last_event(), "done");
+}
+
+TEST(Run, AnotherSpecInTheDirectoryIsRefusedByName) {
+  Session s;
+  s.run();
+  s.options.spec.recipe.optimizer.momentum = 0.5;
+  EXPECT_EQ(s.code(), 2);
+  EXPECT_THAT(s.message, HasSubstr("recipe.optimizer.momentum: 0.95 -> 0.5"));
+}
+
+TEST(Run, ACheckpointOfAnotherSpecIsRefusedByName) {
+  Session other, s;
+  other.options.spec.seed = 77;
+  other.stop_at = 2;
+  other.code();
+  s.stop_at = 2;
+  s.code();
+  std::filesystem::copy_file(other.options.directory / kCheckpointFile, s.options.directory / kCheckpointFile,
+                             std::filesystem::copy_options::overwrite_existing);
+  EXPECT_EQ(s.code(), 2);
+  EXPECT_THAT(s.message, HasSubstr("seed: 77 -> 1"));
+}
+
+TEST(Run, ASecondProcessOnItsDirectoryIsRefused) {
+  Session s;
+  std::filesystem::create_directories(s.options.directory);
+  const auto lock = FileLock::try_acquire(s.options.directory / kLockFile);
+  ASSERT_TRUE(lock);
+  EXPECT_EQ(s.code(), 2);
+  EXPECT_FALSE(std::filesystem::exists(s.options.directory / kSpecFile));
+}
+
+TEST(Run, ADamagedCheckpointIsNamedAndThePreviousOneUsed) {
+  Session straight;
+  straight.run();
+  Session s;
+  s.stop_at = 4;
+  s.code();
+  s.stop_at = 8;
+  s.code();
+  const Path current = s.options.directory / kCheckpointFile;
+  std::string bytes = real_file_system().read(current);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  real_file_system().write_atomic(current, bytes);
+  s.stop_at = 0;
+  s.run();
+  EXPECT_THAT(s.warnings.at(0), HasSubstr("damaged"));
+  EXPECT_EQ(s.losses(), straight.losses());
+}
+
+TEST(Run, ThatDivergesFailsWithStepAndReason) {
+  Session s(OptimizerKind::kAdamw, 1, 200);
+  s.options.spec.size.matrix_learning_rate = s.options.spec.size.embedding_learning_rate =
+      s.options.spec.size.head_learning_rate = s.options.spec.size.vector_learning_rate = 1000;
+  s.options.spec.recipe.schedule.warmup_fraction = 0;
+  EXPECT_EQ(s.code(), 1);
+  const RunEvent last = s.events().back();
+  EXPECT_EQ(last.type, "failed");
+  EXPECT_TRUE(last.fields["reason"].get<std::string>().starts_with("diverged:")) << last.fields;
+  EXPECT_GE(last.fields["step"].get<int64_t>(), 1);
+}
+
+TEST(Run, ThatCannotFitIsRefusedBeforeItStarts) {
+  Session s;
+  s.options.available_memory_bytes = 1 << 20;
+  EXPECT_EQ(s.code(), 1);
+  EXPECT_EQ(s.events().size(), 2u);
+  EXPECT_TRUE(s.events().back().fields["reason"].get<std::string>().starts_with("memory:"));
+}
+
+TEST(Run, AFullDiskIsReportedAndHarmsNothingThatWasThere) {
+  Session straight;
+  straight.run();
+  Session s;
+  s.stop_at = 6;
+  ASSERT_EQ(s.code(), 75);
+  testing::FaultyFileSystem disk;
+  disk.free_bytes = 4000;  // some events, no checkpoint
+  s.stop_at = 9;
+  EXPECT_EQ(s.code(disk), 1);
+  EXPECT_THAT(s.message, HasSubstr("No space left"));
+  EXPECT_GE(disk.failures, 1);
+  EXPECT_EQ(open_checkpoint(s.options.directory / kCheckpointFile).progress.step, 6);
+  s.stop_at = 0;
+  s.run();
+  EXPECT_EQ(s.losses(), straight.losses());
+}
+
+TEST(Run, ACorpusThatDoesNotServeIsRefusedAndNothingIsWritten) {
+  Session s;
+  s.options.spec.size.vocabulary = 256;
+  EXPECT_EQ(s.code(), 2);
+  EXPECT_THAT(s.message, HasSubstr("size.vocabulary"));
+  s.options.spec.size.vocabulary = 257;
+  s.options.spec.corpus = s.folder.path() / "none";
+  EXPECT_EQ(s.code(), 2);
+  EXPECT_FALSE(std::filesystem::exists(s.options.directory));
+}
+
+TEST(Run, ItsModelIsReadBackAndEvaluatesTheSame) {
+  Session s;
+  const OrderedJson done = s.run();
+  const RunModel loaded = load_run_model(s.options.directory, 1, {});
+  const data::Corpus corpus = data::Corpus::open(s.options.spec.corpus);
+  const Evaluation evaluation =
+      loaded.model->evaluate(data::eval_sample(corpus.tokens(data::Split::kSearch), 24, s.options.spec.eval_tokens));
+  EXPECT_EQ(evaluation.loss, done["loss"].get<double>());
+  EXPECT_EQ(evaluation.bits_per_byte, done["bits_per_byte"].get<double>());
+}
+
+TEST(Trainer, AllocatesNothingInAStep) {
+  testing::TemporaryFolder folder;
+  for (const OptimizerKind optimizer : {OptimizerKind::kMuon, OptimizerKind::kAdamw}) {
+    const RunSpec spec = testing::tiny_spec(folder.path(), optimizer, 2, 10);
+    const data::Corpus corpus = data::Corpus::open(spec.corpus);
+    const data::BatchSampler batches(corpus.tokens(data::Split::kTrain), 24, 5, 1);
+    Trainer trainer(spec.recipe, spec.size, Dtype::kFloat32, 2, 1);
+    trainer.step(batches, 0);
+    const int64_t before = testing::allocation_count;
+    for (int64_t step = 1; step < 4; ++step) trainer.step(batches, step);
+    EXPECT_EQ(testing::allocation_count, before);
+  }
+}
+
+}  // namespace
+}  // namespace flywheel::train
