@@ -49,6 +49,8 @@ class MappedFile {
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;
   std::span<const std::byte> bytes() const { return {data_, size_}; }
+  // Gives the pages read so far back; they stay in the system's cache and are mapped again when they are read again.
+  void release_pages() const;
 
  private:
   const std::byte* data_ = nullptr;

@@ -10,7 +10,6 @@ class ProcessTools : public research::Tools {
   research::Evaluation evaluate(const Path& run_directory, const std::string& split, int64_t tokens) override;
   std::string sample(const Path& run_directory, int tokens) override;
   uint64_t predict_memory_bytes(const RunSpec& spec) override;
-
 };
 
 }  // namespace flywheel::cli

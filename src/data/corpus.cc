@@ -126,6 +126,7 @@ Corpus Corpus::open(const Path& folder) {
     corpus.files_.emplace_back(path);
     if (sample_sha256(corpus.files_.back().bytes()) != corpus.manifest_.split_sample_sha256[i])
       throw_bad_input("corpus file {}: the checksum does not match: damaged, build the corpus again", path.string());
+    corpus.files_.back().release_pages();
   }
   return corpus;
 }
@@ -137,6 +138,10 @@ void Corpus::verify() const {
       throw_bad_input("corpus file {}: the checksum does not match: damaged, build the corpus again",
                       (folder_ / token_file_name(static_cast<Split>(i))).string());
   }
+}
+
+void Corpus::release_pages() const {
+  for (const MappedFile& file : files_) file.release_pages();
 }
 
 std::span<const uint16_t> Corpus::tokens(Split split) const {

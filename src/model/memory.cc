@@ -7,7 +7,7 @@ namespace flywheel::model {
 namespace {
 
 // The binary, its libraries and their heap, before a model is there.
-constexpr uint64_t kProcessBytes = 12u << 20;
+constexpr uint64_t kProcessBytes = 13u << 20;
 // Stack, allocator arena and bookkeeping of a thread.
 constexpr uint64_t kThreadBytes = 256u << 10;
 // Muon orthogonalises one matrix at a time: itself twice in float32, as an operand and packed, and a square or two.

@@ -28,13 +28,13 @@ struct Recipe {
     int kv_group = 1;               // query heads per key/value head; 1: multi-head
     bool qk_norm = true;
     bool tied_head = false;
-    int context = 256;   // tokens a sequence is trained on
+    int context = 128;   // tokens a sequence is trained on
     double aspect = 32;  // model width per layer: depth = width / aspect, at least 2
   } model;
   struct Optimizer {
     OptimizerKind kind = OptimizerKind::kMuon;
-    double learning_rate = 0.02;        // of hidden matrices (Muon) or of everything (AdamW), at base_width
-    double adam_learning_rate = 0.003;  // of embeddings, head and vectors when kind is Muon
+    double learning_rate = 0.02;       // of hidden matrices (Muon) or of everything (AdamW), at base_width
+    double adam_learning_rate = 0.01;  // of embeddings, head and vectors when kind is Muon
     double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8;
     double momentum = 0.95;  // Muon
     double weight_decay = 0.1;
@@ -52,9 +52,9 @@ struct Recipe {
     double standard_deviation = 0.02;
   } initialisation;
   struct Scaling {
-    double tokens_per_parameter = 20;
-    double batch_tokens = 4096;   // tokens per step at base_flops
-    double batch_exponent = 0.0;  // batch tokens grow as (flops / base_flops)^batch_exponent
+    double tokens_per_parameter = 40;
+    double batch_tokens = 2048;   // tokens per step at base_flops
+    double batch_exponent = 0.2;  // batch tokens grow as (flops / base_flops)^batch_exponent
     double base_flops = 1e12;
   } scaling;
   struct Data {

@@ -45,9 +45,12 @@ std::optional<OrderedJson> finished_record(const Path& events_path) {
   return done;
 }
 
+// Token pages are given back after about so many windows.
+constexpr double kWindowsKept = 16;
+
 // Bytes of a split's token file that reading `sequences` windows of it brings into memory.
 uint64_t touched_bytes(const data::Corpus& corpus, data::Split split, double sequences) {
-  constexpr double kReadAroundBytes = 64 << 10;  // what the kernel maps around a page that is asked for
+  constexpr double kReadAroundBytes = 256 << 10;  // about what the kernel maps around a page that is asked for
   const double file = static_cast<double>(corpus.tokens(split).size_bytes());
   return static_cast<uint64_t>(std::min(file, sequences * kReadAroundBytes));
 }
@@ -74,8 +77,10 @@ Inputs check_inputs(const RunSpec& spec) {
   data::EvalSample sample = data::eval_sample(corpus.tokens(eval_split), spec.size.context, spec.eval_tokens);
   const Dtype dtype = choose_dtype(spec.precision);
   const double sequences = static_cast<double>(spec.size.steps) * spec.size.batch_sequences;
-  const uint64_t corpus_bytes = touched_bytes(corpus, data::Split::kTrain, sequences) +
-                                touched_bytes(corpus, eval_split, static_cast<double>(sample.windows.size()));
+  const uint64_t corpus_bytes =
+      touched_bytes(corpus, data::Split::kTrain,
+                    std::min(sequences, std::max(kWindowsKept, 1.0 * spec.size.batch_sequences))) +
+      touched_bytes(corpus, eval_split, static_cast<double>(sample.windows.size()));
   const uint64_t own_bytes = model::predict_memory_bytes(spec.recipe, spec.size, dtype, spec.threads);
   return {std::move(corpus), batches, std::move(sample), dtype, own_bytes, corpus_bytes};
 }
@@ -100,6 +105,11 @@ class Run {
     double checkpointed = events_.seconds();
     while (step_ < steps) {
       train_one_step();
+      windows_read_ += spec_.size.batch_sequences;
+      if (windows_read_ >= kWindowsKept) {
+        inputs_.corpus.release_pages();
+        windows_read_ = 0;
+      }
       if (step_ % interval(spec_.eval_every_fraction, steps, steps) == 0 || step_ == steps) evaluate();
       if (step_ == steps) break;
       if (const int signal = options_.stop_signal != nullptr ? options_.stop_signal->load() : 0; signal != 0)
@@ -213,6 +223,7 @@ class Run {
   void evaluate() {
     last_evaluation_ = trainer_->model().evaluate(inputs_.sample);
     evaluated_step_ = step_;
+    inputs_.corpus.release_pages();
     events_.write("eval", {{"step", step_},
                            {"tokens", tokens_at(step_)},
                            {"flops", tokens_at(step_) * counts_.flops_per_token},
@@ -273,6 +284,7 @@ class Run {
   std::optional<Trainer> trainer_;
   Evaluation last_evaluation_;
   int64_t step_ = 0, evaluated_step_ = -1, logged_step_ = 0;
+  double windows_read_ = 0;  // since the last release of token pages
   double logged_seconds_ = 0, cpu_seconds_before_ = 0;
 };
 
