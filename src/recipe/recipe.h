@@ -52,7 +52,7 @@ struct Recipe {
     double standard_deviation = 0.02;
   } initialisation;
   struct Scaling {
-    double tokens_per_parameter = 40;
+    double tokens_per_parameter = 20;
     double batch_tokens = 2048;   // tokens per step at base_flops
     double batch_exponent = 0.2;  // batch tokens grow as (flops / base_flops)^batch_exponent
     double base_flops = 1e12;

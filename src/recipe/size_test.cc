@@ -90,8 +90,8 @@ TEST_P(FamilyOf, IsDistinctSortedDivisibleAndFine) {
   for (const Size& size : sizes) {
     const int64_t parameters = count(r, size).matrix_parameters;
     EXPECT_GT(parameters, previous);
-    // Tiny models on a coarse grid of widths cannot be closer.
-    if (size.width > 8 * r.model.head_dim * r.model.kv_group && size.width > 64 && previous > 0) {
+    // One step of width and at most one of depth: (17/16)^2 and a layer more, once widths are past 16 steps of the grid.
+    if (size.width > 16 * r.model.head_dim * r.model.kv_group && size.width > 256 && previous > 0) {
       EXPECT_LT(static_cast<double>(parameters) / static_cast<double>(previous), 1.35)
           << size.width << " x " << size.layers;
     }

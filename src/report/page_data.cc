@@ -43,6 +43,7 @@ Json runs_json(const ledger::Ledger& ledger, const Path& lab) {
              {"learning_rate", nullptr},
              {"layers", nullptr},
              {"width", nullptr}};
+    if (row.stage == "calibrate") run["rung_flops"] = run["bits_per_byte"] = nullptr;  // on no rung, hardly evaluated
     const std::string directory = (Path("runs") / row.run).string();
     try {
       const RunSpec spec = load_run_spec(lab / directory / kSpecFile);

@@ -299,6 +299,7 @@ CampaignEnd Campaign::run() {
     s.forecast_top();
     s.top_rung();
     s.fill_rest();
+    s.scheduler.stop_all();
     s.conclude();
     s.last_evaluations();
     s.stopwatch.save(true);

@@ -127,6 +127,8 @@ export interface ForecastTest {
   inside: boolean | Missing;
   written_at: string | Missing; // UTC, of the ledger record
   first_run_started_at: string | Missing; // UTC; null: not started
+  written_as_record?: MaybeNumber; // sequence numbers in the ledger: which came first is decided by them
+  first_run_record?: MaybeNumber;
 }
 
 export interface BacktestRow {

@@ -75,7 +75,8 @@ export function isoflopSection(data: ReportData, rungs: Rungs): Child[] {
 export function forecastTestSection(data: ReportData): Child[] {
   const test = data.forecast_test;
   if (test === null) return [missing("Not made: there were too few rungs to fit a law below the top one.")];
-  const before = test.written_at && test.first_run_started_at ? new Date(test.written_at).getTime() < new Date(test.first_run_started_at).getTime() : null;
+  // The ledger's record numbers order events within one second, too.
+  const before = isNumber(test.written_as_record) && isNumber(test.first_run_record) ? test.written_as_record < test.first_run_record : null;
   const outcome = isNumber(test.measured)
     ? [
         "The runs of the top rung then measured ", h("strong", {}, fixed(test.measured)), " at their best: the forecast was ",
@@ -93,8 +94,8 @@ export function forecastTestSection(data: ReportData): Child[] {
     h(
       "ol",
       { class: "timeline" },
-      h("li", {}, h("strong", {}, "Forecast written to the ledger"), h("span", {}, test.written_at ? time(test.written_at) : "time not recorded")),
-      h("li", {}, h("strong", {}, "First run of the rung started"), h("span", {}, test.first_run_started_at ? time(test.first_run_started_at) : "not started")),
+      h("li", {}, h("strong", {}, "Forecast written to the ledger"), h("span", {}, test.written_at ? `${time(test.written_at)}, record ${test.written_as_record ?? "unknown"}` : "time not recorded")),
+      h("li", {}, h("strong", {}, "First run of the rung started"), h("span", {}, test.first_run_started_at ? `${time(test.first_run_started_at)}, record ${test.first_run_record ?? "unknown"}` : "not started")),
       before !== null && h("li", { class: before ? "good" : "bad" }, before ? "✓ The forecast came first." : "✗ The forecast came after its run: it proves nothing."),
     ),
     intervalChart([
