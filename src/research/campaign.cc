@@ -16,6 +16,7 @@
 #include "research/tuning.h"
 #include "scaling/isoflop.h"
 #include "scaling/law.h"
+#include "scaling/trend.h"
 
 namespace flywheel::research {
 namespace {
@@ -443,7 +444,7 @@ void Campaign::State::lowest_rung() {
   std::vector<Planned> wanted = runs;
   for (int i = 1; i <= plan.noise_runs; ++i) {
     Planned replicate = runs[middle];
-    replicate.id = fmt::format("noise-r0-s{}", i);
+    replicate.id = fmt::format("{}-s{}", runs[middle].id, i);  // as fillers count on: no seed is trained twice
     replicate.stage = "noise";
     replicate.replicate = i;
     wanted.push_back(replicate);
@@ -512,8 +513,8 @@ void Campaign::State::forecast_top() {
     LadderLimits left = limits(kTopSafety);
     double flops = reference;
     if (!out_of_budget)
-      flops = top_rung_flops(options.recipe, throughput, left, centre_at(reference), reference, plan.top_sizes,
-                             plan.limits.empty() ? 1.6 * reference : reference);
+      flops =
+          top_rung_flops(options.recipe, throughput, left, centre_at(reference), reference, plan.top_sizes, reference);
     const double below = plan.rungs[plan.rungs.size() - 2];
     Json json{{"flops", std::max(flops, kSmallestStep * below)}, {"centre", centre_at(flops)}};
     return json;
@@ -529,6 +530,14 @@ void Campaign::State::forecast_top() {
   const scaling::Optimum* best = nullptr;
   std::vector<scaling::Optimum> predictions;
   for (const LadderRun& run : runs) predictions.push_back(scaling::predict(fit, run.parameters, run.tokens, run.flops));
+  // The trend speaks of the best size only: all sizes move with it.
+  const scaling::Optimum optimum = scaling::compute_optimal(fit, plan.rungs.back());
+  const scaling::Optimum blended = scaling::blend(fit, scaling::frontier_trend(below), plan.rungs.back(), optimum);
+  for (scaling::Optimum& prediction : predictions) {
+    prediction.loss *= blended.loss / optimum.loss;
+    prediction.low = prediction.loss * blended.low / blended.loss;
+    prediction.high = prediction.loss * blended.high / blended.loss;
+  }
   for (size_t i = 0; i < runs.size(); ++i) {
     if (best == nullptr || predictions[i].loss < best->loss) best = &predictions[i];
     each.push_back({{"run", fmt::format("top-r{}-n{}", plan.rungs.size() - 1, i)},
@@ -608,6 +617,7 @@ void Campaign::State::conclude() {
   scaling::Fit fit = scaling::fit(all, fit_options());
   const auto backtests = scaling::backtest(all, fit_options());
   fit.error_inflation = scaling::inflation_from_backtest(backtests);
+  const scaling::Trend trend = scaling::frontier_trend(all);
   Json rows = Json::array();
   for (const auto& row : backtests)
     rows.push_back({{"train_below_flops", row.train_below_flops},
@@ -621,7 +631,7 @@ void Campaign::State::conclude() {
   Json future = Json::array();
   for (double multiple : kForecastMultiples) {
     const double flops = multiple * plan.rungs.back();
-    const scaling::Optimum optimum = scaling::compute_optimal(fit, flops);
+    const scaling::Optimum optimum = scaling::blend(fit, trend, flops, scaling::compute_optimal(fit, flops));
     future.push_back({{"multiply", multiple},
                       {"flops", flops},
                       {"params", optimum.N},
@@ -634,7 +644,7 @@ void Campaign::State::conclude() {
   const double first = plan.rungs.front(), last = 100 * plan.rungs.back();
   for (int i = 0; i <= 48; ++i) {
     const double flops = first * std::pow(last / first, i / 48.0);
-    const scaling::Optimum optimum = scaling::compute_optimal(fit, flops);
+    const scaling::Optimum optimum = scaling::blend(fit, trend, flops, scaling::compute_optimal(fit, flops));
     frontier.push_back(
         {{"flops", flops}, {"bits_per_byte", optimum.loss}, {"low", optimum.low}, {"high", optimum.high}});
   }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/rng.h"
+#include "research/ladder.h"
 #include "research/points.h"
 #include "testing/crash_points.h"
 #include "testing/fake_clock.h"
@@ -127,6 +128,17 @@ TEST_F(CampaignTest, TheForecastIsRecordedBeforeTheTopRungStarts) {
   EXPECT_GE(top_starts, 4);
 }
 
+TEST_F(CampaignTest, NoSeedIsTrainedTwiceAtOneSize) {
+  run();
+  std::set<std::string> seen;
+  for (const auto& row : read()->runs()) {
+    if (!on_the_ladder(row)) continue;
+    const std::string key = fmt::format("{} {} {} {}", row.rung_flops, row.parameters, row.tokens, row.seed);
+    EXPECT_TRUE(seen.insert(key).second) << row.run << ": " << key;
+  }
+  EXPECT_GT(seen.size(), 30u);
+}
+
 TEST_F(CampaignTest, TheLearningRateIsFoundAndTheNoiseFloorMeasured) {
   run();
   const auto ledger = read();
@@ -194,7 +206,7 @@ TEST_F(CampaignTest, AMachineThatSlowsDownStillEndsOnTime) {
 TEST_F(CampaignTest, FailuresOnTheTopRungAreSaidAndNothingIsMadeUp) {
   runner_.bits_per_byte_of = [&](const RunSpec& spec) { return world_.loss(spec); };
   for (int i = 0; i < 6; ++i)
-    runner_.scripts[fmt::format("top-r4-n{}", i)] = {
+    runner_.scripts[fmt::format("top-r{}-n{}", kWantedRungs - 1, i)] = {
         {.seconds = 1, .end = flywheel::testing::Script::End::kFail, .reason = "diverged: loss is NaN"}};
   ASSERT_EQ(run(), CampaignEnd::kFinished);
   const auto ledger = read();

@@ -31,7 +31,7 @@ struct LadderLimits {
 struct LadderPlan {
   std::vector<double> rungs;  // training FLOPs, lowest first; the last is the top, forecast before it is run
   int tune_runs = 5, transfer_runs = 3, noise_runs = 4;  // noise: replicates beside the ladder's own run
-  int lowest_sizes = 5, middle_sizes = 5, top_sizes = 4;
+  int lowest_sizes = 5, middle_sizes = 4, top_sizes = 4;
   double expected_wall_seconds = 0, expected_flops = 0;
   std::vector<std::string> limits;  // what the budget or the corpus did not allow, in words
 };
@@ -39,8 +39,8 @@ struct LadderPlan {
 inline constexpr double kIsoflopSpacing = 1.6;     // between neighbouring sizes of a rung
 inline constexpr double kTopSpacing = 1.5;         // nearer on the top rung: its optimum is known better
 inline constexpr double kSmallestRungFlops = 6e9;  // below, a run is too short to say anything
-inline constexpr double kWantedRange = 40;         // top over lowest rung
-inline constexpr int kWantedRungs = 5;
+inline constexpr double kWantedRange = 36;         // top over lowest rung
+inline constexpr int kWantedRungs = 7;
 inline constexpr int kFewestRungs = 3;
 
 // Evaluations of a run with `tokens` of training: as many as cost about 5% of it, at least the last one, at most 20.

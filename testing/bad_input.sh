@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Bad input as a user gives it: exit code 2, one clear message, nothing written.   testing/bad_input.sh FLYWHEEL
+set -u
+flywheel=$1
+work=$(mktemp -d)
+trap 'pkill -9 -f "$work" 2>/dev/null; rm -rf "$work"' EXIT
+failures=0 checks=0
+
+# expect CODE TEXT COMMAND...: the command ends with CODE and its error message holds TEXT.
+expect() {
+  local code=$1 text=$2 found
+  shift 2
+  "$@" >"$work/.out" 2>"$work/.err"
+  found=$?
+  checks=$((checks + 1))
+  if [ "$found" -ne "$code" ] || { [ -n "$text" ] && ! grep -qF -- "$text" "$work/.err"; }; then
+    failures=$((failures + 1))
+    echo "FAILED: $* : exit $found (expected $code), message: $(tail -n 2 "$work/.err") (expected to hold: $text)"
+  fi
+}
+absent() {
+  checks=$((checks + 1))
+  [ ! -e "$1" ] || { failures=$((failures + 1)); echo "FAILED: $1 was left behind"; }
+}
+run() { "$flywheel" run "$@"; }
+
+mkdir "$work/empty" "$work/binary" "$work/small" "$work/text" "$work/mine"
+head -c 100000 /dev/zero >"$work/binary/zeros"
+echo "one line of text" >"$work/small/a.txt"
+for i in $(seq 400); do seq $((i * 1000)) $((i * 1000 + 500)); echo; done >"$work/text/numbers.txt"
+ln -s "$work/text" "$work/text/loop"
+echo precious >"$work/mine/notes.txt"
+lab=$work/lab
+
+expect 2 "no such file" run --corpus "$work/nowhere" --budget 30s --dir "$lab"; absent "$lab"
+expect 2 "empty" run --corpus "$work/empty" --budget 30s --dir "$lab"; absent "$lab"
+expect 2 "binary" run --corpus "$work/binary" --budget 30s --dir "$lab"; absent "$lab"
+expect 2 "bytes" run --corpus "$work/small" --budget 30s --dir "$lab"; absent "$lab"
+for budget in 0 -5m 10x abc 1e40 nan 5; do
+  expect 2 "budget" run --corpus "$work/text" "--budget=$budget" --dir "$lab"; absent "$lab"
+done
+expect 2 "too small" run --corpus "$work/text" --budget 2s --dir "$lab"; absent "$lab"
+expect 2 "slots" run --corpus "$work/text" --budget 30s --dir "$lab" --slots -1; absent "$lab"
+expect 2 "not empty" run --corpus "$work/text" --budget 30s --dir "$work/mine"
+expect 2 "is a file" run --corpus "$work/text" --budget 30s --dir "$work/text/numbers.txt"
+expect 2 "--budget" run --corpus "$work/text" --dir "$lab"; absent "$lab"
+expect 2 "flywheel --help" "$flywheel" trian
+[ "$(cat "$work/mine/notes.txt")" = precious ] || { failures=$((failures + 1)); echo "FAILED: a user's file was touched"; }
+
+printf '[model]\nhead_dims = 16\n' >"$work/unknown.toml"
+printf '[model]\nhead_dim = 0\n' >"$work/zero.toml"
+printf '[model\n' >"$work/broken.toml"
+expect 2 "head_dims" run --corpus "$work/text" --budget 30s --dir "$lab" --recipe "$work/unknown.toml"; absent "$lab"
+expect 2 "head_dim" run --corpus "$work/text" --budget 30s --dir "$lab" --recipe "$work/zero.toml"; absent "$lab"
+expect 2 "broken.toml" run --corpus "$work/text" --budget 30s --dir "$lab" --recipe "$work/broken.toml"; absent "$lab"
+for command in status runs verify report findings; do expect 2 "$work/nolab" "$flywheel" "$command" --dir "$work/nolab"; absent "$work/nolab"; done
+
+# A lab at work: a second one is refused, another question too; SIGTERM leaves a lab that resumes.
+"$flywheel" run --corpus "$work/text" --budget 60s --dir "$lab" >/dev/null 2>"$work/.lab" &
+pid=$!
+for _ in $(seq 200); do [ -e "$lab/ledger.sqlite" ] && [ -e "$lab/runs" ] && break; sleep 0.05; done
+expect 2 "in use" run --corpus "$work/text" --budget 60s --dir "$lab"
+kill -TERM "$pid"
+wait "$pid"
+code=$?
+checks=$((checks + 1))
+[ "$code" -eq 75 ] || { failures=$((failures + 1)); echo "FAILED: SIGTERM ended the lab with $code, expected 75: $(tail -n 2 "$work/.lab")"; }
+expect 2 "--budget" run --corpus "$work/text" --budget 90s --dir "$lab"
+expect 2 "--corpus" run --corpus "$work/small" --budget 60s --dir "$lab"
+expect 0 "" "$flywheel" verify --dir "$lab"
+spec=$(find "$lab/runs" -name spec.json | head -n 1)
+head -c 100 "$spec" >"$work/cut.json"
+expect 2 "cut.json" "$flywheel" train "$work/cut.json" --dir "$work/run"; absent "$work/run"
+sed 's/"width": *[0-9]*/"width": 33/' "$spec" >"$work/odd.json"
+expect 2 "heads" "$flywheel" train "$work/odd.json" --dir "$work/run"; absent "$work/run"
+printf 'garbage' >"$lab/ledger.sqlite"
+rm -f "$lab/ledger.sqlite-wal" "$lab/ledger.sqlite-shm"
+expect 2 "ledger.sqlite" "$flywheel" status --dir "$lab"
+expect 2 "ledger.sqlite" run --corpus "$work/text" --budget 60s --dir "$lab"
+
+echo "$((checks - failures)) of $checks checks of bad input passed"
+[ "$failures" -eq 0 ]
