@@ -123,7 +123,7 @@ std::string to_toml(const Recipe& recipe) {
     std::string value = field_text(field, recipe);
     if (field.kind == FieldKind::kText || field.kind == FieldKind::kChoice) value = fmt::format("\"{}\"", value);
     const std::string choices = field.choices.size() > 1 ? fmt::format(" ({})", fmt::join(field.choices, ", ")) : "";
-    text += fmt::format("{:<36}# {}{}\n", fmt::format("{} = {}", field.name, value), field.doc, choices);
+    text += fmt::format("{:<39} # {}{}\n", fmt::format("{} = {}", field.name, value), field.doc, choices);
   }
   return text;
 }

@@ -1,0 +1,267 @@
+// The campaign's inside: its decisions, its runs and its purse. The stages (campaign_ladder.cc, campaign_forecast.cc)
+// are written against it; nobody else includes it.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "research/campaign.h"
+#include "research/ladder.h"
+#include "research/points.h"
+#include "research/stopwatch.h"
+#include "research/throughput.h"
+#include "scaling/law.h"
+
+namespace flywheel::research {
+
+inline constexpr double kTopSafety = 0.95;  // of the time left, for the top rung
+inline constexpr double kGrace =
+    1.02;  // plans end at the budget; runs are stopped this much later, not just before their end
+inline constexpr int64_t kFinalEvalTokens = 262144;  // of the audit and locked splits
+inline constexpr double kSmallestStep = 1.25;        // of the top rung over the one below: nearer would test nothing
+
+// The runs' share of the machine.
+inline scheduler::Limits limits_of(const CampaignOptions& options) {
+  scheduler::Limits limits;
+  limits.slots = options.slots;
+  limits.memory_bytes = options.memory_bytes;
+  limits.cpus = options.cpus;
+  return limits;
+}
+
+struct Stopped {};  // thrown inside the script when somebody asked us to stop
+
+// A run of the campaign: what the scheduler needs and what the campaign wants to remember about it.
+struct Planned {
+  std::string id, stage;
+  double rung_flops = 0;
+  LadderRun ladder;
+  double multiplier = 1;
+  int replicate = 0;
+  int priority = 0;
+};
+
+struct Campaign::State {
+  ledger::Ledger& ledger;
+  Tools& tools;
+  Clock& clock;
+  CampaignOptions options;
+  std::function<bool()> should_stop;
+  std::function<void(const std::string&)> say;
+  std::function<void(const scheduler::Progress&, double)> show;
+  Stopwatch stopwatch;
+  scheduler::Scheduler scheduler;
+  Throughput throughput;
+  LadderPlan plan;
+  double multiplier = 1;     // of the recipe's learning rates, once chosen
+  double final_seconds = 5;  // kept for the last evaluations and the report
+  bool out_of_budget = false;
+  std::map<std::string, Planned> known;  // every run of this campaign so far
+  std::set<std::string> observed;        // those the throughput has learnt from
+
+  State(ledger::Ledger& l, scheduler::Runner& runner, Tools& t, Clock& c, CampaignOptions o, std::function<bool()> stop,
+        std::function<void(const std::string&)> say_line,
+        std::function<void(const scheduler::Progress&, double)> show_progress)
+      : ledger(l),
+        tools(t),
+        clock(c),
+        options(std::move(o)),
+        should_stop(std::move(stop)),
+        say(std::move(say_line)),
+        show(std::move(show_progress)),
+        stopwatch(options.lab / "elapsed", clock, options.started_clock_seconds),
+        scheduler(ledger, runner, clock, options.lab / "runs", limits_of(options)) {}
+
+  // ---- time and money -------------------------------------------------------------------------------------------
+  double seconds_left() const {
+    return options.budget.seconds > 0 ? options.budget.seconds - stopwatch.seconds() - final_seconds : 1e18;
+  }
+  double flops_left() const {
+    return options.budget.flops > 0 ? options.budget.flops - ledger.spend().train_flops : 1e30;
+  }
+  double eval_tokens() const { return std::clamp(static_cast<double>(options.search_tokens - 1), 1024.0, 65536.0); }
+  // Calibration times training; its evaluation only has to exist.
+  double eval_tokens_of(const Planned& planned) const { return planned.stage == "calibrate" ? 1024.0 : eval_tokens(); }
+  double max_tokens() const { return options.max_epochs * static_cast<double>(options.train_tokens); }
+  LadderLimits limits(double fraction) const {
+    return {.wall_seconds = options.budget.seconds > 0 ? std::max(fraction * seconds_left(), 1e-3) : 0,
+            .flops = options.budget.flops > 0 ? std::max(fraction * flops_left(), 1.0) : 0,
+            .slots = options.slots,
+            .max_tokens = max_tokens(),
+            .eval_tokens = eval_tokens()};
+  }
+  double expected_seconds(const LadderRun& run) const {
+    return throughput.empty() ? 1 : throughput.seconds(run.parameters, cost_flops(options.recipe, run, eval_tokens()));
+  }
+
+  // ---- decisions and runs ---------------------------------------------------------------------------------------
+  // The recorded decision of this stage, or the one made now.
+  Json decide(const std::string& stage, const std::function<Json()>& make) {
+    for (const ledger::Record& record : ledger.records("plan"))
+      if (record.payload.value("stage", "") == stage) return record.payload;
+    Json payload = make();
+    payload["stage"] = stage;
+    ledger.append("plan", payload);
+    return payload;
+  }
+
+  Recipe recipe_with(double run_multiplier) const {
+    Recipe recipe = options.recipe;
+    recipe.optimizer.learning_rate *= run_multiplier;
+    recipe.optimizer.adam_learning_rate *= run_multiplier;
+    return recipe;
+  }
+
+  scheduler::Job job_of(const Planned& planned) const {
+    scheduler::Job job;
+    RunSpec& spec = job.spec;
+    spec.id = planned.id;
+    spec.recipe = recipe_with(planned.multiplier);
+    spec.size = with_flops(spec.recipe, planned.ladder.size, planned.ladder.flops);
+    spec.size.steps = planned.ladder.size.steps;
+    spec.corpus = options.lab / "corpus";
+    spec.seed = spec.data_seed = options.seed * 1000 + static_cast<uint64_t>(planned.replicate);
+    spec.threads = 1;
+    spec.precision = options.precision;
+    spec.eval_tokens = static_cast<int64_t>(eval_tokens_of(planned));
+    spec.eval_every_fraction = 1.0 / evaluations(planned.ladder.tokens, eval_tokens_of(planned));
+    job.stage = planned.stage;
+    job.rung_flops = planned.rung_flops;
+    job.expected_seconds = expected_seconds(planned.ladder);
+    job.priority = planned.priority;
+    job.memory_bytes = tools.predict_memory_bytes(spec);
+    return job;
+  }
+
+  void remember(const Planned& planned) { known.emplace(planned.id, planned); }
+
+  // What finished runs say about this machine's speed.
+  void observe() {
+    for (const ledger::RunRow& row : ledger.runs()) {
+      if (row.state != "done" || observed.count(row.run) != 0) continue;
+      const auto found = known.find(row.run);
+      if (found == known.end()) continue;
+      observed.insert(row.run);
+      throughput.add(row.parameters, cost_flops(options.recipe, found->second.ladder, eval_tokens_of(found->second)),
+                     row.seconds);
+    }
+  }
+
+  // Runs what is missing and returns the rows of all. When the budget runs out the rows say so.
+  std::vector<ledger::RunRow> ensure(const std::vector<Planned>& wanted, bool fill) {
+    std::vector<scheduler::Job> jobs;
+    for (const Planned& planned : wanted) {
+      remember(planned);
+      const auto row = ledger.run(planned.id);
+      if (row && (row->state == "done" || row->state == "failed")) continue;
+      jobs.push_back(job_of(planned));
+    }
+    if (!jobs.empty() && !out_of_budget) {
+      scheduler::Deadline deadline;
+      if (options.budget.seconds > 0)
+        deadline.at_clock_seconds = stopwatch.clock_at(kGrace * options.budget.seconds - final_seconds);
+      deadline.flops = options.budget.flops;
+      std::function<std::optional<scheduler::Job>(double)> filler;
+      if (fill && options.budget.seconds > 0)
+        filler = [this](double seconds_until_free) {
+          return next_filler(std::min(seconds_until_free, seconds_left()));
+        };
+      const auto verdict = scheduler.run(
+          jobs, deadline, should_stop,
+          [this](const scheduler::Progress& progress) {
+            stopwatch.save();
+            show(progress, std::max(seconds_left(), 0.0));
+          },
+          filler);
+      stopwatch.save(true);
+      if (verdict == scheduler::Verdict::kInterrupted) throw Stopped{};
+      if (verdict == scheduler::Verdict::kOutOfBudget) out_of_budget = true;
+    }
+    observe();
+    std::vector<ledger::RunRow> rows;
+    for (const Planned& planned : wanted)
+      if (auto row = ledger.run(planned.id)) rows.push_back(*row);
+    return rows;
+  }
+
+  // One more replicate of a ladder run that ends within `seconds`: the rung with the fewest replicates for its cost.
+  std::vector<Planned> filler_pool;  // one entry per rung and size that may be replicated, replicate 0
+  std::optional<Planned> choose_filler(double seconds) {
+    const Planned* best = nullptr;
+    double best_score = 0;
+    int best_replicate = 0;
+    for (const Planned& candidate : filler_pool) {
+      const double expected = expected_seconds(candidate.ladder);
+      if (expected > 0.9 * seconds) continue;
+      int replicate = 1;
+      while (known.count(fmt::format("{}-s{}", candidate.id, replicate)) != 0) ++replicate;
+      const double score = expected / (replicate * replicate);
+      if (best == nullptr || score > best_score) best = &candidate, best_score = score, best_replicate = replicate;
+    }
+    if (best == nullptr) return std::nullopt;
+    Planned filler = *best;
+    filler.id = fmt::format("{}-s{}", best->id, best_replicate);
+    filler.stage = "replicate";
+    filler.replicate = best_replicate;
+    filler.priority = -1;
+    return filler;
+  }
+  std::optional<scheduler::Job> next_filler(double seconds) {
+    const auto filler = choose_filler(seconds);
+    if (!filler) return std::nullopt;
+    remember(*filler);
+    return job_of(*filler);
+  }
+
+  // Fillers of an earlier process are known by the ledger: continue their numbers and learn from them.
+  void recall_fillers() {
+    for (const ledger::RunRow& row : ledger.runs()) {
+      if (row.stage != "replicate" || known.count(row.run) != 0) continue;
+      for (const Planned& base : filler_pool) {
+        const std::string prefix = base.id + "-s";
+        if (row.run.rfind(prefix, 0) != 0) continue;
+        Planned planned = base;
+        planned.id = row.run;
+        planned.stage = row.stage;
+        planned.replicate = std::stoi(row.run.substr(prefix.size()));
+        remember(planned);
+      }
+    }
+  }
+
+  std::vector<Planned> sized(const std::string& stage, int rung, const std::vector<LadderRun>& runs) const {
+    std::vector<Planned> planned;
+    for (size_t i = 0; i < runs.size(); ++i)
+      planned.push_back({.id = fmt::format("{}-r{}-n{}", stage, rung, i),
+                         .stage = stage,
+                         .rung_flops = plan.rungs[static_cast<size_t>(rung)],
+                         .ladder = runs[i],
+                         .multiplier = multiplier});
+    return planned;
+  }
+
+  // ---- stages ---------------------------------------------------------------------------------------------------
+  void calibrate();
+  void make_plan();
+  void tune();
+  void lowest_rung();
+  void middle_rungs();
+  void forecast_top();
+  void top_rung();
+  void fill_rest();
+  void conclude();
+  void last_evaluations();
+
+  std::vector<scaling::Point> points(bool with_top) const {
+    return ladder_points(ledger, with_top ? 1e300 : plan.rungs.back() * 0.999);
+  }
+  // Compute-optimal parameters at `flops` from the isoFLOP minima seen so far, N* growing as the square root of C.
+  double centre_at(double flops) const;
+  scaling::FitOptions fit_options() const { return {.seed = options.seed, .threads = 1}; }
+};
+
+}  // namespace flywheel::research
