@@ -23,7 +23,7 @@ inline constexpr int kSchemaVersion = 1;
 //  recipe     {"hash","recipe"}
 //  plan       {"stage", ...}            a decision of the campaign that a restart must take over as it was
 //  run {"run","stage","rung_flops","recipe_hash","seed","data_seed","parameters","tokens","flops","reserved_seconds"}
-//             planned and reserved, before it starts
+//             planned and reserved, before it starts; parameters: the law's N (recipe/size.h, matrix_parameters)
 //  start      {"run","attempt","events_before","slots":[..]}   before its process starts, which the runner finds again;
 //             events_before: events in events.jsonl that belong to earlier attempts
 //  finish     {"run","state":"done|failed|stopped","reason","bits_per_byte","loss","tokens","flops","seconds",

@@ -174,29 +174,42 @@ double Campaign::State::centre_at(double flops) const {
   return std::exp(sum / weight + 0.5 * std::log(flops));
 }
 
-// Upward, one rung after the other: each is placed around the optimum seen so far, and left out when it would leave no
-// time for a top rung above it (the machine turned out slower than planned).
+// Upward, one rung after the other, each placed around the optimum seen so far. The ladder follows the machine as it
+// turns out to be: a rung is left out when it would leave no time for a top rung above it, and where there is time for
+// one more, what was planned as the top becomes a rung below a higher one.
 void Campaign::State::middle_rungs() {
+  const double ratio = plan.rungs[1] / plan.rungs[0];
   const auto runs_at = [&](double flops, double centre, int sizes, double spacing) {
     return isoflop_runs(options.recipe, flops, centre, sizes, spacing, max_tokens());
   };
-  for (size_t rung = 1; rung + 1 < plan.rungs.size(); ++rung) {
-    const double flops = plan.rungs[rung];
+  // Time for this rung, and for a top rung of `above` FLOPs after it?
+  const auto affordable = [&](double flops, double above) {
+    const Cost rung = stage_cost(options.recipe, throughput, limits(1),
+                                 runs_at(flops, centre_at(flops), plan.middle_sizes, kIsoflopSpacing));
+    const Cost top = stage_cost(options.recipe, throughput, limits(1),
+                                runs_at(above, centre_at(above), plan.top_sizes, kTopSpacing));
+    return !out_of_budget && fits(rung + top, limits(kTopSafety));
+  };
+  for (size_t rung = 1;; ++rung) {
+    const bool planned_as_top = rung + 1 == plan.rungs.size();
+    const double flops = plan.rungs[rung], above = planned_as_top ? ratio * flops : kSmallestStep * flops;
     const Json decision = decide(fmt::format("rung {}", rung), [&] {
-      const double centre = centre_at(flops), above = kSmallestStep * flops;
-      const Cost cost = stage_cost(options.recipe, throughput, limits(1),
-                                   runs_at(flops, centre, plan.middle_sizes, kIsoflopSpacing)) +
-                        stage_cost(options.recipe, throughput, limits(1),
-                                   runs_at(above, centre_at(above), plan.top_sizes, kTopSpacing));
-      Json json{{"centre", centre}, {"climb", !out_of_budget && fits(cost, limits(kTopSafety))}};
-      if (!json["climb"].get<bool>())
+      bool climb = affordable(flops, above);
+      if (planned_as_top)  // no higher than the corpus carries
+        climb = climb && static_cast<double>(size_for_flops(options.recipe, above).tokens()) <= max_tokens();
+      Json json{{"centre", centre_at(flops)}, {"climb", climb}};
+      if (!climb && !planned_as_top)
         json["limits"] = {fmt::format("The machine was slower than planned: the ladder has {} rungs instead of {}.",
                                       rung + 1, plan.rungs.size())};
       return json;
     });
     if (!decision.at("climb").get<bool>()) {
       plan.rungs.erase(plan.rungs.begin() + static_cast<std::ptrdiff_t>(rung), plan.rungs.end() - 1);
-      break;
+      return;
+    }
+    if (planned_as_top) {
+      plan.rungs.push_back(above);
+      say(fmt::format("time for one rung more: the top rung moves up to {}", format_flops(above)));
     }
     const auto runs = sized("ladder", static_cast<int>(rung),
                             runs_at(flops, decision.at("centre").get<double>(), plan.middle_sizes, kIsoflopSpacing));

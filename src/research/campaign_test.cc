@@ -128,6 +128,14 @@ TEST_F(CampaignTest, TheForecastIsRecordedBeforeTheTopRungStarts) {
   EXPECT_GE(top_starts, 4);
 }
 
+TEST_F(CampaignTest, TheLawAndThePlanMeanTheSameParameters) {
+  run();
+  for (const auto& row : read()->runs()) {
+    const RunSpec spec = load_run_spec(folder_.path() / "runs" / row.run / kSpecFile);
+    EXPECT_EQ(row.parameters, static_cast<double>(count(spec.recipe, spec.size).matrix_parameters));
+  }
+}
+
 TEST_F(CampaignTest, NoSeedIsTrainedTwiceAtOneSize) {
   run();
   std::set<std::string> seen;
