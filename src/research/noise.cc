@@ -6,10 +6,13 @@
 namespace flywheel::research {
 namespace {
 
-// Quantile of chi squared with k degrees of freedom (Wilson and Hilferty 1931), z the normal quantile.
-double chi_squared_quantile(double k, double z) {
-  const double c = 2.0 / (9.0 * k);
-  return k * std::pow(std::max(1 - c + z * std::sqrt(c), 1e-3), 3);
+// The 5% or the 95% quantile of chi squared with k degrees of freedom: exact for one and two, where the approximation
+// of Wilson and Hilferty (1931), used above, is poor.
+double chi_squared_quantile(int k, bool upper) {
+  if (k == 1) return upper ? 3.841459 : 0.003932140;
+  if (k == 2) return upper ? 5.991465 : 0.1025866;
+  const double z = upper ? 1.644854 : -1.644854, c = 2.0 / (9.0 * k);
+  return k * std::pow(1 - c + z * std::sqrt(c), 3);
 }
 
 }  // namespace
@@ -28,8 +31,8 @@ NoiseFloor noise_floor(double rung_flops, const std::vector<std::vector<double>>
   }
   if (degrees == 0) return floor;
   floor.bits_per_byte_sd = std::sqrt(squares / degrees);
-  floor.low = std::sqrt(squares / chi_squared_quantile(degrees, 1.6449));
-  floor.high = std::sqrt(squares / chi_squared_quantile(degrees, -1.6449));
+  floor.low = std::sqrt(squares / chi_squared_quantile(degrees, true));
+  floor.high = std::sqrt(squares / chi_squared_quantile(degrees, false));
   return floor;
 }
 

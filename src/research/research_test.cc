@@ -135,6 +135,14 @@ TEST(Noise, PooledDeviationIsUnbiasedAndItsIntervalCovers) {
   EXPECT_NEAR(covered / static_cast<double>(kTrials), 0.90, 0.021);
 }
 
+TEST(Noise, IntervalOfTwoReplicatesIsTheExactOne) {
+  const NoiseFloor floor = noise_floor(1e10, {{1.0, 1.02}});
+  EXPECT_NEAR(floor.bits_per_byte_sd, 0.02 / std::sqrt(2.0), 1e-12);
+  // Chi squared with one degree of freedom: 5% lie below 0.00393, 95% below 3.841.
+  EXPECT_NEAR(floor.low / floor.bits_per_byte_sd, 0.5102, 1e-4);
+  EXPECT_NEAR(floor.high / floor.bits_per_byte_sd, 15.947, 1e-3);
+}
+
 TEST(Noise, GroupsOfOneSayNothing) {
   EXPECT_EQ(noise_floor(1e10, {{1.0}, {2.0}}).replicates, 0);
 }
