@@ -21,8 +21,11 @@ check() { # LAB: the campaign ended; everything must add up
     if (ids.size !== runs.length) { console.log("FAILED: a run is there twice"); process.exit(1); }
     const report = JSON.parse(require("fs").readFileSync(process.argv[2]));
     const done = runs.filter(r => r.state === "done");
-    // A stopped filler has trained too: its FLOPs belong to the spend as the ledger counts them.
-    const flops = runs.reduce((sum, r) => sum + r.flops_done, 0);
+    // What was trained and then lost with a killed process was spent, too; a run that finished has its FLOPs once.
+    for (const r of done) if (Math.abs(r.flops_done / r.flops - 1) > 1e-9 || r.spent_flops < r.flops_done * (1 - 1e-9)) {
+      console.log("FAILED: run", r.run, "did", r.flops_done, "of", r.flops, "and spent", r.spent_flops); process.exit(1);
+    }
+    const flops = runs.reduce((sum, r) => sum + r.spent_flops, 0);
     const off = Math.abs(report.spend.train_flops - flops) / flops;
     if (off > 1e-9) { console.log("FAILED: spend", report.spend.train_flops, "but the runs add up to", flops); process.exit(1); }
     console.log(`  ${done.length} of ${runs.length} runs done, ${report.spend.seconds.toFixed(1)} s, forecast off by ${report.backtest.error_percent}%`);

@@ -240,7 +240,7 @@ void write_tokens(const std::vector<Document>& documents, FirstPass& pass, const
       writer.add_document(text);
     }
     manifest.split_sha256[split] = writer.finish();
-    manifest.split_sample_sha256[split] = sample_sha256(MappedFile(path).bytes());
+    manifest.split_sample_sha256[split] = sample_sha256(MappedFile(path));
   }
 }
 

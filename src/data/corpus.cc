@@ -124,9 +124,8 @@ Corpus Corpus::open(const Path& folder) {
       throw_bad_input("corpus file {}: expected {} bytes, found {}: damaged, build the corpus again", path.string(),
                       expected, found);
     corpus.files_.emplace_back(path);
-    if (sample_sha256(corpus.files_.back().bytes()) != corpus.manifest_.split_sample_sha256[i])
+    if (sample_sha256(corpus.files_.back()) != corpus.manifest_.split_sample_sha256[i])
       throw_bad_input("corpus file {}: the checksum does not match: damaged, build the corpus again", path.string());
-    corpus.files_.back().release_pages();
   }
   return corpus;
 }

@@ -36,7 +36,7 @@ CorpusManifest build_tail_corpus(const Path& text, double fraction, const Path& 
     manifest.split_documents[split] = 1;
     manifest.split_tokens[split] = static_cast<int64_t>(part.size()) + 1;
     manifest.split_sha256[split] = writer.finish();
-    manifest.split_sample_sha256[split] = sample_sha256(MappedFile(path).bytes());
+    manifest.split_sample_sha256[split] = sample_sha256(MappedFile(path));
   }
   real_file_system().write_atomic(folder / kManifestFile, to_json(manifest).dump(1) + "\n");
   return manifest;

@@ -15,6 +15,7 @@ namespace {
 constexpr size_t kBufferBytes = 1 << 20;
 constexpr uint64_t kSampleBlockBytes = 4096;
 constexpr uint64_t kSampleBlocks = 66;
+constexpr uint64_t kBlocksMapped = 8;  // pages are given back after so many: a check must not be a run's peak of memory
 
 static_assert(std::endian::native == std::endian::little, "token files are little endian and mapped as they are");
 
@@ -24,7 +25,8 @@ std::string token_file_name(Split split) {
   return fmt::format("{}.tokens", split_name(split));
 }
 
-std::string sample_sha256(std::span<const std::byte> bytes) {
+std::string sample_sha256(const MappedFile& file) {
+  const std::span<const std::byte> bytes = file.bytes();
   Sha256 sha256;
   const uint64_t size = bytes.size();
   sha256.update(&size, sizeof size);
@@ -33,7 +35,9 @@ std::string sample_sha256(std::span<const std::byte> bytes) {
     const uint64_t start =
         static_cast<uint64_t>(static_cast<double>(size - block) * static_cast<double>(i) / (kSampleBlocks - 1));
     sha256.update(bytes.data() + std::min(start, size - block), block);
+    if (i % kBlocksMapped == 0) file.release_pages();
   }
+  file.release_pages();
   return sha256.hex();
 }
 

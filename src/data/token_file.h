@@ -19,7 +19,7 @@ std::string token_file_name(Split split);
 
 // SHA-256 of the length and of 66 blocks of at most 4 KiB: first, last and evenly between. Finds another file, a cut or
 // a hole in milliseconds; single flipped bytes need the full checksum.
-std::string sample_sha256(std::span<const std::byte> bytes);
+std::string sample_sha256(const MappedFile& file);
 
 // A file that is written from start to end. Throws kFailed naming path and reason.
 class SequentialFile {
