@@ -3,6 +3,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 
 namespace flywheel {
@@ -15,6 +16,10 @@ void set_up_log(bool quiet) {
   logger->set_pattern("%H:%M:%S %^%v%$");
   logger->set_level(quiet ? spdlog::level::warn : spdlog::level::info);
   spdlog::set_default_logger(logger);
+}
+
+void write_error(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stderr) != text.size()) std::clearerr(stderr);
 }
 
 }  // namespace flywheel

@@ -45,19 +45,20 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);
-    fmt::print(stderr, "flywheel: {}\nRun `flywheel --help`, or a command with --help, for what it takes.\n", e.what());
+    write_error(
+        fmt::format("flywheel: {}\nRun `flywheel --help`, or a command with --help, for what it takes.\n", e.what()));
     return static_cast<int>(ErrorCode::kBadInput);
   }
   try {
     return chosen();
   } catch (const Error& e) {
-    fmt::print(stderr, "flywheel: {}\n", e.what());
+    write_error(fmt::format("flywheel: {}\n", e.what()));
     return static_cast<int>(e.code());
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "flywheel: out of memory\n");
+    write_error("flywheel: out of memory\n");
     return static_cast<int>(ErrorCode::kFailed);
   } catch (const std::exception& e) {
-    fmt::print(stderr, "flywheel: {}\n", e.what());
+    write_error(fmt::format("flywheel: {}\n", e.what()));
     return static_cast<int>(ErrorCode::kFailed);
   }
 }

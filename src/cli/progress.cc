@@ -44,7 +44,7 @@ ProgressPrinter::~ProgressPrinter() {
 }
 
 void ProgressPrinter::clear() {
-  if (terminal_ && shown_) fmt::print(stderr, "\r\x1b[K");
+  if (terminal_ && shown_) write_error("\r\x1b[K");
   shown_ = false;
 }
 
@@ -64,7 +64,7 @@ void ProgressPrinter::show(const scheduler::Progress& progress, double seconds_l
   }
   const auto columns = static_cast<size_t>(terminal_columns() - 1);
   if (line.size() > columns) line.resize(columns);
-  fmt::print(stderr, "\r\x1b[K{}", line);
+  write_error(fmt::format("\r\x1b[K{}", line));
   std::fflush(stderr);
   shown_ = true;
 }

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "cli/cli.h"
 #include "cli/lab_view.h"
 
@@ -26,7 +27,7 @@ Action declare_verify(CLI::App& app) {
       fmt::print("{} records, head {}: {}\n", found.records, found.head_hash,
                  found.problems.empty() ? "the chain holds" : "the chain is BROKEN");
     }
-    for (const std::string& problem : found.problems) fmt::print(stderr, "flywheel: {}\n", problem);
+    for (const std::string& problem : found.problems) write_error(fmt::format("flywheel: {}\n", problem));
     return found.problems.empty() ? 0 : static_cast<int>(ErrorCode::kFailed);
   };
 }
