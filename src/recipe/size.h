@@ -27,16 +27,18 @@ void validate(const Recipe& recipe, const Size& size, const std::string& where);
 // Counts. The FLOP convention, used in every report: a matrix product of (m, k) by (k, n) is 2mkn; the backward pass
 // costs twice the forward; causal attention counts the half of the scores that is needed; output head included; norms,
 // activations, embeddings look-ups and the optimizer are not counted. So training FLOPs per token are
-// 6 * matrix_parameters + 6 * layers * context * attention_width (Kaplan et al. 2020 with the head, PaLM appendix B
-// halved).
+// 6 * active_matrix_parameters + 6 * layers * context * attention_width for attention (Kaplan et al. 2020 with the
+// head, PaLM appendix B halved).
 struct Counts {
   int64_t parameters = 0;  // everything that is trained
   int64_t matrix_parameters =
       0;  // weights in matrix products, head included (tied or not), look-up tables excluded: the N of laws
-  double flops_per_token = 0;  // training: forward and backward
+  int64_t active_matrix_parameters = 0;  // of them, those that each token passes: all of them without experts
+  double flops_per_token = 0;            // training: forward and backward
   double forward_flops_per_token = 0;
 };
 Counts count(const Recipe& recipe, const Size& size);
+bool is_gated(FeedForward kind);                                // two matrices in, one out
 double training_flops(const Recipe& recipe, const Size& size);  // of the whole run
 
 // The model of the family (recipe's aspect and head_dim) whose matrix_parameters come nearest to `parameters`.

@@ -1,0 +1,31 @@
+// The mixers of a recipe: which layer has which, and what each counts. What a mixer computes is model/mixers.h's
+// matter; the lab only needs to count it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "recipe/recipe.h"
+#include "recipe/size.h"
+
+namespace flywheel {
+
+// In the order of the enumerators.
+std::vector<std::string> mixer_names();
+// The mixer of each layer: `model.mixers`, repeated over the depth. REQUIRES a validated recipe.
+std::vector<Mixer> layer_mixers(const Recipe& recipe, int layers);
+bool has_mixer(const Recipe& recipe, Mixer mixer);
+// True for those that attend: positions, heads and key/value groups mean something to them.
+bool attends(Mixer mixer);
+
+// Of one part of a model; FLOPs of the forward pass by the convention of recipe/size.h.
+struct PartCounts {
+  int64_t matrices = 0;       // weights in matrix products
+  int64_t vectors = 0;        // everything else that is trained
+  double extra_flops = 0;     // per token, beside 2 * matrices: scores, states
+  int64_t idle_matrices = 0;  // of `matrices`: those a token does not pass (experts)
+};
+PartCounts mixer_counts(const Recipe& recipe, const Size& size, Mixer mixer);
+
+}  // namespace flywheel
