@@ -129,7 +129,11 @@ Size with_flops(const Recipe& recipe, Size model, double flops) {
         "{:g} FLOPs are {:.3g} steps of a model of width {} and depth {}: at most {:g} make sense; take a larger model",
         flops, steps, model.width, model.layers, static_cast<double>(kMaxSteps));
   set_steps(recipe.schedule, flops / sequence_flops, model);
+  set_learning_rates(recipe, model);
+  return model;
+}
 
+void set_learning_rates(const Recipe& recipe, Size& model) {
   const auto& optimizer = recipe.optimizer;
   const bool muon = optimizer.kind == OptimizerKind::kMuon;
   const double others = muon ? optimizer.adam_learning_rate : optimizer.learning_rate;
@@ -138,7 +142,6 @@ Size with_flops(const Recipe& recipe, Size model, double flops) {
   if (recipe.initialisation.transfer == Transfer::kMup && !muon)
     model.matrix_learning_rate *= static_cast<double>(recipe.initialisation.base_width) / model.width;
   model.embedding_learning_rate = model.head_learning_rate = model.vector_learning_rate = others;
-  return model;
 }
 
 Size size_for_flops(const Recipe& recipe, double flops, double tokens_per_parameter) {

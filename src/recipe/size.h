@@ -59,6 +59,8 @@ Size nearest_size(const Recipe& recipe, double parameters);
 std::vector<Size> family(const Recipe& recipe, double low, double high);
 // Batch, steps and learning rates for `flops` of training with this model; steps round to the nearest, at least 1.
 Size with_flops(const Recipe& recipe, Size model, double flops);
+// Those of the recipe for a model of this width and depth.
+void set_learning_rates(const Recipe& recipe, Size& model);
 // Width and depth at the recipe's tokens per parameter (or the one given when > 0).
 Size size_for_flops(const Recipe& recipe, double flops, double tokens_per_parameter = 0);
 
