@@ -17,18 +17,26 @@ namespace flywheel::graph {
 namespace {
 
 constexpr std::array kOps = {
-    &kEmbedding,  &kEmbeddingBackward,     //
-    &kNorm,       &kNormBackward,          //
-    &kLinear,     &kLinearWeightGradient,  //
-    &kQkPrepare,  &kQkPrepareBackward,     //
-    &kAttention,  &kAttentionBackward,     //
-    &kActivation, &kActivationBackward,    //
-    &kSwiglu,     &kSwigluBackward,        //
-    &kAdd,                                 //
-    &kConvert,                             //
-    &kHeadLoss,                            //
-    &kHeadTrain,                           //
-    &kHeadLogits,                          //
+    &kEmbedding,
+    &kEmbeddingBackward,  //
+    &kNorm,
+    &kNormBackward,  //
+    &kLinear,
+    &kLinearWeightGradient,  //
+    &kQkPrepare,
+    &kQkPrepareBackward,  //
+    &kAttention,
+    &kAttentionBackward,  //
+    &kAttentionCached,    //
+    &kActivation,
+    &kActivationBackward,  //
+    &kSwiglu,
+    &kSwigluBackward,  //
+    &kAdd,             //
+    &kConvert,         //
+    &kHeadLoss,        //
+    &kHeadTrain,       //
+    &kHeadLogits,      //
 };
 
 }  // namespace
