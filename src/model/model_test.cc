@@ -144,9 +144,8 @@ TEST(Executor, GradientsAccumulateAndScale) {
 
 TEST(Executor, NothingIsAllocatedInAStep) {
   for (Dtype dtype : {Dtype::kFloat32, Dtype::kBfloat16}) {
-    for (FeedForward feed_forward : {FeedForward::kGelu, FeedForward::kSwiglu}) {
-      const SmallModel m =
-          testing::small_model(Positions::kRope, NormKind::kLayerNorm, feed_forward, 2, true, false, Transfer::kMup);
+    for (const SmallModel& m : testing::every_model()) {
+      SCOPED_TRACE(describe(m));
       const Program program(m.recipe, m.size, dtype);
       const std::vector<float> parameters = testing::random_parameters(program, 1);
       const std::vector<uint16_t> tokens = testing::random_tokens(m.size.context + 1, m.size.vocabulary, 2);
