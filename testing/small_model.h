@@ -68,10 +68,8 @@ inline std::vector<std::vector<std::string>> vocabulary() {
 inline SmallModel patched_model(const std::vector<std::string>& patches) {
   SmallModel m =
       small_model(Positions::kRope, NormKind::kRmsNorm, FeedForward::kSwiglu, 1, false, false, Transfer::kStandard);
-  for (const std::string& patch : patches) {
-    m.recipe = apply_patch(m.recipe, patch);
-    m.patches += " " + patch;
-  }
+  m.recipe = apply_patches(m.recipe, patches);
+  m.patches = fmt::format("{}", fmt::join(patches, " "));
   m.size.layers = 3;
   m.size.kv_heads = m.size.heads / m.recipe.model.kv_group;
   return m;
