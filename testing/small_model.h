@@ -61,6 +61,14 @@ inline std::vector<SmallModel> all_small_models() {
 inline std::vector<std::vector<std::string>> vocabulary() {
   return {
       {"model.positions=learned", "model.norm=layernorm", "model.feed_forward=gelu", "model.tied_head=true"},
+      {"model.feed_forward=geglu", "model.norm=dynamic_tanh", "model.logit_softcap=3"},
+      {"model.norm_placement=post", "model.residual_scaling=learned", "model.norm=layernorm"},
+      {"model.norm_placement=sandwich", "model.residual_scaling=depth", "model.logit_softcap=8",
+       "model.tied_head=true"},
+      {"model.skips=unet", "model.norm_placement=post", "model.norm=dynamic_tanh"},
+      {"model.residual_streams=3", "model.skips=unet", "model.residual_scaling=learned",
+       "model.norm_placement=sandwich"},
+      {"model.residual_streams=2", "model.feed_forward=geglu"},
   };
 }
 

@@ -19,6 +19,7 @@ namespace flywheel::kernels::HWY_NAMESPACE {
 HWY_INLINE Floats activate(Activation kind, Floats x) {
   if (kind == Activation::kGelu) return gelu(x);
   if (kind == Activation::kReluSquared) return relu_squared(x);
+  if (kind == Activation::kSilu) return silu(x);
   return x;
 }
 

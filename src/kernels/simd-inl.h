@@ -102,6 +102,21 @@ HWY_INLINE Floats sigmoid(Floats x) {
   return hn::Div(one, hn::Add(one, exp(hn::Neg(x))));
 }
 
+// Error below 2e-7 of 1.
+HWY_INLINE Floats tanh(Floats x) {
+  const auto two = hn::Set(kFloats, 2.0f);
+  return hn::MulSub(two, sigmoid(hn::Mul(two, x)), hn::Set(kFloats, 1.0f));
+}
+
+// silu(x) = x sigmoid(x).
+HWY_INLINE Floats silu(Floats x) {
+  return hn::Mul(x, sigmoid(x));
+}
+HWY_INLINE Floats silu_slope(Floats x) {
+  const auto s = sigmoid(x);
+  return hn::MulAdd(hn::Mul(x, s), hn::Sub(hn::Set(kFloats, 1.0f), s), s);
+}
+
 // GELU, tanh form: 0.5 (1 + tanh u) is sigmoid(2u).
 inline constexpr float kGeluLinear = 1.5957691216f;  // 2 sqrt(2 / pi)
 inline constexpr float kGeluCubic = 1.5957691216f * 0.044715f;

@@ -6,12 +6,15 @@
 #include "graph/ops/add.h"
 #include "graph/ops/attention.h"
 #include "graph/ops/convert.h"
+#include "graph/ops/dynamic_tanh.h"
 #include "graph/ops/embedding.h"
+#include "graph/ops/gated.h"
 #include "graph/ops/head.h"
 #include "graph/ops/linear.h"
+#include "graph/ops/mix_streams.h"
 #include "graph/ops/norm.h"
 #include "graph/ops/qk_prepare.h"
-#include "graph/ops/swiglu.h"
+#include "graph/ops/scale.h"
 
 namespace flywheel::graph {
 namespace {
@@ -21,6 +24,8 @@ constexpr std::array kOps = {
     &kEmbeddingBackward,  //
     &kNorm,
     &kNormBackward,  //
+    &kDynamicTanh,
+    &kDynamicTanhBackward,  //
     &kLinear,
     &kLinearWeightGradient,  //
     &kQkPrepare,
@@ -30,13 +35,18 @@ constexpr std::array kOps = {
     &kAttentionCached,    //
     &kActivation,
     &kActivationBackward,  //
-    &kSwiglu,
-    &kSwigluBackward,  //
-    &kAdd,             //
-    &kConvert,         //
-    &kHeadLoss,        //
-    &kHeadTrain,       //
-    &kHeadLogits,      //
+    &kGated,
+    &kGatedBackward,  //
+    &kAdd,            //
+    &kScale,          //
+    &kScaleChannels,
+    &kScaleChannelsBackward,  //
+    &kMixStreams,
+    &kMixStreamsBackward,  //
+    &kConvert,             //
+    &kHeadLoss,            //
+    &kHeadTrain,           //
+    &kHeadLogits,          //
 };
 
 }  // namespace
