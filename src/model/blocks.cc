@@ -9,6 +9,7 @@
 #include "graph/ops/linear.h"
 #include "graph/ops/norm.h"
 #include "graph/ops/qk_prepare.h"
+#include "graph/ops/scale.h"
 #include "graph/ops/swiglu.h"
 #include "kernels/attention.h"
 #include "model/initialisation.h"
@@ -17,6 +18,16 @@ namespace flywheel::model {
 
 using graph::kNoValue;
 using graph::ValueId;
+
+namespace {
+
+// What a block gives, put back into the stream.
+ValueId add_to_stream(Builder& b, ValueId x, ValueId y) {
+  const double multiplier = residual_multiplier(b.recipe, b.size);
+  return graph::add(b.graph, x, multiplier == 1 ? y : graph::scale(b.graph, y, static_cast<float>(multiplier)));
+}
+
+}  // namespace
 
 Builder::Builder(const Recipe& r, const Size& s, Dtype dtype, ParameterTable& parameters, graph::Graph& g)
     : recipe(r), size(s), compute_dtype(dtype), graph(g), parameters_(parameters) {}
@@ -87,7 +98,7 @@ ValueId attention_block(Builder& b, const std::string& name, ValueId x) {
   const ValueId mixed =
       graph::attention(b.graph, qkv, {.heads = heads, .kv_heads = kv_heads, .head_dim = head_dim, .scale = scale});
   const ValueId out_weight = b.matrix(name + ".out", b.size.width, int64_t{heads} * head_dim, true);
-  return graph::add(b.graph, x, graph::linear(b.graph, mixed, out_weight, Dtype::kFloat32));
+  return add_to_stream(b, x, graph::linear(b.graph, mixed, out_weight, Dtype::kFloat32));
 }
 
 ValueId feed_forward_block(Builder& b, const std::string& name, ValueId x) {
@@ -105,7 +116,7 @@ ValueId feed_forward_block(Builder& b, const std::string& name, ValueId x) {
                           graph::linear(b.graph, h, b.matrix(name + ".up", hidden, width), b.compute_dtype));
   }
   const ValueId down = b.matrix(name + ".down", width, hidden, true);
-  return graph::add(b.graph, x, graph::linear(b.graph, y, down, Dtype::kFloat32));
+  return add_to_stream(b, x, graph::linear(b.graph, y, down, Dtype::kFloat32));
 }
 
 ValueId decoder(Builder& b, ValueId tokens) {

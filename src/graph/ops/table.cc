@@ -11,6 +11,7 @@
 #include "graph/ops/linear.h"
 #include "graph/ops/norm.h"
 #include "graph/ops/qk_prepare.h"
+#include "graph/ops/scale.h"
 #include "graph/ops/swiglu.h"
 
 namespace flywheel::graph {
@@ -25,6 +26,7 @@ constexpr std::array kOps = {
     &kActivation, &kActivationBackward,    //
     &kSwiglu,     &kSwigluBackward,        //
     &kAdd,                                 //
+    &kScale,                               //
     &kConvert,                             //
     &kHeadLoss,                            //
     &kHeadTrain,                           //
