@@ -44,6 +44,9 @@ std::vector<Fragment> fragments() {
   std::vector<Fragment> list;
   list.push_back(
       {"add", {{8, 5}, {8, 5}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) { return add(g, x[0], x[1]); }});
+  list.push_back({"scale before an add", {{8, 5}, {8, 5}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
+                    return add(g, x[0], scale(g, x[1], -0.3f));
+                  }});
   list.push_back({"add of one value twice", {{8, 5}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
                     return add(g, x[0], x[0]);
                   }});

@@ -14,6 +14,7 @@ int64_t warmup_steps(const Recipe::Schedule& schedule, int64_t steps) {
 double learning_rate_share(const Recipe::Schedule& schedule, int64_t step, int64_t steps) {
   const int64_t warmup = warmup_steps(schedule, steps);
   if (step < warmup) return static_cast<double>(step + 1) / static_cast<double>(warmup + 1);
+  if (schedule.kind == ScheduleKind::kConstant) return 1;
   int64_t decay_steps = steps - warmup;
   if (schedule.kind == ScheduleKind::kWsd) {
     const int64_t asked = std::llround(schedule.decay_fraction * static_cast<double>(steps));

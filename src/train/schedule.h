@@ -9,6 +9,7 @@ namespace flywheel::train {
 
 // Of step 0 .. steps - 1. Warm-up rises linearly over w = round(warmup_fraction * steps) steps from 1/(w+1); then
 //  cosine: half a cosine from 1 to final_fraction (Loshchilov and Hutter 2017);
+//  constant: 1 to the end;
 //  linear: a straight line from 1 to final_fraction;
 //  wsd:    1 until the last round(decay_fraction * steps) steps, then a straight line to final_fraction (Hu et al.
 //  2024).

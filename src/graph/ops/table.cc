@@ -19,35 +19,27 @@
 namespace flywheel::graph {
 namespace {
 
+// clang-format off: a line is an op with its backward.
 constexpr std::array kOps = {
-    &kEmbedding,
-    &kEmbeddingBackward,  //
-    &kNorm,
-    &kNormBackward,  //
-    &kDynamicTanh,
-    &kDynamicTanhBackward,  //
-    &kLinear,
-    &kLinearWeightGradient,  //
-    &kQkPrepare,
-    &kQkPrepareBackward,  //
-    &kAttention,
-    &kAttentionBackward,  //
-    &kAttentionCached,    //
-    &kActivation,
-    &kActivationBackward,  //
-    &kGated,
-    &kGatedBackward,  //
-    &kAdd,            //
-    &kScale,          //
-    &kScaleChannels,
-    &kScaleChannelsBackward,  //
-    &kMixStreams,
-    &kMixStreamsBackward,  //
-    &kConvert,             //
-    &kHeadLoss,            //
-    &kHeadTrain,           //
-    &kHeadLogits,          //
+    &kEmbedding, &kEmbeddingBackward,
+    &kNorm, &kNormBackward,
+    &kDynamicTanh, &kDynamicTanhBackward,
+    &kLinear, &kLinearWeightGradient,
+    &kQkPrepare, &kQkPrepareBackward,
+    &kAttention, &kAttentionBackward,
+    &kAttentionCached,
+    &kActivation, &kActivationBackward,
+    &kGated, &kGatedBackward,
+    &kAdd,
+    &kScale,
+    &kScaleChannels, &kScaleChannelsBackward,
+    &kMixStreams, &kMixStreamsBackward,
+    &kConvert,
+    &kHeadLoss,
+    &kHeadTrain,
+    &kHeadLogits,
 };
+// clang-format on
 
 }  // namespace
 
