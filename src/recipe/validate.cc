@@ -77,6 +77,18 @@ void check_schedule(const Recipe& recipe, const std::string& where) {
     throw_bad_input(
         "{}: field \"schedule.decay_fraction\": expected warmup_fraction + decay_fraction of at most 1, found {:g}",
         where, fractions);
+  const Recipe::Schedule& s = recipe.schedule;
+  if (s.batch_ramp_fraction > 0 && s.batch_ramp_start >= 1)
+    throw_bad_input(
+        "{}: field \"schedule.batch_ramp_start\": expected less than 1 with schedule.batch_ramp_fraction {:g}, found "
+        "{:g}",
+        where, s.batch_ramp_fraction, s.batch_ramp_start);
+  const double ramp_and_decay = s.batch_ramp_fraction + (s.kind == ScheduleKind::kWsd ? s.decay_fraction : 0);
+  if (s.batch_ramp_fraction > 0 && ramp_and_decay > 1 + 1e-9)
+    throw_bad_input(
+        "{}: field \"schedule.batch_ramp_fraction\": expected batch_ramp_fraction + decay_fraction of at most 1, found "
+        "{:g}",
+        where, ramp_and_decay);
 }
 
 }  // namespace
