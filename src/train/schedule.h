@@ -8,7 +8,6 @@
 namespace flywheel::train {
 
 // Of step 0 .. size.steps - 1. Warm-up rises linearly over w = warmup_steps from 1/(w+1); then, from stable_steps on,
-//  constant: 1 to the end;
 //  cosine: half a cosine from 1 to final_fraction (Loshchilov and Hutter 2017);
 //  constant: 1 to the end;
 //  linear: a straight line from 1 to final_fraction;

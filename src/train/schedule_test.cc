@@ -56,7 +56,7 @@ TEST(Schedule, WsdIsFlatUntilItsDecay) {
 
 TEST(Schedule, ConstantNeverDecays) {
   const auto s = schedule(ScheduleKind::kConstant, 0.05, 0.4, 0.0);
-  for (const int64_t step : {5, 60, 80, 99}) EXPECT_DOUBLE_EQ(learning_rate_share(s, step, 100), 1.0);
+  for (const int64_t step : {5, 60, 80, 99}) EXPECT_DOUBLE_EQ(share(s, step, 100), 1.0);
 }
 
 TEST(Schedule, WarmUpAndDecayThatOverlapShareTheRun) {
