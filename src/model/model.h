@@ -89,8 +89,6 @@ class Executor {
                                  graph::Profile& profile);
   // Sum of the token losses. Windows shorter than the context are allowed (at least 2 tokens).
   double eval_sequence(std::span<const uint16_t> tokens);
-  // Logits (V) of the token that follows `tokens` (1 to context of them).
-  void next_logits(std::span<const uint16_t> tokens, float* logits);
 
  private:
   struct State;
@@ -99,10 +97,22 @@ class Executor {
   std::unique_ptr<State> state_;
 };
 
-// Bytes a training process of this shape needs at its peak: weights, gradients per thread, optimizer state, packed
-// weights, arenas, the program itself, and `corpus_bytes` of mapped token files (those of the splits it reads: their
-// pages stay resident where there is room).
-uint64_t predict_memory_bytes(const Recipe& recipe, const Size& size, Dtype compute_dtype, int threads,
-                              uint64_t corpus_bytes = 0);
+// One text, a token at a time: the model in its recurrent form, which gives the numbers of the parallel one. Keys and
+// values, or recurrent states, of the tokens so far are kept.
+class Generation {
+ public:
+  // program, packed and parameters must outlive it. Throws as Program does.
+  Generation(const Program& program, const PackedWeights& packed, const float* parameters);
+  ~Generation();
+  // Forgets everything.
+  void reset();
+  // Takes the next token, and gives the logits (V) of the one that follows. REQUIRES position() < context.
+  std::span<const float> next(uint16_t token);
+  int64_t position() const;  // tokens taken since the last reset
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 }  // namespace flywheel::model

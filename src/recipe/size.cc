@@ -135,13 +135,16 @@ Size with_flops(const Recipe& recipe, Size model, double flops) {
 
 void set_learning_rates(const Recipe& recipe, Size& model) {
   const auto& optimizer = recipe.optimizer;
-  const bool muon = optimizer.kind == OptimizerKind::kMuon;
-  const double others = muon ? optimizer.adam_learning_rate : optimizer.learning_rate;
-  model.matrix_learning_rate = optimizer.learning_rate;
-  // muP: AdamW's updates of hidden matrices shrink with the fan-in; Muon's are orthogonalised and scaled by the shape.
-  if (recipe.initialisation.transfer == Transfer::kMup && !muon)
-    model.matrix_learning_rate *= static_cast<double>(recipe.initialisation.base_width) / model.width;
+  const bool adam_on_others = optimizer.kind == OptimizerKind::kMuon || optimizer.kind == OptimizerKind::kSoap;
+  const double others = adam_on_others ? optimizer.adam_learning_rate : optimizer.learning_rate;
+  model.matrix_learning_rate = optimizer.learning_rate * matrix_rate_factor(recipe, model.width);
   model.embedding_learning_rate = model.head_learning_rate = model.vector_learning_rate = others;
+}
+
+double matrix_rate_factor(const Recipe& recipe, int width) {
+  const bool follows_width = recipe.initialisation.transfer != Transfer::kStandard;
+  if (!follows_width || recipe.optimizer.kind == OptimizerKind::kMuon) return 1;
+  return static_cast<double>(recipe.initialisation.base_width) / width;
 }
 
 Size size_for_flops(const Recipe& recipe, double flops, double tokens_per_parameter) {

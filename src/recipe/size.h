@@ -61,6 +61,9 @@ std::vector<Size> family(const Recipe& recipe, double low, double high);
 Size with_flops(const Recipe& recipe, Size model, double flops);
 // Those of the recipe for a model of this width and depth.
 void set_learning_rates(const Recipe& recipe, Size& model);
+// Of the learning rate of matrices in blocks, over that at base_width. muP: AdamW's, Lion's and SOAP's updates of
+// hidden matrices shrink with the fan-in; Muon's are orthogonalised and scaled by the shape.
+double matrix_rate_factor(const Recipe& recipe, int width);
 // Width and depth at the recipe's tokens per parameter (or the one given when > 0).
 Size size_for_flops(const Recipe& recipe, double flops, double tokens_per_parameter = 0);
 

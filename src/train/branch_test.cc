@@ -73,13 +73,18 @@ struct Bench {
 };
 
 TEST(Branch, AtTheTrunksBatchItEqualsTheUninterruptedRunBitForBit) {
-  for (const OptimizerKind optimizer : {OptimizerKind::kMuon, OptimizerKind::kAdamw}) {
+  using Kind = std::pair<OptimizerKind, Averaging>;
+  for (const auto& [optimizer, averaging] :
+       {Kind{OptimizerKind::kMuon, Averaging::kNone}, Kind{OptimizerKind::kAdamw, Averaging::kExponential},
+        Kind{OptimizerKind::kLion, Averaging::kTail}, Kind{OptimizerKind::kSoap, Averaging::kNone}}) {
+    SCOPED_TRACE(static_cast<int>(optimizer));
     Bench bench;
-    RunSpec trunk = bench.spec(optimizer, 20, 2);
+    RunSpec trunk = bench.spec(optimizer, 20, 2), longer = bench.spec(optimizer, 40, 2);
+    trunk.recipe.optimizer.averaging = longer.recipe.optimizer.averaging = averaging;
     trunk.keep_stable = true;
     ASSERT_EQ(bench.run("trunk", trunk), 0) << bench.message;
-    ASSERT_EQ(bench.run("whole", bench.spec(optimizer, 40, 2)), 0) << bench.message;
-    ASSERT_EQ(bench.run("branch", bench.branched(bench.spec(optimizer, 40, 2), trunk, "trunk")), 0) << bench.message;
+    ASSERT_EQ(bench.run("whole", longer), 0) << bench.message;
+    ASSERT_EQ(bench.run("branch", bench.branched(longer, trunk, "trunk")), 0) << bench.message;
     EXPECT_EQ(bench.events("branch").front().fields["resumed_step"], 12);
     EXPECT_EQ(bench.losses("branch"), bench.losses("whole", 12));
     EXPECT_EQ(bench.parameters("branch"), bench.parameters("whole"));

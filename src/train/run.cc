@@ -15,6 +15,7 @@
 #include "train/checkpoint.h"
 #include "train/divergence.h"
 #include "train/event_writer.h"
+#include "train/memory.h"
 #include "train/run_directory.h"
 #include "train/schedule.h"
 #include "train/trainer.h"
@@ -82,7 +83,7 @@ Inputs check_inputs(const RunSpec& spec) {
       touched_bytes(corpus, data::Split::kTrain,
                     std::min(sequences, std::max(kWindowsKept, 1.0 * spec.size.batch_sequences))) +
       touched_bytes(corpus, eval_split, static_cast<double>(sample.windows.size()));
-  const uint64_t own_bytes = model::predict_memory_bytes(spec.recipe, spec.size, dtype, spec.threads);
+  const uint64_t own_bytes = predict_memory_bytes(spec.recipe, spec.size, dtype, spec.threads);
   return {std::move(corpus), batches, std::move(sample), dtype, own_bytes, corpus_bytes};
 }
 
@@ -200,7 +201,8 @@ class Run {
   void restore() {
     if (!checkpoint_) return;
     const bool finished = checkpoint_->progress.step == spec_.size.steps;
-    const std::span<float> parameters = trainer_->parameters(), state = trainer_->optimizer_state();
+    const std::span<float> parameters = finished ? trainer_->kept_parameters() : trainer_->parameters();
+    const std::span<float> state = trainer_->optimizer_state();
     if (checkpoint_->parameters.size() != parameters.size() ||
         (!finished && checkpoint_->optimizer_state.size() != state.size())) {
       throw_bad_input(
@@ -249,7 +251,7 @@ class Run {
   }
 
   void evaluate() {
-    last_evaluation_ = trainer_->model().evaluate(inputs_.sample);
+    last_evaluation_ = trainer_->evaluate(inputs_.sample);
     evaluated_step_ = step_;
     inputs_.corpus.release_pages();
     events_.write("eval", {{"step", step_},
@@ -266,11 +268,11 @@ class Run {
   void checkpoint() {
     const Progress progress{
         .step = step_, .seconds = events_.seconds(), .cpu_seconds = cpu_seconds(), .divergence = watch_.to_json()};
-    // A finished run only needs its parameters.
-    const std::span<const float> state =
-        step_ == spec_.size.steps ? std::span<const float>() : trainer_->optimizer_state();
+    // A finished run only needs the parameters that it leaves.
+    const bool finished = step_ == spec_.size.steps;
+    const std::span<const float> state = finished ? std::span<const float>() : trainer_->optimizer_state();
     write_checkpoint(files_, directory_, spec_, progress, trainer_->model().program().parameters(),
-                     trainer_->parameters(), state);
+                     finished ? trainer_->kept_parameters() : trainer_->parameters(), state);
     events_.write("checkpoint", {{"step", step_}});
   }
 

@@ -8,8 +8,8 @@
 namespace flywheel::train {
 
 // Of step 0 .. size.steps - 1. Warm-up rises linearly over w = warmup_steps from 1/(w+1); then, from stable_steps on,
-//  constant: 1 to the end;
 //  cosine: half a cosine from 1 to final_fraction (Loshchilov and Hutter 2017);
+//  constant: 1 to the end;
 //  linear: a straight line from 1 to final_fraction;
 //  wsd:    1 before, then a straight line to final_fraction (Hu et al. 2024).
 // Decays reach final_fraction one step after the last, so that the last step still learns when it is 0. All of it goes

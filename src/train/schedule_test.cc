@@ -20,7 +20,8 @@ double share(const Recipe::Schedule& s, int64_t step, int64_t steps) {
 }
 
 TEST(Schedule, WarmUpRisesInEqualStepsAndNeverStartsAtZero) {
-  for (ScheduleKind kind : {ScheduleKind::kCosine, ScheduleKind::kLinear, ScheduleKind::kWsd}) {
+  for (ScheduleKind kind :
+       {ScheduleKind::kCosine, ScheduleKind::kLinear, ScheduleKind::kWsd, ScheduleKind::kConstant}) {
     const auto s = schedule(kind, 0.05, 0.4, 0.1);
     EXPECT_DOUBLE_EQ(share(s, 0, 2000), 1.0 / 101);
     EXPECT_DOUBLE_EQ(share(s, 99, 2000), 100.0 / 101);
@@ -51,6 +52,11 @@ TEST(Schedule, WsdIsFlatUntilItsDecay) {
   EXPECT_DOUBLE_EQ(share(s, 60, 100), 1.0);
   EXPECT_DOUBLE_EQ(share(s, 80, 100), 0.5);
   EXPECT_NEAR(share(s, 99, 100), 1.0 / 40, 1e-15);
+}
+
+TEST(Schedule, ConstantNeverDecays) {
+  const auto s = schedule(ScheduleKind::kConstant, 0.05, 0.4, 0.0);
+  for (const int64_t step : {5, 60, 80, 99}) EXPECT_DOUBLE_EQ(share(s, step, 100), 1.0);
 }
 
 TEST(Schedule, WarmUpAndDecayThatOverlapShareTheRun) {

@@ -33,6 +33,7 @@ Trainer::Trainer(const Recipe& recipe, const Size& size, Dtype dtype, int thread
   update_ = [this](int thread) { optimizer_.update(gradients_[0], parameters().data(), thread); };
   refresh_ = [this](int thread) { model_.packed().refresh(parameters().data(), thread, model_.threads()); };
   model_.initialise(seed);
+  optimizer_.start(parameters());
 }
 
 void Trainer::train_sequences(int thread) {
@@ -71,6 +72,25 @@ StepResult Trainer::step(const data::BatchSampler& batches, int64_t step) {
   team.run(update_);
   team.run(refresh_);
   return result;
+}
+
+std::span<float> Trainer::kept_parameters() {
+  return optimizer_.average().empty() ? parameters() : optimizer_.average();
+}
+
+// The model's weights change places with the average: twice is as before, bit for bit.
+void Trainer::exchange_average() {
+  const std::span<float> average = optimizer_.average();
+  if (average.empty()) return;
+  std::swap_ranges(average.begin(), average.end(), parameters().begin());
+  model_.refresh();
+}
+
+Evaluation Trainer::evaluate(const data::EvalSample& sample) {
+  exchange_average();
+  const Evaluation evaluation = model_.evaluate(sample);
+  exchange_average();
+  return evaluation;
 }
 
 }  // namespace flywheel::train

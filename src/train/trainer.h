@@ -29,14 +29,20 @@ class Trainer {
   // Throws what the sampler throws.
   StepResult step(const data::BatchSampler& batches, int64_t step);
 
+  // With the weights that are kept.
+  Evaluation evaluate(const data::EvalSample& sample);
+
   LoadedModel& model() { return model_; }
   // What a checkpoint keeps. After writing into either: model().refresh().
   std::span<float> parameters() { return model_.parameters(); }
   std::span<float> optimizer_state() { return optimizer_.state(); }
+  // What a finished run leaves: the optimizer's average of the weights when the recipe keeps one, else the weights.
+  std::span<float> kept_parameters();
 
  private:
   void train_sequences(int thread);
   void rethrow_failure();
+  void exchange_average();
 
   Recipe recipe_;
   Size size_;
