@@ -50,7 +50,7 @@ inline std::vector<SmallModel> all_small_models() {
         for (int kv_group : {1, 2})
           for (bool qk_norm : {false, true})
             for (bool tied : {false, true})
-              for (Transfer transfer : {Transfer::kStandard, Transfer::kMup})
+              for (Transfer transfer : {Transfer::kStandard, Transfer::kMup, Transfer::kCompletep})
                 models.push_back(small_model(positions, norm, feed_forward, kv_group, qk_norm, tied, transfer));
   return models;
 }

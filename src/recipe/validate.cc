@@ -25,6 +25,15 @@ void check_ends(const Recipe&, const std::string&) {}
 
 void check_optimizer(const Recipe& recipe, const std::string& where) {
   const Recipe::Optimizer& o = recipe.optimizer;
+  if (o.averaging == Averaging::kTail && o.average_fraction == 0)
+    throw_bad_input(
+        "{}: field \"optimizer.average_fraction\": expected more than 0 with optimizer.averaging tail, found 0", where);
+  if (o.decay_form == WeightDecay::kIndependent && o.weight_decay > 1)
+    throw_bad_input(
+        "{}: field \"optimizer.weight_decay\": expected at most 1, all of a weight in a step, with "
+        "optimizer.decay_form "
+        "independent, found {:g}",
+        where, o.weight_decay);
   if (o.kind != OptimizerKind::kScheduleFree) return;
   if (recipe.schedule.kind != ScheduleKind::kConstant)
     throw_bad_input(
