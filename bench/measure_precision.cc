@@ -69,9 +69,12 @@ int main(int count, char** arguments) {
   }
   std::vector<std::string> recipes(arguments + 2, arguments + count);
   if (recipes.empty())
-    recipes = {"optimizer.kind=muon", "optimizer.kind=adamw", "optimizer.kind=lion,optimizer.learning_rate=0.002",
-               "optimizer.kind=soap,optimizer.learning_rate=0.01",
-               "schedule.kind=constant,optimizer.kind=schedule_free,optimizer.learning_rate=0.02"};
+    recipes = {"optimizer.kind=muon",
+               "optimizer.kind=adamw,optimizer.learning_rate=0.004",
+               "optimizer.kind=lion,optimizer.learning_rate=0.001",
+               "optimizer.kind=soap,optimizer.learning_rate=0.004",
+               "schedule.kind=constant,optimizer.kind=schedule_free,optimizer.learning_rate=0.004",
+               "optimizer.cautious=true"};
   try {
     const data::Corpus corpus = data::Corpus::open(arguments[1]);
     fmt::print(
