@@ -177,11 +177,11 @@ void bench_head(benchmark::State& state) {
   pack(w.floats(), c, v, 1, c, dtype, packed.data());
   pack(w.floats(), v, c, c, 1, dtype, transposed.data());
   const auto run = [&] {
-    return head_loss_and_gradient(shape, x.data(), packed.data(), transposed.data(), 1, 1, targets.data(), dx.floats(),
+    return head_loss_and_gradient(shape, x.data(), packed.data(), transposed.data(), {}, 1, targets.data(), dx.floats(),
                                   dw.floats(), workspace.data());
   };
   run();
-  reference::head_loss_and_gradient(shape, x.data(), w.floats(), 1, 1, targets.data(), expected.floats(),
+  reference::head_loss_and_gradient(shape, x.data(), w.floats(), {}, 1, targets.data(), expected.floats(),
                                     ignored.floats());
   if (!close(dx.data(), expected.data(), Dtype::kFloat32, 256 * c, tolerance_of(dtype)))
     return state.SkipWithError("wrong");
@@ -214,10 +214,10 @@ BENCHMARK_CAPTURE(bench_rows, norm_backward, [](int64_t c, Dtype dtype, Buffer (
                 b[3].floats(), b[3].floats() + c);
 })->Apply(row_sizes);
 BENCHMARK_CAPTURE(bench_rows, swiglu_forward, [](int64_t c, Dtype dtype, Buffer (&b)[4]) {
-  swiglu_forward(b[0].data(), b[2].data(), dtype, 256, c);
+  gated_forward(Activation::kSilu, b[0].data(), b[2].data(), dtype, 256, c);
 })->Apply(row_sizes);
 BENCHMARK_CAPTURE(bench_rows, swiglu_backward, [](int64_t c, Dtype dtype, Buffer (&b)[4]) {
-  swiglu_backward(b[0].data(), b[1].data(), b[2].data(), dtype, 256, c);
+  gated_backward(Activation::kSilu, b[0].data(), b[1].data(), b[2].data(), dtype, 256, c);
 })->Apply(row_sizes);
 BENCHMARK_CAPTURE(bench_rows, gelu_backward, [](int64_t c, Dtype dtype, Buffer (&b)[4]) {
   activation_backward(Activation::kGelu, b[0].data(), b[1].data(), b[2].data(), dtype, 256 * c);

@@ -16,6 +16,7 @@ namespace flywheel::testing {
 struct SmallModel {
   Recipe recipe;
   Size size;
+  std::string patches = "";  // what was changed, for messages
 };
 
 // Two layers, width 24 unless the recipe's head_dim says otherwise; sizes that are no multiple of a SIMD register.
@@ -55,7 +56,47 @@ inline std::vector<SmallModel> all_small_models() {
   return models;
 }
 
+// The rest of the vocabulary, as patches of one recipe: each row is a model that the tests of gradients, forms,
+// precisions, fusion, counts and allocation go through. Rows combine parts on purpose.
+inline std::vector<std::vector<std::string>> vocabulary() {
+  return {
+      {"model.positions=learned", "model.norm=layernorm", "model.feed_forward=gelu", "model.tied_head=true"},
+      {"model.feed_forward=geglu", "model.norm=dynamic_tanh", "model.logit_softcap=3"},
+      {"model.norm_placement=post", "model.residual_scaling=learned", "model.norm=layernorm"},
+      {"model.norm_placement=sandwich", "model.residual_scaling=depth", "model.logit_softcap=8",
+       "model.tied_head=true"},
+      {"model.skips=unet", "model.norm_placement=post", "model.norm=dynamic_tanh"},
+      {"model.residual_streams=3", "model.skips=unet", "model.residual_scaling=learned",
+       "model.norm_placement=sandwich"},
+      {"model.residual_streams=2", "model.feed_forward=geglu"},
+  };
+}
+
+// small_model of the plain kind, with patches such as "model.window=5".
+inline SmallModel patched_model(const std::vector<std::string>& patches) {
+  SmallModel m =
+      small_model(Positions::kRope, NormKind::kRmsNorm, FeedForward::kSwiglu, 1, false, false, Transfer::kStandard);
+  m.recipe = apply_patches(m.recipe, patches);
+  m.patches = fmt::format("{}", fmt::join(patches, " "));
+  m.size.layers = 3;
+  m.size.kv_heads = m.size.heads / m.recipe.model.kv_group;
+  return m;
+}
+
+inline std::vector<SmallModel> vocabulary_models() {
+  std::vector<SmallModel> models;
+  for (const auto& patches : vocabulary()) models.push_back(patched_model(patches));
+  return models;
+}
+
+inline std::vector<SmallModel> every_model() {
+  std::vector<SmallModel> models = all_small_models();
+  for (SmallModel& m : vocabulary_models()) models.push_back(std::move(m));
+  return models;
+}
+
 inline std::string describe(const SmallModel& m) {
+  if (!m.patches.empty()) return m.patches;
   const Recipe::Model& r = m.recipe.model;
   return fmt::format("positions {} norm {} feed_forward {} kv_group {} qk_norm {} tied {} transfer {}",
                      static_cast<int>(r.positions), static_cast<int>(r.norm), static_cast<int>(r.feed_forward),

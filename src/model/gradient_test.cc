@@ -54,5 +54,9 @@ TEST(ModelGradient, MatchesFiniteDifferencesForEveryRecipe) {
   for (const SmallModel& m : models) check_gradient(m);
 }
 
+TEST(ModelGradient, MatchesFiniteDifferencesForTheVocabulary) {
+  for (const SmallModel& m : testing::vocabulary_models()) check_gradient(m);
+}
+
 }  // namespace
 }  // namespace flywheel::model

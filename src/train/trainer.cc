@@ -41,10 +41,10 @@ void Trainer::train_sequences(int thread) {
   if (thread >= static_cast<int>(gradients_.size())) return;
   float* gradients = gradients_[static_cast<size_t>(thread)];
   std::memset(gradients, 0, parameters().size_bytes());
-  const float loss_scale = 1.0f / (static_cast<float>(size_.batch_sequences) * static_cast<float>(size_.context));
-  for (int i = thread; i < size_.batch_sequences; i += threads) {
+  const float loss_scale = 1.0f / (static_cast<float>(sequences_) * static_cast<float>(size_.context));
+  for (int i = thread; i < sequences_; i += threads) {
     losses_[static_cast<size_t>(i)] =
-        model_.executor(thread).train_sequence(batches_->sequence(step_, i), loss_scale, gradients);
+        model_.executor(thread).train_sequence(batches_->drawn(first_sequence_ + i), loss_scale, gradients);
   }
 }
 
@@ -55,15 +55,16 @@ void Trainer::rethrow_failure() {
 
 StepResult Trainer::step(const data::BatchSampler& batches, int64_t step) {
   batches_ = &batches;
-  step_ = step;
+  first_sequence_ = size_.sequences_before(step);
+  sequences_ = size_.sequences_at(step);
   ThreadPool& team = model_.team();
   team.run(train_);
   rethrow_failure();
   team.run(reduce_);
   double sum = 0;
-  for (const double loss : losses_) sum += loss;
-  const double share = learning_rate_share(recipe_.schedule, step, size_.steps);
-  const StepResult result{.loss = sum / (static_cast<double>(size_.batch_sequences) * size_.context),
+  for (int i = 0; i < sequences_; ++i) sum += losses_[static_cast<size_t>(i)];
+  const double share = learning_rate_share(recipe_.schedule, size_, step);
+  const StepResult result{.loss = sum / (static_cast<double>(sequences_) * size_.context),
                           .gradient_norm = optimizer_.gradient_norm(),
                           .learning_rate = size_.matrix_learning_rate * share};
   if (!std::isfinite(result.loss) || !std::isfinite(result.gradient_norm)) return result;

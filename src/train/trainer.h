@@ -53,7 +53,8 @@ class Trainer {
   std::vector<double> losses_;                // of the batch's sequences
   std::vector<std::exception_ptr> failures_;  // of the threads: a token file that was damaged meanwhile
   const data::BatchSampler* batches_ = nullptr;
-  int64_t step_ = 0;
+  int64_t first_sequence_ = 0;  // of the step at hand
+  int sequences_ = 0;           // in it
   // Made once: a std::function made in a step would allocate.
   std::function<void(int)> train_, reduce_, update_, refresh_;
 };

@@ -15,4 +15,11 @@ struct AttentionAttributes {
 // qkv (T, (H + 2G) * Dh): queries, keys, values. Gives (T, H * Dh) in qkv's dtype.
 ValueId attention(Graph& graph, ValueId qkv, const AttentionAttributes& attributes);
 
+// attention_cached: the same for one token, whose key and value join those of the tokens before it.
+extern const struct Op kAttentionCached;
+// qkv (1, (H + 2G) * Dh); keys and values are states (context, G * Dh) in qkv's dtype; `position` int32 external: the
+// tokens before this one, less than context. Gives (1, H * Dh).
+ValueId attention_cached(Graph& graph, ValueId qkv, ValueId keys, ValueId values, ValueId position,
+                         const AttentionAttributes& attributes);
+
 }  // namespace flywheel::graph

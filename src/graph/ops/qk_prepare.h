@@ -15,6 +15,8 @@ struct QkPrepareAttributes {
   bool qk_norm = false;
 };
 // qkv (T, (H + 2G) * Dh); cosines and sines (T, Dh / 2) constants, or both kNoValue for no rotation.
-ValueId qk_prepare(Graph& graph, ValueId qkv, ValueId cosines, ValueId sines, const QkPrepareAttributes& attributes);
+// `position` (int32 external or kNoValue): the row of the tables that the first token takes, for decoding.
+ValueId qk_prepare(Graph& graph, ValueId qkv, ValueId cosines, ValueId sines, const QkPrepareAttributes& attributes,
+                   ValueId position = kNoValue);
 
 }  // namespace flywheel::graph

@@ -6,32 +6,50 @@
 #include "graph/ops/add.h"
 #include "graph/ops/attention.h"
 #include "graph/ops/convert.h"
+#include "graph/ops/dynamic_tanh.h"
 #include "graph/ops/embedding.h"
+#include "graph/ops/gated.h"
 #include "graph/ops/head.h"
 #include "graph/ops/linear.h"
+#include "graph/ops/mix_streams.h"
 #include "graph/ops/norm.h"
 #include "graph/ops/qk_prepare.h"
 #include "graph/ops/scale.h"
-#include "graph/ops/swiglu.h"
 
 namespace flywheel::graph {
 namespace {
 
+// clang-format off: a line is an op with its backward.
 constexpr std::array kOps = {
-    &kEmbedding,  &kEmbeddingBackward,     //
-    &kNorm,       &kNormBackward,          //
-    &kLinear,     &kLinearWeightGradient,  //
-    &kQkPrepare,  &kQkPrepareBackward,     //
-    &kAttention,  &kAttentionBackward,     //
-    &kActivation, &kActivationBackward,    //
-    &kSwiglu,     &kSwigluBackward,        //
-    &kAdd,                                 //
-    &kScale,                               //
-    &kConvert,                             //
-    &kHeadLoss,                            //
-    &kHeadTrain,                           //
-    &kHeadLogits,                          //
+    &kEmbedding,
+    &kEmbeddingBackward,
+    &kNorm,
+    &kNormBackward,
+    &kDynamicTanh,
+    &kDynamicTanhBackward,
+    &kLinear,
+    &kLinearWeightGradient,
+    &kQkPrepare,
+    &kQkPrepareBackward,
+    &kAttention,
+    &kAttentionBackward,
+    &kAttentionCached,
+    &kActivation,
+    &kActivationBackward,
+    &kGated,
+    &kGatedBackward,
+    &kAdd,
+    &kScale,
+    &kScaleChannels,
+    &kScaleChannelsBackward,
+    &kMixStreams,
+    &kMixStreamsBackward,
+    &kConvert,
+    &kHeadLoss,
+    &kHeadTrain,
+    &kHeadLogits,
 };
+// clang-format on
 
 }  // namespace
 

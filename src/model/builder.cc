@@ -1,0 +1,52 @@
+#include "model/builder.h"
+
+#include "kernels/attention.h"
+#include "model/initialisation.h"
+
+namespace flywheel::model {
+
+using graph::kNoValue;
+using graph::ValueId;
+
+Builder::Builder(const Recipe& r, const Size& s, Dtype dtype, Form f, ParameterTable& parameters, graph::Graph& g)
+    : recipe(r), size(s), compute_dtype(dtype), form(f), graph(g), parameters_(parameters) {}
+
+ValueId Builder::declare(ParameterInfo info) {
+  const ParameterInfo& placed = parameters_.declare(std::move(info));
+  return graph.parameter(placed.name, placed.shape, placed.offset);
+}
+
+ValueId Builder::matrix(const std::string& name, int64_t out, int64_t in, bool writes_residual) {
+  // Where residual scaling makes what blocks add smaller, the matrices need not be.
+  const bool shrinks = writes_residual && recipe.model.residual_scaling == ResidualScaling::kNone;
+  const double sd = matrix_initial_sd(recipe, size, static_cast<double>(in), shrinks);
+  return declare({.name = name, .shape = {out, in}, .group = ParameterGroup::kMatrix, .initial_sd = sd});
+}
+
+ValueId Builder::table(const std::string& name, int64_t rows, int64_t columns) {
+  return declare({.name = name,
+                  .shape = {rows, columns},
+                  .group = ParameterGroup::kEmbedding,
+                  .initial_sd = table_initial_sd(recipe)});
+}
+
+ValueId Builder::head(const std::string& name, int64_t rows, int64_t columns) {
+  return declare(
+      {.name = name, .shape = {rows, columns}, .group = ParameterGroup::kHead, .initial_sd = kHeadInitialSd});
+}
+
+ValueId Builder::vector(const std::string& name, int64_t elements, double initial_value) {
+  return declare({.name = name, .shape = {elements}, .group = ParameterGroup::kVector, .initial_value = initial_value});
+}
+
+Builder::Rotary Builder::rotary() {
+  if (rotary_.cosines != kNoValue) return rotary_;
+  const Shape shape{size.context, recipe.model.head_dim / 2};
+  std::vector<float> cosines(static_cast<size_t>(shape.elements())), sines(cosines.size());
+  kernels::rope_table(size.context, recipe.model.head_dim, recipe.model.rope_base, cosines.data(), sines.data());
+  rotary_ = {graph.constant("rotary.cosines", shape, std::move(cosines)),
+             graph.constant("rotary.sines", shape, std::move(sines))};
+  return rotary_;
+}
+
+}  // namespace flywheel::model

@@ -1,0 +1,50 @@
+// What building one graph of a model needs: the recipe, the parameters it declares, and the values that blocks share.
+#pragma once
+
+#include <string>
+
+#include "graph/graph.h"
+#include "model/parameter_table.h"
+#include "recipe/recipe.h"
+#include "recipe/size.h"
+
+namespace flywheel::model {
+
+// A graph is made in one of two forms that give the same numbers: kParallel takes a whole sequence (T = context),
+// kRecurrent one token (T = 1) with what came before it in states.
+enum class Form { kParallel, kRecurrent };
+
+class Builder {
+ public:
+  Builder(const Recipe& recipe, const Size& size, Dtype compute_dtype, Form form, ParameterTable& parameters,
+          graph::Graph& graph);
+
+  const Recipe& recipe;
+  const Size& size;
+  const Dtype compute_dtype;
+  const Form form;
+  graph::Graph& graph;
+  graph::ValueId tokens = graph::kNoValue;    // (T) uint16
+  graph::ValueId position = graph::kNoValue;  // kRecurrent only: int32, the tokens before this one
+
+  bool recurrent() const { return form == Form::kRecurrent; }
+
+  // Declared in the table and in the graph, with the initialisation of its role (initialisation.h).
+  graph::ValueId matrix(const std::string& name, int64_t out, int64_t in, bool writes_residual = false);
+  graph::ValueId table(const std::string& name, int64_t rows, int64_t columns);
+  graph::ValueId head(const std::string& name, int64_t rows, int64_t columns);
+  graph::ValueId vector(const std::string& name, int64_t elements, double initial_value);
+
+  struct Rotary {
+    graph::ValueId cosines = graph::kNoValue, sines = graph::kNoValue;
+  };
+  Rotary rotary();
+
+ private:
+  graph::ValueId declare(ParameterInfo info);
+
+  ParameterTable& parameters_;
+  Rotary rotary_;
+};
+
+}  // namespace flywheel::model
