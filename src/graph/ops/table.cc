@@ -7,11 +7,14 @@
 #include "graph/ops/attention.h"
 #include "graph/ops/convert.h"
 #include "graph/ops/embedding.h"
+#include "graph/ops/gate.h"
 #include "graph/ops/head.h"
+#include "graph/ops/latent.h"
 #include "graph/ops/linear.h"
 #include "graph/ops/norm.h"
 #include "graph/ops/qk_prepare.h"
 #include "graph/ops/swiglu.h"
+#include "graph/ops/value_residual.h"
 
 namespace flywheel::graph {
 namespace {
@@ -25,9 +28,18 @@ constexpr std::array kOps = {
     &kLinearWeightGradient,  //
     &kQkPrepare,
     &kQkPrepareBackward,  //
+    &kValues,
+    &kValuesBackward,  //
+    &kValueResidual,
+    &kValueResidualBackward,  //
+    &kLatentQkv,
+    &kLatentQkvBackward,  //
     &kAttention,
-    &kAttentionBackward,  //
-    &kAttentionCached,    //
+    &kAttentionBackward,      //
+    &kAttentionCached,        //
+    &kLatentAttentionCached,  //
+    &kGate,
+    &kGateBackward,  //
     &kActivation,
     &kActivationBackward,  //
     &kSwiglu,
