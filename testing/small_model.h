@@ -75,6 +75,14 @@ inline std::vector<std::vector<std::string>> vocabulary() {
        "model.attention_sink=true"},
       {"model.mixers=latent", "model.positions=alibi", "model.attention_softcap=3", "model.attention_gate=true",
        "model.attention_sink=true", "model.tied_head=true"},
+      {"model.feed_forward=geglu", "model.norm=dynamic_tanh", "model.logit_softcap=3"},
+      {"model.norm_placement=post", "model.residual_scaling=learned", "model.norm=layernorm"},
+      {"model.norm_placement=sandwich", "model.residual_scaling=depth", "model.logit_softcap=8",
+       "model.tied_head=true"},
+      {"model.skips=unet", "model.norm_placement=post", "model.norm=dynamic_tanh"},
+      {"model.residual_streams=3", "model.skips=unet", "model.residual_scaling=learned",
+       "model.norm_placement=sandwich"},
+      {"model.residual_streams=2", "model.feed_forward=geglu"},
   };
 }
 
@@ -82,10 +90,8 @@ inline std::vector<std::vector<std::string>> vocabulary() {
 inline SmallModel patched_model(const std::vector<std::string>& patches) {
   SmallModel m =
       small_model(Positions::kRope, NormKind::kRmsNorm, FeedForward::kSwiglu, 1, false, false, Transfer::kStandard);
-  for (const std::string& patch : patches) {
-    m.recipe = apply_patch(m.recipe, patch);
-    m.patches += " " + patch;
-  }
+  m.recipe = apply_patches(m.recipe, patches);
+  m.patches = fmt::format("{}", fmt::join(patches, " "));
   m.size.layers = 3;
   m.size.kv_heads = m.size.heads / m.recipe.model.kv_group;
   return m;

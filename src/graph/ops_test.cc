@@ -9,14 +9,17 @@
 #include "graph/ops/add.h"
 #include "graph/ops/attention.h"
 #include "graph/ops/convert.h"
+#include "graph/ops/dynamic_tanh.h"
 #include "graph/ops/embedding.h"
-#include "graph/ops/gate.h"
+#include "graph/ops/gated.h"
 #include "graph/ops/head.h"
 #include "graph/ops/latent.h"
 #include "graph/ops/linear.h"
+#include "graph/ops/mix_streams.h"
 #include "graph/ops/norm.h"
 #include "graph/ops/qk_prepare.h"
-#include "graph/ops/swiglu.h"
+#include "graph/ops/scale.h"
+#include "graph/ops/sigmoid_gate.h"
 #include "graph/ops/value_residual.h"
 #include "kernels/attention.h"
 #include "testing/gradient_check.h"
@@ -44,6 +47,9 @@ std::vector<Fragment> fragments() {
   std::vector<Fragment> list;
   list.push_back(
       {"add", {{8, 5}, {8, 5}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) { return add(g, x[0], x[1]); }});
+  list.push_back({"scale before an add", {{8, 5}, {8, 5}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
+                    return add(g, x[0], scale(g, x[1], -0.3f));
+                  }});
   list.push_back({"add of one value twice", {{8, 5}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
                     return add(g, x[0], x[0]);
                   }});
@@ -63,13 +69,36 @@ std::vector<Fragment> fragments() {
   list.push_back({"norm without gain", {{8, 13}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
                     return norm(g, false, x[0], kNoValue, kNoValue, Dtype::kFloat32);
                   }});
+  list.push_back({"dynamic tanh", {{8, 13}}, {{1}, {13}, {13}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    return dynamic_tanh(g, x[0], p[0], p[1], p[2], Dtype::kFloat32);
+                  }});
+  list.push_back({"scale before an add", {{8, 5}, {8, 5}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
+                    return add(g, x[0], scale(g, x[1], -0.3f));
+                  }});
+  list.push_back({"scale of each channel", {{8, 21}}, {{21}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    return scale_channels(g, x[0], p[0]);
+                  }});
+  list.push_back({"one stream becomes three", {{8, 19}}, {{3}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    return mix_streams(g, x[0], kNoValue, kNoValue, p[0], 3);
+                  }});
+  list.push_back({"streams mixed with a block's result",
+                  {{8, 57}, {8, 19}},
+                  {{8}},
+                  [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    const ValueId base = g.constant("base", {2, 4}, {1, 0, 0, 1, 0, 1, 0, 1});
+                    return mix_streams(g, x[0], x[1], base, p[0], 2);
+                  }});
+  list.push_back({"mean of streams", {{8, 57}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
+                    const ValueId base = g.constant("base", {1, 3}, {0.25f, 0.5f, 0.25f});
+                    return mix_streams(g, x[0], kNoValue, base, kNoValue, 1);
+                  }});
   list.push_back({"linear", {{8, 7}}, {{9, 7}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
                     return linear(g, x[0], p[0], Dtype::kFloat32);
                   }});
   list.push_back({"one weight used twice", {{8, 7}}, {{7, 7}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
                     return linear(g, linear(g, x[0], p[0], Dtype::kFloat32), p[0], Dtype::kFloat32);
                   }});
-  for (Activation kind : {Activation::kGelu, Activation::kReluSquared}) {
+  for (Activation kind : {Activation::kGelu, Activation::kReluSquared, Activation::kSilu}) {
     list.push_back({"activation", {{8, 9}}, {}, [kind](Graph& g, const Ids& x, const Ids&, ValueId) {
                       return activation(g, kind, x[0]);
                     }});
@@ -82,8 +111,10 @@ std::vector<Fragment> fragments() {
                       return add(g, x[0], linear(g, up, p[2], Dtype::kFloat32));
                     }});
   }
-  list.push_back(
-      {"swiglu", {{8, 18}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) { return swiglu(g, x[0]); }});
+  for (Activation gate : {Activation::kSilu, Activation::kGelu}) {
+    list.push_back(
+        {"gated", {{8, 18}}, {}, [gate](Graph& g, const Ids& x, const Ids&, ValueId) { return gated(g, gate, x[0]); }});
+  }
   for (int kv_heads : {1, 2, 4}) {
     const int width = (4 + 2 * kv_heads) * 6;
     list.push_back({"attention", {{8, width}}, {}, [kv_heads](Graph& g, const Ids& x, const Ids&, ValueId) {
@@ -96,8 +127,8 @@ std::vector<Fragment> fragments() {
              .heads = 4, .kv_heads = 1, .head_dim = 6, .scale = 0.4f, .window = 3, .softcap = 1.5f, .alibi = true};
          return attention(g, x[0], attributes, p[0]);
        }});
-  list.push_back({"gate", {{8, 21}, {8, 21}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
-                    return gate(g, x[0], x[1]);
+  list.push_back({"sigmoid gate", {{8, 21}, {8, 21}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
+                    return sigmoid_gate(g, x[0], x[1]);
                   }});
   list.push_back({"values mixed with those of the first two layers",
                   {{8, 27}, {8, 27}},
@@ -139,7 +170,8 @@ TEST(Ops, GradientsMatchFiniteDifferencesFusedAndNot) {
 // The head's loss and gradients come from one op; its loss alone from another. x and the table vary.
 class Head {
  public:
-  explicit Head(bool training) : flat_(9 * 6), x_(8 * 6), dx_(x_.size()), gradients_(flat_.size()) {
+  explicit Head(bool training, const kernels::HeadOptions& options = {.logit_scale = 0.7f})
+      : flat_(9 * 6), x_(8 * 6), dx_(x_.size()), gradients_(flat_.size()) {
     Graph g(&layout_);
     const ValueId x = g.external("x", {8, 6}, Dtype::kFloat32), targets = g.external("targets", {8}, Dtype::kUint16);
     const ValueId scale = g.external("loss_scale", {1}, Dtype::kFloat32),
@@ -147,12 +179,12 @@ class Head {
     const ValueId loss = g.external("loss", {1}, Dtype::kFloat32), logits = g.external("logits", {9}, Dtype::kFloat32);
     const ValueId weight = g.parameter("head", {9, 6}, 0);
     if (training) {
-      head_train(g, x, weight, 0.7f, targets, scale, loss);
+      head_train(g, x, weight, {.options = options}, targets, scale, loss);
       dx_value_ = differentiate(g, {}, std::vector<ValueId>{x})[0];
       g.keep(dx_value_);
     } else {
-      head_loss(g, x, weight, 0.7f, targets, count, loss);
-      head_logits(g, x, weight, 0.7f, count, logits);
+      head_loss(g, x, weight, {.options = options}, targets, count, loss);
+      head_logits(g, x, weight, {.options = options}, count, logits);
     }
     plan_ = std::make_unique<Plan>(std::move(g), Backend::kCpu);
     arena_ = Arena(plan_->arena_bytes());
@@ -184,19 +216,22 @@ class Head {
 };
 
 TEST(Head, TrainingGradientsMatchFiniteDifferencesOfTheLoss) {
-  Head train(true), eval(false);
-  const float scale = 0.25f;
-  EXPECT_NEAR(train.run(8, scale), eval.run(8, 1), 1e-5);
-  for (auto [values, gradients] : {std::pair{&eval.x_, &train.dx_}, std::pair{&eval.flat_, &train.gradients_}}) {
-    for (size_t i = 0; i < values->size(); i += 5) {
-      const float start = (*values)[i];
-      (*values)[i] = start + 1e-2f;
-      const double above = eval.run(8, 1);
-      (*values)[i] = start - 1e-2f;
-      const double below = eval.run(8, 1);
-      (*values)[i] = start;
-      // Float32 losses near 20, a step of 1e-2 and its cubic term: a few 1e-4.
-      EXPECT_NEAR((*gradients)[i], scale * (above - below) / 2e-2, 5e-4) << i;
+  for (const float softcap : {0.0f, 2.5f}) {
+    const kernels::HeadOptions options{.logit_scale = 0.7f, .softcap = softcap};
+    Head train(true, options), eval(false, options);
+    const float scale = 0.25f;
+    EXPECT_NEAR(train.run(8, scale), eval.run(8, 1), 1e-5);
+    for (auto [values, gradients] : {std::pair{&eval.x_, &train.dx_}, std::pair{&eval.flat_, &train.gradients_}}) {
+      for (size_t i = 0; i < values->size(); i += 5) {
+        const float start = (*values)[i];
+        (*values)[i] = start + 1e-2f;
+        const double above = eval.run(8, 1);
+        (*values)[i] = start - 1e-2f;
+        const double below = eval.run(8, 1);
+        (*values)[i] = start;
+        // Float32 losses near 20, a step of 1e-2 and its cubic term: a few 1e-4.
+        EXPECT_NEAR((*gradients)[i], scale * (above - below) / 2e-2, 5e-4) << i;
+      }
     }
   }
 }

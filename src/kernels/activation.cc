@@ -1,4 +1,4 @@
-// GELU, ReLU squared and SwiGLU with their derivatives, computed in float32 whatever the storage.
+// GELU, ReLU squared, SiLU and the gated pair with their derivatives, computed in float32 whatever the storage.
 #include "kernels/elementwise.h"
 #include "kernels/simd.h"
 
@@ -13,10 +13,12 @@ namespace flywheel::kernels::HWY_NAMESPACE {
 
 HWY_INLINE Floats value_of(Activation kind, Floats x) {
   if (kind == Activation::kGelu) return gelu(x);
+  if (kind == Activation::kSilu) return silu(x);
   return kind == Activation::kReluSquared ? relu_squared(x) : x;
 }
 HWY_INLINE Floats slope_of(Activation kind, Floats x) {
   if (kind == Activation::kGelu) return gelu_slope(x);
+  if (kind == Activation::kSilu) return silu_slope(x);
   if (kind == Activation::kNone) return hn::Set(kFloats, 1.0f);
   return hn::Mul(hn::Max(hn::Zero(kFloats), x), hn::Set(kFloats, 2.0f));
 }
@@ -32,26 +34,53 @@ void backward(Activation kind, const T* x, const T* dy, T* dx, int64_t n) {
   }
 }
 
-template <typename T>
-void gated_forward(const T* gate_up, T* y, int64_t m, int64_t f) {
+// silu and its slope share a sigmoid.
+struct SiluGate {
+  static HWY_INLINE Floats value(Floats x) { return silu(x); }
+  static HWY_INLINE void value_and_slope(Floats x, Floats& value, Floats& slope) {
+    const auto s = sigmoid(x);
+    value = hn::Mul(x, s);
+    slope = hn::MulAdd(value, hn::Sub(hn::Set(kFloats, 1.0f), s), s);
+  }
+};
+struct GeluGate {
+  static HWY_INLINE Floats value(Floats x) { return gelu(x); }
+  static HWY_INLINE void value_and_slope(Floats x, Floats& value, Floats& slope) {
+    value = gelu(x);
+    slope = gelu_slope(x);
+  }
+};
+
+template <typename Gate, typename T>
+void gated_rows(const T* gate_up, T* y, int64_t m, int64_t f) {
   for (int64_t row = 0; row < m; ++row, gate_up += 2 * f, y += f) {
     for (int64_t i = 0; i < f; i += kLanes) {
       const auto gate = load(gate_up + i, f - i), up = load(gate_up + f + i, f - i);
-      store(hn::Mul(hn::Mul(gate, sigmoid(gate)), up), y + i, f - i);
+      store(hn::Mul(Gate::value(gate), up), y + i, f - i);
+    }
+  }
+}
+template <typename Gate, typename T>
+void gated_rows_backward(const T* gate_up, const T* dy, T* dgate_up, int64_t m, int64_t f) {
+  for (int64_t row = 0; row < m; ++row, gate_up += 2 * f, dgate_up += 2 * f, dy += f) {
+    for (int64_t i = 0; i < f; i += kLanes) {
+      const auto gate = load(gate_up + i, f - i), up = load(gate_up + f + i, f - i), d = load(dy + i, f - i);
+      Floats value, slope;
+      Gate::value_and_slope(gate, value, slope);
+      store(hn::Mul(hn::Mul(d, up), slope), dgate_up + i, f - i);
+      store(hn::Mul(d, value), dgate_up + f + i, f - i);
     }
   }
 }
 template <typename T>
-void gated_backward(const T* gate_up, const T* dy, T* dgate_up, int64_t m, int64_t f) {
-  for (int64_t row = 0; row < m; ++row, gate_up += 2 * f, dgate_up += 2 * f, dy += f) {
-    for (int64_t i = 0; i < f; i += kLanes) {
-      const auto gate = load(gate_up + i, f - i), up = load(gate_up + f + i, f - i), d = load(dy + i, f - i);
-      const auto s = sigmoid(gate), silu = hn::Mul(gate, s);
-      const auto slope = hn::MulAdd(silu, hn::Sub(hn::Set(kFloats, 1.0f), s), s);
-      store(hn::Mul(hn::Mul(d, up), slope), dgate_up + i, f - i);
-      store(hn::Mul(d, silu), dgate_up + f + i, f - i);
-    }
-  }
+void gated_as(Activation gate, const T* gate_up, T* y, int64_t m, int64_t f) {
+  if (gate == Activation::kGelu) return gated_rows<GeluGate>(gate_up, y, m, f);
+  gated_rows<SiluGate>(gate_up, y, m, f);
+}
+template <typename T>
+void gated_backward_as(Activation gate, const T* gate_up, const T* dy, T* dgate_up, int64_t m, int64_t f) {
+  if (gate == Activation::kGelu) return gated_rows_backward<GeluGate>(gate_up, dy, dgate_up, m, f);
+  gated_rows_backward<SiluGate>(gate_up, dy, dgate_up, m, f);
 }
 
 void activation_forward_any(Activation kind, const void* x, void* y, Dtype dtype, int64_t n) {
@@ -64,16 +93,20 @@ void activation_backward_any(Activation kind, const void* x, const void* dy, voi
   }
   backward(kind, static_cast<const Bf16*>(x), static_cast<const Bf16*>(dy), static_cast<Bf16*>(dx), n);
 }
-void swiglu_forward_any(const void* gate_up, void* y, Dtype dtype, int64_t m, int64_t f) {
-  if (dtype == Dtype::kFloat32) return gated_forward(static_cast<const float*>(gate_up), static_cast<float*>(y), m, f);
-  gated_forward(static_cast<const Bf16*>(gate_up), static_cast<Bf16*>(y), m, f);
-}
-void swiglu_backward_any(const void* gate_up, const void* dy, void* dgate_up, Dtype dtype, int64_t m, int64_t f) {
+void gated_forward_any(Activation gate, const void* gate_up, void* y, Dtype dtype, int64_t m, int64_t f) {
   if (dtype == Dtype::kFloat32) {
-    return gated_backward(static_cast<const float*>(gate_up), static_cast<const float*>(dy),
-                          static_cast<float*>(dgate_up), m, f);
+    return gated_as(gate, static_cast<const float*>(gate_up), static_cast<float*>(y), m, f);
   }
-  gated_backward(static_cast<const Bf16*>(gate_up), static_cast<const Bf16*>(dy), static_cast<Bf16*>(dgate_up), m, f);
+  gated_as(gate, static_cast<const Bf16*>(gate_up), static_cast<Bf16*>(y), m, f);
+}
+void gated_backward_any(Activation gate, const void* gate_up, const void* dy, void* dgate_up, Dtype dtype, int64_t m,
+                        int64_t f) {
+  if (dtype == Dtype::kFloat32) {
+    return gated_backward_as(gate, static_cast<const float*>(gate_up), static_cast<const float*>(dy),
+                             static_cast<float*>(dgate_up), m, f);
+  }
+  gated_backward_as(gate, static_cast<const Bf16*>(gate_up), static_cast<const Bf16*>(dy), static_cast<Bf16*>(dgate_up),
+                    m, f);
 }
 
 }  // namespace flywheel::kernels::HWY_NAMESPACE
@@ -84,8 +117,8 @@ namespace flywheel::kernels {
 
 HWY_EXPORT(activation_forward_any);
 HWY_EXPORT(activation_backward_any);
-HWY_EXPORT(swiglu_forward_any);
-HWY_EXPORT(swiglu_backward_any);
+HWY_EXPORT(gated_forward_any);
+HWY_EXPORT(gated_backward_any);
 
 void activation_forward(Activation kind, const void* x, void* y, Dtype dtype, int64_t n) {
   HWY_DYNAMIC_DISPATCH(activation_forward_any)(kind, x, y, dtype, n);
@@ -93,11 +126,12 @@ void activation_forward(Activation kind, const void* x, void* y, Dtype dtype, in
 void activation_backward(Activation kind, const void* x, const void* dy, void* dx, Dtype dtype, int64_t n) {
   HWY_DYNAMIC_DISPATCH(activation_backward_any)(kind, x, dy, dx, dtype, n);
 }
-void swiglu_forward(const void* gate_up, void* y, Dtype dtype, int64_t m, int64_t f) {
-  HWY_DYNAMIC_DISPATCH(swiglu_forward_any)(gate_up, y, dtype, m, f);
+void gated_forward(Activation gate, const void* gate_up, void* y, Dtype dtype, int64_t m, int64_t f) {
+  HWY_DYNAMIC_DISPATCH(gated_forward_any)(gate, gate_up, y, dtype, m, f);
 }
-void swiglu_backward(const void* gate_up, const void* dy, void* dgate_up, Dtype dtype, int64_t m, int64_t f) {
-  HWY_DYNAMIC_DISPATCH(swiglu_backward_any)(gate_up, dy, dgate_up, dtype, m, f);
+void gated_backward(Activation gate, const void* gate_up, const void* dy, void* dgate_up, Dtype dtype, int64_t m,
+                    int64_t f) {
+  HWY_DYNAMIC_DISPATCH(gated_backward_any)(gate, gate_up, dy, dgate_up, dtype, m, f);
 }
 
 }  // namespace flywheel::kernels

@@ -63,12 +63,14 @@ SoftmaxRow softmax_row(const AttentionShape& s, Dtype dtype, const void* qkv, in
 double activate(Activation kind, double x) {
   if (kind == Activation::kReluSquared) return x > 0 ? x * x : 0;
   if (kind == Activation::kNone) return x;
+  if (kind == Activation::kSilu) return x * sigmoid(x);
   return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
 }
 
 double activation_slope(Activation kind, double x) {
   if (kind == Activation::kReluSquared) return x > 0 ? 2 * x : 0;
   if (kind == Activation::kNone) return 1;
+  if (kind == Activation::kSilu) return sigmoid(x) * (1 + x * (1 - sigmoid(x)));
   const double c = std::sqrt(2.0 / std::numbers::pi);
   const double t = std::tanh(c * (x + 0.044715 * x * x * x));
   return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * c * (1.0 + 3.0 * 0.044715 * x * x);
@@ -85,8 +87,11 @@ void matmul(const void* a, Dtype a_dtype, int64_t a_stride, int64_t m, int64_t k
       }
       const int64_t at = row * c_stride + column;
       if (epilogue.bias) sum += epilogue.bias[column];
-      if (epilogue.pre_activation) store_element(epilogue.pre_activation, c_dtype, at, static_cast<float>(sum));
+      const double slope = activation_slope(epilogue.activation, sum);
+      if (epilogue.slope) store_element(epilogue.slope, c_dtype, at, static_cast<float>(slope));
       sum = activate(epilogue.activation, sum);
+      if (epilogue.factor) sum *= double{load_element(epilogue.factor, c_dtype, at)};
+      if (epilogue.residual) sum += double{epilogue.residual[at]};
       if (epilogue.accumulate) sum += load_element(c, c_dtype, at);
       store_element(c, c_dtype, at, static_cast<float>(sum));
     }
@@ -226,27 +231,32 @@ void qk_prepare_backward(const QkShape& s, Dtype dtype, const void* qkv, const f
   }
 }
 
-double head_loss_and_gradient(const HeadShape& s, const void* x, const float* head, float logit_scale, float loss_scale,
-                              const uint16_t* targets, float* dx, float* dw) {
+double head_loss_and_gradient(const HeadShape& s, const void* x, const float* head, const HeadOptions& options,
+                              float loss_scale, const uint16_t* targets, float* dx, float* dw) {
   double loss = 0;
   std::vector<double> logits(static_cast<size_t>(s.vocabulary)), row_gradient(static_cast<size_t>(s.width));
   for (int64_t t = 0; t < s.tokens; ++t) {
     double largest = -std::numeric_limits<double>::infinity(), sum = 0;
     for (int64_t v = 0; v < s.vocabulary; ++v) {
-      double dot = 0;
+      double logit = 0;
       for (int64_t i = 0; i < s.width; ++i) {
-        dot += double{load_element(x, s.dtype, t * s.width + i)} * rounded_to(s.dtype, head[v * s.width + i]);
+        logit += double{load_element(x, s.dtype, t * s.width + i)} * rounded_to(s.dtype, head[v * s.width + i]);
       }
-      logits[static_cast<size_t>(v)] = dot * logit_scale;
-      largest = std::max(largest, dot * logit_scale);
+      logit *= options.logit_scale;
+      if (options.softcap > 0) logit = options.softcap * std::tanh(logit / options.softcap);
+      logits[static_cast<size_t>(v)] = logit;
+      largest = std::max(largest, logit);
     }
     for (double logit : logits) sum += std::exp(logit - largest);
-    loss += largest + std::log(sum) - logits[targets[t]];
+    const double log_partition = largest + std::log(sum);
+    loss += log_partition - logits[targets[t]];
     if (!dx) continue;
     std::fill(row_gradient.begin(), row_gradient.end(), 0.0);
     for (int64_t v = 0; v < s.vocabulary; ++v) {
-      const double probability = std::exp(logits[static_cast<size_t>(v)] - largest) / sum;
-      const double d = (probability - (v == targets[t] ? 1.0 : 0.0)) * double{loss_scale} * logit_scale;
+      const double logit = logits[static_cast<size_t>(v)], probability = std::exp(logit - largest) / sum;
+      const double capped = options.softcap > 0 ? logit / options.softcap : 0;
+      const double of_logit = probability * (1 + 2 * options.z_loss * log_partition) - (v == targets[t] ? 1.0 : 0.0);
+      const double d = of_logit * (1 - capped * capped) * double{loss_scale} * options.logit_scale;
       for (int64_t i = 0; i < s.width; ++i) {
         row_gradient[static_cast<size_t>(i)] += d * rounded_to(s.dtype, head[v * s.width + i]);
         dw[v * s.width + i] += static_cast<float>(d * load_element(x, s.dtype, t * s.width + i));
@@ -271,24 +281,25 @@ void activation_backward(Activation kind, const void* x, const void* dy, void* d
   }
 }
 
-void swiglu_forward(const void* gate_up, void* y, Dtype dtype, int64_t m, int64_t f) {
+void gated_forward(Activation kind, const void* gate_up, void* y, Dtype dtype, int64_t m, int64_t f) {
   for (int64_t row = 0; row < m; ++row) {
     for (int64_t i = 0; i < f; ++i) {
       const double gate = load_element(gate_up, dtype, row * 2 * f + i);
       const double up = load_element(gate_up, dtype, row * 2 * f + f + i);
-      store_element(y, dtype, row * f + i, static_cast<float>(gate * sigmoid(gate) * up));
+      store_element(y, dtype, row * f + i, static_cast<float>(activate(kind, gate) * up));
     }
   }
 }
 
-void swiglu_backward(const void* gate_up, const void* dy, void* dgate_up, Dtype dtype, int64_t m, int64_t f) {
+void gated_backward(Activation kind, const void* gate_up, const void* dy, void* dgate_up, Dtype dtype, int64_t m,
+                    int64_t f) {
   for (int64_t row = 0; row < m; ++row) {
     for (int64_t i = 0; i < f; ++i) {
       const int64_t at = row * 2 * f + i;
       const double gate = load_element(gate_up, dtype, at), up = load_element(gate_up, dtype, at + f);
-      const double d = load_element(dy, dtype, row * f + i), s = sigmoid(gate);
-      store_element(dgate_up, dtype, at, static_cast<float>(d * up * s * (1 + gate * (1 - s))));
-      store_element(dgate_up, dtype, at + f, static_cast<float>(d * gate * s));
+      const double d = load_element(dy, dtype, row * f + i);
+      store_element(dgate_up, dtype, at, static_cast<float>(d * up * activation_slope(kind, gate)));
+      store_element(dgate_up, dtype, at + f, static_cast<float>(d * activate(kind, gate)));
     }
   }
 }
@@ -329,6 +340,28 @@ void norm_backward(bool subtract_mean, const float* x, const float* gain, const 
       dx[row * c + i] += static_cast<float>(inverse * centred);
     }
   }
+}
+
+void dynamic_tanh_forward(const float* x, float alpha, const float* gain, const float* bias, int64_t m, int64_t c,
+                          void* y, Dtype y_dtype) {
+  for (int64_t i = 0; i < m * c; ++i) {
+    const double squashed = std::tanh(double{alpha} * x[i]);
+    store_element(y, y_dtype, i, static_cast<float>(gain[i % c] * squashed + bias[i % c]));
+  }
+}
+
+void dynamic_tanh_backward(const float* x, float alpha, const float* gain, const void* dy, Dtype dy_dtype, int64_t m,
+                           int64_t c, float* dx, float* dalpha, float* dgain, float* dbias) {
+  double sum = 0;
+  for (int64_t i = 0; i < m * c; ++i) {
+    const double d = load_element(dy, dy_dtype, i), squashed = std::tanh(double{alpha} * x[i]);
+    const double inside = d * gain[i % c] * (1 - squashed * squashed);
+    dgain[i % c] += static_cast<float>(d * squashed);
+    dbias[i % c] += static_cast<float>(d);
+    dx[i] += static_cast<float>(inside * alpha);
+    sum += inside * x[i];
+  }
+  *dalpha += static_cast<float>(sum);
 }
 
 void adamw(const AdamwStep& s, const float* gradient, float* weight, float* moment1, float* moment2, int64_t n) {

@@ -17,7 +17,9 @@ ValueId Builder::declare(ParameterInfo info) {
 }
 
 ValueId Builder::matrix(const std::string& name, int64_t out, int64_t in, bool writes_residual) {
-  const double sd = matrix_initial_sd(recipe, size, static_cast<double>(in), writes_residual);
+  // Where residual scaling makes what blocks add smaller, the matrices need not be.
+  const bool shrinks = writes_residual && recipe.model.residual_scaling == ResidualScaling::kNone;
+  const double sd = matrix_initial_sd(recipe, size, static_cast<double>(in), shrinks);
   return declare({.name = name, .shape = {out, in}, .group = ParameterGroup::kMatrix, .initial_sd = sd});
 }
 

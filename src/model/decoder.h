@@ -5,9 +5,9 @@
 
 namespace flywheel::model {
 
-// From tokens (T) to the final norm's output (T, C), in compute_dtype.
+// From tokens (T) to the residual stream after the last layer, (T, C) float32.
 graph::ValueId decoder(Builder& builder);
-// x (T, C) float32; gives compute_dtype.
-graph::ValueId normalise(Builder& builder, const std::string& name, graph::ValueId x);
+// The final norm: what the output head takes, (T, C) in compute_dtype.
+graph::ValueId final_norm(Builder& builder, graph::ValueId stream);
 
 }  // namespace flywheel::model

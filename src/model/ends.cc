@@ -19,9 +19,15 @@ ValueId head_weight(Builder& b) {
   return b.head("head", b.size.vocabulary, b.size.width);
 }
 
-float logit_scale(const Recipe& recipe, const Size& size) {
-  if (recipe.initialisation.transfer == Transfer::kStandard) return 1;
-  return static_cast<float>(recipe.initialisation.base_width) / static_cast<float>(size.width);
+graph::HeadAttributes head_attributes(const Recipe& recipe, const Size& size) {
+  graph::HeadAttributes attributes;
+  const bool standard = recipe.initialisation.transfer == Transfer::kStandard;
+  attributes.options = {
+      .logit_scale =
+          standard ? 1 : static_cast<float>(recipe.initialisation.base_width) / static_cast<float>(size.width),
+      .softcap = static_cast<float>(recipe.model.logit_softcap),
+      .z_loss = static_cast<float>(recipe.model.z_loss)};
+  return attributes;
 }
 
 }  // namespace flywheel::model

@@ -1,6 +1,7 @@
 // Where a model begins and ends: embeddings of the tokens, and the output head.
 #pragma once
 
+#include "graph/ops/head.h"
 #include "model/builder.h"
 
 namespace flywheel::model {
@@ -9,6 +10,6 @@ namespace flywheel::model {
 graph::ValueId embed(Builder& builder);
 // The parameter (V, C) that logits are made with: the token table when tied.
 graph::ValueId head_weight(Builder& builder);
-float logit_scale(const Recipe& recipe, const Size& size);
+graph::HeadAttributes head_attributes(const Recipe& recipe, const Size& size);
 
 }  // namespace flywheel::model

@@ -24,8 +24,8 @@ graph::Plan compile(const Program::State& program) {
   builder.position = graph.external("position", {1}, Dtype::kInt32);
   const graph::ValueId count = graph.external("count", {1}, Dtype::kInt32);
   const graph::ValueId logits = graph.external("logits", {program.size.vocabulary}, Dtype::kFloat32);
-  const graph::ValueId x = decoder(builder);
-  graph::head_logits(graph, x, head_weight(builder), logit_scale(program.recipe, program.size), count, logits);
+  const graph::ValueId x = final_norm(builder, decoder(builder));
+  graph::head_logits(graph, x, head_weight(builder), head_attributes(program.recipe, program.size), count, logits);
   graph::fuse(graph);
   CHECK(packed.bytes() == program.packed.bytes() && parameters.elements() == program.parameters.elements(),
         "the recurrent form takes weights that the parallel one has not");

@@ -49,16 +49,16 @@ std::unique_ptr<graph::Plan> compile(Program::State& state, Purpose purpose, Pro
   slots[Slots::kLoss] = graph.external("loss", {1}, Dtype::kFloat32);
 
   builder.tokens = slots[Slots::kTokens];
-  const graph::ValueId x = decoder(builder);
+  const graph::ValueId x = final_norm(builder, decoder(builder));
   const graph::ValueId weight = head_weight(builder);
-  const float scale = logit_scale(state.recipe, state.size);
+  const graph::HeadAttributes head = head_attributes(state.recipe, state.size);
   switch (purpose) {
     case Purpose::kTrain:
-      graph::head_train(graph, x, weight, scale, slots[Slots::kTargets], slots[Slots::kLossScale], slots[Slots::kLoss]);
+      graph::head_train(graph, x, weight, head, slots[Slots::kTargets], slots[Slots::kLossScale], slots[Slots::kLoss]);
       graph::differentiate(graph, {});
       break;
     case Purpose::kEval:
-      graph::head_loss(graph, x, weight, scale, slots[Slots::kTargets], slots[Slots::kCount], slots[Slots::kLoss]);
+      graph::head_loss(graph, x, weight, head, slots[Slots::kTargets], slots[Slots::kCount], slots[Slots::kLoss]);
       break;
   }
   if (fusion == Program::Fusion::kOn) graph::fuse(graph);

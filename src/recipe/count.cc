@@ -12,13 +12,26 @@ PartCounts feed_forward_counts(const Recipe& recipe, const Size& size) {
 }
 
 int64_t norm_vectors(const Recipe& recipe, const Size& size) {
-  return recipe.model.norm == NormKind::kLayerNorm ? 2 * size.width : size.width;
+  switch (recipe.model.norm) {
+    case NormKind::kLayerNorm:
+      return 2 * int64_t{size.width};
+    case NormKind::kDynamicTanh:
+      return 2 * int64_t{size.width} + 1;
+    case NormKind::kRmsNorm:
+      break;
+  }
+  return size.width;
 }
 
 // Norms and whatever else belongs to the stream and not to a block.
 PartCounts residual_counts(const Recipe& recipe, const Size& size) {
+  const int64_t blocks = 2 * int64_t{size.layers}, streams = recipe.model.residual_streams;
+  const int64_t norms = blocks * (recipe.model.norm_placement == NormPlacement::kSandwich ? 2 : 1) + 1;
   PartCounts counts;
-  counts.vectors = (2 * int64_t{size.layers} + 1) * norm_vectors(recipe, size);
+  counts.vectors = norms * norm_vectors(recipe, size);
+  if (recipe.model.residual_scaling == ResidualScaling::kLearned) counts.vectors += blocks * size.width;
+  if (recipe.model.skips == Skips::kUnet) counts.vectors += size.layers / 2;
+  if (streams > 1) counts.vectors += blocks * (streams + streams * (streams + 1));
   if (recipe.model.value_residual) counts.vectors += size.layers - 1;  // a share for each layer after the first
   return counts;
 }
@@ -58,6 +71,10 @@ Counts count(const Recipe& recipe, const Size& size) {
 
 double training_flops(const Recipe& recipe, const Size& size) {
   return count(recipe, size).flops_per_token * static_cast<double>(size.tokens());
+}
+
+double new_training_flops(const Recipe& recipe, const Size& size) {
+  return count(recipe, size).flops_per_token * static_cast<double>(size.new_tokens());
 }
 
 }  // namespace flywheel

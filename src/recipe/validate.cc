@@ -79,11 +79,56 @@ void check_recurrent(const Recipe&, const std::string&) {}
 
 void check_feed_forward(const Recipe&, const std::string&) {}
 
-void check_residual(const Recipe&, const std::string&) {}
+void check_residual(const Recipe& recipe, const std::string& where) {
+  if (recipe.model.residual_scaling == ResidualScaling::kDepth &&
+      recipe.initialisation.transfer == Transfer::kCompletep)
+    throw_bad_input(
+        "{}: field \"model.residual_scaling\": expected none or learned with initialisation.transfer completep, which "
+        "scales what blocks add with the depth itself, found depth",
+        where);
+}
 
-void check_ends(const Recipe&, const std::string&) {}
+void check_ends(const Recipe& recipe, const std::string& where) {
+  const Recipe::Model& m = recipe.model;
+  if (m.ngram_embeddings == 1)
+    throw_bad_input(
+        "{}: field \"model.ngram_embeddings\": expected 0 (off) or at least 2, found 1: that is the token itself",
+        where);
+  if (m.predicted_tokens > m.context)
+    throw_bad_input("{}: field \"model.predicted_tokens\": expected at most model.context ({}), found {}", where,
+                    m.context, m.predicted_tokens);
+}
 
-void check_optimizer(const Recipe&, const std::string&) {}
+void check_optimizer(const Recipe& recipe, const std::string& where) {
+  const Recipe::Optimizer& o = recipe.optimizer;
+  if (o.kind != OptimizerKind::kScheduleFree) return;
+  if (recipe.schedule.kind != ScheduleKind::kConstant)
+    throw_bad_input(
+        "{}: field \"schedule.kind\": expected constant with optimizer.kind schedule_free, which averages in the place "
+        "of a decay",
+        where);
+  if (o.averaging != Averaging::kNone)
+    throw_bad_input(
+        "{}: field \"optimizer.averaging\": expected none with optimizer.kind schedule_free, whose result is an "
+        "average "
+        "already",
+        where);
+  if (o.cautious)
+    throw_bad_input(
+        "{}: field \"optimizer.cautious\": expected false with optimizer.kind schedule_free, whose steps never "
+        "disagree "
+        "with the gradient",
+        where);
+}
+
+void check_initialisation(const Recipe& recipe, const std::string& where) {
+  if (recipe.initialisation.transfer == Transfer::kCompletep &&
+      recipe.model.residual_scaling == ResidualScaling::kDepth)
+    throw_bad_input(
+        "{}: field \"model.residual_scaling\": expected none or learned with initialisation.transfer completep, which "
+        "scales what blocks add by the depth itself",
+        where);
+}
 
 void check_schedule(const Recipe& recipe, const std::string& where) {
   const double fractions = recipe.schedule.warmup_fraction +
@@ -92,6 +137,18 @@ void check_schedule(const Recipe& recipe, const std::string& where) {
     throw_bad_input(
         "{}: field \"schedule.decay_fraction\": expected warmup_fraction + decay_fraction of at most 1, found {:g}",
         where, fractions);
+  const Recipe::Schedule& s = recipe.schedule;
+  if (s.batch_ramp_fraction > 0 && s.batch_ramp_start >= 1)
+    throw_bad_input(
+        "{}: field \"schedule.batch_ramp_start\": expected less than 1 with schedule.batch_ramp_fraction {:g}, found "
+        "{:g}",
+        where, s.batch_ramp_fraction, s.batch_ramp_start);
+  const double ramp_and_decay = s.batch_ramp_fraction + (s.kind == ScheduleKind::kWsd ? s.decay_fraction : 0);
+  if (s.batch_ramp_fraction > 0 && ramp_and_decay > 1 + 1e-9)
+    throw_bad_input(
+        "{}: field \"schedule.batch_ramp_fraction\": expected batch_ramp_fraction + decay_fraction of at most 1, found "
+        "{:g}",
+        where, ramp_and_decay);
 }
 
 }  // namespace
@@ -106,6 +163,7 @@ void validate(const Recipe& recipe, const std::string& where) {
   check_residual(recipe, where);
   check_ends(recipe, where);
   check_optimizer(recipe, where);
+  check_initialisation(recipe, where);
   check_schedule(recipe, where);
 }
 

@@ -6,50 +6,62 @@
 #include "graph/ops/add.h"
 #include "graph/ops/attention.h"
 #include "graph/ops/convert.h"
+#include "graph/ops/dynamic_tanh.h"
 #include "graph/ops/embedding.h"
-#include "graph/ops/gate.h"
+#include "graph/ops/gated.h"
 #include "graph/ops/head.h"
 #include "graph/ops/latent.h"
 #include "graph/ops/linear.h"
+#include "graph/ops/mix_streams.h"
 #include "graph/ops/norm.h"
 #include "graph/ops/qk_prepare.h"
-#include "graph/ops/swiglu.h"
+#include "graph/ops/scale.h"
+#include "graph/ops/sigmoid_gate.h"
 #include "graph/ops/value_residual.h"
 
 namespace flywheel::graph {
 namespace {
 
+// clang-format off: a line is an op with its backward.
 constexpr std::array kOps = {
     &kEmbedding,
-    &kEmbeddingBackward,  //
+    &kEmbeddingBackward,
     &kNorm,
-    &kNormBackward,  //
+    &kNormBackward,
+    &kDynamicTanh,
+    &kDynamicTanhBackward,
     &kLinear,
-    &kLinearWeightGradient,  //
+    &kLinearWeightGradient,
     &kQkPrepare,
-    &kQkPrepareBackward,  //
+    &kQkPrepareBackward,
     &kValues,
-    &kValuesBackward,  //
+    &kValuesBackward,
     &kValueResidual,
-    &kValueResidualBackward,  //
+    &kValueResidualBackward,
     &kLatentQkv,
-    &kLatentQkvBackward,  //
+    &kLatentQkvBackward,
     &kAttention,
-    &kAttentionBackward,      //
-    &kAttentionCached,        //
-    &kLatentAttentionCached,  //
-    &kGate,
-    &kGateBackward,  //
+    &kAttentionBackward,
+    &kAttentionCached,
+    &kLatentAttentionCached,
+    &kSigmoidGate,
+    &kSigmoidGateBackward,
     &kActivation,
-    &kActivationBackward,  //
-    &kSwiglu,
-    &kSwigluBackward,  //
-    &kAdd,             //
-    &kConvert,         //
-    &kHeadLoss,        //
-    &kHeadTrain,       //
-    &kHeadLogits,      //
+    &kActivationBackward,
+    &kGated,
+    &kGatedBackward,
+    &kAdd,
+    &kScale,
+    &kScaleChannels,
+    &kScaleChannelsBackward,
+    &kMixStreams,
+    &kMixStreamsBackward,
+    &kConvert,
+    &kHeadLoss,
+    &kHeadTrain,
+    &kHeadLogits,
 };
+// clang-format on
 
 }  // namespace
 
