@@ -62,15 +62,26 @@ HWY_INLINE void store(Floats x, float* to) {
   hn::StoreU(x, kFloats, to);
 }
 // By the AVX512-BF16 instruction where there is one: the same numbers, but denormals become zero.
-HWY_INLINE void store(Floats x, Bf16* to) {
+using Halves = hn::Vec<hn::Rebind<uint16_t, FloatTag>>;
+HWY_INLINE Halves rounded_halves(Floats x) {
 #if HWY_TARGET == HWY_AVX3
   if (kMachineHasBfloat16Dot) {
-    hn::Vec<hn::Rebind<uint16_t, FloatTag>> half;
+    Halves half;
     asm("vcvtneps2bf16 %1, %0" : "=v"(half.raw) : "v"(x.raw));
-    return hn::StoreU(half, hn::Rebind<uint16_t, FloatTag>(), reinterpret_cast<uint16_t*>(to));
+    return half;
   }
 #endif
-  store_upper(rounded_bits(x), to);
+  return hn::TruncateTo(hn::Rebind<uint16_t, FloatTag>(), hn::ShiftRight<16>(hn::BitCast(kWords, rounded_bits(x))));
+}
+HWY_INLINE void store(Halves x, Bf16* to) {
+  hn::StoreU(x, hn::Rebind<uint16_t, FloatTag>(), reinterpret_cast<uint16_t*>(to));
+}
+HWY_INLINE void store(Floats x, Bf16* to) {
+  store(rounded_halves(x), to);
+}
+HWY_INLINE void store_pairs(Halves first, Halves second, Bf16* to) {
+  const auto high = hn::ShiftLeft<16>(hn::PromoteTo(kWords, second));
+  hn::StoreU(hn::Or(hn::PromoteTo(kWords, first), high), kWords, reinterpret_cast<uint32_t*>(to));
 }
 
 // The first `count` lanes only; the others read as zero. Full vectors take the plain way.
