@@ -15,8 +15,11 @@ namespace flywheel::bench {
 namespace {
 
 constexpr int kBaseWidth = 32, kBaseDepth = 2, kCoordinateSteps = 10;
-constexpr ShortRun kShapes[] = {{.width = 32, .layers = 2}, {.width = 64, .layers = 2}, {.width = 128, .layers = 2},
-                                {.width = 32, .layers = 4}, {.width = 32, .layers = 8}, {.width = 128, .layers = 8}};
+constexpr ShortRun kShapes[] = {{.width = 32, .layers = 2},
+                                {.width = 64, .layers = 2},
+                                {.width = 128, .layers = 2},
+                                {.width = 32, .layers = 6},
+                                {.width = 32, .layers = 16}};
 constexpr double kRates[] = {0.002, 0.004, 0.008, 0.016, 0.032, 0.064};
 
 Recipe recipe_of(const std::string& optimizer, const std::string& transfer, double rate) {
@@ -44,6 +47,7 @@ void loss_table(const std::string& optimizer, const std::string& transfer, int64
   size_t base_best = 0;
   for (ShortRun shape : kShapes) {
     shape.steps = steps;
+    shape.dtype = train::choose_dtype(Precision::kAuto);
     std::vector<double> losses;
     size_t best = 0;
     fmt::print("| {} |", label(shape));
@@ -58,19 +62,25 @@ void loss_table(const std::string& optimizer, const std::string& transfer, int64
   }
 }
 
+std::vector<float> logits_after(train::LoadedModel& model, std::span<const uint16_t> prompt) {
+  model::Generation generation(model.program(), model.packed(), model.parameters().data());
+  std::span<const float> logits;
+  for (const uint16_t token : prompt) logits = generation.next(token);
+  return {logits.begin(), logits.end()};
+}
+
 // Root mean square of the change of the logits of one position over the first steps.
 double logit_change(const Recipe& recipe, ShortRun shape, const data::Corpus& corpus) {
   shape.steps = 1000;  // the schedule's length; only the first are taken
-  Recipe warm = apply_patch(recipe, "schedule.warmup_fraction=0");
+  const Recipe warm = apply_patch(recipe, "schedule.warmup_fraction=0");
   const Size size = size_of(warm, shape);
   train::Trainer trainer(warm, size, Dtype::kFloat32, 1, 1);
   const data::BatchSampler batches(corpus.tokens(data::Split::kTrain), size.context, size.batch_sequences, 1);
   const std::span<const uint16_t> prompt = corpus.tokens(data::Split::kSearch).first(static_cast<size_t>(size.context));
-  std::vector<float> before(static_cast<size_t>(size.vocabulary)), after(before);
   trainer.step(batches, 0);  // the head starts at zero: its first step is the same everywhere
-  trainer.model().executor(0).next_logits(prompt, before.data());
+  const std::vector<float> before = logits_after(trainer.model(), prompt);
   for (int64_t step = 1; step <= kCoordinateSteps; ++step) trainer.step(batches, step);
-  trainer.model().executor(0).next_logits(prompt, after.data());
+  const std::vector<float> after = logits_after(trainer.model(), prompt);
   double squares = 0;
   for (size_t i = 0; i < after.size(); ++i) squares += std::pow(double{after[i]} - before[i], 2);
   return std::sqrt(squares / static_cast<double>(after.size()));
@@ -100,7 +110,7 @@ int main(int count, char** arguments) {
     return 2;
   }
   const std::string optimizer = count > 2 ? arguments[2] : "adamw";
-  const int64_t steps = count > 3 ? std::atoll(arguments[3]) : 150;
+  const int64_t steps = count > 3 ? std::atoll(arguments[3]) : 250;
   try {
     const data::Corpus corpus = data::Corpus::open(arguments[1]);
     bench::coordinate_table(optimizer, corpus);

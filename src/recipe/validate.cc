@@ -107,8 +107,7 @@ void check_optimizer(const Recipe& recipe, const std::string& where) {
   if (o.decay_form == WeightDecay::kIndependent && o.weight_decay > 1)
     throw_bad_input(
         "{}: field \"optimizer.weight_decay\": expected at most 1, all of a weight in a step, with "
-        "optimizer.decay_form "
-        "independent, found {:g}",
+        "optimizer.decay_form independent, found {:g}",
         where, o.weight_decay);
   if (o.kind != OptimizerKind::kScheduleFree) return;
   if (recipe.schedule.kind != ScheduleKind::kConstant)
@@ -119,23 +118,12 @@ void check_optimizer(const Recipe& recipe, const std::string& where) {
   if (o.averaging != Averaging::kNone)
     throw_bad_input(
         "{}: field \"optimizer.averaging\": expected none with optimizer.kind schedule_free, whose result is an "
-        "average "
-        "already",
+        "average already",
         where);
   if (o.cautious)
     throw_bad_input(
         "{}: field \"optimizer.cautious\": expected false with optimizer.kind schedule_free, whose steps never "
-        "disagree "
-        "with the gradient",
-        where);
-}
-
-void check_initialisation(const Recipe& recipe, const std::string& where) {
-  if (recipe.initialisation.transfer == Transfer::kCompletep &&
-      recipe.model.residual_scaling == ResidualScaling::kDepth)
-    throw_bad_input(
-        "{}: field \"model.residual_scaling\": expected none or learned with initialisation.transfer completep, which "
-        "scales what blocks add by the depth itself",
+        "disagree with the gradient",
         where);
 }
 
@@ -172,7 +160,6 @@ void validate(const Recipe& recipe, const std::string& where) {
   check_residual(recipe, where);
   check_ends(recipe, where);
   check_optimizer(recipe, where);
-  check_initialisation(recipe, where);
   check_schedule(recipe, where);
 }
 
