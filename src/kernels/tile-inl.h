@@ -67,16 +67,18 @@ struct FloatTile {
   static HWY_NOINLINE void run(const TileTask& t) {
     Floats sum[kRows][kVectors];
     clear(sum);
-    prefetch_operands(t, kRows, kVectors * kLanes);
     const float* a = static_cast<const float*>(t.a);
     const float* b = static_cast<const float*>(t.b);
-    for (int64_t step = 0; step < t.steps; ++step) {
-      Floats right[kVectors];
+    for (int part = 0; part < kRows; ++part) {
+      prefetch_row(t, part, kVectors * kLanes);
+      for (int64_t step = t.steps * part / kRows; step < t.steps * (part + 1) / kRows; ++step) {
+        Floats right[kVectors];
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) right[v] = load(b + v * kLanes);
-      add_step(sum, right, a, t.a_row_stride);
-      a += t.a_step_stride;
-      b += t.b_step_stride;
+        for (int v = 0; v < kVectors; ++v) right[v] = load(b + v * kLanes);
+        add_step(sum, right, a, t.a_row_stride);
+        a += t.a_step_stride;
+        b += t.b_step_stride;
+      }
     }
     finish<float>(t, sum);
   }
@@ -90,7 +92,6 @@ struct Bfloat16Tile {
   static HWY_NOINLINE void run(const TileTask& t) {
     Floats sum[kRows][kVectors];
     clear(sum);
-    prefetch_operands(t, kRows, kVectors * kLanes);
     const Bf16* a = static_cast<const Bf16*>(t.a);
     const Bf16* b = static_cast<const Bf16*>(t.b);
     for (int64_t step = 0; step < t.steps + (t.half_step ? 1 : 0); ++step) {

@@ -45,7 +45,6 @@ FLYWHEEL_DOT inline void finish(const TileTask& t, __m512 x, int64_t at) {
 
 template <int kRows, int kVectors>
 FLYWHEEL_DOT void tile(const TileTask& t) {
-  prefetch_operands(t, kRows, 16 * kVectors);
   __m512 sum[kRows][kVectors];
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r) {
@@ -54,18 +53,21 @@ FLYWHEEL_DOT void tile(const TileTask& t) {
   }
   const uint16_t* a = static_cast<const uint16_t*>(t.a);
   const uint16_t* b = static_cast<const uint16_t*>(t.b);
-  for (int64_t step = 0; step < t.steps; ++step) {
-    __m512bh right[kVectors];
+  for (int part = 0; part < kRows; ++part) {
+    prefetch_row(t, part, 16 * kVectors);
+    for (int64_t step = t.steps * part / kRows; step < t.steps * (part + 1) / kRows; ++step) {
+      __m512bh right[kVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) right[v] = (__m512bh)_mm512_loadu_si512(b + 32 * v);
+      for (int v = 0; v < kVectors; ++v) right[v] = (__m512bh)_mm512_loadu_si512(b + 32 * v);
 #pragma GCC unroll 6
-    for (int r = 0; r < kRows; ++r) {
-      const __m512bh left = broadcast_pair(a + r * t.a_row_stride);
+      for (int r = 0; r < kRows; ++r) {
+        const __m512bh left = broadcast_pair(a + r * t.a_row_stride);
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], left, right[v]);
+        for (int v = 0; v < kVectors; ++v) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], left, right[v]);
+      }
+      a += t.a_step_stride;
+      b += t.b_step_stride;
     }
-    a += t.a_step_stride;
-    b += t.b_step_stride;
   }
   if (t.half_step) {
 #pragma GCC unroll 6

@@ -35,7 +35,7 @@ std::string toml_refusal(const std::string& text) {
 Json other_value(const RecipeField& field, const Recipe& recipe) {
   const Json now = field.get(recipe);
   if (field.kind == FieldKind::kBoolean) return !now.get<bool>();
-  if (field.kind == FieldKind::kText || field.kind == FieldKind::kChoice)
+  if (field.kind == FieldKind::kText || field.kind == FieldKind::kChoice || field.kind == FieldKind::kPattern)
     return field.choices[0] == now.get<std::string>() && field.choices.size() > 1 ? field.choices[1] : field.choices[0];
   if (field.kind == FieldKind::kInteger) return now.get<int>() + 2;
   return now.get<double>() == 0                ? 0.25
@@ -110,9 +110,59 @@ TEST(Recipe, FieldsThatDoNotFitTogetherAreRefused) {
   EXPECT_THAT(toml_refusal("[model]\nhead_dim = 15\n"), HasSubstr("model.head_dim"));
   EXPECT_EQ(recipe_from_toml("[model]\nhead_dim = 15\npositions = \"learned\"", "ok").model.head_dim, 15);
   EXPECT_THAT(toml_refusal("[schedule]\nwarmup_fraction = 0.7\n"), HasSubstr("schedule.decay_fraction"));
+  const std::string schedule_free = "[schedule]\nkind = \"constant\"\n[optimizer]\nkind = \"schedule_free\"\n";
+  EXPECT_EQ(recipe_from_toml(schedule_free, "r").optimizer.kind, OptimizerKind::kScheduleFree);
+  EXPECT_THAT(toml_refusal("[optimizer]\nkind = \"schedule_free\"\n"),
+              AllOf(HasSubstr("schedule.kind"), HasSubstr("optimizer.kind")));
+  for (const char* averaging : {"exponential", "tail"})
+    EXPECT_THAT(toml_refusal(schedule_free + "averaging = \"" + averaging + "\"\n"),
+                AllOf(HasSubstr("optimizer.averaging"), HasSubstr("optimizer.kind")));
+  EXPECT_THAT(toml_refusal(schedule_free + "cautious = true\n"),
+              AllOf(HasSubstr("optimizer.cautious"), HasSubstr("optimizer.kind")));
+  EXPECT_THAT(toml_refusal("[optimizer]\naveraging = \"tail\"\naverage_fraction = 0\n"),
+              AllOf(HasSubstr("optimizer.average_fraction"), HasSubstr("optimizer.averaging")));
+  EXPECT_THAT(toml_refusal("[optimizer]\ndecay_form = \"independent\"\nweight_decay = 1.5\n"),
+              AllOf(HasSubstr("optimizer.weight_decay"), HasSubstr("optimizer.decay_form")));
+  EXPECT_THAT(toml_refusal("[initialisation]\ntransfer = \"completep\"\n[model]\nresidual_scaling = \"depth\"\n"),
+              AllOf(HasSubstr("model.residual_scaling"), HasSubstr("initialisation.transfer")));
   Recipe bad;
   bad.model.context = -5;
   EXPECT_THAT(refusal([&] { validate(bad, "code"); }), HasSubstr("model.context"));
+}
+
+TEST(Recipe, AttentionThatMakesNoSenseIsRefusedNamingTheFields) {
+  const auto refused = [](const auto& change) {
+    Recipe recipe;
+    change(recipe.model);
+    return refusal([&] { validate(recipe, "r.toml"); });
+  };
+  using M = Recipe::Model;
+  for (double fraction : {0.0, 0.05, 0.2})  // of 16: nothing, 1 and 3
+    EXPECT_THAT(refused([&](M& m) { m.rope_fraction = fraction; }),
+                AllOf(HasSubstr("r.toml"), HasSubstr("model.rope_fraction"), HasSubstr("model.head_dim")));
+  EXPECT_THAT(refused([](M& m) {
+                m.mixers = "attention,latent";
+                m.head_dim = 2;
+              }),
+              AllOf(HasSubstr("model.head_dim"), HasSubstr("latent")));
+  for (const char* mixers : {"latent", "window,latent"})
+    EXPECT_THAT(refused([&](M& m) {
+                  m.mixers = mixers;
+                  m.value_residual = true;
+                }),
+                AllOf(HasSubstr("model.value_residual"), HasSubstr("model.mixers")));
+  EXPECT_THAT(refused([](M& m) {
+                m.mixers = "latent";
+                m.kv_group = 2;
+              }),
+              AllOf(HasSubstr("model.kv_group"), HasSubstr("model.mixers")));
+  Recipe fine;
+  fine.model.head_dim = 15;
+  fine.model.rope_fraction = 0.4;  // 6 of an odd width
+  fine.model.mixers = "window,latent,attention";
+  fine.model.kv_group = 2;
+  fine.model.attention_sink = fine.model.attention_gate = true;
+  validate(fine, "fine");
 }
 
 TEST(Recipe, BadPatchesAreRefused) {

@@ -1,18 +1,78 @@
 // Combinations of fields that make no sense, each refused naming the fields: one function per part of the recipe.
+#include <algorithm>
+#include <initializer_list>
+#include <utility>
+
 #include "recipe/fields.h"
 #include "recipe/mixers.h"
 
 namespace flywheel {
 namespace {
 
-void check_attention(const Recipe& recipe, const std::string& where) {
+bool only_mixers(const Recipe& recipe, std::initializer_list<Mixer> wanted) {
+  const std::vector<std::string> names = mixer_names();
+  for (size_t i = 0; i < names.size(); ++i) {
+    const auto mixer = static_cast<Mixer>(i);
+    if (has_mixer(recipe, mixer) && std::find(wanted.begin(), wanted.end(), mixer) == wanted.end()) return false;
+  }
+  return true;
+}
+
+bool any_attends(const Recipe& recipe) {
+  for (size_t i = 0; i < mixer_names().size(); ++i) {
+    if (attends(static_cast<Mixer>(i)) && has_mixer(recipe, static_cast<Mixer>(i))) return true;
+  }
+  return false;
+}
+
+void check_rotary(const Recipe& recipe, const std::string& where) {
   const Recipe::Model& m = recipe.model;
-  if (m.positions == Positions::kRope && m.head_dim % 2 != 0)
+  if (m.rope_fraction == 1 && m.head_dim % 2 != 0)
     throw_bad_input("{}: field \"model.head_dim\": expected an even number with rotary positions, found {}", where,
                     m.head_dim);
+  const int width = rotary_width(recipe, Mixer::kAttention);
+  if (width < 2 || width % 2 != 0)
+    throw_bad_input(
+        "{}: field \"model.rope_fraction\": expected an even width of at least 2 to rotate, found {:g} of "
+        "model.head_dim "
+        "{}, which is {}; without rotation say model.positions = \"none\"",
+        where, m.rope_fraction, m.head_dim, width);
+  if (has_mixer(recipe, Mixer::kLatent) && rotary_width(recipe, Mixer::kLatent) < 2)
+    throw_bad_input(
+        "{}: field \"model.head_dim\": expected at least 4 with \"latent\" in model.mixers and rotary positions, half "
+        "of "
+        "which is rotated, found {}",
+        where, m.head_dim);
+}
+
+void check_attention(const Recipe& recipe, const std::string& where) {
+  const Recipe::Model& m = recipe.model;
+  if (m.positions == Positions::kRope) check_rotary(recipe, where);
   if (int64_t{m.head_dim} * m.kv_group > 1 << 15)
     throw_bad_input("{}: field \"model.kv_group\": expected head_dim * kv_group of at most {}, found {} * {}", where,
                     1 << 15, m.head_dim, m.kv_group);
+  if (!any_attends(recipe)) {
+    const std::pair<bool, const char*> wants_attention[] = {{m.positions == Positions::kAlibi, "positions"},
+                                                            {m.attention_softcap > 0, "attention_softcap"},
+                                                            {m.attention_sink, "attention_sink"},
+                                                            {m.attention_gate, "attention_gate"}};
+    for (const auto& [set, field] : wants_attention) {
+      if (set)
+        throw_bad_input("{}: field \"model.{}\": belongs to attention, and model.mixers \"{}\" has no layer of it",
+                        where, field, m.mixers);
+    }
+  }
+  if (m.value_residual && !only_mixers(recipe, {Mixer::kAttention, Mixer::kWindow}))
+    throw_bad_input(
+        "{}: field \"model.value_residual\": expected only \"attention\" and \"window\" in model.mixers, whose values "
+        "have "
+        "one shape, found \"{}\"",
+        where, m.mixers);
+  if (m.kv_group > 1 && only_mixers(recipe, {Mixer::kLatent}))
+    throw_bad_input(
+        "{}: field \"model.kv_group\": expected 1 when model.mixers is \"{}\", whose heads have keys of their own, "
+        "found {}",
+        where, m.mixers, m.kv_group);
 }
 
 void check_recurrent(const Recipe&, const std::string&) {}
@@ -41,6 +101,14 @@ void check_ends(const Recipe& recipe, const std::string& where) {
 
 void check_optimizer(const Recipe& recipe, const std::string& where) {
   const Recipe::Optimizer& o = recipe.optimizer;
+  if (o.averaging == Averaging::kTail && o.average_fraction == 0)
+    throw_bad_input(
+        "{}: field \"optimizer.average_fraction\": expected more than 0 with optimizer.averaging tail, found 0", where);
+  if (o.decay_form == WeightDecay::kIndependent && o.weight_decay > 1)
+    throw_bad_input(
+        "{}: field \"optimizer.weight_decay\": expected at most 1, all of a weight in a step, with "
+        "optimizer.decay_form independent, found {:g}",
+        where, o.weight_decay);
   if (o.kind != OptimizerKind::kScheduleFree) return;
   if (recipe.schedule.kind != ScheduleKind::kConstant)
     throw_bad_input(
@@ -50,23 +118,12 @@ void check_optimizer(const Recipe& recipe, const std::string& where) {
   if (o.averaging != Averaging::kNone)
     throw_bad_input(
         "{}: field \"optimizer.averaging\": expected none with optimizer.kind schedule_free, whose result is an "
-        "average "
-        "already",
+        "average already",
         where);
   if (o.cautious)
     throw_bad_input(
         "{}: field \"optimizer.cautious\": expected false with optimizer.kind schedule_free, whose steps never "
-        "disagree "
-        "with the gradient",
-        where);
-}
-
-void check_initialisation(const Recipe& recipe, const std::string& where) {
-  if (recipe.initialisation.transfer == Transfer::kCompletep &&
-      recipe.model.residual_scaling == ResidualScaling::kDepth)
-    throw_bad_input(
-        "{}: field \"model.residual_scaling\": expected none or learned with initialisation.transfer completep, which "
-        "scales what blocks add by the depth itself",
+        "disagree with the gradient",
         where);
 }
 
@@ -103,7 +160,6 @@ void validate(const Recipe& recipe, const std::string& where) {
   check_residual(recipe, where);
   check_ends(recipe, where);
   check_optimizer(recipe, where);
-  check_initialisation(recipe, where);
   check_schedule(recipe, where);
 }
 

@@ -35,7 +35,7 @@ Optimizer::Optimizer(const Recipe& recipe, const Size& size, std::span<const mod
 void Optimizer::start(std::span<float> weights) {
   if (!average().empty()) std::copy(weights.begin(), weights.end(), average().begin());
   for (const OptimizerPiece& piece : plan_.pieces) {
-    if (piece.rule->start != nullptr) piece.rule->start(data_of(piece, nullptr, weights.data(), 0));
+    if (piece.rule->start != nullptr) piece.rule->start(data_of(piece, weights.data(), 0));
   }
 }
 
@@ -94,10 +94,9 @@ double Optimizer::average_share(int64_t step, double share) {
   return 1.0 / static_cast<double>(std::max<int64_t>(1, step + 1 - (steps_ - tail)));
 }
 
-PieceData Optimizer::data_of(const OptimizerPiece& piece, const float* gradient, float* weights, int thread) {
+PieceData Optimizer::data_of(const OptimizerPiece& piece, float* weights, int thread) {
   return {.rows = piece.rows,
           .columns = piece.columns,
-          .gradient = gradient + piece.offset,
           .weight = weights + piece.offset,
           .state = state().data() + piece.state,
           .plane_stride = piece.plane_stride,
@@ -118,7 +117,8 @@ void Optimizer::decay_gradient(const OptimizerPiece& piece, RuleStep& step, Piec
 void Optimizer::update(const float* gradient, float* weights, int thread) {
   for (const size_t index : plan_.pieces_of_thread[static_cast<size_t>(thread)]) {
     const OptimizerPiece& piece = plan_.pieces[index];
-    PieceData data = data_of(piece, gradient, weights, thread);
+    PieceData data = data_of(piece, weights, thread);
+    data.gradient = gradient + piece.offset;
     RuleStep step = step_;
     step.learning_rate = static_cast<float>(piece.learning_rate) * static_cast<float>(share_);
     step.epsilon = static_cast<float>(piece.epsilon);

@@ -42,7 +42,7 @@ class Optimizer {
 
  private:
   double average_share(int64_t step, double share);
-  PieceData data_of(const OptimizerPiece& piece, const float* gradient, float* weights, int thread);
+  PieceData data_of(const OptimizerPiece& piece, float* weights, int thread);  // without a gradient
   void decay_gradient(const OptimizerPiece& piece, RuleStep& step, PieceData& data, int thread) const;
 
   Recipe::Optimizer rules_;

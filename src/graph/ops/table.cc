@@ -10,11 +10,14 @@
 #include "graph/ops/embedding.h"
 #include "graph/ops/gated.h"
 #include "graph/ops/head.h"
+#include "graph/ops/latent.h"
 #include "graph/ops/linear.h"
 #include "graph/ops/mix_streams.h"
 #include "graph/ops/norm.h"
 #include "graph/ops/qk_prepare.h"
 #include "graph/ops/scale.h"
+#include "graph/ops/sigmoid_gate.h"
+#include "graph/ops/value_residual.h"
 
 namespace flywheel::graph {
 namespace {
@@ -31,9 +34,18 @@ constexpr std::array kOps = {
     &kLinearWeightGradient,
     &kQkPrepare,
     &kQkPrepareBackward,
+    &kValues,
+    &kValuesBackward,
+    &kValueResidual,
+    &kValueResidualBackward,
+    &kLatentQkv,
+    &kLatentQkvBackward,
     &kAttention,
     &kAttentionBackward,
     &kAttentionCached,
+    &kLatentAttentionCached,
+    &kSigmoidGate,
+    &kSigmoidGateBackward,
     &kActivation,
     &kActivationBackward,
     &kGated,
