@@ -33,23 +33,30 @@ HWY_INLINE void add_step(Floats (&sum)[kRows][kVectors], const Floats (&right)[k
   }
 }
 
+HWY_INLINE void finish_plain(const TileTask& t, Floats x, int64_t at) {
+  store(t.add ? hn::Add(load(t.out + at), x) : x, t.out + at);
+}
+template <typename T>
+HWY_INLINE void finish_vector(const TileTask& t, Floats x, int64_t at) {
+  if (t.factor) x = hn::Mul(x, load(static_cast<const T*>(t.factor) + at));
+  if (t.residual) x = hn::Add(x, load(t.residual + at));
+  if (!t.rounded) return finish_plain(t, x, at);
+  store(x, t.rounded + at);
+}
 template <typename T, int kRows, int kVectors>
 HWY_INLINE void finish(const TileTask& t, const Floats (&sum)[kRows][kVectors]) {
+  if (is_plain(t)) {
+#pragma GCC unroll 6
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) finish_plain(t, sum[r][v], r * t.out_stride + v * kLanes);
+    }
+    return;
+  }
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) {
-      const int64_t at = r * t.out_stride + v * kLanes;
-      Floats x = sum[r][v];
-      if (t.factor) x = hn::Mul(x, load(static_cast<const T*>(t.factor) + at));
-      if (t.add) x = hn::Add(x, load(t.out + at));
-      if (t.residual) x = hn::Add(x, load(t.residual + at));
-      if (t.rounded) {
-        store(x, t.rounded + at);
-      } else {
-        store(x, t.out + at);
-      }
-    }
+    for (int v = 0; v < kVectors; ++v) finish_vector<T>(t, sum[r][v], r * t.out_stride + v * kLanes);
   }
 }
 
@@ -69,9 +76,10 @@ struct FloatTile {
     clear(sum);
     const float* a = static_cast<const float*>(t.a);
     const float* b = static_cast<const float*>(t.b);
-    for (int part = 0; part < kRows; ++part) {
-      prefetch_row(t, part, kVectors * kLanes);
-      for (int64_t step = t.steps * part / kRows; step < t.steps * (part + 1) / kRows; ++step) {
+    const int parts = t.prefetch ? kRows : 1;
+    for (int part = 0; part < parts; ++part) {
+      if (t.prefetch) prefetch_row(t, part, kVectors * kLanes);
+      for (int64_t step = t.steps * part / parts; step < t.steps * (part + 1) / parts; ++step) {
         Floats right[kVectors];
 #pragma GCC unroll 4
         for (int v = 0; v < kVectors; ++v) right[v] = load(b + v * kLanes);

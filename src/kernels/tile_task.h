@@ -17,12 +17,18 @@ struct TileTask {
   bool half_step = false;  // bfloat16: one more step, of which A has only the first of the pair
   float* out = nullptr;
   int64_t out_stride = 0;
-  bool add = false;  // to what is in out already
+  bool add = false;       // to what is in out already
+  bool prefetch = false;  // ask for out, factor and residual while multiplying: where they are in no near cache
   // What happens to the result, in this order; with the stride of out.
   const void* factor = nullptr;     // multiplied by, in the dtype of A
   const float* residual = nullptr;  // added
   Bf16* rounded = nullptr;          // written instead of out
 };
+
+// Nothing happens to the result but to be stored or added.
+inline bool is_plain(const TileTask& t) {
+  return !t.factor && !t.residual && !t.rounded;
+}
 
 // Always inline: g++ takes a function that only prefetches for one without effect, and drops the call.
 [[gnu::always_inline]] inline void prefetch_lines(const void* from, int64_t offset_bytes, int64_t bytes) {
