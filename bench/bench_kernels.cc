@@ -137,7 +137,6 @@ void bench_attention(benchmark::State& state) {
                              .qkv_stride = 3 * width,
                              .out_stride = width,
                              .scale = 1.0f / std::sqrt(static_cast<float>(head_dim)),
-                             .bound = 8,  // scores of random queries and keys lie within five
                              .window = state.range(4)};
   Buffer qkv = random_buffer(n, dtype, 1), dout = random_buffer(t * width, dtype, 2);
   Buffer out(t * width, dtype), dqkv(n, dtype), expected(n, dtype), log_sum_exp(heads * t, Dtype::kFloat32);

@@ -80,21 +80,6 @@ HWY_INLINE Floats tanh_exact(Floats x) {
   return hn::IfThenElse(hn::Lt(hn::Abs(x), hn::Set(kFloats, 0.3f)), near, far);
 }
 
-// Rows whose scores are known to be small need no maximum, and their exponentials no clamp.
-inline constexpr float kLargestBound = 30;  // e^(-2 * 30) / T is far from the smallest float32
-inline constexpr float kLog2E = 1.44269504f;
-// 2^x as exp_for<Bf16> computes it, for |x| < 126.
-HWY_INLINE Floats exp2_bounded(Floats x) {
-  const auto n = hn::Round(x), r = hn::Sub(x, n);
-  auto p = hn::MulAdd(r, hn::Set(kFloats, kExp2[3]), hn::Set(kFloats, kExp2[2]));
-  p = hn::MulAdd(p, r, hn::Set(kFloats, kExp2[1]));
-  p = hn::MulAdd(p, r, hn::Set(kFloats, kExp2[0]));
-  return hn::BitCast(kFloats, hn::Add(hn::BitCast(kInts, p), hn::ShiftLeft<23>(hn::ConvertTo(kInts, n))));
-}
-
-// What a row of scores goes through: kBounded in bfloat16 only, kBent for soft-cap and ALiBi.
-enum class Scores { kPlain, kBounded, kBent };
-
 template <typename T>
 struct Attention {
   static constexpr Dtype kDtype = sizeof(T) == 4 ? Dtype::kFloat32 : Dtype::kBfloat16;
@@ -107,10 +92,7 @@ struct Attention {
 
   Attention(const AttentionShape& shape, void* workspace) : s(shape), w(shape, kDtype, workspace) {}
 
-  Scores kind() const {
-    if (s.softcap > 0 || s.alibi) return Scores::kBent;
-    return kPair == 2 && s.bound > 0 && s.bound <= kLargestBound && !s.sinks ? Scores::kBounded : Scores::kPlain;
-  }
+  bool bent() const { return s.softcap > 0 || s.alibi; }
 
   // Columns (keys) that tiles may read of a row of the strip: those that its group of rows sees, outwards to whole
   // vectors, and to whole groups of keys on the left.
@@ -216,22 +198,8 @@ struct Attention {
     return hn::MulAdd(hn::Set(kFloats, r.slope), distance, x);
   }
 
-  // Scores of one query become exp(score), zero where it sees nothing. Returns 1 / sum; writes the log-sum-exp.
-  float softmax_bounded_row(const float* row, T* probabilities, const Row& r, float* log_sum_exp) const {
-    const auto factor = hn::Set(kFloats, s.scale * kLog2E);
-    Floats sum = hn::Zero(kFloats);
-    for (int64_t i = r.columns.begin; i < r.columns.end; i += kLanes) {
-      Floats p = exp2_bounded(hn::Mul(load(row + i), factor));
-      if (!all_seen(r, i)) p = hn::IfThenElseZero(seen(r, i), p);
-      sum = hn::Add(sum, p);
-      store(p, probabilities + i);
-    }
-    const float total = hn::GetLane(hn::SumOfLanes(kFloats, sum));
-    *log_sum_exp = std::log(total);
-    return 1.0f / total;
-  }
-
-  // The same as exp(score - max), with whatever a score may go through before, and a sink.
+  // Scores of one query become exp(score - max), zero where it sees nothing. Returns 1 / sum; writes the log-sum-exp.
+  // The maximum is subtracted even where nothing could overflow: it makes the largest weight 1, exact in bfloat16.
   template <bool kBent>
   float softmax_row(float* row, T* probabilities, const Row& r, const float* sink, float* log_sum_exp) const {
     const auto scale = hn::Set(kFloats, s.scale), none = hn::Set(kFloats, -3e38f);
@@ -266,7 +234,7 @@ struct Attention {
   }
 
   void forward(const T* qkv, T* out, float* log_sum_exp) const {
-    const Scores kind = this->kind();
+    const bool bent = this->bent();
     T* const probabilities = kPair == 1 ? reinterpret_cast<T*>(w.scores) : w.left_rows;
     float inverse_sums[kStripRows];
     for (int head = 0; head < s.heads; ++head) {
@@ -283,13 +251,8 @@ struct Attention {
         for (int64_t row = 0; row < rows; ++row) {
           const Row r = row_of(head, q0, row, rows);
           float *scores = w.scores + row * ld, *log_sum = log_sum_exp + head * s.tokens + q0 + row;
-          if (kind == Scores::kBounded) {
-            inverse_sums[row] = softmax_bounded_row(scores, probabilities + row * ld, r, log_sum);
-          } else if (kind == Scores::kBent) {
-            inverse_sums[row] = softmax_row<true>(scores, probabilities + row * ld, r, sink, log_sum);
-          } else {
-            inverse_sums[row] = softmax_row<false>(scores, probabilities + row * ld, r, sink, log_sum);
-          }
+          inverse_sums[row] = bent ? softmax_row<true>(scores, probabilities + row * ld, r, sink, log_sum)
+                                   : softmax_row<false>(scores, probabilities + row * ld, r, sink, log_sum);
         }
         times_rows(probabilities, w.value_rows, q0, rows);
         for (int64_t row = 0; row < rows; ++row) {
@@ -314,18 +277,16 @@ struct Attention {
   struct Weights {
     Floats p, d;  // probabilities, and the gradients of their raw scores
   };
-  template <Scores kKind>
+  template <bool kBent>
   HWY_INLINE Weights weigh(const BackwardRow& r, int64_t row, int64_t i) const {
     const auto scale = hn::Set(kFloats, s.scale), raw = load(w.scores + row * ld + i);
     Weights x{.p = raw, .d = load(w.dscores + row * ld + i)};
     Floats factor = scale;
-    if constexpr (kKind == Scores::kBent) {
+    if constexpr (kBent) {
       Floats slope;
       const auto score = bend(hn::Mul(raw, scale), r, i, slope);
       x.p = exp_for<T>(hn::Sub(score, hn::Set(kFloats, r.log_sum_exp)));
       factor = hn::Mul(scale, slope);
-    } else if constexpr (kKind == Scores::kBounded) {
-      x.p = exp2_bounded(hn::MulSub(raw, hn::Set(kFloats, s.scale * kLog2E), hn::Set(kFloats, r.log_sum_exp * kLog2E)));
     } else {
       x.p = exp_for<T>(hn::MulSub(raw, scale, hn::Set(kFloats, r.log_sum_exp)));
     }
@@ -339,18 +300,18 @@ struct Attention {
 
   // Scores become probabilities, and dprobabilities dscores: float32 in place; bfloat16 two rows at a time (the second
   // zero when beyond the strip), probabilities and dscores in pairs, dscores also in rows.
-  template <Scores kKind>
+  template <bool kBent>
   void softmax_backward(const BackwardRow* strip, int64_t rows) const {
     for (int64_t row = 0; row < rows; row += kPair) {
       const Columns columns = strip[row].columns;
       for (int64_t i = columns.begin; i < columns.end; i += kLanes) {
-        const Weights a = weigh<kKind>(strip[row], row, i);
+        const Weights a = weigh<kBent>(strip[row], row, i);
         if constexpr (kPair == 1) {
           store(a.p, w.scores + row * ld + i);
           store(a.d, w.dscores + row * ld + i);
         } else {
           const Weights b =
-              row + 1 < rows ? weigh<kKind>(strip[row + 1], row + 1, i) : Weights{hn::Zero(kFloats), hn::Zero(kFloats)};
+              row + 1 < rows ? weigh<kBent>(strip[row + 1], row + 1, i) : Weights{hn::Zero(kFloats), hn::Zero(kFloats)};
           const Halves d0 = rounded_halves(a.d), d1 = rounded_halves(b.d);
           store_pairs(rounded_halves(a.p), rounded_halves(b.p), w.pairs + row * ld + 2 * i);
           store_pairs(d0, d1, w.dpairs + row * ld + 2 * i);
@@ -362,7 +323,6 @@ struct Attention {
   }
 
   void backward(const T* qkv, const T* out, const T* dout, const float* log_sum_exp, T* dqkv, float* dsinks) const {
-    const Scores kind = this->kind();
     BackwardRow strip[kStripRows];
     const int64_t group = s.heads / s.kv_heads;
     const T* dscore_rows = kPair == 1 ? reinterpret_cast<T*>(w.dscores) : w.left_rows;
@@ -392,13 +352,7 @@ struct Attention {
           strip[row] = {row_of(head, q0, row, rows), log_sum, dot};
           if (s.sinks) sink_gradient -= std::exp(s.sinks[head] - log_sum) * dot;
         }
-        if (kind == Scores::kBounded) {
-          softmax_backward<Scores::kBounded>(strip, rows);
-        } else if (kind == Scores::kBent) {
-          softmax_backward<Scores::kBent>(strip, rows);
-        } else {
-          softmax_backward<Scores::kPlain>(strip, rows);
-        }
+        bent() ? softmax_backward<true>(strip, rows) : softmax_backward<false>(strip, rows);
         add_transposed(pairs, w.dout_rows, q0, rows, w.dvalues);
         add_transposed(dpairs, w.query_rows, q0, rows, w.dkeys);
         times_rows(dscore_rows, w.key_rows, q0, rows);

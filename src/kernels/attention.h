@@ -15,7 +15,6 @@ struct AttentionShape {
   // qkv is (T, (H + 2G) * Dh): queries of all heads, then keys, then values, row stride qkv_stride.
   int64_t qkv_stride = 0, out_stride = 0;
   float scale = 0;               // of the scores
-  float bound = 0;               // scaled scores lie within +-bound, as QK-norm sees to; 0: not known
   int64_t window = 0;            // tokens that a query sees, itself included; 0: all up to itself
   float softcap = 0;             // scores become softcap * tanh(score / softcap); 0: off
   bool alibi = false;            // scores fall by alibi_slope(head, heads) per token of distance

@@ -39,9 +39,7 @@ ValueId attend(Builder& b, const MixerInput& input, Mixer mixer, int64_t window)
   ValueId qkv = graph::linear(b.graph, input.h, qkv_weight, b.compute_dtype);
   qkv = prepare_heads(b, qkv, heads + kv_heads, head_dim, rotary_width(b.recipe, mixer));
   qkv = with_first_values(b, input.name, qkv);
-  graph::AttentionAttributes attributes = attention_attributes(b, kv_heads, window);
-  // Normalised queries and keys are sqrt(head_dim) long, and a little more once rounded.
-  if (b.recipe.model.qk_norm) attributes.bound = 1.02f * attributes.scale * static_cast<float>(head_dim);
+  const graph::AttentionAttributes attributes = attention_attributes(b, kv_heads, window);
   const ValueId sinks = attention_sinks(b, input.name);
   return attention_output(b, input,
                           b.recurrent() ? attention_over_cache(b, input.name, qkv, attributes, sinks)

@@ -111,7 +111,8 @@ TEST(Executor, ShortWindowsLoseWhatThePrefixOfALongOneLoses) {
     PackedWeights packed(program);
     packed.refresh(parameters.data(), 0, 1);
     Executor executor(program, packed, parameters.data(), false);
-    const double tolerance = dtype == Dtype::kFloat32 ? 1e-4 : 0.02;  // bfloat16 values that round apart
+    // bfloat16 values that round apart: over 300 seeds the forms differ by 0.021 (root mean square) on a loss near 35.
+    const double tolerance = dtype == Dtype::kFloat32 ? 1e-4 : 0.08;
     double sum = 0;
     Generation generation(program, packed, parameters.data());
     for (size_t n = 1; n < tokens.size(); ++n) {

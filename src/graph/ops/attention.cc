@@ -20,7 +20,6 @@ kernels::AttentionShape shape_of(const Graph& graph, const Node& node) {
           .qkv_stride = qkv[1],
           .out_stride = int64_t{a.heads} * a.head_dim,
           .scale = a.scale,
-          .bound = a.bound,
           .window = a.window,
           .softcap = a.softcap,
           .alibi = a.alibi};

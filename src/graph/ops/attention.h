@@ -11,9 +11,8 @@ extern const struct Op kAttentionBackward;
 
 struct AttentionAttributes {
   int heads = 0, kv_heads = 0, head_dim = 0;
-  float scale = 0;  // of the scores
-  float bound = 0;  // and what else kernels/attention.h says of them
-  int64_t window = 0;
+  float scale = 0;     // of the scores
+  int64_t window = 0;  // and what else kernels/attention.h says of them
   float softcap = 0;
   bool alibi = false;
 };
