@@ -61,6 +61,9 @@ inline std::vector<SmallModel> all_small_models() {
 inline std::vector<std::vector<std::string>> vocabulary() {
   return {
       {"model.positions=learned", "model.norm=layernorm", "model.feed_forward=gelu", "model.tied_head=true"},
+      // Beyond attention.
+      {"model.mixers=gated_linear", "model.positions=learned"},
+      {"model.mixers=gated_linear,attention", "model.state_dim=4", "model.qk_norm=true", "initialisation.transfer=mup"},
   };
 }
 

@@ -10,10 +10,14 @@
 #include "graph/ops/attention.h"
 #include "graph/ops/convert.h"
 #include "graph/ops/embedding.h"
+#include "graph/ops/forget.h"
+#include "graph/ops/gated_norm.h"
 #include "graph/ops/head.h"
 #include "graph/ops/linear.h"
 #include "graph/ops/norm.h"
 #include "graph/ops/qk_prepare.h"
+#include "graph/ops/recurrence.h"
+#include "graph/ops/split.h"
 #include "graph/ops/swiglu.h"
 #include "kernels/attention.h"
 #include "testing/gradient_check.h"
@@ -23,6 +27,7 @@ namespace {
 
 using Ids = std::vector<ValueId>;
 using kernels::Activation;
+using kernels::Forget;
 using testing::Fragment;
 
 ValueId rotated(Graph& g, ValueId qkv, bool rope, bool qk_norm, int vectors, int head_dim) {
@@ -94,6 +99,34 @@ std::vector<Fragment> fragments() {
                       }});
     }
   }
+  list.push_back({"split", {{8, 12}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
+                    const Ids parts = split(g, x[0], {5, 2, 5});  // the middle is read by nobody
+                    return add(g, parts[0], parts[2]);
+                  }});
+  for (Forget kind : {Forget::kRoot, Forget::kSoftplus, Forget::kSigmoid}) {
+    const std::vector<Shape> parameters(kind == Forget::kSoftplus ? 2 : 1, Shape{3});
+    list.push_back({"forget", {{8, 3}}, parameters, [kind](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                      const Forgotten f = forget(g, kind, x[0], p[0], p.size() > 1 ? p[1] : kNoValue);
+                      return f.steps == kNoValue ? f.log_decay : add(g, f.log_decay, f.steps);
+                    }});
+  }
+  for (bool gate_first : {false, true}) {
+    list.push_back(
+        {"gated norm", {{8, 10}, {8, 10}}, {{10}}, [gate_first](Graph& g, const Ids& x, const Ids& p, ValueId) {
+           return gated_norm(g, x[0], x[1], p[0], {.groups = 2, .gate_first = gate_first});
+         }});
+  }
+  list.push_back({"gated linear", {{8, 22}, {8, 6}}, {{6}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    const ValueId decay = forget(g, Forget::kRoot, x[1], p[0]).log_decay;
+                    return recurrence(g, {.qkv = x[0], .log_decay = decay},
+                                      {.heads = 2, .key_dim = 3, .value_dim = 5, .channel_decay = true});
+                  }});
+  list.push_back(
+      {"shared keys with skips", {{8, 14}, {8, 2}}, {{2}, {2}, {2}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+         const Forgotten f = forget(g, Forget::kSoftplus, x[1], p[0], p[1]);
+         return recurrence(g, {.qkv = x[0], .log_decay = f.log_decay, .beta = f.steps, .skip = p[2]},
+                           {.heads = 2, .key_dim = 2, .value_dim = 5, .shared_keys = true});
+       }});
   return list;
 }
 
@@ -210,7 +243,8 @@ TEST(Convert, RoundsToBfloat16AndBack) {
 
 TEST(Table, EveryOpHasAUniqueNameACpuKernelAndATest) {
   std::set<std::string> names, tested = {"head_train", "head_loss", "head_logits", "convert"};
-  for (const char* name : {"attention_cached"}) tested.insert(name);  // recurrent forms: model/generation_test.cc
+  for (const char* name : {"attention_cached", "recurrence_step"})
+    tested.insert(name);  // recurrent forms: model/generation_test.cc
   for (const Fragment& fragment : fragments()) {
     const testing::FragmentRun run(fragment, false, 1);
     for (const Node& node : run.plan().graph().nodes()) tested.insert(node.op->name);

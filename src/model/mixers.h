@@ -19,5 +19,6 @@ struct MixerInput {
 graph::ValueId mix(Builder& builder, Mixer mixer, const MixerInput& input);
 
 graph::ValueId attention(Builder& builder, const MixerInput& input);
+graph::ValueId gated_linear(Builder& builder, const MixerInput& input);
 
 }  // namespace flywheel::model

@@ -35,7 +35,7 @@ std::string toml_refusal(const std::string& text) {
 Json other_value(const RecipeField& field, const Recipe& recipe) {
   const Json now = field.get(recipe);
   if (field.kind == FieldKind::kBoolean) return !now.get<bool>();
-  if (field.kind == FieldKind::kText || field.kind == FieldKind::kChoice)
+  if (field.kind == FieldKind::kText || field.kind == FieldKind::kChoice || field.kind == FieldKind::kPattern)
     return field.choices[0] == now.get<std::string>() && field.choices.size() > 1 ? field.choices[1] : field.choices[0];
   if (field.kind == FieldKind::kInteger) return now.get<int>() + 2;
   return now.get<double>() == 0                ? 0.25

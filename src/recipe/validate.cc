@@ -1,6 +1,7 @@
 // Combinations of fields that make no sense, each refused naming the fields: one function per part of the recipe.
 #include "recipe/fields.h"
 #include "recipe/mixers.h"
+#include "recipe/recurrent.h"
 
 namespace flywheel {
 namespace {
@@ -15,7 +16,18 @@ void check_attention(const Recipe& recipe, const std::string& where) {
                     1 << 15, m.head_dim, m.kv_group);
 }
 
-void check_recurrent(const Recipe&, const std::string&) {}
+void check_recurrent(const Recipe& recipe, const std::string& where) {
+  const Recipe::Model& m = recipe.model;
+  bool recurrent = false;
+  for (const Mixer mixer : {Mixer::kGatedLinear}) recurrent = recurrent || has_mixer(recipe, mixer);
+  if (!recurrent) return;
+  if (key_width(recipe) > kMaxKeyWidth)
+    throw_bad_input("{}: field \"model.state_dim\": expected keys of at most {} per head in \"{}\", found {}", where,
+                    kMaxKeyWidth, m.mixers, key_width(recipe));
+  if (m.head_dim > kMaxValueWidth)
+    throw_bad_input("{}: field \"model.head_dim\": expected at most {} with \"{}\", found {}", where, kMaxValueWidth,
+                    m.mixers, m.head_dim);
+}
 
 void check_feed_forward(const Recipe&, const std::string&) {}
 

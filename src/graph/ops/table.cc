@@ -7,10 +7,14 @@
 #include "graph/ops/attention.h"
 #include "graph/ops/convert.h"
 #include "graph/ops/embedding.h"
+#include "graph/ops/forget.h"
+#include "graph/ops/gated_norm.h"
 #include "graph/ops/head.h"
 #include "graph/ops/linear.h"
 #include "graph/ops/norm.h"
 #include "graph/ops/qk_prepare.h"
+#include "graph/ops/recurrence.h"
+#include "graph/ops/split.h"
 #include "graph/ops/swiglu.h"
 
 namespace flywheel::graph {
@@ -28,6 +32,15 @@ constexpr std::array kOps = {
     &kAttention,
     &kAttentionBackward,  //
     &kAttentionCached,    //
+    &kSplit,
+    &kJoin,  //
+    &kForget,
+    &kForgetBackward,  //
+    &kRecurrence,
+    &kRecurrenceBackward,  //
+    &kRecurrenceStep,      //
+    &kGatedNorm,
+    &kGatedNormBackward,  //
     &kActivation,
     &kActivationBackward,  //
     &kSwiglu,

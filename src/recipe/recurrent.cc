@@ -1,0 +1,36 @@
+#include "recipe/recurrent.h"
+
+namespace flywheel {
+namespace {
+
+// Widths of all heads together.
+struct Widths {
+  int64_t width, keys, values;
+  Widths(const Recipe& recipe, const Size& size)
+      : width(size.width),
+        keys(int64_t{size.heads} * key_width(recipe)),
+        values(int64_t{size.heads} * recipe.model.head_dim) {}
+};
+
+// Of the recurrent form, per token: k v and q S, each 2 K V per head, and as much again for a S and b u.
+double recurrence_flops(const Recipe& recipe, const Size& size, bool delta) {
+  return (delta ? 8.0 : 4.0) * size.heads * key_width(recipe) * recipe.model.head_dim;
+}
+
+}  // namespace
+
+int key_width(const Recipe& recipe) {
+  return recipe.model.state_dim > 0 ? recipe.model.state_dim : recipe.model.head_dim;
+}
+
+PartCounts gated_linear_counts(const Recipe& recipe, const Size& size) {
+  const Widths w(recipe, size);
+  PartCounts counts;
+  // Queries, keys, values, gate, forget gate in two factors; out.
+  counts.matrices = w.width * (2 * w.keys + 2 * w.values + kForgetRank) + w.keys * kForgetRank + w.values * w.width;
+  counts.vectors = w.keys + w.values;  // the forget gate's bias, the output norm's gain
+  counts.extra_flops = recurrence_flops(recipe, size, false);
+  return counts;
+}
+
+}  // namespace flywheel

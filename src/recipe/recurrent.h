@@ -1,0 +1,17 @@
+// The mixers beyond attention: their widths, and what each counts.
+#pragma once
+
+#include "recipe/mixers.h"
+
+namespace flywheel {
+
+inline constexpr int kForgetRank = 16;  // of gated linear attention's forget gate (Yang et al. 2023)
+// What the kernels serve.
+inline constexpr int kMaxKeyWidth = 256, kMaxValueWidth = 256;
+
+// Width of a recurrent head's queries and keys; its values are head_dim wide.
+int key_width(const Recipe& recipe);
+
+PartCounts gated_linear_counts(const Recipe& recipe, const Size& size);
+
+}  // namespace flywheel
