@@ -17,6 +17,7 @@
 #include "graph/ops/norm.h"
 #include "graph/ops/qk_prepare.h"
 #include "graph/ops/recurrence.h"
+#include "graph/ops/short_convolution.h"
 #include "graph/ops/split.h"
 #include "graph/ops/swiglu.h"
 #include "kernels/attention.h"
@@ -103,11 +104,14 @@ std::vector<Fragment> fragments() {
                     const Ids parts = split(g, x[0], {5, 2, 5});  // the middle is read by nobody
                     return add(g, parts[0], parts[2]);
                   }});
-  for (Forget kind : {Forget::kRoot, Forget::kSoftplus, Forget::kSigmoid}) {
-    const std::vector<Shape> parameters(kind == Forget::kSoftplus ? 2 : 1, Shape{3});
-    list.push_back({"forget", {{8, 3}}, parameters, [kind](Graph& g, const Ids& x, const Ids& p, ValueId) {
+  for (Forget kind : {Forget::kRoot, Forget::kStep, Forget::kDelta, Forget::kSigmoid}) {
+    const std::vector<Shape> parameters(kernels::has_rate(kind) ? 2 : 1, Shape{3});
+    list.push_back({"forget",
+                    {{8, kind == Forget::kDelta ? 6 : 3}},
+                    parameters,
+                    [kind](Graph& g, const Ids& x, const Ids& p, ValueId) {
                       const Forgotten f = forget(g, kind, x[0], p[0], p.size() > 1 ? p[1] : kNoValue);
-                      return f.steps == kNoValue ? f.log_decay : add(g, f.log_decay, f.steps);
+                      return f.beta == kNoValue ? f.log_decay : add(g, f.log_decay, f.beta);
                     }});
   }
   for (bool gate_first : {false, true}) {
@@ -123,10 +127,19 @@ std::vector<Fragment> fragments() {
                   }});
   list.push_back(
       {"shared keys with skips", {{8, 14}, {8, 2}}, {{2}, {2}, {2}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
-         const Forgotten f = forget(g, Forget::kSoftplus, x[1], p[0], p[1]);
-         return recurrence(g, {.qkv = x[0], .log_decay = f.log_decay, .beta = f.steps, .skip = p[2]},
+         const Forgotten f = forget(g, Forget::kStep, x[1], p[0], p[1]);
+         return recurrence(g, {.qkv = x[0], .log_decay = f.log_decay, .beta = f.beta, .skip = p[2]},
                            {.heads = 2, .key_dim = 2, .value_dim = 5, .shared_keys = true});
        }});
+  list.push_back({"gated delta", {{8, 22}, {8, 4}}, {{2}, {2}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    const Forgotten f = forget(g, Forget::kDelta, x[1], p[0], p[1]);
+                    return recurrence(
+                        g, {.qkv = x[0], .log_decay = f.log_decay, .beta = f.beta},
+                        {.heads = 2, .key_dim = 3, .value_dim = 5, .unit_keys = true, .delta = kernels::Delta::kBeta});
+                  }});
+  list.push_back({"short convolution", {{8, 7}}, {{3, 7}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    return short_convolution(g, x[0], p[0]);
+                  }});
   return list;
 }
 
@@ -243,7 +256,7 @@ TEST(Convert, RoundsToBfloat16AndBack) {
 
 TEST(Table, EveryOpHasAUniqueNameACpuKernelAndATest) {
   std::set<std::string> names, tested = {"head_train", "head_loss", "head_logits", "convert"};
-  for (const char* name : {"attention_cached", "recurrence_step"})
+  for (const char* name : {"attention_cached", "recurrence_step", "short_convolution_step"})
     tested.insert(name);  // recurrent forms: model/generation_test.cc
   for (const Fragment& fragment : fragments()) {
     const testing::FragmentRun run(fragment, false, 1);

@@ -18,58 +18,57 @@ namespace flywheel::kernels::HWY_NAMESPACE {
 inline constexpr float kRootScale = 1.0f / 16, kSigmoidScale = -0.60653066f;  // -e^-0.5
 
 template <typename T>
-void forget(const ForgetShape& s, const T* x, const float* bias, const float* rate, float* log_decay, float* steps) {
-  for (int64_t at = 0; at < s.tokens * s.width; at += s.width) {
+void forget(const ForgetShape& s, const T* x, const float* bias, const float* rate, float* log_decay, float* beta) {
+  for (int64_t token = 0; token < s.tokens; ++token, x += s.input_width(), log_decay += s.width, beta += s.width) {
     for (int64_t i = 0; i < s.width; i += kLanes) {
       const int64_t left = s.width - i;
-      const auto z = hn::Add(load(x + at + i, left), load(bias + i, left));
+      const auto z = hn::Add(load(x + i, left), load(bias + i, left));
       Floats decay = hn::Zero(kFloats);
-      switch (s.kind) {
-        case Forget::kRoot:
-          decay = hn::Mul(hn::Set(kFloats, -kRootScale), softplus(hn::Neg(z)));
-          break;
-        case Forget::kSoftplus: {
-          const auto step = softplus(z);
-          store(step, steps + at + i, left);
-          decay = hn::Neg(hn::Mul(exp(load(rate + i, left)), step));
-          break;
-        }
-        case Forget::kSigmoid:
-          decay = hn::Mul(hn::Set(kFloats, kSigmoidScale), sigmoid(z));
-          break;
+      if (has_rate(s.kind)) {
+        const auto step = softplus(z);
+        decay = hn::Neg(hn::Mul(exp(load(rate + i, left)), step));
+        store(s.kind == Forget::kStep ? step : sigmoid(load(x + s.width + i, left)), beta + i, left);
+      } else if (s.kind == Forget::kRoot) {
+        decay = hn::Mul(hn::Set(kFloats, -kRootScale), softplus(hn::Neg(z)));
+      } else {
+        decay = hn::Mul(hn::Set(kFloats, kSigmoidScale), sigmoid(z));
       }
-      store(decay, log_decay + at + i, left);
+      store(decay, log_decay + i, left);
     }
   }
 }
 
 template <typename T>
 void forget_gradients(const ForgetShape& s, const T* x, const float* bias, const float* rate, const float* dlog_decay,
-                      const float* dsteps, T* dx, float* dbias, float* drate) {
+                      const float* dbeta, T* dx, float* dbias, float* drate) {
   const auto one = hn::Set(kFloats, 1.0f);
-  for (int64_t at = 0; at < s.tokens * s.width; at += s.width) {
+  for (int64_t token = 0; token < s.tokens; ++token) {
     for (int64_t i = 0; i < s.width; i += kLanes) {
       const int64_t left = s.width - i;
-      const auto z = hn::Add(load(x + at + i, left), load(bias + i, left));
-      const auto d = load(dlog_decay + at + i, left), sig = sigmoid(z);
+      const auto z = hn::Add(load(x + i, left), load(bias + i, left));
+      const auto d = load(dlog_decay + i, left), sig = sigmoid(z);
+      const auto db = dbeta ? load(dbeta + i, left) : hn::Zero(kFloats);
       Floats dz = hn::Zero(kFloats);
-      switch (s.kind) {
-        case Forget::kRoot:
-          dz = hn::Mul(hn::Mul(hn::Set(kFloats, kRootScale), d), sigmoid(hn::Neg(z)));
-          break;
-        case Forget::kSoftplus: {
-          const auto change = hn::Neg(hn::Mul(d, exp(load(rate + i, left))));
-          store(hn::MulAdd(change, softplus(z), load(drate + i, left)), drate + i, left);
-          dz = hn::Mul(sig, dsteps ? hn::Add(change, load(dsteps + at + i, left)) : change);
-          break;
+      if (has_rate(s.kind)) {
+        const auto change = hn::Neg(hn::Mul(d, exp(load(rate + i, left))));
+        store(hn::MulAdd(change, softplus(z), load(drate + i, left)), drate + i, left);
+        dz = hn::Mul(sig, s.kind == Forget::kStep ? hn::Add(change, db) : change);
+        if (s.kind == Forget::kDelta) {
+          const auto open = sigmoid(load(x + s.width + i, left));
+          store(hn::Mul(db, hn::NegMulAdd(open, open, open)), dx + s.width + i, left);
         }
-        case Forget::kSigmoid:
-          dz = hn::Mul(hn::Mul(hn::Set(kFloats, kSigmoidScale), d), hn::Mul(sig, hn::Sub(one, sig)));
-          break;
+      } else if (s.kind == Forget::kRoot) {
+        dz = hn::Mul(hn::Mul(hn::Set(kFloats, kRootScale), d), sigmoid(hn::Neg(z)));
+      } else {
+        dz = hn::Mul(hn::Mul(hn::Set(kFloats, kSigmoidScale), d), hn::Mul(sig, hn::Sub(one, sig)));
       }
-      store(dz, dx + at + i, left);
+      store(dz, dx + i, left);
       store(hn::Add(dz, load(dbias + i, left)), dbias + i, left);
     }
+    x += s.input_width();
+    dx += s.input_width();
+    dlog_decay += s.width;
+    if (dbeta) dbeta += s.width;
   }
 }
 
@@ -151,17 +150,17 @@ void gated_norm_gradients(const GatedNormShape& s, const T* x, const T* gate, co
 }
 
 void forget_forward_any(const ForgetShape& shape, Dtype dtype, const void* x, const float* bias, const float* rate,
-                        float* log_decay, float* steps) {
-  if (dtype == Dtype::kFloat32) return forget(shape, static_cast<const float*>(x), bias, rate, log_decay, steps);
-  forget(shape, static_cast<const Bf16*>(x), bias, rate, log_decay, steps);
+                        float* log_decay, float* beta) {
+  if (dtype == Dtype::kFloat32) return forget(shape, static_cast<const float*>(x), bias, rate, log_decay, beta);
+  forget(shape, static_cast<const Bf16*>(x), bias, rate, log_decay, beta);
 }
 void forget_backward_any(const ForgetShape& shape, Dtype dtype, const void* x, const float* bias, const float* rate,
-                         const float* dlog_decay, const float* dsteps, void* dx, float* dbias, float* drate) {
+                         const float* dlog_decay, const float* dbeta, void* dx, float* dbias, float* drate) {
   if (dtype == Dtype::kFloat32) {
-    return forget_gradients(shape, static_cast<const float*>(x), bias, rate, dlog_decay, dsteps,
-                            static_cast<float*>(dx), dbias, drate);
+    return forget_gradients(shape, static_cast<const float*>(x), bias, rate, dlog_decay, dbeta, static_cast<float*>(dx),
+                            dbias, drate);
   }
-  forget_gradients(shape, static_cast<const Bf16*>(x), bias, rate, dlog_decay, dsteps, static_cast<Bf16*>(dx), dbias,
+  forget_gradients(shape, static_cast<const Bf16*>(x), bias, rate, dlog_decay, dbeta, static_cast<Bf16*>(dx), dbias,
                    drate);
 }
 void gated_norm_forward_any(const GatedNormShape& shape, Dtype dtype, const void* x, const void* gate,
@@ -195,13 +194,13 @@ HWY_EXPORT(gated_norm_forward_any);
 HWY_EXPORT(gated_norm_backward_any);
 
 void forget_forward(const ForgetShape& shape, Dtype dtype, const void* x, const float* bias, const float* rate,
-                    float* log_decay, float* steps) {
-  HWY_DYNAMIC_DISPATCH(forget_forward_any)(shape, dtype, x, bias, rate, log_decay, steps);
+                    float* log_decay, float* beta) {
+  HWY_DYNAMIC_DISPATCH(forget_forward_any)(shape, dtype, x, bias, rate, log_decay, beta);
 }
 void forget_backward(const ForgetShape& shape, Dtype dtype, const void* x, const float* bias, const float* rate,
-                     const float* dlog_decay, const float* dsteps, void* dx, float* dbias, float* drate) {
+                     const float* dlog_decay, const float* dbeta, void* dx, float* dbias, float* drate) {
   HWY_DYNAMIC_DISPATCH(forget_backward_any)
-  (shape, dtype, x, bias, rate, dlog_decay, dsteps, dx, dbias, drate);
+  (shape, dtype, x, bias, rate, dlog_decay, dbeta, dx, dbias, drate);
 }
 void gated_norm_forward(const GatedNormShape& shape, Dtype dtype, const void* x, const void* gate, const float* gain,
                         void* y) {

@@ -7,23 +7,30 @@
 
 namespace flywheel::kernels {
 
-// How a projection x becomes the logarithm of a decay. softplus(x) = log(1 + e^x).
+// How a projection x becomes the logarithm of a decay, and for some the factor beta of what is written to the state.
+// softplus(x) = log(1 + e^x).
 enum class Forget : uint8_t {
-  kRoot,      // log sigmoid(x + bias) / 16: Yang et al. 2023
-  kSoftplus,  // -e^rate softplus(x + bias), per head; a second result is softplus itself: Dao and Gu 2024
-  kSigmoid,   // -e^-0.5 sigmoid(x + bias): Peng et al. 2025
+  kRoot,     // log sigmoid(x + bias) / 16: Yang et al. 2023
+  kStep,     // -e^rate beta with beta = softplus(x + bias): Dao and Gu 2024
+  kDelta,    // -e^rate softplus(x + bias); beta is the sigmoid of a second x: Yang et al. 2024
+  kSigmoid,  // -e^-0.5 sigmoid(x + bias): Peng et al. 2025
 };
+inline bool has_rate(Forget kind) {
+  return kind == Forget::kStep || kind == Forget::kDelta;
+}
 
 struct ForgetShape {
   Forget kind = Forget::kRoot;
   int64_t tokens = 0, width = 0;  // T, N
+  int64_t input_width() const { return kind == Forget::kDelta ? 2 * width : width; }
 };
-// x (T, N) of dtype; bias (N); rate (N), kSoftplus only. log_decay and, for kSoftplus, steps (T, N) float32.
+// x (T, input_width) of dtype; bias (N); rate (N) where the kind has one. log_decay and, with a rate, beta (T, N)
+// float32.
 void forget_forward(const ForgetShape& shape, Dtype dtype, const void* x, const float* bias, const float* rate,
-                    float* log_decay, float* steps);
-// dsteps may be null. dx is overwritten; dbias and drate are added to.
+                    float* log_decay, float* beta);
+// dbeta may be null. dx is overwritten; dbias and drate are added to.
 void forget_backward(const ForgetShape& shape, Dtype dtype, const void* x, const float* bias, const float* rate,
-                     const float* dlog_decay, const float* dsteps, void* dx, float* dbias, float* drate);
+                     const float* dlog_decay, const float* dbeta, void* dx, float* dbias, float* drate);
 
 // y = gain * x / rms(x) * silu(gate), each group of channels with a root mean square of its own; or, with gate_first,
 // y = gain * n / rms(n) of n = x * silu(gate) (Dao and Gu 2024).

@@ -7,11 +7,11 @@
 namespace flywheel::kernels {
 namespace {
 
-constexpr Forget kForgets[] = {Forget::kRoot, Forget::kSoftplus, Forget::kSigmoid};
+constexpr Forget kForgets[] = {Forget::kRoot, Forget::kStep, Forget::kDelta, Forget::kSigmoid};
 
 double log_decay_of(Forget kind, double x, double rate) {
   if (kind == Forget::kRoot) return -std::log1p(std::exp(-x)) / 16;
-  if (kind == Forget::kSoftplus) return -std::exp(rate) * std::log1p(std::exp(x));
+  if (has_rate(kind)) return -std::exp(rate) * std::log1p(std::exp(x));
   return -std::exp(-0.5) / (1 + std::exp(-x));
 }
 
@@ -20,20 +20,22 @@ TEST(Forget, IsItsFormulaOnEveryTarget) {
     for (const Forget kind : kForgets) {
       for (Dtype dtype : kBothDtypes) {
         const ForgetShape shape{.kind = kind, .tokens = 3, .width = 21};
-        GuardedBuffer x(63, dtype), bias(21, Dtype::kFloat32), rate(21, Dtype::kFloat32);
-        GuardedBuffer decay(63, Dtype::kFloat32), steps(63, Dtype::kFloat32), expected(63, Dtype::kFloat32),
-            softplus(63, Dtype::kFloat32);
+        GuardedBuffer x(3 * shape.input_width(), dtype), bias(21, Dtype::kFloat32), rate(21, Dtype::kFloat32);
+        GuardedBuffer decay(63, Dtype::kFloat32), beta(63, Dtype::kFloat32), expected(63, Dtype::kFloat32),
+            expected_beta(63, Dtype::kFloat32);
         x.randomise(1, 4);
         bias.randomise(2);
         rate.randomise(3);
-        forget_forward(shape, dtype, x.data(), bias.floats(), rate.floats(), decay.floats(), steps.floats());
+        forget_forward(shape, dtype, x.data(), bias.floats(), rate.floats(), decay.floats(), beta.floats());
         for (int64_t i = 0; i < 63; ++i) {
-          const double z = double{x[i]} + bias[i % 21];
+          const int64_t at = i / 21 * shape.input_width() + i % 21;
+          const double z = double{x[at]} + bias[i % 21];
           expected.set(i, static_cast<float>(log_decay_of(kind, z, rate[i % 21])));
-          softplus.set(i, static_cast<float>(std::log1p(std::exp(z))));
+          expected_beta.set(i, static_cast<float>(kind == Forget::kDelta ? 1 / (1 + std::exp(-double{x[at + 21]}))
+                                                                         : std::log1p(std::exp(z))));
         }
         expect_close(decay, expected, 1e-5, "log decay");
-        if (kind == Forget::kSoftplus) expect_close(steps, softplus, 1e-5, "steps");
+        if (has_rate(kind)) expect_close(beta, expected_beta, 1e-5, "beta");
       }
     }
   });
@@ -42,9 +44,9 @@ TEST(Forget, IsItsFormulaOnEveryTarget) {
 TEST(Forget, ExtremeInputsGiveFiniteDecaysOfAtMostZero) {
   for (const Forget kind : kForgets) {
     const ForgetShape shape{.kind = kind, .tokens = 1, .width = 4};
-    const float x[] = {-1e30f, -100, 100, 1e30f}, zeros[4] = {};
-    float decay[4], steps[4];
-    forget_forward(shape, Dtype::kFloat32, x, zeros, zeros, decay, steps);
+    const float x[] = {-1e30f, -100, 100, 1e30f, 0, 0, 0, 0}, zeros[4] = {};
+    float decay[4], beta[4];
+    forget_forward(shape, Dtype::kFloat32, x, zeros, zeros, decay, beta);
     for (const float d : decay) EXPECT_TRUE(std::isfinite(d) && d <= 0) << d;
   }
 }
@@ -52,22 +54,23 @@ TEST(Forget, ExtremeInputsGiveFiniteDecaysOfAtMostZero) {
 TEST(Forget, BackwardIsTheDerivativeOfForward) {
   for (const Forget kind : kForgets) {
     const ForgetShape shape{.kind = kind, .tokens = 4, .width = 5};
-    GuardedBuffer x(20, Dtype::kFloat32), bias(5, Dtype::kFloat32), rate(5, Dtype::kFloat32),
-        decay = x, steps = x, ddecay = x, dsteps = x, dx = x, dbias = bias, drate = bias;
+    GuardedBuffer x(4 * shape.input_width(), Dtype::kFloat32), dx = x, decay(20, Dtype::kFloat32), beta = decay,
+                                                               ddecay = decay, dbeta = decay;
+    GuardedBuffer bias(5, Dtype::kFloat32), rate = bias, dbias = bias, drate = bias;
     x.randomise(1);
     bias.randomise(2);
     rate.randomise(3);
     ddecay.randomise(4);
-    dsteps.randomise(5);
+    dbeta.randomise(5);
     const auto loss = [&] {
-      forget_forward(shape, Dtype::kFloat32, x.data(), bias.floats(), rate.floats(), decay.floats(), steps.floats());
-      return project(decay, ddecay) + (kind == Forget::kSoftplus ? project(steps, dsteps) : 0);
+      forget_forward(shape, Dtype::kFloat32, x.data(), bias.floats(), rate.floats(), decay.floats(), beta.floats());
+      return project(decay, ddecay) + (has_rate(kind) ? project(beta, dbeta) : 0);
     };
-    forget_backward(shape, Dtype::kFloat32, x.data(), bias.floats(), rate.floats(), ddecay.floats(), dsteps.floats(),
+    forget_backward(shape, Dtype::kFloat32, x.data(), bias.floats(), rate.floats(), ddecay.floats(), dbeta.floats(),
                     dx.data(), dbias.floats(), drate.floats());
     expect_gradient(loss, x, dx);
     expect_gradient(loss, bias, dbias);
-    if (kind == Forget::kSoftplus) expect_gradient(loss, rate, drate);
+    if (has_rate(kind)) expect_gradient(loss, rate, drate);
   }
 }
 

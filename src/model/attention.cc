@@ -5,7 +5,7 @@
 
 #include "graph/ops/linear.h"
 #include "graph/ops/qk_prepare.h"
-#include "model/mixers.h"
+#include "model/recurrent.h"
 
 namespace flywheel::model {
 namespace {
@@ -28,7 +28,7 @@ ValueId attention(Builder& b, const MixerInput& input) {
   const int head_dim = b.recipe.model.head_dim, heads = b.size.heads, kv_heads = b.size.kv_heads;
   const bool rope = b.recipe.model.positions == Positions::kRope;
   const ValueId qkv_weight = b.matrix(input.name + ".qkv", int64_t{heads + 2 * kv_heads} * head_dim, b.size.width);
-  ValueId qkv = graph::linear(b.graph, input.h, qkv_weight, b.compute_dtype);
+  ValueId qkv = convolve(b, input.name, graph::linear(b.graph, input.h, qkv_weight, b.compute_dtype));
   if (rope || b.recipe.model.qk_norm) {
     const Builder::Rotary rotary = rope ? b.rotary() : Builder::Rotary{};
     qkv = graph::qk_prepare(b.graph, qkv, rotary.cosines, rotary.sines,

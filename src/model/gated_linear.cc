@@ -25,7 +25,7 @@ ValueId gated_linear(Builder& b, const MixerInput& input) {
   const ValueId forget = graph::linear(b.graph, parts[2], forget_weight, b.compute_dtype);
   const ValueId bias = b.vector(input.name + ".forget_bias", keys, 0);
   const ValueId decay = graph::forget(b.graph, kernels::Forget::kRoot, forget, bias).log_decay;
-  const ValueId mixed = recur(b, input.name, {.qkv = parts[0], .log_decay = decay}, a);
+  const ValueId mixed = recur(b, input.name, {.qkv = convolve(b, input.name, parts[0]), .log_decay = decay}, a);
   const ValueId gain = b.vector(input.name + ".out_norm.gain", values, 1);
   const ValueId y = graph::gated_norm(b.graph, mixed, parts[1], gain, {.groups = a.heads});
   const ValueId out = b.matrix(input.name + ".out", b.size.width, values, true);

@@ -12,6 +12,20 @@ double matrix_initial_sd(const Recipe& recipe, const Size& size, double fan_in, 
   return sd;
 }
 
+double initial_element(const ParameterInfo& parameter, Rng& rng, int64_t element) {
+  if (parameter.initial_rule) return parameter.initial_rule(rng, element);
+  return parameter.initial_sd > 0 ? parameter.initial_sd * rng.normal() : parameter.initial_value;
+}
+
+double initial_log_rate(Rng& rng, int64_t) {
+  return std::log(1 + 15 * rng.uniform());
+}
+
+double initial_step_bias(Rng& rng, int64_t) {
+  const double step = std::exp(std::log(1e-3) + std::log(100.0) * rng.uniform());
+  return step + std::log(-std::expm1(-step));
+}
+
 double table_initial_sd(const Recipe& recipe) {
   return recipe.initialisation.standard_deviation;
 }

@@ -2,6 +2,7 @@
 // parametrisation (Yang et al. 2022) with the recipe's base_width as the width where the numbers are given.
 #pragma once
 
+#include "model/model.h"
 #include "recipe/recipe.h"
 #include "recipe/size.h"
 
@@ -13,5 +14,10 @@ double matrix_initial_sd(const Recipe& recipe, const Size& size, double fan_in, 
 double table_initial_sd(const Recipe& recipe);
 // An untied head: zero, so that training starts from the uniform distribution at every width.
 inline constexpr double kHeadInitialSd = 0;
+
+// Rules of single parameters (ParameterInfo::initial_rule). Dao and Gu 2024: a head's decay rate is uniform in [1, 16],
+// and its step, the softplus of this bias, log-uniform in [0.001, 0.1].
+double initial_log_rate(Rng& rng, int64_t element);
+double initial_step_bias(Rng& rng, int64_t element);
 
 }  // namespace flywheel::model

@@ -13,6 +13,8 @@ struct Row {
 constexpr Row kRows[] = {
     {Mixer::kAttention, attention},
     {Mixer::kGatedLinear, gated_linear},
+    {Mixer::kMamba2, mamba2},
+    {Mixer::kGatedDelta, gated_delta},
 };
 
 }  // namespace

@@ -220,7 +220,7 @@ TEST(Bfloat16, AgreesWithFloat32WithinItsRounding) {
     // rounding.
     const std::vector<Mixer> mixers = layer_mixers(m.recipe, m.size.layers);
     const bool attends_only = std::all_of(mixers.begin(), mixers.end(), attends);
-    EXPECT_LT(testing::relative_distance(a.gradient, b.gradient), attends_only ? 0.03 : 0.1);
+    EXPECT_LT(testing::relative_distance(a.gradient, b.gradient), attends_only ? 0.03 : 0.2);
   }
 }
 

@@ -1,4 +1,5 @@
-// What the mixers beyond attention share: the recurrence in the builder's form.
+// What the mixers beyond attention share: the recurrence in the builder's form, and the short convolution
+// (attention as well).
 #pragma once
 
 #include "graph/ops/recurrence.h"
@@ -11,5 +12,7 @@ graph::RecurrenceAttributes recurrence_attributes(const Builder& builder);
 // (T, H V), over the whole sequence or from the state `name`.state.
 graph::ValueId recur(Builder& builder, const std::string& name, const graph::RecurrenceOperands& operands,
                      const graph::RecurrenceAttributes& attributes);
+// x (T, N), queries, keys and values, through the recipe's short convolution; x itself when it is off.
+graph::ValueId convolve(Builder& builder, const std::string& name, graph::ValueId x);
 
 }  // namespace flywheel::model

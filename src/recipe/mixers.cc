@@ -21,12 +21,15 @@ PartCounts attention_counts(const Recipe& recipe, const Size& size) {
   PartCounts counts;
   counts.matrices = width * (size.heads + 2 * int64_t{size.kv_heads}) * head_dim + attention_width * width;
   counts.extra_flops = 2.0 * size.context * static_cast<double>(attention_width);
+  add_convolution(recipe, (size.heads + 2 * int64_t{size.kv_heads}) * head_dim, counts);
   return counts;
 }
 
 constexpr Row kRows[] = {
     {Mixer::kAttention, "attention", true, attention_counts},
     {Mixer::kGatedLinear, "gated_linear", false, gated_linear_counts},
+    {Mixer::kMamba2, "mamba2", false, mamba2_counts},
+    {Mixer::kGatedDelta, "gated_delta", false, gated_delta_counts},
 };
 
 const Row& row_of(Mixer mixer) {

@@ -30,7 +30,38 @@ PartCounts gated_linear_counts(const Recipe& recipe, const Size& size) {
   counts.matrices = w.width * (2 * w.keys + 2 * w.values + kForgetRank) + w.keys * kForgetRank + w.values * w.width;
   counts.vectors = w.keys + w.values;  // the forget gate's bias, the output norm's gain
   counts.extra_flops = recurrence_flops(recipe, size, false);
+  add_convolution(recipe, 2 * w.keys + w.values, counts);
   return counts;
+}
+
+PartCounts mamba2_counts(const Recipe& recipe, const Size& size) {
+  const Widths w(recipe, size);
+  const int64_t qkv = 2 * key_width(recipe) + w.values;
+  PartCounts counts;
+  // Shared queries and keys, values, gate, steps; out.
+  counts.matrices = w.width * (qkv + w.values + size.heads) + w.values * w.width;
+  counts.vectors = 3 * size.heads + w.values;  // bias, rate and skip of each head, the output norm's gain
+  counts.extra_flops = recurrence_flops(recipe, size, false);
+  add_convolution(recipe, qkv, counts);
+  return counts;
+}
+
+PartCounts gated_delta_counts(const Recipe& recipe, const Size& size) {
+  const Widths w(recipe, size);
+  const int64_t qkv = 2 * w.keys + w.values;
+  PartCounts counts;
+  // Queries, keys, values, gate, forget gate and beta of each head; out.
+  counts.matrices = w.width * (qkv + w.values + 2 * size.heads) + w.values * w.width;
+  counts.vectors = 2 * size.heads + w.values;  // bias and rate of each head, the output norm's gain
+  counts.extra_flops = recurrence_flops(recipe, size, true);
+  add_convolution(recipe, qkv, counts);
+  return counts;
+}
+
+void add_convolution(const Recipe& recipe, int64_t channels, PartCounts& counts) {
+  const int64_t weights = channels * recipe.model.short_convolution;
+  counts.vectors += weights;
+  counts.extra_flops += 2.0 * static_cast<double>(weights);
 }
 
 }  // namespace flywheel

@@ -13,5 +13,9 @@ inline constexpr int kMaxKeyWidth = 256, kMaxValueWidth = 256;
 int key_width(const Recipe& recipe);
 
 PartCounts gated_linear_counts(const Recipe& recipe, const Size& size);
+PartCounts mamba2_counts(const Recipe& recipe, const Size& size);
+PartCounts gated_delta_counts(const Recipe& recipe, const Size& size);
+// Adds the short convolution of `channels` channels, if the recipe has one.
+void add_convolution(const Recipe& recipe, int64_t channels, PartCounts& counts);
 
 }  // namespace flywheel

@@ -18,8 +18,13 @@ void check_attention(const Recipe& recipe, const std::string& where) {
 
 void check_recurrent(const Recipe& recipe, const std::string& where) {
   const Recipe::Model& m = recipe.model;
+  if (m.short_convolution == 1)
+    throw_bad_input(
+        "{}: field \"model.short_convolution\": expected 0 (off) or at least 2 taps, found 1, which mixes no tokens",
+        where);
   bool recurrent = false;
-  for (const Mixer mixer : {Mixer::kGatedLinear}) recurrent = recurrent || has_mixer(recipe, mixer);
+  for (const Mixer mixer : {Mixer::kGatedLinear, Mixer::kMamba2, Mixer::kGatedDelta})
+    recurrent = recurrent || has_mixer(recipe, mixer);
   if (!recurrent) return;
   if (key_width(recipe) > kMaxKeyWidth)
     throw_bad_input("{}: field \"model.state_dim\": expected keys of at most {} per head in \"{}\", found {}", where,

@@ -34,10 +34,7 @@ void LoadedModel::initialise(uint64_t seed) {
     Rng rng(seed, hash64(parameter.name));
     float* values = parameters().data() + parameter.offset;
     const int64_t elements = parameter.shape.elements();
-    for (int64_t i = 0; i < elements; ++i) {
-      const double value = parameter.initial_sd > 0 ? parameter.initial_sd * rng.normal() : parameter.initial_value;
-      values[i] = static_cast<float>(value);
-    }
+    for (int64_t i = 0; i < elements; ++i) values[i] = static_cast<float>(model::initial_element(parameter, rng, i));
   }
   refresh();
 }

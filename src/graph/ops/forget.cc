@@ -9,17 +9,20 @@ namespace {
 
 using kernels::Forget;
 
-kernels::ForgetShape shape_of(const Node& node, const Value& x) {
-  return {.kind = node.attributes.as<Forget>(), .tokens = x.shape[0], .width = x.shape[1]};
+kernels::ForgetShape shape_of(const Graph& graph, const Node& node) {
+  return {.kind = node.attributes.as<Forget>(),
+          .tokens = graph.value(node.inputs[0]).shape[0],
+          .width = graph.value(node.inputs[1]).shape[0]};
 }
 
-// Inputs: x, bias, rate?. Outputs: log_decay, steps (one element when there are none).
+// Inputs: x, bias, rate?. Outputs: log_decay, beta (one element when there is none).
 std::vector<TensorType> infer(const Graph& graph, const Node& node) {
-  const Value& x = graph.value(node.inputs[0]);
-  const bool steps = node.attributes.as<Forget>() == Forget::kSoftplus;
-  CHECK(graph.value(node.inputs[1]).shape == Shape{x.shape[1]} && (node.inputs[2] != kNoValue) == steps, "{}",
-        graph.describe(node));
-  return {{x.shape, Dtype::kFloat32}, {steps ? x.shape : Shape{1}, Dtype::kFloat32}};
+  const kernels::ForgetShape s = shape_of(graph, node);
+  CHECK(graph.value(node.inputs[0]).shape[1] == s.input_width() &&
+            (node.inputs[2] != kNoValue) == kernels::has_rate(s.kind),
+        "{}", graph.describe(node));
+  const Shape shape{s.tokens, s.width};
+  return {{shape, Dtype::kFloat32}, {kernels::has_rate(s.kind) ? shape : Shape{1}, Dtype::kFloat32}};
 }
 
 void vjp(Backward& backward, const Node& node) {
@@ -34,12 +37,11 @@ void vjp(Backward& backward, const Node& node) {
 }
 
 void run_cpu(const KernelArguments& a) {
-  const Value& x = a.in_value(0);
-  kernels::forget_forward(shape_of(a.node, x), x.dtype, a.inputs[0], a.in<float>(1), a.in<float>(2), a.out<float>(0),
-                          a.out<float>(1));
+  kernels::forget_forward(shape_of(a.graph, a.node), a.in_value(0).dtype, a.inputs[0], a.in<float>(1), a.in<float>(2),
+                          a.out<float>(0), a.out<float>(1));
 }
 
-// Inputs: x, bias, rate?, dlog_decay, dsteps?. Outputs: dx, gradients of bias and rate?.
+// Inputs: x, bias, rate?, dlog_decay, dbeta?. Outputs: dx, gradients of bias and rate?.
 std::vector<TensorType> infer_backward(const Graph& graph, const Node& node) {
   const Value& x = graph.value(node.inputs[0]);
   CHECK(node.inputs[3] != kNoValue, "{}", graph.describe(node));
@@ -47,9 +49,8 @@ std::vector<TensorType> infer_backward(const Graph& graph, const Node& node) {
 }
 
 void run_backward_cpu(const KernelArguments& a) {
-  const Value& x = a.in_value(0);
-  kernels::forget_backward(shape_of(a.node, x), x.dtype, a.inputs[0], a.in<float>(1), a.in<float>(2), a.in<float>(3),
-                           a.in<float>(4), a.outputs[0], a.out<float>(1), a.out<float>(2));
+  kernels::forget_backward(shape_of(a.graph, a.node), a.in_value(0).dtype, a.inputs[0], a.in<float>(1), a.in<float>(2),
+                           a.in<float>(3), a.in<float>(4), a.outputs[0], a.out<float>(1), a.out<float>(2));
 }
 
 }  // namespace

@@ -11,9 +11,9 @@ extern const struct Op kForgetBackward;
 
 struct Forgotten {
   ValueId log_decay = kNoValue;  // (T, N) float32
-  ValueId steps = kNoValue;      // the same; kSoftplus only
+  ValueId beta = kNoValue;       // the same, where the kind has a rate
 };
-// x (T, N); bias (N) and, for kSoftplus alone, rate (N) are parameters.
+// x (T, N), or (T, 2N) for kDelta; bias (N) and, where the kind has one, rate (N) are parameters.
 Forgotten forget(Graph& graph, kernels::Forget kind, ValueId x, ValueId bias, ValueId rate = kNoValue);
 
 }  // namespace flywheel::graph

@@ -14,6 +14,7 @@
 #include "graph/ops/norm.h"
 #include "graph/ops/qk_prepare.h"
 #include "graph/ops/recurrence.h"
+#include "graph/ops/short_convolution.h"
 #include "graph/ops/split.h"
 #include "graph/ops/swiglu.h"
 
@@ -34,6 +35,9 @@ constexpr std::array kOps = {
     &kAttentionCached,    //
     &kSplit,
     &kJoin,  //
+    &kShortConvolution,
+    &kShortConvolutionBackward,  //
+    &kShortConvolutionStep,      //
     &kForget,
     &kForgetBackward,  //
     &kRecurrence,
