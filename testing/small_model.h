@@ -61,6 +61,20 @@ inline std::vector<SmallModel> all_small_models() {
 inline std::vector<std::vector<std::string>> vocabulary() {
   return {
       {"model.positions=learned", "model.norm=layernorm", "model.feed_forward=gelu", "model.tied_head=true"},
+      // Attention.
+      {"model.positions=alibi", "model.kv_group=2", "model.attention_softcap=5", "model.qk_norm=true"},
+      {"model.positions=none", "model.kv_group=4", "model.attention_sink=true"},
+      {"model.rope_fraction=0.67", "model.rope_base=100", "model.qk_norm=true", "model.attention_gate=true"},
+      {"model.mixers=window,attention", "model.window=3", "model.value_residual=true", "model.kv_group=2"},
+      {"model.mixers=window,window,attention", "model.window=4", "model.positions=alibi", "model.attention_sink=true",
+       "model.attention_softcap=1.5", "model.attention_gate=true", "model.value_residual=true",
+       "initialisation.transfer=mup"},
+      {"model.mixers=window", "model.window=1"},
+      {"model.mixers=latent", "model.latent_dim=10", "model.qk_norm=true"},
+      {"model.mixers=latent,window,attention", "model.rope_fraction=0.34", "model.window=5", "model.kv_group=2",
+       "model.attention_sink=true"},
+      {"model.mixers=latent", "model.positions=alibi", "model.attention_softcap=3", "model.attention_gate=true",
+       "model.attention_sink=true", "model.tied_head=true"},
       // Beyond attention.
       {"model.mixers=gated_linear", "model.positions=learned"},
       {"model.mixers=gated_linear,attention", "model.state_dim=4", "model.qk_norm=true", "initialisation.transfer=mup"},

@@ -11,8 +11,10 @@
 #include "graph/ops/convert.h"
 #include "graph/ops/embedding.h"
 #include "graph/ops/forget.h"
+#include "graph/ops/gate.h"
 #include "graph/ops/gated_norm.h"
 #include "graph/ops/head.h"
+#include "graph/ops/latent.h"
 #include "graph/ops/linear.h"
 #include "graph/ops/norm.h"
 #include "graph/ops/qk_prepare.h"
@@ -20,6 +22,7 @@
 #include "graph/ops/short_convolution.h"
 #include "graph/ops/split.h"
 #include "graph/ops/swiglu.h"
+#include "graph/ops/value_residual.h"
 #include "kernels/attention.h"
 #include "testing/gradient_check.h"
 
@@ -31,12 +34,12 @@ using kernels::Activation;
 using kernels::Forget;
 using testing::Fragment;
 
-ValueId rotated(Graph& g, ValueId qkv, bool rope, bool qk_norm, int vectors, int head_dim) {
+ValueId rotated(Graph& g, ValueId qkv, int rotary, bool qk_norm, int vectors, int head_dim) {
   ValueId cosines = kNoValue, sines = kNoValue;
-  if (rope) {
-    const Shape shape{8, head_dim / 2};
+  if (rotary > 0) {
+    const Shape shape{8, rotary / 2};
     std::vector<float> c(static_cast<size_t>(shape.elements())), s(c.size());
-    kernels::rope_table(8, head_dim, 100, c.data(), s.data());
+    kernels::rope_table(8, rotary, 100, c.data(), s.data());
     cosines = g.constant("cosines", shape, c);
     sines = g.constant("sines", shape, s);
   }
@@ -93,10 +96,37 @@ std::vector<Fragment> fragments() {
                       return attention(g, x[0], {.heads = 4, .kv_heads = kv_heads, .head_dim = 6, .scale = 0.4f});
                     }});
   }
+  list.push_back(
+      {"attention with everything", {{8, 36}}, {{4}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+         const AttentionAttributes attributes{
+             .heads = 4, .kv_heads = 1, .head_dim = 6, .scale = 0.4f, .window = 3, .softcap = 1.5f, .alibi = true};
+         return attention(g, x[0], attributes, p[0]);
+       }});
+  list.push_back({"gate", {{8, 21}, {8, 21}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
+                    return gate(g, x[0], x[1]);
+                  }});
+  list.push_back({"values mixed with those of the first two layers",
+                  {{8, 27}, {8, 27}},
+                  {{1}, {1}},
+                  [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    const ValueId first = values(g, x[0], 5);
+                    return value_residual(g, value_residual(g, x[1], first, p[0]), first, p[1]);
+                  }});
+  list.push_back({"latent_qkv", {{8, 18}, {8, 2}, {8, 30}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
+                    return latent_qkv(g, x[0], x[1], x[2], 3);
+                  }});
+  list.push_back({"latent_qkv, no rotary key", {{8, 18}, {8, 36}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
+                    return latent_qkv(g, x[0], kNoValue, x[1], 3);
+                  }});
+  for (int rotary : {2, 4}) {
+    list.push_back({"qk_prepare of a part", {{8, 30}}, {}, [=](Graph& g, const Ids& x, const Ids&, ValueId) {
+                      return rotated(g, x[0], rotary, true, 4, 6);
+                    }});
+  }
   for (bool rope : {false, true}) {
     for (bool qk_norm : {false, true}) {
       list.push_back({"qk_prepare", {{8, 30}}, {}, [=](Graph& g, const Ids& x, const Ids&, ValueId) {
-                        return rotated(g, x[0], rope, qk_norm, 4, 6);
+                        return rotated(g, x[0], rope ? 6 : 0, qk_norm, 4, 6);
                       }});
     }
   }
@@ -256,7 +286,7 @@ TEST(Convert, RoundsToBfloat16AndBack) {
 
 TEST(Table, EveryOpHasAUniqueNameACpuKernelAndATest) {
   std::set<std::string> names, tested = {"head_train", "head_loss", "head_logits", "convert"};
-  for (const char* name : {"attention_cached", "recurrence_step", "short_convolution_step"})
+  for (const char* name : {"attention_cached", "latent_attention_cached", "recurrence_step", "short_convolution_step"})
     tested.insert(name);  // recurrent forms: model/generation_test.cc
   for (const Fragment& fragment : fragments()) {
     const testing::FragmentRun run(fragment, false, 1);

@@ -19,6 +19,7 @@ int64_t norm_vectors(const Recipe& recipe, const Size& size) {
 PartCounts residual_counts(const Recipe& recipe, const Size& size) {
   PartCounts counts;
   counts.vectors = (2 * int64_t{size.layers} + 1) * norm_vectors(recipe, size);
+  if (recipe.model.value_residual) counts.vectors += size.layers - 1;  // a share for each layer after the first
   return counts;
 }
 

@@ -115,6 +115,41 @@ TEST(Recipe, FieldsThatDoNotFitTogetherAreRefused) {
   EXPECT_THAT(refusal([&] { validate(bad, "code"); }), HasSubstr("model.context"));
 }
 
+TEST(Recipe, AttentionThatMakesNoSenseIsRefusedNamingTheFields) {
+  const auto refused = [](const auto& change) {
+    Recipe recipe;
+    change(recipe.model);
+    return refusal([&] { validate(recipe, "r.toml"); });
+  };
+  using M = Recipe::Model;
+  for (double fraction : {0.0, 0.05, 0.2})  // of 16: nothing, 1 and 3
+    EXPECT_THAT(refused([&](M& m) { m.rope_fraction = fraction; }),
+                AllOf(HasSubstr("r.toml"), HasSubstr("model.rope_fraction"), HasSubstr("model.head_dim")));
+  EXPECT_THAT(refused([](M& m) {
+                m.mixers = "attention,latent";
+                m.head_dim = 2;
+              }),
+              AllOf(HasSubstr("model.head_dim"), HasSubstr("latent")));
+  for (const char* mixers : {"latent", "window,latent"})
+    EXPECT_THAT(refused([&](M& m) {
+                  m.mixers = mixers;
+                  m.value_residual = true;
+                }),
+                AllOf(HasSubstr("model.value_residual"), HasSubstr("model.mixers")));
+  EXPECT_THAT(refused([](M& m) {
+                m.mixers = "latent";
+                m.kv_group = 2;
+              }),
+              AllOf(HasSubstr("model.kv_group"), HasSubstr("model.mixers")));
+  Recipe fine;
+  fine.model.head_dim = 15;
+  fine.model.rope_fraction = 0.4;  // 6 of an odd width
+  fine.model.mixers = "window,latent,attention";
+  fine.model.kv_group = 2;
+  fine.model.attention_sink = fine.model.attention_gate = true;
+  validate(fine, "fine");
+}
+
 TEST(Recipe, BadPatchesAreRefused) {
   for (const char* patch :
        {"", "=", ".", "a=b", "model.context", "model.context=", "model.context=12x", "model.context=1e99", "model.=3",

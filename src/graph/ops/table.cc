@@ -8,8 +8,10 @@
 #include "graph/ops/convert.h"
 #include "graph/ops/embedding.h"
 #include "graph/ops/forget.h"
+#include "graph/ops/gate.h"
 #include "graph/ops/gated_norm.h"
 #include "graph/ops/head.h"
+#include "graph/ops/latent.h"
 #include "graph/ops/linear.h"
 #include "graph/ops/norm.h"
 #include "graph/ops/qk_prepare.h"
@@ -17,6 +19,7 @@
 #include "graph/ops/short_convolution.h"
 #include "graph/ops/split.h"
 #include "graph/ops/swiglu.h"
+#include "graph/ops/value_residual.h"
 
 namespace flywheel::graph {
 namespace {
@@ -30,9 +33,18 @@ constexpr std::array kOps = {
     &kLinearWeightGradient,  //
     &kQkPrepare,
     &kQkPrepareBackward,  //
+    &kValues,
+    &kValuesBackward,  //
+    &kValueResidual,
+    &kValueResidualBackward,  //
+    &kLatentQkv,
+    &kLatentQkvBackward,  //
     &kAttention,
-    &kAttentionBackward,  //
-    &kAttentionCached,    //
+    &kAttentionBackward,      //
+    &kAttentionCached,        //
+    &kLatentAttentionCached,  //
+    &kGate,
+    &kGateBackward,  //
     &kSplit,
     &kJoin,  //
     &kShortConvolution,
