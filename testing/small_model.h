@@ -85,6 +85,9 @@ inline std::vector<std::vector<std::string>> vocabulary() {
        "initialisation.transfer=mup"},
       {"model.mixers=gated_linear,mamba2,gated_delta", "model.short_convolution=2", "model.qk_norm=true"},
       {"model.short_convolution=12", "model.qk_norm=true"},
+      {"model.mixers=rwkv7", "model.norm=layernorm", "model.tied_head=true"},
+      {"model.mixers=rwkv7,attention,gated_linear", "model.state_dim=9", "model.qk_norm=true",
+       "initialisation.transfer=mup"},
   };
 }
 

@@ -19,6 +19,7 @@
 #include "graph/ops/norm.h"
 #include "graph/ops/qk_prepare.h"
 #include "graph/ops/recurrence.h"
+#include "graph/ops/rwkv.h"
 #include "graph/ops/short_convolution.h"
 #include "graph/ops/split.h"
 #include "graph/ops/swiglu.h"
@@ -170,6 +171,25 @@ std::vector<Fragment> fragments() {
   list.push_back({"short convolution", {{8, 7}}, {{3, 7}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
                     return short_convolution(g, x[0], p[0]);
                   }});
+  list.push_back({"token shift", {{8, 7}}, {{6, 7}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    const Ids streams = token_shift(g, x[0], p[0]);  // the fifth is read by nobody
+                    ValueId sum = add(g, squash(g, kernels::Squash::kTanh, streams[0]), streams[1]);
+                    sum = add(g, sum, squash(g, kernels::Squash::kSigmoid, streams[2]));
+                    return add(g, sum, squash(g, kernels::Squash::kTanh, add(g, streams[3], streams[5])));
+                  }});
+  list.push_back(
+      {"generalised delta rule",
+       {{8, 6}, {8, 6}, {8, 10}, {8, 6}, {8, 6}, {8, 10}},
+       {{6}, {6}, {6}, {6}, {10}, {10}, {6}},
+       [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+         const RwkvHeads heads{.heads = 2, .key_dim = 3, .value_dim = 5};
+         const RwkvKeyValues made = rwkv_keys(g, {x[0], x[1], x[2], x[3], p[0], p[1], p[2]}, heads);
+         const ValueId decay = forget(g, Forget::kSigmoid, x[4], p[3]).log_decay;
+         const ValueId mixed = recurrence(
+             g, {.qkv = made.qkv, .log_decay = decay, .ab = made.ab},
+             {.heads = 2, .key_dim = 3, .value_dim = 5, .channel_decay = true, .delta = kernels::Delta::kGiven});
+         return rwkv_output(g, {mixed, made.qkv, x[5], p[4], p[5], p[6]}, heads);
+       }});
   return list;
 }
 
@@ -286,7 +306,8 @@ TEST(Convert, RoundsToBfloat16AndBack) {
 
 TEST(Table, EveryOpHasAUniqueNameACpuKernelAndATest) {
   std::set<std::string> names, tested = {"head_train", "head_loss", "head_logits", "convert"};
-  for (const char* name : {"attention_cached", "latent_attention_cached", "recurrence_step", "short_convolution_step"})
+  for (const char* name :
+       {"attention_cached", "latent_attention_cached", "recurrence_step", "short_convolution_step", "token_shift_step"})
     tested.insert(name);  // recurrent forms: model/generation_test.cc
   for (const Fragment& fragment : fragments()) {
     const testing::FragmentRun run(fragment, false, 1);

@@ -19,5 +19,9 @@ inline constexpr double kHeadInitialSd = 0;
 // and its step, the softplus of this bias, log-uniform in [0.001, 0.1].
 double initial_log_rate(Rng& rng, int64_t element);
 double initial_step_bias(Rng& rng, int64_t element);
+// Peng et al. 2025: ramps over the channels, `depth` the layer's place in [0, 1). How much of the token before enters
+// each of the streams (element i of (streams, width)); and the bias of the decay, slow to fast.
+double initial_share(int64_t element, double width, double depth);
+double initial_decay_bias(int64_t channel, int64_t channels, double depth);
 
 }  // namespace flywheel::model

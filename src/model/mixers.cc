@@ -11,8 +11,13 @@ struct Row {
 };
 
 constexpr Row kRows[] = {
-    {Mixer::kAttention, attention},      {Mixer::kWindow, window_attention}, {Mixer::kLatent, latent_attention},
-    {Mixer::kGatedLinear, gated_linear}, {Mixer::kMamba2, mamba2},           {Mixer::kGatedDelta, gated_delta},
+    {Mixer::kAttention, attention},
+    {Mixer::kWindow, window_attention},
+    {Mixer::kLatent, latent_attention},
+    {Mixer::kGatedLinear, gated_linear},
+    {Mixer::kMamba2, mamba2},
+    {Mixer::kGatedDelta, gated_delta},
+    {Mixer::kRwkv7, rwkv7},
 };
 
 }  // namespace

@@ -24,5 +24,6 @@ graph::ValueId latent_attention(Builder& builder, const MixerInput& input);
 graph::ValueId gated_linear(Builder& builder, const MixerInput& input);
 graph::ValueId mamba2(Builder& builder, const MixerInput& input);
 graph::ValueId gated_delta(Builder& builder, const MixerInput& input);
+graph::ValueId rwkv7(Builder& builder, const MixerInput& input);
 
 }  // namespace flywheel::model

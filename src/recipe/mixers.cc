@@ -59,6 +59,7 @@ constexpr Row kRows[] = {
     {Mixer::kGatedLinear, "gated_linear", false, gated_linear_counts},
     {Mixer::kMamba2, "mamba2", false, mamba2_counts},
     {Mixer::kGatedDelta, "gated_delta", false, gated_delta_counts},
+    {Mixer::kRwkv7, "rwkv7", false, rwkv7_counts},
 };
 
 const Row& row_of(Mixer mixer) {

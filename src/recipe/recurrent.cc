@@ -1,5 +1,8 @@
 #include "recipe/recurrent.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace flywheel {
 namespace {
 
@@ -55,6 +58,25 @@ PartCounts gated_delta_counts(const Recipe& recipe, const Size& size) {
   counts.vectors = 2 * size.heads + w.values;  // bias and rate of each head, the output norm's gain
   counts.extra_flops = recurrence_flops(recipe, size, true);
   add_convolution(recipe, qkv, counts);
+  return counts;
+}
+
+int rwkv_rank(const Size& size) {
+  return std::max(16, static_cast<int>(std::lround(1.8 * std::sqrt(size.width) / 16)) * 16);
+}
+int rwkv_gate_rank(const Size& size) {
+  return std::max(16, static_cast<int>(std::lround(0.6 * std::pow(size.width, 0.8) / 16)) * 16);
+}
+
+PartCounts rwkv7_counts(const Recipe& recipe, const Size& size) {
+  const Widths w(recipe, size);
+  PartCounts counts;
+  // Receptance, key, value, out; decay, rate and gate in two factors each.
+  counts.matrices = 2 * w.width * (w.keys + w.values) + 2 * rwkv_rank(size) * (w.width + w.keys) +
+                    rwkv_gate_rank(size) * (w.width + w.values);
+  // Shares of six streams; biases of decay and rate, removal, replacement and bonus; the output norm's gain and bias.
+  counts.vectors = 6 * w.width + 5 * w.keys + 2 * w.values;
+  counts.extra_flops = recurrence_flops(recipe, size, true);
   return counts;
 }
 

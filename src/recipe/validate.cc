@@ -87,8 +87,13 @@ void check_recurrent(const Recipe& recipe, const std::string& where) {
         "{}: field \"model.short_convolution\": expected 0 with \"latent\" in model.mixers, whose keys and values are "
         "made of a latent, found {}",
         where, m.short_convolution);
+  if (m.short_convolution > 0 && has_mixer(recipe, Mixer::kRwkv7))
+    throw_bad_input(
+        "{}: field \"model.short_convolution\": expected 0 with \"rwkv7\" in model.mixers, which mixes tokens with the "
+        "one before in its own way, found {}",
+        where, m.short_convolution);
   bool recurrent = false;
-  for (const Mixer mixer : {Mixer::kGatedLinear, Mixer::kMamba2, Mixer::kGatedDelta})
+  for (const Mixer mixer : {Mixer::kGatedLinear, Mixer::kMamba2, Mixer::kGatedDelta, Mixer::kRwkv7})
     recurrent = recurrent || has_mixer(recipe, mixer);
   if (!recurrent) return;
   if (key_width(recipe) > kMaxKeyWidth)

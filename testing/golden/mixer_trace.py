@@ -20,13 +20,16 @@ CASES = [
     ["model.mixers=mamba2,attention", "model.state_dim=20", "model.short_convolution=3"],
     ["model.mixers=gated_delta"],
     ["model.mixers=gated_delta,gated_delta,attention", "model.state_dim=8", "model.short_convolution=2"],
+    ["model.mixers=rwkv7"],
+    ["model.mixers=rwkv7,attention,gated_linear", "model.state_dim=9"],
 ]
 
 
 class Model(gpt_trace.Model):
     def __init__(self, patches):
         super().__init__(patches)
-        self.mixers.update(gated_linear=self.gated_linear, mamba2=self.mamba2, gated_delta=self.gated_delta)
+        self.mixers.update(gated_linear=self.gated_linear, mamba2=self.mamba2, gated_delta=self.gated_delta,
+                           rwkv7=self.rwkv7)
         self.keys = self.c["state_dim"] or HEAD_DIM
 
     def linear(self, name, x, out):
@@ -95,6 +98,36 @@ class Model(gpt_trace.Model):
             state = state + k[t][..., None] * (beta[t][:, None] * (v[t] - held))[:, None]
             out.append(torch.einsum("hk,hkv->hv", q[t] / self.keys ** 0.5, state))
         return self.finish(name, rms(torch.stack(out)), gate)
+
+    def rwkv7(self, name, kind, h):
+        keys, values, rank = HEADS * self.keys, HEADS * HEAD_DIM, 16
+        before = torch.cat([torch.zeros(1, WIDTH), h[:-1]])
+        shares = self.parameter(name + ".shares", 6, WIDTH)
+        receptance, decay, key, value, rate, gate = (h + (before - h) * share for share in shares)
+        r, k = self.linear(name + ".receptance", receptance, keys), self.linear(name + ".key", key, keys)
+        v = self.linear(name + ".value", value, values)
+        decay = torch.tanh(self.linear(name + ".decay_down", decay, rank))
+        bias = self.parameter(name + ".decay_bias", keys)
+        w = torch.exp(-torch.exp(torch.tensor(-0.5)) * torch.sigmoid(bias + self.linear(name + ".decay", decay, keys)))
+        rate = self.linear(name + ".rate", self.linear(name + ".rate_down", rate, rank), keys)
+        gate = self.linear(name + ".gate", torch.sigmoid(self.linear(name + ".gate_down", gate, rank)), values)
+        a = torch.sigmoid(self.parameter(name + ".rate_bias", keys) + rate)
+        kappa = self.split_heads(k * self.parameter(name + ".removal", keys, around=0.85), self.keys)
+        kappa = kappa / torch.sqrt((kappa * kappa).sum(-1, keepdim=True) + 1e-6)
+        k = k * (1 + (a - 1) * self.parameter(name + ".replacement", keys, around=1.0))
+        r, w, k, a = (self.split_heads(z, self.keys) for z in (r, w, k, a))
+        v = self.split_heads(v, HEAD_DIM)
+        # As the paper has it: S (value, key), S = S (diag(w) - kappa^T (a kappa)) + v^T k, o = S r.
+        state, out = torch.zeros(HEADS, HEAD_DIM, self.keys), []
+        for t in range(CONTEXT):
+            transition = torch.diag_embed(w[t]) - kappa[t][:, :, None] * (a[t] * kappa[t])[:, None, :]
+            state = state @ transition + v[t][:, :, None] * k[t][:, None, :]
+            out.append(torch.einsum("hvk,hk->hv", state, r[t]))
+        gain = self.parameter(name + ".out_norm.gain", values, around=1.0)
+        bias = self.parameter(name + ".out_norm.bias", values)
+        normal = F.group_norm(torch.stack(out).reshape(CONTEXT, -1), HEADS, gain, bias, 64e-5)
+        bonus = (r * k * self.parameter(name + ".bonus", keys).reshape(HEADS, self.keys)).sum(-1, keepdim=True) * v
+        return self.linear(name + ".out", (normal + bonus.reshape(CONTEXT, -1)) * gate, WIDTH)
 
 
 if __name__ == "__main__":

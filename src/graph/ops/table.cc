@@ -16,6 +16,7 @@
 #include "graph/ops/norm.h"
 #include "graph/ops/qk_prepare.h"
 #include "graph/ops/recurrence.h"
+#include "graph/ops/rwkv.h"
 #include "graph/ops/short_convolution.h"
 #include "graph/ops/split.h"
 #include "graph/ops/swiglu.h"
@@ -50,6 +51,15 @@ constexpr std::array kOps = {
     &kShortConvolution,
     &kShortConvolutionBackward,  //
     &kShortConvolutionStep,      //
+    &kTokenShift,
+    &kTokenShiftBackward,  //
+    &kTokenShiftStep,      //
+    &kSquash,
+    &kSquashBackward,  //
+    &kRwkvKeys,
+    &kRwkvKeysBackward,  //
+    &kRwkvOutput,
+    &kRwkvOutputBackward,  //
     &kForget,
     &kForgetBackward,  //
     &kRecurrence,
