@@ -68,7 +68,7 @@ class Workload {
     Rng rng(1);
     for (const ParameterInfo& p : program_.parameters()) {
       for (int64_t i = 0; i < p.shape.elements(); ++i) {
-        flat[static_cast<size_t>(p.offset + i)] = static_cast<float>(p.initial_value + p.initial_sd * rng.normal());
+        flat[static_cast<size_t>(p.offset + i)] = static_cast<float>(initial_element(p, rng, i));
       }
     }
     return flat;

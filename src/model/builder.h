@@ -35,6 +35,8 @@ class Builder {
   graph::ValueId table(const std::string& name, int64_t rows, int64_t columns);
   graph::ValueId head(const std::string& name, int64_t rows, int64_t columns);
   graph::ValueId vector(const std::string& name, int64_t elements, double initial_value);
+  // A vector, or another small shape that no matrix product sees, that starts by a rule of its own.
+  graph::ValueId ruled(const std::string& name, Shape shape, std::function<double(Rng&, int64_t)> initial_rule);
 
   struct Rotary {
     graph::ValueId cosines = graph::kNoValue, sines = graph::kNoValue;

@@ -36,7 +36,9 @@ void LoadedModel::initialise(uint64_t seed) {
     Rng rng(seed, hash64(parameter.name));
     float* values = parameters().data() + parameter.offset;
     const int64_t elements = parameter.shape.elements();
-    if (parameter.initial_sd > 0) {
+    if (parameter.initial_rule) {
+      for (int64_t i = 0; i < elements; ++i) values[i] = static_cast<float>(parameter.initial_rule(rng, i));
+    } else if (parameter.initial_sd > 0) {
       kernels::fill_normal(rng, static_cast<float>(parameter.initial_sd), values, elements);
     } else {
       kernels::fill(values, static_cast<float>(parameter.initial_value), elements);
