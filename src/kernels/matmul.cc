@@ -30,7 +30,7 @@ HWY_INLINE Activated activate(Floats x) {
     const auto positive = hn::Max(hn::Zero(kFloats), x);  // in this order NaN stays NaN
     return {hn::Mul(positive, positive), hn::Add(positive, positive)};
   }
-  if (kind == Activation::kSilu) return {silu(x), silu_slope(x)};
+  if constexpr (kKind == Activation::kSilu) return {silu(x), silu_slope(x)};
   return {x, hn::Set(kFloats, 1.0f)};
 }
 
@@ -69,6 +69,8 @@ void finish_tile(const float* sums, int64_t rows, int64_t columns, const Epilogu
       return finish_activated<Activation::kGelu>(sums, rows, columns, e, c, c_stride);
     case Activation::kReluSquared:
       return finish_activated<Activation::kReluSquared>(sums, rows, columns, e, c, c_stride);
+    case Activation::kSilu:
+      return finish_activated<Activation::kSilu>(sums, rows, columns, e, c, c_stride);
   }
 }
 
