@@ -7,9 +7,10 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/random.cc"
-// clang-format off: the order matters
-#include <hwy/contrib/math/math-inl.h>
+// foreach_target must come first.
+// clang-format off
 #include <hwy/foreach_target.h>
+#include <hwy/contrib/math/math-inl.h>
 // clang-format on
 
 #include "kernels/simd-inl.h"
