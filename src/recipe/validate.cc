@@ -1,21 +1,108 @@
 // Combinations of fields that make no sense, each refused naming the fields: one function per part of the recipe.
+#include <algorithm>
+#include <initializer_list>
+#include <utility>
+
 #include "recipe/fields.h"
 #include "recipe/mixers.h"
+#include "recipe/recurrent.h"
 
 namespace flywheel {
 namespace {
 
-void check_attention(const Recipe& recipe, const std::string& where) {
+bool only_mixers(const Recipe& recipe, std::initializer_list<Mixer> wanted) {
+  const std::vector<std::string> names = mixer_names();
+  for (size_t i = 0; i < names.size(); ++i) {
+    const auto mixer = static_cast<Mixer>(i);
+    if (has_mixer(recipe, mixer) && std::find(wanted.begin(), wanted.end(), mixer) == wanted.end()) return false;
+  }
+  return true;
+}
+
+bool any_attends(const Recipe& recipe) {
+  for (size_t i = 0; i < mixer_names().size(); ++i) {
+    if (attends(static_cast<Mixer>(i)) && has_mixer(recipe, static_cast<Mixer>(i))) return true;
+  }
+  return false;
+}
+
+void check_rotary(const Recipe& recipe, const std::string& where) {
   const Recipe::Model& m = recipe.model;
-  if (m.positions == Positions::kRope && m.head_dim % 2 != 0)
+  if (m.rope_fraction == 1 && m.head_dim % 2 != 0)
     throw_bad_input("{}: field \"model.head_dim\": expected an even number with rotary positions, found {}", where,
                     m.head_dim);
+  const int width = rotary_width(recipe, Mixer::kAttention);
+  if (width < 2 || width % 2 != 0)
+    throw_bad_input(
+        "{}: field \"model.rope_fraction\": expected an even width of at least 2 to rotate, found {:g} of "
+        "model.head_dim "
+        "{}, which is {}; without rotation say model.positions = \"none\"",
+        where, m.rope_fraction, m.head_dim, width);
+  if (has_mixer(recipe, Mixer::kLatent) && rotary_width(recipe, Mixer::kLatent) < 2)
+    throw_bad_input(
+        "{}: field \"model.head_dim\": expected at least 4 with \"latent\" in model.mixers and rotary positions, half "
+        "of "
+        "which is rotated, found {}",
+        where, m.head_dim);
+}
+
+void check_attention(const Recipe& recipe, const std::string& where) {
+  const Recipe::Model& m = recipe.model;
+  if (m.positions == Positions::kRope) check_rotary(recipe, where);
   if (int64_t{m.head_dim} * m.kv_group > 1 << 15)
     throw_bad_input("{}: field \"model.kv_group\": expected head_dim * kv_group of at most {}, found {} * {}", where,
                     1 << 15, m.head_dim, m.kv_group);
+  if (!any_attends(recipe)) {
+    const std::pair<bool, const char*> wants_attention[] = {{m.positions == Positions::kAlibi, "positions"},
+                                                            {m.attention_softcap > 0, "attention_softcap"},
+                                                            {m.attention_sink, "attention_sink"},
+                                                            {m.attention_gate, "attention_gate"}};
+    for (const auto& [set, field] : wants_attention) {
+      if (set)
+        throw_bad_input("{}: field \"model.{}\": belongs to attention, and model.mixers \"{}\" has no layer of it",
+                        where, field, m.mixers);
+    }
+  }
+  if (m.value_residual && !only_mixers(recipe, {Mixer::kAttention, Mixer::kWindow}))
+    throw_bad_input(
+        "{}: field \"model.value_residual\": expected only \"attention\" and \"window\" in model.mixers, whose values "
+        "have "
+        "one shape, found \"{}\"",
+        where, m.mixers);
+  if (m.kv_group > 1 && only_mixers(recipe, {Mixer::kLatent}))
+    throw_bad_input(
+        "{}: field \"model.kv_group\": expected 1 when model.mixers is \"{}\", whose heads have keys of their own, "
+        "found {}",
+        where, m.mixers, m.kv_group);
 }
 
-void check_recurrent(const Recipe&, const std::string&) {}
+void check_recurrent(const Recipe& recipe, const std::string& where) {
+  const Recipe::Model& m = recipe.model;
+  if (m.short_convolution == 1)
+    throw_bad_input(
+        "{}: field \"model.short_convolution\": expected 0 (off) or at least 2 taps, found 1, which mixes no tokens",
+        where);
+  if (m.short_convolution > 0 && has_mixer(recipe, Mixer::kLatent))
+    throw_bad_input(
+        "{}: field \"model.short_convolution\": expected 0 with \"latent\" in model.mixers, whose keys and values are "
+        "made of a latent, found {}",
+        where, m.short_convolution);
+  if (m.short_convolution > 0 && has_mixer(recipe, Mixer::kRwkv7))
+    throw_bad_input(
+        "{}: field \"model.short_convolution\": expected 0 with \"rwkv7\" in model.mixers, which mixes tokens with the "
+        "one before in its own way, found {}",
+        where, m.short_convolution);
+  bool recurrent = false;
+  for (const Mixer mixer : {Mixer::kGatedLinear, Mixer::kMamba2, Mixer::kGatedDelta, Mixer::kRwkv7})
+    recurrent = recurrent || has_mixer(recipe, mixer);
+  if (!recurrent) return;
+  if (key_width(recipe) > kMaxKeyWidth)
+    throw_bad_input("{}: field \"model.state_dim\": expected keys of at most {} per head in \"{}\", found {}", where,
+                    kMaxKeyWidth, m.mixers, key_width(recipe));
+  if (m.head_dim > kMaxValueWidth)
+    throw_bad_input("{}: field \"model.head_dim\": expected at most {} with \"{}\", found {}", where, kMaxValueWidth,
+                    m.mixers, m.head_dim);
+}
 
 void check_feed_forward(const Recipe&, const std::string&) {}
 

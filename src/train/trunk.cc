@@ -31,8 +31,8 @@ RunSpec shared_from(const RunSpec& trunk, const RunSpec& spec) {
 
 }  // namespace
 
-Checkpoint open_trunk(const RunSpec& spec) {
-  const Path path = spec.branch / kStableFile;
+Checkpoint open_trunk(const RunSpec& spec, const Path& directory) {
+  const Path path = directory / kStableFile;
   try {
     Checkpoint trunk = open_checkpoint(path);
     std::vector<std::string> difference = spec_difference(shared_from(trunk.spec, spec), spec);

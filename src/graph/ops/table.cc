@@ -8,13 +8,22 @@
 #include "graph/ops/convert.h"
 #include "graph/ops/dynamic_tanh.h"
 #include "graph/ops/embedding.h"
+#include "graph/ops/forget.h"
 #include "graph/ops/gated.h"
+#include "graph/ops/gated_norm.h"
 #include "graph/ops/head.h"
+#include "graph/ops/latent.h"
 #include "graph/ops/linear.h"
 #include "graph/ops/mix_streams.h"
 #include "graph/ops/norm.h"
 #include "graph/ops/qk_prepare.h"
+#include "graph/ops/recurrence.h"
+#include "graph/ops/rwkv.h"
 #include "graph/ops/scale.h"
+#include "graph/ops/short_convolution.h"
+#include "graph/ops/sigmoid_gate.h"
+#include "graph/ops/split.h"
+#include "graph/ops/value_residual.h"
 
 namespace flywheel::graph {
 namespace {
@@ -31,9 +40,39 @@ constexpr std::array kOps = {
     &kLinearWeightGradient,
     &kQkPrepare,
     &kQkPrepareBackward,
+    &kValues,
+    &kValuesBackward,
+    &kValueResidual,
+    &kValueResidualBackward,
+    &kLatentQkv,
+    &kLatentQkvBackward,
     &kAttention,
     &kAttentionBackward,
     &kAttentionCached,
+    &kLatentAttentionCached,
+    &kSigmoidGate,
+    &kSigmoidGateBackward,
+    &kSplit,
+    &kJoin,
+    &kShortConvolution,
+    &kShortConvolutionBackward,
+    &kShortConvolutionStep,
+    &kTokenShift,
+    &kTokenShiftBackward,
+    &kTokenShiftStep,
+    &kSquash,
+    &kSquashBackward,
+    &kRwkvKeys,
+    &kRwkvKeysBackward,
+    &kRwkvOutput,
+    &kRwkvOutputBackward,
+    &kForget,
+    &kForgetBackward,
+    &kRecurrence,
+    &kRecurrenceBackward,
+    &kRecurrenceStep,
+    &kGatedNorm,
+    &kGatedNormBackward,
     &kActivation,
     &kActivationBackward,
     &kGated,
