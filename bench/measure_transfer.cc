@@ -21,7 +21,7 @@ constexpr ShortRun kShapes[] = {{.width = 32, .layers = 2},
                                 {.width = 32, .layers = 6},
                                 {.width = 32, .layers = 16}};
 constexpr double kOtherRate = 0.008;  // embeddings, head and vectors do not follow the size
-constexpr double kRates[] = {0.004, 0.008, 0.016, 0.032, 0.064, 0.128};
+constexpr double kRates[] = {0.0005, 0.001, 0.002, 0.004, 0.008, 0.016};
 
 Recipe recipe_of(const std::string& optimizer, const std::string& transfer, double rate) {
   Recipe recipe;
@@ -91,7 +91,7 @@ double logit_change(const Recipe& recipe, ShortRun shape, const data::Corpus& co
 }
 
 void coordinate_table(const std::string& optimizer, const data::Corpus& corpus) {
-  fmt::print("\n{}: change of the logits over {} steps at 0.008\n\n| parametrisation |", optimizer, kCoordinateSteps);
+  fmt::print("\n{}: change of the logits over {} steps at 0.004\n\n| parametrisation |", optimizer, kCoordinateSteps);
   for (const ShortRun& shape : kShapes) fmt::print(" {} |", label(shape));
   fmt::print("\n|---|");
   for (size_t column = 0; column < std::size(kShapes); ++column) fmt::print("---|");
@@ -99,7 +99,7 @@ void coordinate_table(const std::string& optimizer, const data::Corpus& corpus) 
   for (const char* transfer : {"standard", "mup", "completep"}) {
     fmt::print("| {} |", transfer);
     for (const ShortRun& shape : kShapes)
-      fmt::print(" {:.3f} |", logit_change(recipe_of(optimizer, transfer, 0.008), shape, corpus));
+      fmt::print(" {:.3f} |", logit_change(recipe_of(optimizer, transfer, 0.004), shape, corpus));
     fmt::print("\n");
   }
 }

@@ -9,7 +9,7 @@
 
 #include "kernels/elementwise.h"
 #include "kernels/matmul.h"
-#include "train/rules/orthonormal.h"
+#include "kernels/orthonormal.h"
 #include "train/rules/rules.h"
 
 namespace flywheel::train {
@@ -129,7 +129,7 @@ struct Work {
     const int64_t n = side.n;
     kernels::pack(side.covariance, n, n, n, 1, kFloat, scratch.packed);
     kernels::matmul(side.basis, kFloat, n, n, n, scratch.packed, n, scratch.square, kFloat, n);
-    orthonormal_rows(scratch.square, n, side.basis, scratch.factors);
+    kernels::orthonormal_rows(scratch.square, n, side.basis, scratch.factors);
   }
 
   void set_first(const Side& side) const {
