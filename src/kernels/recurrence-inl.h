@@ -4,7 +4,8 @@
 // the recurrence loses its decay: S^_t = S^_{t-1} + b^ u_t + k^ v_t with u_t = a^ S^_{t-1}. A chunk is then a few dense
 // products with [q^; a^] on the left and [k^; b^] on the right, and one triangular system (1 - tril(a^ b^ᵀ)) U =
 // a^ S^ + tril(a^ k^ᵀ) V: the WY form of Yang et al. 2024. Exponents stay within +-30, because a chunk ends early where
-// its decay would pass e^-60; so nothing overflows and no decay is cut short. r cancels, hence has no gradient.
+// its decay would pass e^-60, and a single token's beyond that, which float32 cannot tell from none left, is taken for
+// it: nothing overflows. r cancels, hence has no gradient.
 #if defined(FLYWHEEL_KERNELS_RECURRENCE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef FLYWHEEL_KERNELS_RECURRENCE_INL_H_
 #undef FLYWHEEL_KERNELS_RECURRENCE_INL_H_
@@ -160,12 +161,50 @@ struct RecurrentChunk {
     }
   }
 
-  // A token sees itself through q, and only earlier ones through a.
-  void mask(float* matrix) const {
+  // The stacked matrices' rows are two halves of `count`, or one; a product of halves is lower triangular: a token sees
+  // itself through q, and only earlier ones through a. So rows in tiles of kTileRows stop at their diagonal block, in
+  // which mask() clears what is above.
+  int64_t tile_end(int64_t row) const { return std::min(count, row / kTileRows * kTileRows + kTileRows); }
+
+  // matrix (M, M) = tril(a · b) for a (M, steps) and b (steps, M).
+  void triangle(const float* a, int64_t a_stride, const float* b, int64_t steps, float* matrix) const {
+    const int64_t ms = w.stack_stride;
+    for (int64_t half = 0; half < stack(); half += count) {
+      for (int64_t row = 0; row < count; row += kTileRows) {
+        const int64_t at = half + row, rows = tile_end(row) - row;
+        for (int64_t other = 0; other < stack(); other += count)
+          product(a + at * a_stride, a_stride, 1, b + other, ms, rows, row + rows, steps, matrix + at * ms + other, ms,
+                  false);
+      }
+    }
     for (int64_t i = 0; i < stack(); ++i) {
-      const int64_t seen = i < count ? i + 1 : i - count;
-      for (int64_t half = 0; half < stack(); half += count)
-        std::fill_n(matrix + i * w.stack_stride + half + seen, count - seen, 0.0f);
+      const int64_t token = i % count, seen = i < count ? token + 1 : token, end = tile_end(token);
+      for (int64_t other = 0; other < stack(); other += count)
+        std::fill(matrix + i * ms + other + seen, matrix + i * ms + other + end, 0.0f);
+    }
+  }
+
+  // out (rows first ..., columns) = or += tril(matrix) · b.
+  void lower(const float* matrix, int64_t begin, int64_t end, const float* b, int64_t stride, int64_t columns,
+             float* out, bool add) const {
+    for (int64_t half = begin; half < end; half += count) {
+      for (int64_t row = 0; row < count; row += kTileRows) {
+        const int64_t at = half + row, seen = tile_end(row);
+        for (int64_t other = 0; other < stack(); other += count)
+          product(matrix + at * w.stack_stride + other, w.stack_stride, 1, b + other * stride, stride, seen - row,
+                  columns, seen, out + at * stride, stride, add || other > 0);
+      }
+    }
+  }
+
+  // out (M, columns) = tril(matrix)ᵀ · b.
+  void lower_transposed(const float* matrix, const float* b, int64_t stride, int64_t columns, float* out) const {
+    for (int64_t other = 0; other < stack(); other += count) {
+      for (int64_t row = 0; row < count; row += kTileRows) {
+        for (int64_t half = 0; half < stack(); half += count)
+          product(matrix + (half + row) * w.stack_stride + other + row, 1, w.stack_stride, b + (half + row) * stride,
+                  stride, tile_end(row) - row, columns, count - row, out + (other + row) * stride, stride, half > 0);
+      }
     }
   }
 
@@ -174,7 +213,9 @@ struct RecurrentChunk {
     const int64_t vs = w.value_stride, ms = w.stack_stride;
     const float* a = w.scores + count * ms;  // rows of a^: against k^, then b^
     float *rest = w.products + count * vs, *u = w.values + count * vs;
-    product(a, ms, 1, w.values, vs, count, s.value_dim, count, rest, vs, true);
+    for (int64_t row = 0; row < count; row += kTileRows)
+      product(a + row * ms, ms, 1, w.values, vs, tile_end(row) - row, s.value_dim, tile_end(row), rest + row * vs, vs,
+              true);
     for (int64_t block = 0; block < count; block += kTileRows) {
       const int64_t end = std::min(count, block + kTileRows);
       if (block > 0)
@@ -194,9 +235,7 @@ struct RecurrentChunk {
   void prepare(bool outputs) {
     gather();
     scale_rows(w.state, 0, true);
-    product(w.left, w.key_stride, 1, w.right_transposed, w.stack_stride, stack(), stack(), s.key_dim, w.scores,
-            w.stack_stride, false);
-    mask(w.scores);
+    triangle(w.left, w.key_stride, w.right_transposed, s.key_dim, w.scores);
     const int64_t skipped = outputs ? 0 : count;
     product(w.left + skipped * w.key_stride, w.key_stride, 1, w.state, w.value_stride, stack() - skipped, s.value_dim,
             s.key_dim, w.products + skipped * w.value_stride, w.value_stride, false);

@@ -28,8 +28,7 @@ struct RecurrenceForward : RecurrentChunk<T> {
         for (first = span; first < end; first += count) {
           this->begin_chunk(end - first);
           this->prepare(true);
-          product(w.scores, w.stack_stride, 1, w.values, w.value_stride, count, s.value_dim, this->stack(), w.products,
-                  w.value_stride, true);
+          this->lower(w.scores, 0, count, w.values, w.value_stride, s.value_dim, w.products, true);
           const auto skip = hn::Set(kFloats, in.skip ? in.skip[head] : 0.0f);
           for (int64_t i = 0; i < count; ++i) {
             T* to = out + (first + i) * width + head * s.value_dim;
@@ -71,7 +70,9 @@ struct RecurrenceBackward : RecurrentChunk<T> {
         }
       }
     }
-    product(w.scores + count * ms, 1, ms, rest, vs, count, s.value_dim, count, w.dvalues, vs, true);
+    for (int64_t row = 0; row < count; row += kTileRows)
+      product(w.scores + (count + row) * ms + row, 1, ms, rest + row * vs, vs, this->tile_end(row) - row, s.value_dim,
+              count - row, w.dvalues + row * vs, vs, true);
   }
 
   // Gradients of the stacked matrices; dstate moves from the chunk's end to its start.
@@ -79,17 +80,20 @@ struct RecurrenceBackward : RecurrentChunk<T> {
     const int64_t m = this->stack(), k = s.key_dim, v = s.value_dim;
     const int64_t ks = w.key_stride, vs = w.value_stride, ms = w.stack_stride;
     this->scale_rows(w.dstate, count, false);
-    product(w.scores, 1, ms, w.dproducts, vs, m, v, count, w.dvalues, vs, false);
+    for (int64_t key = 0; key < m; key += count) {
+      for (int64_t row = 0; row < count; row += kTileRows)
+        product(w.scores + row * ms + key + row, 1, ms, w.dproducts + row * vs, vs, this->tile_end(row) - row, v,
+                count - row, w.dvalues + (key + row) * vs, vs, false);
+    }
     product(w.right, ks, 1, w.dstate, vs, m, v, k, w.dvalues, vs, true);
     if (this->delta) solve_transposed();
     transpose(w.values, vs, m, v, w.values_transposed, ms);
-    product(w.dproducts, vs, 1, w.values_transposed, ms, m, m, v, w.dscores, ms, false);
-    this->mask(w.dscores);
+    this->triangle(w.dproducts, vs, w.values_transposed, v, w.dscores);
     transpose(w.state, vs, k, v, w.state_transposed, ks);
-    product(w.dscores, ms, 1, w.right, ks, m, k, m, w.dleft, ks, false);
+    this->lower(w.dscores, 0, m, w.right, ks, k, w.dleft, false);
     product(w.dproducts, vs, 1, w.state_transposed, ks, m, k, v, w.dleft, ks, true);
     transpose(w.dstate, vs, k, v, w.dstate_transposed, ks);
-    product(w.dscores, 1, ms, w.left, ks, m, k, m, w.dright, ks, false);
+    this->lower_transposed(w.dscores, w.left, ks, k, w.dright);
     product(w.values, vs, 1, w.dstate_transposed, ks, m, k, v, w.dright, ks, true);
     product(w.left, 1, ks, w.dproducts, vs, k, v, m, w.dstate, vs, true);
     this->scale_rows(w.dstate, 0, true);
