@@ -45,7 +45,10 @@ Checkpoint open_trunk(const RunSpec& spec, const Path& directory) {
                    sequences, spec.size.trunk_steps, spec.size.trunk_sequences);
     return trunk;
   } catch (const Error& e) {
-    throw_failed("input: branch: {}; run it from the first step instead (a spec without branch and trunk)", e.what());
+    throw_failed(
+        "input: branch: {}; repeat the run that wrote it (flywheel train --repeat-trunk), or run from the first step "
+        "(a spec without branch and trunk)",
+        e.what());
   }
 }
 
