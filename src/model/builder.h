@@ -27,12 +27,18 @@ class Builder {
   graph::ValueId tokens = graph::kNoValue;    // (T) uint16
   graph::ValueId position = graph::kNoValue;  // kRecurrent only: int32, the tokens before this one
 
+  graph::ValueId loss_scale = graph::kNoValue;  // training only: float, of gradients
+
   bool recurrent() const { return form == Form::kRecurrent; }
 
   // Declared in the table and in the graph, with the initialisation of its role (initialisation.h).
   graph::ValueId matrix(const std::string& name, int64_t out, int64_t in, bool writes_residual = false);
   graph::ValueId table(const std::string& name, int64_t rows, int64_t columns);
   graph::ValueId head(const std::string& name, int64_t rows, int64_t columns);
+  // `count` matrices of one shape, (count, out, in): of experts.
+  graph::ValueId stacked(const std::string& name, int64_t count, int64_t out, int64_t in, bool writes_residual = false);
+  // ParameterGroup::kBalance; starts at zero.
+  graph::ValueId balance(const std::string& name, int64_t elements);
   graph::ValueId vector(const std::string& name, int64_t elements, double initial_value);
 
   struct Rotary {
@@ -42,6 +48,7 @@ class Builder {
 
  private:
   graph::ValueId declare(ParameterInfo info);
+  graph::ValueId declare_matrix(const std::string& name, const Shape& shape, bool writes_residual);
 
   ParameterTable& parameters_;
   Rotary rotary_;

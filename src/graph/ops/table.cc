@@ -9,11 +9,14 @@
 #include "graph/ops/dynamic_tanh.h"
 #include "graph/ops/embedding.h"
 #include "graph/ops/gated.h"
+#include "graph/ops/grouped_linear.h"
 #include "graph/ops/head.h"
 #include "graph/ops/linear.h"
 #include "graph/ops/mix_streams.h"
+#include "graph/ops/ngram_embedding.h"
 #include "graph/ops/norm.h"
 #include "graph/ops/qk_prepare.h"
+#include "graph/ops/route.h"
 #include "graph/ops/scale.h"
 
 namespace flywheel::graph {
@@ -22,6 +25,8 @@ namespace {
 constexpr std::array kOps = {
     &kEmbedding,
     &kEmbeddingBackward,  //
+    &kNgramEmbedding,
+    &kNgramEmbeddingBackward,  //
     &kNorm,
     &kNormBackward,  //
     &kDynamicTanh,
@@ -37,8 +42,16 @@ constexpr std::array kOps = {
     &kActivationBackward,  //
     &kGated,
     &kGatedBackward,  //
-    &kAdd,            //
-    &kScale,          //
+    &kRoute,
+    &kRouteBackward,  //
+    &kSpread,
+    &kGather,  //
+    &kGroupedLinear,
+    &kGroupedLinearWeightGradient,  //
+    &kCombine,
+    &kCombineBackward,  //
+    &kAdd,              //
+    &kScale,            //
     &kScaleChannels,
     &kScaleChannelsBackward,  //
     &kMixStreams,
