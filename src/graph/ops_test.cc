@@ -11,9 +11,11 @@
 #include "graph/ops/convert.h"
 #include "graph/ops/dynamic_tanh.h"
 #include "graph/ops/embedding.h"
+#include "graph/ops/gate.h"
 #include "graph/ops/gated.h"
 #include "graph/ops/grouped_linear.h"
 #include "graph/ops/head.h"
+#include "graph/ops/latent.h"
 #include "graph/ops/linear.h"
 #include "graph/ops/mix_streams.h"
 #include "graph/ops/ngram_embedding.h"
@@ -21,6 +23,7 @@
 #include "graph/ops/qk_prepare.h"
 #include "graph/ops/route.h"
 #include "graph/ops/scale.h"
+#include "graph/ops/value_residual.h"
 #include "kernels/attention.h"
 #include "testing/gradient_check.h"
 
@@ -31,12 +34,12 @@ using Ids = std::vector<ValueId>;
 using kernels::Activation;
 using testing::Fragment;
 
-ValueId rotated(Graph& g, ValueId qkv, bool rope, bool qk_norm, int vectors, int head_dim) {
+ValueId rotated(Graph& g, ValueId qkv, int rotary, bool qk_norm, int vectors, int head_dim) {
   ValueId cosines = kNoValue, sines = kNoValue;
-  if (rope) {
-    const Shape shape{8, head_dim / 2};
+  if (rotary > 0) {
+    const Shape shape{8, rotary / 2};
     std::vector<float> c(static_cast<size_t>(shape.elements())), s(c.size());
-    kernels::rope_table(8, head_dim, 100, c.data(), s.data());
+    kernels::rope_table(8, rotary, 100, c.data(), s.data());
     cosines = g.constant("cosines", shape, c);
     sines = g.constant("sines", shape, s);
   }
@@ -117,15 +120,18 @@ std::vector<Fragment> fragments() {
         {"gated", {{8, 18}}, {}, [gate](Graph& g, const Ids& x, const Ids&, ValueId) { return gated(g, gate, x[0]); }});
   }
   for (int active : {1, 2, 5}) {
-    list.push_back({"experts",
-                    {{3, 5}, {3, 6}, {3, 7}},
-                    {{5, 9, 6}, {5, 7, 9}},
-                    [active](Graph& g, const Ids& x, const Ids& p, ValueId) {
-                      const Routing r = route(g, x[0], kNoValue, kNoValue, {.active = active});
-                      const ValueId up = grouped_linear(g, spread(g, x[1], r.places), p[0], r.first, Dtype::kFloat32);
-                      const ValueId y = grouped_linear(g, up, p[1], r.first, Dtype::kFloat32);
-                      return add(g, x[2], combine(g, y, r.weights, r.places));
-                    }});
+    list.push_back(
+        {"experts",
+         {{3, 5}, {3, 6}, {3, 7}},
+         {{5, 9, 6}, {5, 7, 9}},
+         [active](Graph& g, const Ids& x, const Ids& p, ValueId) {
+           // Gaps between the experts, so that no small step changes a choice.
+           const ValueId gaps = g.constant("gaps", {3, 5}, {0, 2, -2, 4, -4, 2, 4, -4, 0, -2, -4, 0, 4, -2, 2});
+           const Routing r = route(g, add(g, x[0], gaps), kNoValue, kNoValue, {.active = active});
+           const ValueId up = grouped_linear(g, spread(g, x[1], r.places), p[0], r.first, Dtype::kFloat32);
+           const ValueId y = grouped_linear(g, up, p[1], r.first, Dtype::kFloat32);
+           return add(g, x[2], combine(g, y, r.weights, r.places));
+         }});
   }
   for (int kv_heads : {1, 2, 4}) {
     const int width = (4 + 2 * kv_heads) * 6;
@@ -133,10 +139,37 @@ std::vector<Fragment> fragments() {
                       return attention(g, x[0], {.heads = 4, .kv_heads = kv_heads, .head_dim = 6, .scale = 0.4f});
                     }});
   }
+  list.push_back(
+      {"attention with everything", {{8, 36}}, {{4}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+         const AttentionAttributes attributes{
+             .heads = 4, .kv_heads = 1, .head_dim = 6, .scale = 0.4f, .window = 3, .softcap = 1.5f, .alibi = true};
+         return attention(g, x[0], attributes, p[0]);
+       }});
+  list.push_back({"gate", {{8, 21}, {8, 21}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
+                    return gate(g, x[0], x[1]);
+                  }});
+  list.push_back({"values mixed with those of the first two layers",
+                  {{8, 27}, {8, 27}},
+                  {{1}, {1}},
+                  [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    const ValueId first = values(g, x[0], 5);
+                    return value_residual(g, value_residual(g, x[1], first, p[0]), first, p[1]);
+                  }});
+  list.push_back({"latent_qkv", {{8, 18}, {8, 2}, {8, 30}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
+                    return latent_qkv(g, x[0], x[1], x[2], 3);
+                  }});
+  list.push_back({"latent_qkv, no rotary key", {{8, 18}, {8, 36}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
+                    return latent_qkv(g, x[0], kNoValue, x[1], 3);
+                  }});
+  for (int rotary : {2, 4}) {
+    list.push_back({"qk_prepare of a part", {{8, 30}}, {}, [=](Graph& g, const Ids& x, const Ids&, ValueId) {
+                      return rotated(g, x[0], rotary, true, 4, 6);
+                    }});
+  }
   for (bool rope : {false, true}) {
     for (bool qk_norm : {false, true}) {
       list.push_back({"qk_prepare", {{8, 30}}, {}, [=](Graph& g, const Ids& x, const Ids&, ValueId) {
-                        return rotated(g, x[0], rope, qk_norm, 4, 6);
+                        return rotated(g, x[0], rope ? 6 : 0, qk_norm, 4, 6);
                       }});
     }
   }
@@ -260,7 +293,8 @@ TEST(Convert, RoundsToBfloat16AndBack) {
 
 TEST(Table, EveryOpHasAUniqueNameACpuKernelAndATest) {
   std::set<std::string> names, tested = {"head_train", "head_loss", "head_logits", "convert"};
-  for (const char* name : {"attention_cached"}) tested.insert(name);  // recurrent forms: model/generation_test.cc
+  for (const char* name : {"attention_cached", "latent_attention_cached"})
+    tested.insert(name);  // recurrent forms: model/generation_test.cc
   for (const Fragment& fragment : fragments()) {
     const testing::FragmentRun run(fragment, false, 1);
     for (const Node& node : run.plan().graph().nodes()) tested.insert(node.op->name);

@@ -28,6 +28,7 @@ void embedding_backward(const uint16_t* tokens, const float* dx, int64_t t, int6
 void convert(const float* x, Bf16* y, int64_t n);  // round to nearest even
 void convert(const Bf16* x, float* y, int64_t n);
 void add(const float* x, float* y, int64_t n);  // y += x
+void add(const Bf16* x, Bf16* y, int64_t n);
 void fill(float* y, float value, int64_t n);
 void scale(float* y, float factor, int64_t n);
 double sum_of_squares(const float* x, int64_t n);  // fixed order: same result for the same n

@@ -127,7 +127,7 @@ void route_forward(const RouteShape& s, const float* logits, const float* bias, 
 
 void route_backward(const RouteShape& s, const float* scores, const float* weights, const int32_t* choice,
                     const int32_t* first, const float* dweights, float balance, float* dlogits) {
-  const float load_scale = static_cast<float>(s.experts) / static_cast<float>(s.active * s.active * s.tokens);
+  const float load_scale = static_cast<float>(s.experts) / static_cast<float>(s.active * s.tokens);
   const auto load = [&](int64_t e) { return static_cast<float>(first[e + 1] - first[e]) * load_scale; };
   for (int64_t t = 0; t < s.tokens; ++t, scores += s.experts, dlogits += s.experts) {
     const int32_t* chosen = choice + t * s.active;

@@ -19,8 +19,8 @@ struct RouteShape {
 void route_forward(const RouteShape& shape, const float* logits, const float* bias, float* scores, float* weights,
                    int32_t* choice, int32_t* places, int32_t* first);
 // dlogits (T, E) overwritten. balance: weight of the gradient of the load-balance loss of a sequence (Fedus et al.
-// 2021; in DeepSeek-V3's form), sum over e of (E / K * share of choices that fell on e) * (mean over tokens of e's
-// share of the token's scores), times T; 0: none.
+// 2021, in DeepSeek-V3's form): T times the sum over e of (E * share of all choices that fell on e) * (mean over tokens
+// of e's share of the token's scores); 0: none.
 void route_backward(const RouteShape& shape, const float* scores, const float* weights, const int32_t* choice,
                     const int32_t* first, const float* dweights, float balance, float* dlogits);
 

@@ -90,8 +90,7 @@ TEST(Route, BackwardIsTheDerivativeOfWeightsAndBalanceLoss) {
             const float* scores = r.scores.data() + t * 5;
             share += scores[e] / std::accumulate(scores, scores + 5, 0.0) / 6;
           }
-          const double load =
-              5.0 / static_cast<double>(active) * (r.first[e + 1] - r.first[e]) / (6.0 * static_cast<double>(active));
+          const double load = 5.0 * (r.first[e + 1] - r.first[e]) / (6.0 * static_cast<double>(active));
           sum += double{balance} * 6 * load * share;
         }
         return sum;

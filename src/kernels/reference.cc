@@ -21,25 +21,41 @@ float rounded_to(Dtype dtype, float x) {
   return dtype == Dtype::kBfloat16 ? to_float(to_bfloat16(x)) : x;
 }
 
-// Causal softmax of one head's row t: weights (t + 1), and the row's log-sum-exp.
-double softmax_row(const AttentionShape& s, Dtype dtype, const void* qkv, int head, int64_t t,
-                   std::vector<double>& weights) {
+struct SoftmaxRow {
+  std::vector<double> weights, slopes;  // (t + 1): the softmax, and the derivative of each score's soft-cap
+  double sink = 0, log_sum_exp = 0;     // the sink's weight
+};
+
+// One head's row t, every feature of AttentionShape spelt out.
+SoftmaxRow softmax_row(const AttentionShape& s, Dtype dtype, const void* qkv, int head, int64_t t) {
   const int64_t query = t * s.qkv_stride + int64_t{head} * s.head_dim;
   const int64_t key = (int64_t{s.heads} + head / (s.heads / s.kv_heads)) * s.head_dim;
-  double largest = -std::numeric_limits<double>::infinity();
-  weights.assign(static_cast<size_t>(t + 1), 0.0);
+  const double never = -std::numeric_limits<double>::infinity();
+  SoftmaxRow row;
   for (int64_t u = 0; u <= t; ++u) {
-    double dot = 0;
+    double dot = 0, slope = 1;
     for (int64_t d = 0; d < s.head_dim; ++d) {
       dot += double{load_element(qkv, dtype, query + d)} * load_element(qkv, dtype, u * s.qkv_stride + key + d);
     }
-    weights[static_cast<size_t>(u)] = dot * s.scale;
-    largest = std::max(largest, dot * s.scale);
+    double score = dot * s.scale;
+    if (s.softcap > 0) {
+      const double capped = std::tanh(score / s.softcap);
+      score = s.softcap * capped;
+      slope = 1 - capped * capped;
+    }
+    if (s.alibi) score -= double{alibi_slope(head, s.heads)} * static_cast<double>(t - u);
+    if (s.window > 0 && t - u >= s.window) score = never;
+    row.weights.push_back(score);
+    row.slopes.push_back(slope);
   }
-  double sum = 0;
-  for (double& w : weights) sum += w = std::exp(w - largest);
-  for (double& w : weights) w /= sum;
-  return largest + std::log(sum);
+  double largest = s.sinks ? s.sinks[head] : never, sum = 0;
+  for (double w : row.weights) largest = std::max(largest, w);
+  if (s.sinks) sum += row.sink = std::exp(s.sinks[head] - largest);
+  for (double& w : row.weights) sum += w = std::exp(w - largest);
+  for (double& w : row.weights) w /= sum;
+  row.sink /= sum;
+  row.log_sum_exp = largest + std::log(sum);
+  return row;
 }
 
 }  // namespace
@@ -93,15 +109,15 @@ void matmul_outer_accumulate(const void* dy, int64_t dy_stride, const void* x, i
 }
 
 void attention_forward(const AttentionShape& s, Dtype dtype, const void* qkv, void* out, float* log_sum_exp) {
-  std::vector<double> weights;
   for (int head = 0; head < s.heads; ++head) {
     const int64_t value = (int64_t{s.heads} + s.kv_heads + head / (s.heads / s.kv_heads)) * s.head_dim;
     for (int64_t t = 0; t < s.tokens; ++t) {
-      log_sum_exp[head * s.tokens + t] = static_cast<float>(softmax_row(s, dtype, qkv, head, t, weights));
+      const SoftmaxRow row = softmax_row(s, dtype, qkv, head, t);
+      log_sum_exp[head * s.tokens + t] = static_cast<float>(row.log_sum_exp);
       for (int64_t d = 0; d < s.head_dim; ++d) {
         double sum = 0;
         for (int64_t u = 0; u <= t; ++u) {
-          sum += weights[static_cast<size_t>(u)] * load_element(qkv, dtype, u * s.qkv_stride + value + d);
+          sum += row.weights[static_cast<size_t>(u)] * load_element(qkv, dtype, u * s.qkv_stride + value + d);
         }
         store_element(out, dtype, t * s.out_stride + int64_t{head} * s.head_dim + d, static_cast<float>(sum));
       }
@@ -109,30 +125,32 @@ void attention_forward(const AttentionShape& s, Dtype dtype, const void* qkv, vo
   }
 }
 
-void attention_backward(const AttentionShape& s, Dtype dtype, const void* qkv, const void* dout, void* dqkv) {
+void attention_backward(const AttentionShape& s, Dtype dtype, const void* qkv, const void* dout, void* dqkv,
+                        float* dsinks) {
   const int64_t width = (int64_t{s.heads} + 2 * int64_t{s.kv_heads}) * s.head_dim;
   std::vector<double> gradient(static_cast<size_t>(s.tokens * width));  // dqkv in float64, rows packed
-  std::vector<double> weights, dweights;
+  std::vector<double> dweights;
   for (int head = 0; head < s.heads; ++head) {
     const int64_t kv_head = head / (s.heads / s.kv_heads);
     const int64_t query = int64_t{head} * s.head_dim;
     const int64_t key = (s.heads + kv_head) * s.head_dim, value = key + int64_t{s.kv_heads} * s.head_dim;
     for (int64_t t = 0; t < s.tokens; ++t) {
-      softmax_row(s, dtype, qkv, head, t, weights);
-      dweights.assign(weights.size(), 0.0);
+      const SoftmaxRow row = softmax_row(s, dtype, qkv, head, t);
+      dweights.assign(row.weights.size(), 0.0);
       double mean = 0;
       for (int64_t u = 0; u <= t; ++u) {
         const size_t at = static_cast<size_t>(u);
         for (int64_t d = 0; d < s.head_dim; ++d) {
           const double dy = load_element(dout, dtype, t * s.out_stride + query + d);
           dweights[at] += dy * load_element(qkv, dtype, u * s.qkv_stride + value + d);
-          gradient[static_cast<size_t>(u * width + value + d)] += weights[at] * dy;
+          gradient[static_cast<size_t>(u * width + value + d)] += row.weights[at] * dy;
         }
-        mean += weights[at] * dweights[at];
+        mean += row.weights[at] * dweights[at];
       }
+      if (s.sinks) dsinks[head] -= static_cast<float>(row.sink * mean);
       for (int64_t u = 0; u <= t; ++u) {
         const size_t at = static_cast<size_t>(u);
-        const double dscore = weights[at] * (dweights[at] - mean) * s.scale;
+        const double dscore = row.weights[at] * (dweights[at] - mean) * row.slopes[at] * s.scale;
         for (int64_t d = 0; d < s.head_dim; ++d) {
           gradient[static_cast<size_t>(t * width + query + d)] +=
               dscore * load_element(qkv, dtype, u * s.qkv_stride + key + d);
@@ -151,7 +169,7 @@ void attention_backward(const AttentionShape& s, Dtype dtype, const void* qkv, c
 }
 
 void qk_prepare_forward(const QkShape& s, Dtype dtype, void* qkv, float* inverse_rms) {
-  const int64_t half = s.head_dim / 2;
+  const int64_t half = s.rotary / 2;
   for (int64_t t = 0; t < s.tokens; ++t) {
     for (int64_t v = 0; v < s.vectors; ++v) {
       const int64_t at = t * s.stride + v * s.head_dim;
@@ -181,7 +199,7 @@ void qk_prepare_forward(const QkShape& s, Dtype dtype, void* qkv, float* inverse
 }
 
 void qk_prepare_backward(const QkShape& s, Dtype dtype, const void* qkv, const float* inverse_rms, void* dqkv) {
-  const int64_t half = s.head_dim / 2;
+  const int64_t half = s.rotary / 2;
   for (int64_t t = 0; t < s.tokens; ++t) {
     for (int64_t v = 0; v < s.vectors; ++v) {
       const int64_t at = t * s.stride + v * s.head_dim;

@@ -20,7 +20,8 @@ void matmul_outer_accumulate(const void* dy, int64_t dy_stride, const void* x, i
                              int64_t n, int64_t k, float* dw, int64_t dw_stride);
 
 void attention_forward(const AttentionShape& shape, Dtype dtype, const void* qkv, void* out, float* log_sum_exp);
-void attention_backward(const AttentionShape& shape, Dtype dtype, const void* qkv, const void* dout, void* dqkv);
+void attention_backward(const AttentionShape& shape, Dtype dtype, const void* qkv, const void* dout, void* dqkv,
+                        float* dsinks);
 void qk_prepare_forward(const QkShape& shape, Dtype dtype, void* qkv, float* inverse_rms);
 void qk_prepare_backward(const QkShape& shape, Dtype dtype, const void* qkv, const float* inverse_rms, void* dqkv);
 

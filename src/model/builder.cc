@@ -51,14 +51,16 @@ ValueId Builder::vector(const std::string& name, int64_t elements, double initia
   return declare({.name = name, .shape = {elements}, .group = ParameterGroup::kVector, .initial_value = initial_value});
 }
 
-Builder::Rotary Builder::rotary() {
-  if (rotary_.cosines != kNoValue) return rotary_;
-  const Shape shape{size.context, recipe.model.head_dim / 2};
+Builder::Rotary Builder::rotary(int width) {
+  Rotary& rotary = rotary_[width];
+  if (rotary.cosines != kNoValue) return rotary;
+  const Shape shape{size.context, width / 2};
   std::vector<float> cosines(static_cast<size_t>(shape.elements())), sines(cosines.size());
-  kernels::rope_table(size.context, recipe.model.head_dim, recipe.model.rope_base, cosines.data(), sines.data());
-  rotary_ = {graph.constant("rotary.cosines", shape, std::move(cosines)),
-             graph.constant("rotary.sines", shape, std::move(sines))};
-  return rotary_;
+  kernels::rope_table(size.context, width, recipe.model.rope_base, cosines.data(), sines.data());
+  const std::string name = fmt::format("rotary.{}", width);
+  rotary = {graph.constant(name + ".cosines", shape, std::move(cosines)),
+            graph.constant(name + ".sines", shape, std::move(sines))};
+  return rotary;
 }
 
 }  // namespace flywheel::model

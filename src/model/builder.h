@@ -1,6 +1,7 @@
 // What building one graph of a model needs: the recipe, the parameters it declares, and the values that blocks share.
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "graph/graph.h"
@@ -44,14 +45,16 @@ class Builder {
   struct Rotary {
     graph::ValueId cosines = graph::kNoValue, sines = graph::kNoValue;
   };
-  Rotary rotary();
+  Rotary rotary(int width);  // tables for heads of which `width` elements are rotated
+
+  graph::ValueId first_values = graph::kNoValue;  // of the first layer, for value_residual
 
  private:
   graph::ValueId declare(ParameterInfo info);
   graph::ValueId declare_matrix(const std::string& name, const Shape& shape, bool writes_residual);
 
   ParameterTable& parameters_;
-  Rotary rotary_;
+  std::map<int, Rotary> rotary_;
 };
 
 }  // namespace flywheel::model

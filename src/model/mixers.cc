@@ -6,7 +6,7 @@ namespace {
 using Build = graph::ValueId (*)(Builder&, const MixerInput&);
 
 // In the order of Mixer's enumerators.
-constexpr Build kBuild[] = {attention};
+constexpr Build kBuild[] = {attention, window_attention, latent_attention};
 
 }  // namespace
 

@@ -19,5 +19,7 @@ struct MixerInput {
 graph::ValueId mix(Builder& builder, Mixer mixer, const MixerInput& input);
 
 graph::ValueId attention(Builder& builder, const MixerInput& input);
+graph::ValueId window_attention(Builder& builder, const MixerInput& input);
+graph::ValueId latent_attention(Builder& builder, const MixerInput& input);
 
 }  // namespace flywheel::model

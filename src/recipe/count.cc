@@ -43,6 +43,7 @@ PartCounts residual_counts(const Recipe& recipe, const Size& size) {
   if (recipe.model.residual_scaling == ResidualScaling::kLearned) counts.vectors += blocks * size.width;
   if (recipe.model.skips == Skips::kUnet) counts.vectors += size.layers / 2;
   if (streams > 1) counts.vectors += blocks * (streams + streams * (streams + 1));
+  if (recipe.model.value_residual) counts.vectors += size.layers - 1;  // a share for each layer after the first
   return counts;
 }
 

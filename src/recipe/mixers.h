@@ -18,6 +18,11 @@ std::vector<Mixer> layer_mixers(const Recipe& recipe, int layers);
 bool has_mixer(const Recipe& recipe, Mixer mixer);
 // True for those that attend: positions, heads and key/value groups mean something to them.
 bool attends(Mixer mixer);
+// The part of each head that a layer rotates, when positions are rotary: rope_fraction of it, and in latent layers at
+// most half, since the rotary part of a key does not come from the latent. Even in a validated recipe.
+int rotary_width(const Recipe& recipe, Mixer mixer);
+// Width of the compressed keys and values of latent layers.
+int latent_width(const Recipe& recipe);
 
 // Of one part of a model; FLOPs of the forward pass by the convention of recipe/size.h.
 struct PartCounts {

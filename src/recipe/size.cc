@@ -180,7 +180,7 @@ void validate(const Recipe& recipe, const Size& size, const std::string& where) 
     throw_bad_input(
         "{}: field \"size.heads\": expected heads that divide the width, heads * head_dim = {}, found {} * {}", where,
         size.width, size.heads, recipe.model.head_dim);
-  if (size.heads % size.kv_heads != 0 || size.heads / size.kv_heads != recipe.model.kv_group)
+  if (size.kv_heads < 1 || size.heads % size.kv_heads != 0 || size.heads / size.kv_heads != recipe.model.kv_group)
     throw_bad_input("{}: field \"size.kv_heads\": expected heads / kv_group = {} / {}, found {}", where, size.heads,
                     recipe.model.kv_group, size.kv_heads);
 }

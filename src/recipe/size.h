@@ -25,8 +25,9 @@ Size size_from_json(const Json& json, const std::string& where);
 void validate(const Recipe& recipe, const Size& size, const std::string& where);
 
 // Counts. The FLOP convention, used in every report: a matrix product of (m, k) by (k, n) is 2mkn; the backward pass
-// costs twice the forward; causal attention counts the half of the scores that is needed; output head included; norms,
-// activations, embeddings look-ups and the optimizer are not counted. So training FLOPs per token are
+// costs twice the forward; causal attention counts the half of the scores that is needed, T² / 2 of them, and a window
+// W its band, T W - W² / 2; output head included; norms, activations, embeddings look-ups and the optimizer are not
+// counted. So training FLOPs per token are
 // 6 * active_matrix_parameters + 6 * layers * context * attention_width for attention (Kaplan et al. 2020 with the
 // head, PaLM appendix B halved).
 struct Counts {

@@ -1,18 +1,78 @@
 // Combinations of fields that make no sense, each refused naming the fields: one function per part of the recipe.
+#include <algorithm>
+#include <initializer_list>
+#include <utility>
+
 #include "recipe/fields.h"
 #include "recipe/mixers.h"
 
 namespace flywheel {
 namespace {
 
-void check_attention(const Recipe& recipe, const std::string& where) {
+bool only_mixers(const Recipe& recipe, std::initializer_list<Mixer> wanted) {
+  const std::vector<std::string> names = mixer_names();
+  for (size_t i = 0; i < names.size(); ++i) {
+    const auto mixer = static_cast<Mixer>(i);
+    if (has_mixer(recipe, mixer) && std::find(wanted.begin(), wanted.end(), mixer) == wanted.end()) return false;
+  }
+  return true;
+}
+
+bool any_attends(const Recipe& recipe) {
+  for (size_t i = 0; i < mixer_names().size(); ++i) {
+    if (attends(static_cast<Mixer>(i)) && has_mixer(recipe, static_cast<Mixer>(i))) return true;
+  }
+  return false;
+}
+
+void check_rotary(const Recipe& recipe, const std::string& where) {
   const Recipe::Model& m = recipe.model;
-  if (m.positions == Positions::kRope && m.head_dim % 2 != 0)
+  if (m.rope_fraction == 1 && m.head_dim % 2 != 0)
     throw_bad_input("{}: field \"model.head_dim\": expected an even number with rotary positions, found {}", where,
                     m.head_dim);
+  const int width = rotary_width(recipe, Mixer::kAttention);
+  if (width < 2 || width % 2 != 0)
+    throw_bad_input(
+        "{}: field \"model.rope_fraction\": expected an even width of at least 2 to rotate, found {:g} of "
+        "model.head_dim "
+        "{}, which is {}; without rotation say model.positions = \"none\"",
+        where, m.rope_fraction, m.head_dim, width);
+  if (has_mixer(recipe, Mixer::kLatent) && rotary_width(recipe, Mixer::kLatent) < 2)
+    throw_bad_input(
+        "{}: field \"model.head_dim\": expected at least 4 with \"latent\" in model.mixers and rotary positions, half "
+        "of "
+        "which is rotated, found {}",
+        where, m.head_dim);
+}
+
+void check_attention(const Recipe& recipe, const std::string& where) {
+  const Recipe::Model& m = recipe.model;
+  if (m.positions == Positions::kRope) check_rotary(recipe, where);
   if (int64_t{m.head_dim} * m.kv_group > 1 << 15)
     throw_bad_input("{}: field \"model.kv_group\": expected head_dim * kv_group of at most {}, found {} * {}", where,
                     1 << 15, m.head_dim, m.kv_group);
+  if (!any_attends(recipe)) {
+    const std::pair<bool, const char*> wants_attention[] = {{m.positions == Positions::kAlibi, "positions"},
+                                                            {m.attention_softcap > 0, "attention_softcap"},
+                                                            {m.attention_sink, "attention_sink"},
+                                                            {m.attention_gate, "attention_gate"}};
+    for (const auto& [set, field] : wants_attention) {
+      if (set)
+        throw_bad_input("{}: field \"model.{}\": belongs to attention, and model.mixers \"{}\" has no layer of it",
+                        where, field, m.mixers);
+    }
+  }
+  if (m.value_residual && !only_mixers(recipe, {Mixer::kAttention, Mixer::kWindow}))
+    throw_bad_input(
+        "{}: field \"model.value_residual\": expected only \"attention\" and \"window\" in model.mixers, whose values "
+        "have "
+        "one shape, found \"{}\"",
+        where, m.mixers);
+  if (m.kv_group > 1 && only_mixers(recipe, {Mixer::kLatent}))
+    throw_bad_input(
+        "{}: field \"model.kv_group\": expected 1 when model.mixers is \"{}\", whose heads have keys of their own, "
+        "found {}",
+        where, m.mixers, m.kv_group);
 }
 
 void check_recurrent(const Recipe&, const std::string&) {}

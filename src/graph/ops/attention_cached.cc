@@ -8,7 +8,7 @@
 namespace flywheel::graph {
 namespace {
 
-// Inputs: qkv, keys (state), values (state), position. Output: out.
+// Inputs: qkv, keys (state), values (state), position, sinks?. Output: out.
 std::vector<TensorType> infer(const Graph& graph, const Node& node) {
   const Value &qkv = graph.value(node.inputs[0]), &keys = graph.value(node.inputs[1]);
   const auto a = node.attributes.as<AttentionAttributes>();
@@ -20,13 +20,8 @@ std::vector<TensorType> infer(const Graph& graph, const Node& node) {
 }
 
 void run_cpu(const KernelArguments& a) {
-  const auto attributes = a.node.attributes.as<AttentionAttributes>();
-  const kernels::CachedAttentionShape shape{.heads = attributes.heads,
-                                            .kv_heads = attributes.kv_heads,
-                                            .head_dim = attributes.head_dim,
-                                            .scale = attributes.scale};
-  kernels::attention_cached(shape, a.in_value(0).dtype, a.inputs[0], a.inputs[1], a.inputs[2], *a.in<int32_t>(3),
-                            a.outputs[0], static_cast<float*>(a.workspace));
+  kernels::attention_cached(cached_shape(a.node, a.in<float>(4)), a.in_value(0).dtype, a.inputs[0], a.inputs[1],
+                            a.inputs[2], *a.in<int32_t>(3), a.outputs[0], static_cast<float*>(a.workspace));
 }
 
 // The scores of one head.
@@ -40,8 +35,20 @@ const Op kAttentionCached{
     .name = "attention_cached", .infer = infer, .vjp = nullptr, .workspace_bytes = workspace, .kernels = {run_cpu}};
 
 ValueId attention_cached(Graph& graph, ValueId qkv, ValueId keys, ValueId values, ValueId position,
-                         const AttentionAttributes& attributes) {
-  return graph.append(kAttentionCached, {qkv, keys, values, position}, Attributes::of(attributes))[0];
+                         const AttentionAttributes& attributes, ValueId sinks) {
+  return graph.append(kAttentionCached, {qkv, keys, values, position, sinks}, Attributes::of(attributes))[0];
+}
+
+kernels::CachedAttentionShape cached_shape(const Node& node, const float* sinks) {
+  const auto a = node.attributes.as<AttentionAttributes>();
+  return {.heads = a.heads,
+          .kv_heads = a.kv_heads,
+          .head_dim = a.head_dim,
+          .scale = a.scale,
+          .window = a.window,
+          .softcap = a.softcap,
+          .alibi = a.alibi,
+          .sinks = sinks};
 }
 
 }  // namespace flywheel::graph

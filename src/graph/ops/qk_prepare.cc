@@ -17,6 +17,7 @@ kernels::QkShape shape_of(const KernelArguments& a, const Shape& qkv, size_t cos
           .vectors = attributes.vectors,
           .head_dim = attributes.head_dim,
           .qk_norm = attributes.qk_norm,
+          .rotary = a.inputs[cosines] ? static_cast<int>(2 * a.in_value(cosines).shape[1]) : 0,
           .cosines = a.in<float>(cosines),
           .sines = a.in<float>(cosines + 1)};
 }

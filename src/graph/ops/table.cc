@@ -8,9 +8,11 @@
 #include "graph/ops/convert.h"
 #include "graph/ops/dynamic_tanh.h"
 #include "graph/ops/embedding.h"
+#include "graph/ops/gate.h"
 #include "graph/ops/gated.h"
 #include "graph/ops/grouped_linear.h"
 #include "graph/ops/head.h"
+#include "graph/ops/latent.h"
 #include "graph/ops/linear.h"
 #include "graph/ops/mix_streams.h"
 #include "graph/ops/ngram_embedding.h"
@@ -18,6 +20,7 @@
 #include "graph/ops/qk_prepare.h"
 #include "graph/ops/route.h"
 #include "graph/ops/scale.h"
+#include "graph/ops/value_residual.h"
 
 namespace flywheel::graph {
 namespace {
@@ -35,9 +38,18 @@ constexpr std::array kOps = {
     &kLinearWeightGradient,  //
     &kQkPrepare,
     &kQkPrepareBackward,  //
+    &kValues,
+    &kValuesBackward,  //
+    &kValueResidual,
+    &kValueResidualBackward,  //
+    &kLatentQkv,
+    &kLatentQkvBackward,  //
     &kAttention,
-    &kAttentionBackward,  //
-    &kAttentionCached,    //
+    &kAttentionBackward,      //
+    &kAttentionCached,        //
+    &kLatentAttentionCached,  //
+    &kGate,
+    &kGateBackward,  //
     &kActivation,
     &kActivationBackward,  //
     &kGated,
