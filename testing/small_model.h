@@ -51,7 +51,7 @@ inline std::vector<SmallModel> all_small_models() {
         for (int kv_group : {1, 2})
           for (bool qk_norm : {false, true})
             for (bool tied : {false, true})
-              for (Transfer transfer : {Transfer::kStandard, Transfer::kMup})
+              for (Transfer transfer : {Transfer::kStandard, Transfer::kMup, Transfer::kCompletep})
                 models.push_back(small_model(positions, norm, feed_forward, kv_group, qk_norm, tied, transfer));
   return models;
 }
@@ -105,10 +105,8 @@ inline bool trains_on_its_loss(const Recipe& recipe) {
 inline SmallModel patched_model(const std::vector<std::string>& patches) {
   SmallModel m =
       small_model(Positions::kRope, NormKind::kRmsNorm, FeedForward::kSwiglu, 1, false, false, Transfer::kStandard);
-  for (const std::string& patch : patches) {
-    m.recipe = apply_patch(m.recipe, patch);
-    m.patches += " " + patch;
-  }
+  m.recipe = apply_patches(m.recipe, patches);
+  m.patches = fmt::format("{}", fmt::join(patches, " "));
   m.size.layers = 3;
   m.size.kv_heads = m.size.heads / m.recipe.model.kv_group;
   return m;

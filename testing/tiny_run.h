@@ -30,6 +30,7 @@ inline RunSpec tiny_spec(const Path& folder, OptimizerKind optimizer, int thread
   RunSpec spec;
   spec.id = "tiny";
   spec.recipe.optimizer.kind = optimizer;
+  if (optimizer == OptimizerKind::kScheduleFree) spec.recipe.schedule.kind = ScheduleKind::kConstant;
   spec.recipe.optimizer.gradient_clip = 0.5;
   spec.recipe.model.head_dim = 8;
   spec.recipe.model.context = 24;

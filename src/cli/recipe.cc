@@ -16,12 +16,14 @@ namespace {
 struct Options {
   std::string action;
   std::vector<std::string> files;
+  std::vector<std::string> patches;
   std::vector<double> flops;
   bool json = false;
 };
 
 Recipe load(const Options& options, size_t file) {
-  return file < options.files.size() ? load_recipe(options.files[file]) : Recipe();
+  const Recipe recipe = file < options.files.size() ? load_recipe(options.files[file]) : Recipe();
+  return apply_patches(recipe, options.patches);
 }
 
 Json size_json(const Recipe& recipe, double flops) {
@@ -31,6 +33,7 @@ Json size_json(const Recipe& recipe, double flops) {
               {"size", to_json(size)},
               {"parameters", counts.parameters},
               {"matrix_parameters", counts.matrix_parameters},
+              {"active_matrix_parameters", counts.active_matrix_parameters},
               {"flops_per_token", counts.flops_per_token},
               {"tokens", size.tokens()},
               {"training_flops", training_flops(recipe, size)}};
@@ -39,11 +42,15 @@ Json size_json(const Recipe& recipe, double flops) {
 std::string size_line(const Recipe& recipe, double flops) {
   const Size size = size_for_flops(recipe, flops);
   const Counts counts = count(recipe, size);
+  const std::string active =
+      counts.active_matrix_parameters < counts.matrix_parameters
+          ? fmt::format(", {} active", format_count(static_cast<double>(counts.active_matrix_parameters)))
+          : "";
   return fmt::format(
-      "# {:>9.3g} FLOP: {} parameters ({} in matrices), width {}, depth {}, {} tokens, {} steps of {} x {}\n", flops,
+      "# {:>9.3g} FLOP: {} parameters ({} in matrices{}), width {}, depth {}, {} tokens, {} steps of {} x {}\n", flops,
       format_count(static_cast<double>(counts.parameters)), format_count(static_cast<double>(counts.matrix_parameters)),
-      size.width, size.layers, format_count(static_cast<double>(size.tokens())), size.steps, size.batch_sequences,
-      size.context);
+      active, size.width, size.layers, format_count(static_cast<double>(size.tokens())), size.steps,
+      size.batch_sequences, size.context);
 }
 
 int show(const Options& options) {
@@ -72,10 +79,11 @@ int check(const Options& options) {
 }
 
 int diff(const Options& options) {
-  if (options.files.empty())
-    throw_bad_input("recipe diff: expected two files, or one to compare with the default recipe");
-  const bool against_default = options.files.size() == 1;
-  const Recipe from = against_default ? Recipe() : load(options, 0), to = load(options, against_default ? 0 : 1);
+  if (options.files.empty() && options.patches.empty())
+    throw_bad_input("recipe diff: expected two files, or one (or a --patch) to compare with the default recipe");
+  const bool against_default = options.files.size() < 2;
+  const Recipe from = against_default ? Recipe() : load_recipe(options.files[0]);
+  const Recipe to = load(options, against_default ? 0 : 1);  // with the patches
   const std::vector<std::string> differences = recipe_difference(from, to);
   if (options.json) {
     fmt::print(
@@ -98,6 +106,9 @@ Action declare_recipe(CLI::App& app) {
       ->required()
       ->check(CLI::IsMember({"show", "check", "diff"}));
   app.add_option("files", options->files, "recipe.toml; without one, the default recipe")->expected(0, 2);
+  app.add_option("--patch", options->patches, "a change to make first, as in model.norm=layernorm; any number")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_option("--flops", options->flops, "training FLOPs to give the size for")->delimiter(',')->allow_extra_args();
   app.add_flag("--json", options->json, "print one JSON object");
   return [options] {

@@ -4,7 +4,7 @@
 #include "base/json.h"
 #include "base/subprocess.h"
 #include "kernels/kernels.h"
-#include "model/model.h"
+#include "train/memory.h"
 
 namespace flywheel::cli {
 namespace {
@@ -35,7 +35,7 @@ std::string ProcessTools::sample(const Path& run_directory, int tokens) {
 uint64_t ProcessTools::predict_memory_bytes(const RunSpec& spec) {
   const bool bf16 =
       spec.precision == Precision::kBfloat16 || (spec.precision == Precision::kAuto && kernels::has_bfloat16_dot());
-  return model::predict_memory_bytes(spec.recipe, spec.size, bf16 ? Dtype::kBfloat16 : Dtype::kFloat32, spec.threads);
+  return train::predict_memory_bytes(spec.recipe, spec.size, bf16 ? Dtype::kBfloat16 : Dtype::kFloat32, spec.threads);
 }
 
 }  // namespace flywheel::cli

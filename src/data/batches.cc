@@ -58,8 +58,12 @@ BatchSampler::BatchSampler(std::span<const uint16_t> tokens, int context, int ba
 std::span<const uint16_t> BatchSampler::sequence(int64_t step, int index) const {
   CHECK(step >= 0 && index >= 0 && index < batch_sequences_, "step {}, sequence {} of {}", step, index,
         batch_sequences_);
-  const uint64_t draw =
-      static_cast<uint64_t>(step) * static_cast<uint64_t>(batch_sequences_) + static_cast<uint64_t>(index);
+  return drawn(step * batch_sequences_ + index);
+}
+
+std::span<const uint16_t> BatchSampler::drawn(int64_t number) const {
+  CHECK(number >= 0, "sequence {}", number);
+  const auto draw = static_cast<uint64_t>(number);
   const auto windows = static_cast<uint64_t>(windows_);
   const uint64_t key = mix64(mix64(seed_) ^ (draw / windows));
   const uint64_t phase = mix64(key ^ 0x70686173ULL) % static_cast<uint64_t>(phases_);

@@ -64,6 +64,13 @@ TEST(BatchSampler, IsAPureFunctionOfSeedStepAndIndex) {
   EXPECT_LT(same, 40);  // of 400; by chance one in 156 windows and 32 phases
 }
 
+TEST(BatchSampler, NumbersGoOnFromStepToStep) {
+  const std::vector<uint16_t> tokens = tokens_of(5000);
+  const BatchSampler sampler(tokens, 32, 4, 9);
+  for (int64_t step = 0; step < 50; ++step)
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(sampler.sequence(step, i).data(), sampler.drawn(step * 4 + i).data());
+}
+
 TEST(BatchSampler, OrderIsSpreadOverTheWholeSplit) {
   const std::vector<uint16_t> tokens = tokens_of(1 << 20);
   const BatchSampler sampler(tokens, 64, 8, 3);

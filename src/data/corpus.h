@@ -87,6 +87,8 @@ class BatchSampler {
   // context + 1 tokens: inputs are the first `context`, targets the last `context`. Every token is below kVocabulary:
   // throws kBadInput on a damaged file.
   std::span<const uint16_t> sequence(int64_t step, int index) const;
+  // The same by its number in the order of drawing, for steps whose batches differ.
+  std::span<const uint16_t> drawn(int64_t number) const;
 
  private:
   std::span<const uint16_t> tokens_;

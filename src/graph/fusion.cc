@@ -11,7 +11,13 @@
 namespace flywheel::graph {
 namespace {
 
-// y = linear(x); h = activation(y)  =>  h, y = linear with the activation in its epilogue. y remains only for backward.
+bool is_linear(const Graph& graph, int node) {
+  return node >= 0 && graph.nodes()[static_cast<size_t>(node)].op == &kLinear;
+}
+
+// y = linear(x); h = activation(y); ...; d = linear(e); dy = activation_backward(y, d)
+//   =>  h, slope = linear with the activation in its epilogue; ...; dy = linear(e) times slope.
+// Without a backward there is no slope. With another user of y, or a d that is not one linear's alone, nothing is done.
 int activation_into_linear(Graph& graph) {
   int rewrites = 0;
   const Uses uses(graph);
@@ -20,14 +26,30 @@ int activation_into_linear(Graph& graph) {
     if (activation.op != &kActivation) continue;
     const ValueId y = activation.inputs[0];
     const int producer = uses.producer[static_cast<size_t>(y)];
-    if (producer < 0 || graph.nodes()[static_cast<size_t>(producer)].op != &kLinear) continue;
+    if (!is_linear(graph, producer) || graph.value(y).kept) continue;
     Node& linear = graph.mutable_node(static_cast<size_t>(producer));
     auto attributes = linear.attributes.as<LinearAttributes>();
     if (attributes.activation != kernels::Activation::kNone || linear.inputs[kLinearAccumulate] != kNoValue) continue;
+
+    const std::vector<int>& readers = uses.readers[static_cast<size_t>(y)];
+    if (readers.size() > 2) continue;
+    if (readers.size() == 2) {
+      Node& backward = graph.mutable_node(static_cast<size_t>(readers[1]));
+      if (backward.op != &kActivationBackward) continue;
+      const ValueId d = backward.inputs[1];
+      const int source = uses.producer[static_cast<size_t>(d)];
+      if (!is_linear(graph, source) || uses.readers[static_cast<size_t>(d)].size() != 1 || graph.value(d).kept)
+        continue;
+      Node& gradient = graph.mutable_node(static_cast<size_t>(source));
+      if (gradient.inputs[kLinearAccumulate] != kNoValue || gradient.outputs.size() > 1) continue;
+      gradient.inputs[kLinearFactor] = y;
+      gradient.outputs[0] = backward.outputs[0];
+      backward.op = nullptr;
+      graph.rename(y, "slope");
+    }
     attributes.activation = activation.attributes.as<kernels::Activation>();
     linear.attributes = Attributes::of(attributes);
-    const bool saved = uses.readers[static_cast<size_t>(y)].size() > 1 || graph.value(y).kept;
-    linear.outputs = {activation.outputs[0], saved ? y : kNoValue};
+    linear.outputs = {activation.outputs[0], readers.size() == 2 ? y : kNoValue};
     activation.op = nullptr;
     ++rewrites;
   }

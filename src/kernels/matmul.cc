@@ -16,59 +16,96 @@
 HWY_BEFORE_NAMESPACE();
 namespace flywheel::kernels::HWY_NAMESPACE {
 
-HWY_INLINE Floats activate(Activation kind, Floats x) {
-  if (kind == Activation::kGelu) return gelu(x);
-  if (kind == Activation::kReluSquared) return relu_squared(x);
-  if (kind == Activation::kSilu) return silu(x);
-  return x;
+// What an activation gives, and its derivative there.
+struct Activated {
+  Floats value, slope;
+};
+template <typename T>
+HWY_INLINE Activated activate(Activation kind, Floats x) {
+  if (kind == Activation::kGelu) {
+    const auto gate = gelu_gate<T>(x);
+    return {hn::Mul(x, gate), gelu_slope(x, gate)};
+  }
+  if (kind == Activation::kReluSquared) {
+    const auto positive = hn::Max(hn::Zero(kFloats), x);  // in this order NaN stays NaN
+    return {hn::Mul(positive, positive), hn::Add(positive, positive)};
+  }
+  if (kind == Activation::kSilu) return {silu(x), silu_slope(x)};
+  return {x, hn::Set(kFloats, 1.0f)};
 }
 
-// Brings a finished tile (row stride 64) through the epilogue into C at (row, column).
+// Brings a finished tile (row stride 64) through the epilogue into C at (row, column). Pointers of `e` are those of the
+// tile's first element.
 template <typename T>
-void finish_tile(const float* tile_sums, int64_t rows, int64_t columns, const Epilogue& e, int64_t column, T* c,
-                 T* pre_activation, int64_t c_stride) {
+void finish_tile(const float* tile_sums, int64_t rows, int64_t columns, const Epilogue& e, T* c, int64_t c_stride) {
   for (int64_t row = 0; row < rows; ++row) {
-    for (int64_t i = 0; i < columns; i += kLanes) {
-      const int64_t count = std::min(kLanes, columns - i), at = row * c_stride + i;
+    each_vector(columns, [&](int64_t i, auto count) HWY_ATTR {
+      const int64_t at = row * c_stride + i;
       Floats x = load(tile_sums + row * kPanelColumns + i);
-      if (e.bias) x = hn::Add(x, load(e.bias + column + i, count));
-      if (pre_activation) store(x, pre_activation + at, count);
-      x = activate(e.activation, x);
+      if (e.bias) x = hn::Add(x, load(e.bias + i, count));
+      if (e.activation != Activation::kNone) {
+        const Activated y = activate<T>(e.activation, x);
+        if (e.slope) store(y.slope, static_cast<T*>(e.slope) + at, count);
+        x = y.value;
+      }
+      if (e.factor) x = hn::Mul(x, load(static_cast<const T*>(e.factor) + at, count));
+      if (e.residual) x = hn::Add(x, load(e.residual + at, count));
       if (e.accumulate) x = hn::Add(x, load(c + at, count));
       store(x, c + at, count);
-    }
+    });
   }
 }
 
 template <typename T>
+Epilogue epilogue_at(const Epilogue& e, int64_t column, int64_t at) {
+  Epilogue here = e;
+  if (e.bias) here.bias += column;
+  if (e.slope) here.slope = static_cast<T*>(e.slope) + at;
+  if (e.factor) here.factor = static_cast<const T*>(e.factor) + at;
+  if (e.residual) here.residual += at;
+  return here;
+}
+
+// The register tile itself brings its result to C, unless there is more to do than it knows (bias, activation) or the
+// panel is wider than C.
+template <typename T>
 void multiply(const void* a, Dtype a_dtype, int64_t a_stride, int64_t m, int64_t k, const void* packed_b, int64_t n,
               T* c, int64_t c_stride, const Epilogue& e) {
+  constexpr bool kFloatResult = std::is_same_v<T, float>;
   const bool is_float = a_dtype == Dtype::kFloat32;
   const int64_t depth = panel_depth(k, a_dtype), blocks = (m + kTileRows - 1) / kTileRows;
   const TileFunction tile_function = tile_for(a_dtype);
-  const bool plain = std::is_same_v<T, float> && !e.bias && !e.pre_activation && e.activation == Activation::kNone;
+  const bool plain = !e.bias && e.activation == Activation::kNone && (!e.factor || is_float == kFloatResult);
   HWY_ALIGN float sums[kTileRows * kPanelColumns];
-  TileTask task;
-  task.a_row_stride = a_stride;
-  task.a_step_stride = is_float ? 1 : 2;
-  task.steps = is_float ? k : k / 2;
-  task.half_step = !is_float && k % 2 != 0;
+  TileTask panel;
+  panel.a_row_stride = a_stride;
+  panel.a_step_stride = is_float ? 1 : 2;
+  panel.steps = is_float ? k : k / 2;
+  panel.half_step = !is_float && k % 2 != 0;
   for (int64_t column = 0; column < n; column += kPanelColumns) {
     const int64_t width = panel_width(column, n), columns = std::min(kPanelColumns, n - column);
-    task.b = element_address(packed_b, a_dtype, column * depth);
-    task.b_step_stride = is_float ? width : 2 * width;
     const bool direct = plain && columns == width;
+    panel.b = element_address(packed_b, a_dtype, column * depth);
+    panel.b_step_stride = is_float ? width : 2 * width;
+    panel.out_stride = direct ? c_stride : kPanelColumns;
     for (int64_t block = 0; block < blocks; ++block) {
-      const int64_t row = m * block / blocks, rows = m * (block + 1) / blocks - row;
-      T* to = c + row * c_stride + column;
+      const int64_t row = m * block / blocks, rows = m * (block + 1) / blocks - row, at = row * c_stride + column;
+      const Epilogue here = epilogue_at<T>(e, column, at);
+      TileTask task = panel;
       task.a = element_address(a, a_dtype, row * a_stride);
-      task.out = direct ? reinterpret_cast<float*>(to) : sums;
-      task.out_stride = direct ? c_stride : kPanelColumns;
-      task.add = direct && e.accumulate;
+      task.out = sums;
+      if (direct) {
+        task.factor = here.factor;
+        task.residual = here.residual;
+        task.add = e.accumulate;
+        if constexpr (kFloatResult) {
+          task.out = c + at;
+        } else {
+          task.rounded = c + at;
+        }
+      }
       tile_function(task, rows, width);
-      if (direct) continue;
-      T* pre = e.pre_activation ? static_cast<T*>(e.pre_activation) + row * c_stride + column : nullptr;
-      finish_tile(sums, rows, columns, e, column, to, pre, c_stride);
+      if (!direct) finish_tile(sums, rows, columns, here, c + at, c_stride);
     }
   }
 }
@@ -82,32 +119,43 @@ void matmul_any(const void* a, Dtype a_dtype, int64_t a_stride, int64_t m, int64
   }
 }
 
-// Eight words (float32, or bfloat16 pairs from two rows) from the start of a row.
+// Two vectors of eight words from a row: float32, or bfloat16 pairs with the row below.
 HWY_INLINE void copy_words(const float* from, int64_t stride, float* to) {
   std::memcpy(to, from, 32);
 }
 HWY_INLINE void copy_words(const Bf16* from, int64_t stride, Bf16* to) {
+#if HWY_TARGET == HWY_SCALAR
   for (int i = 0; i < 8; ++i) {
     to[2 * i] = from[i];
     to[2 * i + 1] = from[stride + i];
   }
+#else
+  const hn::FixedTag<uint16_t, 8> d;
+  const auto first = hn::LoadU(d, reinterpret_cast<const uint16_t*>(from));
+  const auto second = hn::LoadU(d, reinterpret_cast<const uint16_t*>(from + stride));
+  hn::StoreU(hn::InterleaveLower(d, first, second), d, reinterpret_cast<uint16_t*>(to));
+  hn::StoreU(hn::InterleaveUpper(d, first, second), d, reinterpret_cast<uint16_t*>(to) + 8);
+#endif
 }
 
 // Left side of dYᵀ · X: blocks of 6 columns of dY, each (M, 6), bfloat16 in pairs along M; missing entries are zero.
-// Where eight columns can be read, eight are copied at once and the two too many are overwritten by the next row.
+// All the blocks of a row at once, since rows lie far apart. Where eight columns can be read, eight are copied and the
+// two too many are overwritten by the next row's.
 template <typename T>
-void pack_left(const T* dy, int64_t stride, int64_t m, int64_t n, T* blocks) {
+void pack_left(const T* dy, int64_t stride, int64_t m, int64_t n, int64_t readable, T* blocks) {
   constexpr int64_t kPair = 4 / sizeof(T);
-  for (int64_t start = 0; start < n; start += kTileRows) {
-    int64_t row = 0;
-    if (start + 8 <= n) {
-      for (; row + kPair <= m; row += kPair, blocks += kTileRows * kPair)
-        copy_words(dy + row * stride + start, stride, blocks);
-    }
-    for (; row < m; row += kPair, blocks += kTileRows * kPair) {
+  const int64_t depth = (m + kPair - 1) / kPair * kPair;
+  for (int64_t row = 0; row < m; row += kPair) {
+    const T* from = dy + row * stride;
+    T* to = blocks + row * kTileRows;
+    for (int64_t start = 0; start < n; start += kTileRows, to += depth * kTileRows) {
+      if (start + 8 <= readable && row + kPair < depth) {
+        copy_words(from + start, stride, to);
+        continue;
+      }
       for (int64_t i = 0; i < kTileRows * kPair; ++i) {
-        const int64_t column = start + i / kPair, from = row + i % kPair;
-        blocks[i] = column < n && from < m ? dy[from * stride + column] : T{};
+        const int64_t column = start + i / kPair, part = i % kPair;
+        to[i] = column < n && row + part < m ? from[part * stride + column] : T{};
       }
     }
   }
@@ -117,10 +165,9 @@ template <typename T>
 void outer(const T* dy, int64_t dy_stride, const T* x, int64_t x_stride, Dtype dtype, int64_t m, int64_t n, int64_t k,
            float* dw, int64_t dw_stride, T* workspace) {
   constexpr int64_t kPair = 4 / sizeof(T);
-  const int64_t depth = panel_depth(m, dtype), blocks = (n + kTileRows - 1) / kTileRows;
+  const int64_t depth = panel_depth(m, dtype);
   T* left = workspace;
-  T* right = left + (blocks * kTileRows * depth + 31) / 32 * 32;
-  pack_left(dy, dy_stride, m, n, left);
+  T* right = left + kLeftColumns * depth;
   pack_rows(x, x_stride, m, k, right);
   const TileFunction tile_function = tile_for(dtype);
   HWY_ALIGN float sums[kTileRows * kPanelColumns];
@@ -128,20 +175,24 @@ void outer(const T* dy, int64_t dy_stride, const T* x, int64_t x_stride, Dtype d
   task.a_row_stride = kPair;
   task.a_step_stride = kTileRows * kPair;
   task.steps = depth / kPair;
-  for (int64_t column = 0; column < k; column += kPanelColumns) {
-    const int64_t width = panel_width(column, k), columns = std::min(kPanelColumns, k - column);
-    task.b = right + column * depth;
-    task.b_step_stride = width * kPair;
-    const bool direct = columns == width;
-    for (int64_t block = 0; block < blocks; ++block) {
-      const int64_t row = block * kTileRows, rows = std::min(kTileRows, n - row);
-      float* to = dw + row * dw_stride + column;
-      task.a = left + row * depth;
-      task.out = direct ? to : sums;
+  for (int64_t first = 0; first < n; first += kLeftColumns) {
+    const int64_t left_columns = std::min(kLeftColumns, n - first);
+    pack_left(dy + first, dy_stride, m, left_columns, n - first, left);
+    for (int64_t column = 0; column < k; column += kPanelColumns) {
+      const int64_t width = panel_width(column, k), columns = std::min(kPanelColumns, k - column);
+      const bool direct = columns == width;
+      task.b = right + column * depth;
+      task.b_step_stride = width * kPair;
       task.out_stride = direct ? dw_stride : kPanelColumns;
       task.add = direct;
-      tile_function(task, rows, width);
-      if (!direct) finish_tile<float>(sums, rows, columns, {.accumulate = true}, column, to, nullptr, dw_stride);
+      for (int64_t row = 0; row < left_columns; row += kTileRows) {
+        const int64_t rows = std::min(kTileRows, left_columns - row);
+        float* to = dw + (first + row) * dw_stride + column;
+        task.a = left + row * depth;
+        task.out = direct ? to : sums;
+        tile_function(task, rows, width);
+        if (!direct) finish_tile<float>(sums, rows, columns, {.accumulate = true}, to, dw_stride);
+      }
     }
   }
 }
@@ -209,8 +260,7 @@ void matmul(const void* a, Dtype a_dtype, int64_t a_stride, int64_t m, int64_t k
 }
 
 int64_t outer_workspace_bytes(int64_t m, int64_t n, int64_t k, Dtype dtype) {
-  const int64_t left_columns = (n + kTileRows - 1) / kTileRows * kTileRows;
-  return panel_depth(m, dtype) * (left_columns + padded_columns(k)) * dtype_bytes(dtype) + 128;
+  return panel_depth(m, dtype) * (kLeftColumns + padded_columns(k)) * dtype_bytes(dtype);
 }
 
 void matmul_outer_accumulate(const void* dy, int64_t dy_stride, const void* x, int64_t x_stride, Dtype dtype, int64_t m,

@@ -14,8 +14,10 @@ enum class Activation : uint8_t { kNone, kGelu, kReluSquared, kSilu };
 struct Epilogue {
   const float* bias = nullptr;  // (N)
   Activation activation = Activation::kNone;
-  void* pre_activation = nullptr;  // (M, N) in C's dtype and stride: the value before the activation, for backward
-  bool accumulate = false;         // C += result (float32 C only)
+  void* slope = nullptr;            // (M, N) in C's dtype and stride: the activation's derivative, for backward
+  const void* factor = nullptr;     // (M, N) in C's dtype and stride: multiplied by (a slope, in backward); may be C
+  const float* residual = nullptr;  // (M, N) in C's stride: added (float32 C only); may be C
+  bool accumulate = false;          // C += result (float32 C only)
 };
 
 // Bytes of a packed (K, N) right-hand side; kFloat32 or kBfloat16 (kept in pairs along K, as the dot instruction

@@ -13,7 +13,7 @@ struct Product {
   int64_t m, k, n;
 };
 constexpr Product kProducts[] = {{1, 1, 1},     {6, 16, 16},  {7, 3, 17},   {13, 64, 48}, {5, 33, 65}, {64, 64, 64},
-                                 {23, 47, 130}, {2, 129, 80}, {12, 7, 257}, {0, 8, 8},    {9, 1, 31}};
+                                 {23, 47, 130}, {2, 129, 80}, {12, 7, 257}, {0, 8, 8},    {9, 1, 31},  {36, 70, 200}};
 
 void expect_product(const Product& p, Dtype dtype, Dtype c_dtype, bool transposed, Epilogue epilogue) {
   const int64_t a_stride = p.k + 3, c_stride = p.n + 5;
@@ -21,7 +21,8 @@ void expect_product(const Product& p, Dtype dtype, Dtype c_dtype, bool transpose
   GuardedBuffer a(p.m * a_stride, dtype), b(p.k * p.n, Dtype::kFloat32), bias(p.n, Dtype::kFloat32);
   GuardedBuffer packed(packed_bytes(p.k, p.n, dtype) / dtype_bytes(dtype), dtype);
   GuardedBuffer c(p.m * c_stride, c_dtype), expected(p.m * c_stride, c_dtype);
-  GuardedBuffer pre(p.m * c_stride, c_dtype), expected_pre(p.m * c_stride, c_dtype);
+  GuardedBuffer slope(p.m * c_stride, c_dtype), expected_slope(p.m * c_stride, c_dtype);
+  GuardedBuffer factor(p.m * c_stride, c_dtype), residual(p.m * c_stride, Dtype::kFloat32);
   a.randomise(1);
   b.randomise(2, 1 / std::sqrt(static_cast<double>(p.k)));
   if (epilogue.bias) epilogue.bias = bias.randomise(3).floats();
@@ -29,14 +30,15 @@ void expect_product(const Product& p, Dtype dtype, Dtype c_dtype, bool transpose
   expected.randomise(4);
   pack(b.floats(), p.k, p.n, k_stride, n_stride, dtype, packed.data());
   EXPECT_TRUE(packed.guards_intact());
-  const bool wants_pre = epilogue.activation != Activation::kNone;
-  epilogue.pre_activation = wants_pre ? pre.data() : nullptr;
+  if (epilogue.activation != Activation::kNone) epilogue.slope = slope.data();
+  if (epilogue.factor) epilogue.factor = factor.randomise(5).data();
+  if (epilogue.residual) epilogue.residual = residual.randomise(6).floats();
   matmul(a.data(), dtype, a_stride, p.m, p.k, packed.data(), p.n, c.data(), c_dtype, c_stride, epilogue);
-  epilogue.pre_activation = wants_pre ? expected_pre.data() : nullptr;
+  if (epilogue.slope) epilogue.slope = expected_slope.data();
   reference::matmul(a.data(), dtype, a_stride, p.m, p.k, b.floats(), k_stride, n_stride, p.n, expected.data(), c_dtype,
                     c_stride, epilogue);
   expect_close(c, expected, tolerance(c_dtype), "c");
-  expect_close(pre, expected_pre, tolerance(c_dtype), "pre-activation");
+  expect_close(slope, expected_slope, tolerance(c_dtype), "slope");
 }
 
 TEST(Matmul, AgreesWithReferenceAtEverySizeDtypeAndTarget) {
@@ -51,16 +53,45 @@ TEST(Matmul, AgreesWithReferenceAtEverySizeDtypeAndTarget) {
   });
 }
 
-TEST(Matmul, EpilogueAddsBiasActivatesKeepsPreActivationAndAccumulates) {
-  const float wanted = 0;  // any non-null address: expect_product fills in the real bias
+TEST(Matmul, EpilogueDoesItsStepsInOrder) {
+  const float wanted = 0;  // any non-null address: expect_product fills in the real operand
   for_each_target([&] {
-    for (const Product& p : {kProducts[2], kProducts[3], kProducts[6]}) {
+    for (const Product& p : {kProducts[2], kProducts[3], kProducts[5], kProducts[6]}) {
       for (Dtype dtype : kBothDtypes) {
         for (Activation kind : {Activation::kNone, Activation::kGelu, Activation::kReluSquared}) {
           expect_product(p, dtype, dtype, false, {.bias = &wanted, .activation = kind});
           expect_product(p, dtype, Dtype::kFloat32, false, {.activation = kind, .accumulate = true});
+          expect_product(p, dtype, Dtype::kFloat32, false,
+                         {.activation = kind, .factor = &wanted, .residual = &wanted});
         }
+        for (Dtype c_dtype : kBothDtypes) expect_product(p, dtype, c_dtype, false, {.factor = &wanted});
+        expect_product(p, dtype, Dtype::kFloat32, false, {.residual = &wanted});
       }
+    }
+  });
+}
+
+// In place: a slope that dies gives its memory to the gradient, a residual stream to the next one.
+TEST(Matmul, ResultMayTakeThePlaceOfItsFactorAndResidual) {
+  constexpr int64_t kM = 13, kK = 32, kN = 80;
+  for_each_target([] {
+    for (Dtype dtype : kBothDtypes) {
+      GuardedBuffer a(kM * kK, dtype), b(kK * kN, Dtype::kFloat32), c(kM * kN, dtype);
+      GuardedBuffer packed(packed_bytes(kK, kN, dtype) / dtype_bytes(dtype), dtype);
+      a.randomise(1);
+      b.randomise(2);
+      pack(b.floats(), kK, kN, kN, 1, dtype, packed.data());
+      GuardedBuffer factor = c.randomise(3), apart = c;
+      matmul(a.data(), dtype, kK, kM, kK, packed.data(), kN, apart.data(), dtype, kN, {.factor = factor.data()});
+      matmul(a.data(), dtype, kK, kM, kK, packed.data(), kN, c.data(), dtype, kN, {.factor = c.data()});
+      expect_close(c, apart, 0, "factor");
+      GuardedBuffer stream(kM * kN, Dtype::kFloat32), sum(kM * kN, Dtype::kFloat32);
+      stream.randomise(4);
+      matmul(a.data(), dtype, kK, kM, kK, packed.data(), kN, sum.data(), Dtype::kFloat32, kN,
+             {.residual = stream.floats()});
+      matmul(a.data(), dtype, kK, kM, kK, packed.data(), kN, stream.data(), Dtype::kFloat32, kN,
+             {.residual = stream.floats()});
+      expect_close(stream, sum, 0, "residual");
     }
   });
 }

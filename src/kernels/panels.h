@@ -14,6 +14,9 @@ inline constexpr int64_t kPanelColumns = 64;
 inline constexpr int64_t kColumnMultiple = 16;
 inline constexpr int64_t kTileRows = 6;  // rows of a register tile
 
+// Columns of the left side of an outer product that are packed at a time: what stays in the L2 cache beside a panel.
+inline constexpr int64_t kLeftColumns = 16 * kTileRows;
+
 inline int64_t padded_columns(int64_t n) {
   return (n + kColumnMultiple - 1) / kColumnMultiple * kColumnMultiple;
 }

@@ -87,8 +87,11 @@ void matmul(const void* a, Dtype a_dtype, int64_t a_stride, int64_t m, int64_t k
       }
       const int64_t at = row * c_stride + column;
       if (epilogue.bias) sum += epilogue.bias[column];
-      if (epilogue.pre_activation) store_element(epilogue.pre_activation, c_dtype, at, static_cast<float>(sum));
+      const double slope = activation_slope(epilogue.activation, sum);
+      if (epilogue.slope) store_element(epilogue.slope, c_dtype, at, static_cast<float>(slope));
       sum = activate(epilogue.activation, sum);
+      if (epilogue.factor) sum *= double{load_element(epilogue.factor, c_dtype, at)};
+      if (epilogue.residual) sum += double{epilogue.residual[at]};
       if (epilogue.accumulate) sum += load_element(c, c_dtype, at);
       store_element(c, c_dtype, at, static_cast<float>(sum));
     }

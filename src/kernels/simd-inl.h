@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/tile_bf16.h"
 #include "tensor/tensor.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -60,7 +61,15 @@ HWY_INLINE void store_pairs(Ints first, Ints second, Bf16* to) {
 HWY_INLINE void store(Floats x, float* to) {
   hn::StoreU(x, kFloats, to);
 }
+// By the AVX512-BF16 instruction where there is one: the same numbers, but denormals become zero.
 HWY_INLINE void store(Floats x, Bf16* to) {
+#if HWY_TARGET == HWY_AVX3
+  if (kMachineHasBfloat16Dot) {
+    hn::Vec<hn::Rebind<uint16_t, FloatTag>> half;
+    asm("vcvtneps2bf16 %1, %0" : "=v"(half.raw) : "v"(x.raw));
+    return hn::StoreU(half, hn::Rebind<uint16_t, FloatTag>(), reinterpret_cast<uint16_t*>(to));
+  }
+#endif
   store_upper(rounded_bits(x), to);
 }
 
@@ -80,6 +89,24 @@ HWY_INLINE void store(Floats x, T* to, int64_t count) {
   if constexpr (kLanes > 1) std::memcpy(to, lanes, static_cast<size_t>(count) * sizeof(T));
 }
 
+// Calls body(i, count) for every vector of n elements, where `count` is what load and store want: all but the last call
+// know at compile time that the vector is full.
+struct Full {};
+template <typename T>
+HWY_INLINE Floats load(const T* from, Full) {
+  return load(from);
+}
+template <typename T>
+HWY_INLINE void store(Floats x, T* to, Full) {
+  store(x, to);
+}
+template <typename Body>
+HWY_INLINE void each_vector(int64_t n, Body&& body) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) body(i, Full());
+  if (i < n) body(i, n - i);
+}
+
 // e^x for x clamped to [-87.3, 88.3]: 2^n times a degree-6 polynomial on [-ln 2 / 2, ln 2 / 2]. Relative error below
 // 3e-7; NaN stays NaN (the order of the operands of Min and Max sees to it).
 HWY_INLINE Floats exp(Floats x) {
@@ -97,9 +124,36 @@ HWY_INLINE Floats exp(Floats x) {
   return hn::BitCast(kFloats, hn::Add(hn::BitCast(kInts, p), power));
 }
 
+// 1 / x to the last bit or so; for results kept in bfloat16 the processor's estimate (12 bits or more) is enough.
+template <typename Stored>
+HWY_INLINE Floats reciprocal(Floats x) {
+#if HWY_TARGET == HWY_NEON || HWY_TARGET == HWY_SCALAR
+  return hn::Div(hn::Set(kFloats, 1.0f), x);
+#else
+  const auto estimate = hn::ApproximateReciprocal(x);
+  if constexpr (!std::is_same_v<Stored, float>) return estimate;
+  return hn::Mul(estimate, hn::NegMulAdd(estimate, x, hn::Set(kFloats, 2.0f)));
+#endif
+}
+
+// 2^r on [-1/2, 1/2], minimax: relative error below 8e-5.
+inline constexpr float kExp2[] = {0.9999280735f, 0.6932609855f, 0.2426111222f, 0.0551716690f};
+// e^x, as exact as what is Stored can tell: for bfloat16 2^n times a polynomial of degree 3.
+template <typename Stored>
+HWY_INLINE Floats exp_for(Floats x) {
+  if constexpr (std::is_same_v<Stored, float>) return exp(x);
+  x = hn::Max(hn::Set(kFloats, -87.3f), hn::Min(hn::Set(kFloats, 88.3f), x));
+  const auto doublings = hn::Mul(x, hn::Set(kFloats, 1.44269504f)), n = hn::Round(doublings);
+  const auto r = hn::Sub(doublings, n);
+  auto p = hn::MulAdd(r, hn::Set(kFloats, kExp2[3]), hn::Set(kFloats, kExp2[2]));
+  p = hn::MulAdd(p, r, hn::Set(kFloats, kExp2[1]));
+  p = hn::MulAdd(p, r, hn::Set(kFloats, kExp2[0]));
+  return hn::BitCast(kFloats, hn::Add(hn::BitCast(kInts, p), hn::ShiftLeft<23>(hn::ConvertTo(kInts, n))));
+}
+
+template <typename Stored = float>
 HWY_INLINE Floats sigmoid(Floats x) {
-  const auto one = hn::Set(kFloats, 1.0f);
-  return hn::Div(one, hn::Add(one, exp(hn::Neg(x))));
+  return reciprocal<Stored>(hn::Add(hn::Set(kFloats, 1.0f), exp_for<Stored>(hn::Neg(x))));
 }
 
 // Error below 2e-7 of 1.
@@ -117,21 +171,26 @@ HWY_INLINE Floats silu_slope(Floats x) {
   return hn::MulAdd(hn::Mul(x, s), hn::Sub(hn::Set(kFloats, 1.0f), s), s);
 }
 
-// GELU, tanh form: 0.5 (1 + tanh u) is sigmoid(2u).
+// GELU, tanh form: 0.5 (1 + tanh u) is sigmoid(2u), the gate that x is multiplied by.
 inline constexpr float kGeluLinear = 1.5957691216f;  // 2 sqrt(2 / pi)
 inline constexpr float kGeluCubic = 1.5957691216f * 0.044715f;
+template <typename Stored = float>
 HWY_INLINE Floats gelu_gate(Floats x) {
   const auto inner = hn::MulAdd(hn::Mul(x, x), hn::Set(kFloats, kGeluCubic), hn::Set(kFloats, kGeluLinear));
-  return sigmoid(hn::Mul(x, inner));
+  return sigmoid<Stored>(hn::Mul(x, inner));
 }
+template <typename Stored = float>
 HWY_INLINE Floats gelu(Floats x) {
-  return hn::Mul(x, gelu_gate(x));
+  return hn::Mul(x, gelu_gate<Stored>(x));
 }
-HWY_INLINE Floats gelu_slope(Floats x) {
-  const auto gate = gelu_gate(x);
+HWY_INLINE Floats gelu_slope(Floats x, Floats gate) {
   const auto du = hn::MulAdd(hn::Mul(x, x), hn::Set(kFloats, 3 * kGeluCubic), hn::Set(kFloats, kGeluLinear));
   const auto bell = hn::NegMulAdd(gate, gate, gate);
   return hn::MulAdd(hn::Mul(x, du), bell, gate);
+}
+template <typename Stored = float>
+HWY_INLINE Floats gelu_slope(Floats x) {
+  return gelu_slope(x, gelu_gate<Stored>(x));
 }
 HWY_INLINE Floats relu_squared(Floats x) {
   const auto positive = hn::Max(hn::Zero(kFloats), x);  // in this order NaN stays NaN

@@ -33,14 +33,22 @@ HWY_INLINE void add_step(Floats (&sum)[kRows][kVectors], const Floats (&right)[k
   }
 }
 
-template <int kRows, int kVectors>
+template <typename T, int kRows, int kVectors>
 HWY_INLINE void finish(const TileTask& t, const Floats (&sum)[kRows][kVectors]) {
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
-      float* to = t.out + r * t.out_stride + v * kLanes;
-      store(t.add ? hn::Add(load(to), sum[r][v]) : sum[r][v], to);
+      const int64_t at = r * t.out_stride + v * kLanes;
+      Floats x = sum[r][v];
+      if (t.factor) x = hn::Mul(x, load(static_cast<const T*>(t.factor) + at));
+      if (t.add) x = hn::Add(x, load(t.out + at));
+      if (t.residual) x = hn::Add(x, load(t.residual + at));
+      if (t.rounded) {
+        store(x, t.rounded + at);
+      } else {
+        store(x, t.out + at);
+      }
     }
   }
 }
@@ -59,6 +67,7 @@ struct FloatTile {
   static HWY_NOINLINE void run(const TileTask& t) {
     Floats sum[kRows][kVectors];
     clear(sum);
+    prefetch_operands(t, kRows, kVectors * kLanes);
     const float* a = static_cast<const float*>(t.a);
     const float* b = static_cast<const float*>(t.b);
     for (int64_t step = 0; step < t.steps; ++step) {
@@ -69,11 +78,10 @@ struct FloatTile {
       a += t.a_step_stride;
       b += t.b_step_stride;
     }
-    finish(t, sum);
+    finish<float>(t, sum);
   }
-  static const void* shifted(const void* b, int64_t columns) {
-    return static_cast<const float*>(b) + columns;
-  }
+  using Element = float;
+  static constexpr int64_t kPair = 1;
 };
 
 // The even and odd halves of each pair become float32, exactly, and are multiplied one after the other.
@@ -82,6 +90,7 @@ struct Bfloat16Tile {
   static HWY_NOINLINE void run(const TileTask& t) {
     Floats sum[kRows][kVectors];
     clear(sum);
+    prefetch_operands(t, kRows, kVectors * kLanes);
     const Bf16* a = static_cast<const Bf16*>(t.a);
     const Bf16* b = static_cast<const Bf16*>(t.b);
     for (int64_t step = 0; step < t.steps + (t.half_step ? 1 : 0); ++step) {
@@ -99,9 +108,10 @@ struct Bfloat16Tile {
       a += t.a_step_stride;
       b += t.b_step_stride;
     }
-    finish(t, sum);
+    finish<Bf16>(t, sum);
   }
-  static const void* shifted(const void* b, int64_t columns) { return static_cast<const Bf16*>(b) + 2 * columns; }
+  using Element = Bf16;
+  static constexpr int64_t kPair = 2;
 };
 
 template <class Kind, int kRows>
@@ -141,8 +151,13 @@ void tile(const TileTask& task, int64_t rows, int64_t columns) {
         break;
     }
     done += vectors * kLanes;
-    t.b = Kind::shifted(t.b, vectors * kLanes);
-    t.out += vectors * kLanes;
+    using Element = typename Kind::Element;
+    const int64_t width = vectors * kLanes;
+    t.b = static_cast<const Element*>(t.b) + width * Kind::kPair;
+    t.out += width;
+    if (t.factor) t.factor = static_cast<const Element*>(t.factor) + width;
+    if (t.residual) t.residual += width;
+    if (t.rounded) t.rounded += width;
   }
 }
 

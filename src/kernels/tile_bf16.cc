@@ -26,8 +26,26 @@ FLYWHEEL_DOT inline __m512bh broadcast_half(const uint16_t* first) {
   return (__m512bh)_mm512_set1_epi32(bits);
 }
 
+FLYWHEEL_DOT inline __m512 load_bfloat16(const Bf16* from) {
+  const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  constexpr __mmask16 kAll = 0xffff;  // the unmasked forms make g++ 12 warn about its own headers
+  return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(kAll, _mm512_maskz_cvtepu16_epi32(kAll, half), 16));
+}
+
+FLYWHEEL_DOT inline void finish(const TileTask& t, __m512 x, int64_t at) {
+  if (t.factor) x = _mm512_mul_ps(x, load_bfloat16(static_cast<const Bf16*>(t.factor) + at));
+  if (t.add) x = _mm512_add_ps(x, _mm512_loadu_ps(t.out + at));
+  if (t.residual) x = _mm512_add_ps(x, _mm512_loadu_ps(t.residual + at));
+  if (t.rounded) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(t.rounded + at), (__m256i)_mm512_cvtneps_pbh(x));
+  } else {
+    _mm512_storeu_ps(t.out + at, x);
+  }
+}
+
 template <int kRows, int kVectors>
 FLYWHEEL_DOT void tile(const TileTask& t) {
+  prefetch_operands(t, kRows, 16 * kVectors);
   __m512 sum[kRows][kVectors];
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r) {
@@ -62,10 +80,7 @@ FLYWHEEL_DOT void tile(const TileTask& t) {
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) {
-      float* to = t.out + r * t.out_stride + 16 * v;
-      _mm512_storeu_ps(to, t.add ? _mm512_add_ps(_mm512_loadu_ps(to), sum[r][v]) : sum[r][v]);
-    }
+    for (int v = 0; v < kVectors; ++v) finish(t, sum[r][v], r * t.out_stride + 16 * v);
   }
 }
 
@@ -94,6 +109,7 @@ FLYWHEEL_DOT double dot_chains(int64_t repetitions) {
 
 }  // namespace
 
+const bool kMachineHasBfloat16Dot = machine_has_bfloat16_dot();
 bool machine_has_bfloat16_dot() {
   static const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bf16");
@@ -108,6 +124,7 @@ double run_bfloat16_chains(int64_t repetitions) {
 
 #else
 
+const bool kMachineHasBfloat16Dot = false;
 bool machine_has_bfloat16_dot() {
   return false;
 }

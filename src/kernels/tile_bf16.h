@@ -6,6 +6,8 @@
 namespace flywheel::kernels {
 
 bool machine_has_bfloat16_dot();
+// The same, for inner loops.
+extern const bool kMachineHasBfloat16Dot;
 // REQUIRES: machine_has_bfloat16_dot().
 void tile_bfloat16_dot(const TileTask& task, int64_t rows, int64_t columns);
 // Runs independent chains of the dot instruction; returns the floating-point operations done.

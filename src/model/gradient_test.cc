@@ -51,7 +51,7 @@ void check_gradient(const SmallModel& m) {
 
 TEST(ModelGradient, MatchesFiniteDifferencesForEveryRecipe) {
   const std::vector<SmallModel> models = testing::all_small_models();
-  ASSERT_EQ(models.size(), 192u);
+  ASSERT_EQ(models.size(), 288u);
   for (const SmallModel& m : models) check_gradient(m);
 }
 

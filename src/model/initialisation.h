@@ -1,5 +1,8 @@
-// How parameters start, by their role. kStandard is GPT-2's rule (Radford et al. 2019); kMup is the maximal update
-// parametrisation (Yang et al. 2022) with the recipe's base_width as the width where the numbers are given.
+// How parameters start, by their role, and what else of a recipe follows width and depth (learning rates: with_flops in
+// recipe/size.h). kStandard is GPT-2's rule (Radford et al. 2019); kMup is the maximal update parametrisation (Yang et
+// al. 2022) with the recipe's base_width as the width where the numbers are given; kCompletep is CompleteP (Dey et al.
+// 2025, alpha = 1): muP, and what a block adds to the stream shrinks as base_depth / layers. At base width and depth
+// the last two are the same.
 #pragma once
 
 #include "recipe/recipe.h"
@@ -13,5 +16,12 @@ double matrix_initial_sd(const Recipe& recipe, const Size& size, double fan_in, 
 double table_initial_sd(const Recipe& recipe);
 // An untied head: zero, so that training starts from the uniform distribution at every width.
 inline constexpr double kHeadInitialSd = 0;
+
+// On what a block adds to the stream.
+double residual_multiplier(const Recipe& recipe, const Size& size);
+// Of matrices in blocks. CompleteP: its product with the learning rate does not depend on the width.
+double matrix_weight_decay(const Recipe& recipe, const Size& size);
+// AdamW's. CompleteP: as small as the gradients are, which shrink with the width, in blocks also with the depth.
+double adam_epsilon(const Recipe& recipe, const Size& size, bool in_block);
 
 }  // namespace flywheel::model

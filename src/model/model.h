@@ -117,10 +117,4 @@ class Generation {
   std::unique_ptr<State> state_;
 };
 
-// Bytes a training process of this shape needs at its peak: weights, gradients per thread, optimizer state, packed
-// weights, arenas, the program itself, and `corpus_bytes` of mapped token files (those of the splits it reads: their
-// pages stay resident where there is room).
-uint64_t predict_memory_bytes(const Recipe& recipe, const Size& size, Dtype compute_dtype, int threads,
-                              uint64_t corpus_bytes = 0);
-
 }  // namespace flywheel::model

@@ -4,10 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <thread>
 
 #include "base/error.h"
 #include "graph/profile.h"
+#include "model/initialisation.h"
 #include "testing/allocation_counter.h"
 #include "testing/small_model.h"
 
@@ -218,24 +220,52 @@ TEST(Bfloat16, AgreesWithFloat32WithinItsRounding) {
   }
 }
 
-TEST(Memory, PredictionHoldsEveryBufferOfTheProgramAndLittleElse) {
-  Recipe recipe;
-  recipe.optimizer.kind = OptimizerKind::kAdamw;
-  Size size = with_flops(recipe, nearest_size(recipe, 2e6), 1e12);
-  size.batch_sequences = 16;
-  for (Dtype dtype : {Dtype::kFloat32, Dtype::kBfloat16}) {
-    const Program program(recipe, size, dtype);
-    const auto memory = program.memory();
-    EXPECT_GE(memory.arena_bytes_train, memory.arena_bytes_eval);
-    const int64_t parameter_bytes = program.parameter_elements() * 4;
-    const auto one = static_cast<int64_t>(predict_memory_bytes(recipe, size, dtype, 1));
-    const auto three = static_cast<int64_t>(predict_memory_bytes(recipe, size, dtype, 3));
-    const int64_t per_thread = memory.arena_bytes_train + parameter_bytes;
-    EXPECT_NEAR(static_cast<double>(three - one) / static_cast<double>(2 * per_thread), 1, 0.05);
-    const int64_t buffers = per_thread + 3 * parameter_bytes + memory.packed_bytes;
-    EXPECT_GT(one, buffers);
-    EXPECT_LT(one, buffers + (32 << 20));
+SmallModel transferred(Transfer transfer, int base_width, int base_depth) {
+  SmallModel m =
+      testing::small_model(Positions::kRope, NormKind::kRmsNorm, FeedForward::kSwiglu, 1, true, false, transfer);
+  m.recipe.initialisation.base_width = base_width;
+  m.recipe.initialisation.base_depth = base_depth;
+  return m;
+}
+
+TEST(Completep, IsMupAtTheBaseWidthAndDepth) {
+  const SmallModel mup = transferred(Transfer::kMup, 24, 2), completep = transferred(Transfer::kCompletep, 24, 2);
+  const Program a(mup.recipe, mup.size, Dtype::kFloat32), b(completep.recipe, completep.size, Dtype::kFloat32);
+  EXPECT_EQ(a.describe(), b.describe());
+  for (size_t i = 0; i < a.parameters().size(); ++i)
+    EXPECT_EQ(a.parameters()[i].initial_sd, b.parameters()[i].initial_sd) << a.parameters()[i].name;
+  EXPECT_EQ(matrix_weight_decay(completep.recipe, completep.size), mup.recipe.optimizer.weight_decay);
+  EXPECT_EQ(adam_epsilon(completep.recipe, completep.size, true), mup.recipe.optimizer.epsilon);
+}
+
+TEST(Completep, ScalesWhatBlocksAddByBaseDepthOverDepth) {
+  // Base depth 4 and two layers: twice as much, which float32 holds exactly, as twice the matrices before it would.
+  const SmallModel mup = transferred(Transfer::kMup, 16, 4), completep = transferred(Transfer::kCompletep, 16, 4);
+  const Program a(mup.recipe, mup.size, Dtype::kFloat32), b(completep.recipe, completep.size, Dtype::kFloat32);
+  std::vector<float> parameters = testing::random_parameters(a, 1);
+  const std::vector<uint16_t> tokens = testing::random_tokens(12, mup.size.vocabulary, 2);
+  const double doubled = testing::loss_only(b, parameters, tokens);
+  for (const ParameterInfo& p : a.parameters()) {
+    if (!p.name.ends_with(".out") && !p.name.ends_with(".down")) continue;
+    for (int64_t i = 0; i < p.shape.elements(); ++i) parameters[static_cast<size_t>(p.offset + i)] *= 2;
   }
+  EXPECT_EQ(testing::loss_only(a, parameters, tokens), doubled);
+}
+
+TEST(Completep, FollowsItsTable) {
+  Recipe recipe;
+  recipe.initialisation = {.transfer = Transfer::kCompletep, .base_width = 64, .base_depth = 2};
+  recipe.optimizer.kind = OptimizerKind::kAdamw;
+  Size size;
+  size.width = 256, size.layers = 8;
+  EXPECT_DOUBLE_EQ(residual_multiplier(recipe, size), 0.25);
+  EXPECT_DOUBLE_EQ(matrix_weight_decay(recipe, size), 4 * recipe.optimizer.weight_decay);
+  EXPECT_DOUBLE_EQ(adam_epsilon(recipe, size, false), recipe.optimizer.epsilon / 4);
+  EXPECT_DOUBLE_EQ(adam_epsilon(recipe, size, true), recipe.optimizer.epsilon / 16);
+  // A matrix that writes to the stream starts as at the base depth.
+  EXPECT_DOUBLE_EQ(matrix_initial_sd(recipe, size, 256, true), 0.02 * std::sqrt(64.0 / 256) / std::sqrt(4.0));
+  recipe.optimizer.kind = OptimizerKind::kMuon;  // its rate does not shrink, nor does the decay grow
+  EXPECT_DOUBLE_EQ(matrix_weight_decay(recipe, size), recipe.optimizer.weight_decay);
 }
 
 TEST(Describe, HasOneLinePerStepWithShapesAndOffsets) {

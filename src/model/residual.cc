@@ -8,6 +8,7 @@
 #include "graph/ops/mix_streams.h"
 #include "graph/ops/norm.h"
 #include "graph/ops/scale.h"
+#include "model/initialisation.h"
 
 namespace flywheel::model {
 namespace {
@@ -24,7 +25,8 @@ double depth_factor(const Size& size) {
 
 // A constant factor on every block's result.
 double block_multiplier(const Builder& b) {
-  return b.recipe.model.residual_scaling == ResidualScaling::kDepth ? depth_factor(b.size) : 1;
+  const double scaling = b.recipe.model.residual_scaling == ResidualScaling::kDepth ? depth_factor(b.size) : 1;
+  return scaling * residual_multiplier(b.recipe, b.size);
 }
 
 // (n, n + 1): each stream stays, and gets the block's result.

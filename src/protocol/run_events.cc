@@ -53,6 +53,8 @@ void apply_start(RunOutcome& outcome, const Json& fields) {
   } else {
     rewind_to(outcome, resumed);
     outcome.step = resumed;
+    outcome.tokens = number_or(fields, "tokens", outcome.tokens);
+    outcome.flops = number_or(fields, "flops", outcome.flops);
   }
   outcome.state = RunOutcome::State::kRunning;
   outcome.reason.clear();

@@ -14,12 +14,14 @@
 namespace flywheel {
 
 // Types and their fields ("t": seconds since the run process first started training, restarts excluded):
-//  start      {"t","type","program","precision","threads","parameters","matrix_parameters","flops_per_token","steps",
-//              "predicted_memory_bytes", *"resumed_step"}
+//  start      {"t","type","program","precision","threads","parameters","matrix_parameters",
+//              "active_matrix_parameters","flops_per_token","steps","predicted_memory_bytes", *"resumed_step",
+//              *"tokens", *"flops"}
 //  step       {"t","type","step","tokens","loss","learning_rate","gradient_norm","tokens_per_second"}
 //  eval       {"t","type","step","tokens","flops","split","loss","bits_per_byte"}
 //  checkpoint {"t","type","step"}
-//  done {"t","type","step","tokens","flops","loss","bits_per_byte","train_seconds","cpu_seconds","peak_memory_bytes"}
+//  done {"t","type","step","tokens","flops","spent_flops","loss","bits_per_byte","train_seconds","cpu_seconds",
+//        "peak_memory_bytes"}
 //  failed     {"t","type","step","reason"}   reason starts with one word: diverged, memory, disk, input, crash
 struct RunEvent {
   double t = 0;
@@ -71,6 +73,7 @@ inline constexpr const char* kSpecFile = "spec.json";
 inline constexpr const char* kEventsFile = "events.jsonl";
 inline constexpr const char* kCheckpointFile = "checkpoint.bin";
 inline constexpr const char* kPreviousCheckpointFile = "checkpoint.previous.bin";
+inline constexpr const char* kStableFile = "stable.bin";     // the checkpoint where the decay begins
 inline constexpr const char* kProcessFile = "process.json";  // identity of the process that works on it
 inline constexpr const char* kLockFile = "lock";
 inline constexpr const char* kOutputFile = "output.txt";  // stdout and stderr of the child

@@ -1,6 +1,7 @@
 #include "protocol/run_spec.h"
 
 #include "base/json_reader.h"
+#include "recipe/phases.h"
 
 namespace flywheel {
 namespace {
@@ -17,23 +18,41 @@ const char* precision_name(Precision precision) {
   return "auto";
 }
 
+void check_branch(const RunSpec& spec, const std::string& where) {
+  if (spec.branch.empty() != (spec.size.trunk_steps == 0))
+    throw_bad_input(
+        "{}: field \"branch\": a run branches with all of branch, size.trunk_steps and size.trunk_sequences", where);
+  const bool needed = spec.keep_stable || !spec.branch.empty();
+  if (needed && !can_branch(spec.recipe))
+    throw_bad_input(
+        "{}: field \"{}\": expected a recipe whose runs can branch (schedule.kind wsd with a decay, no tail average "
+        "from "
+        "before it)",
+        where, spec.branch.empty() ? "keep_stable" : "branch");
+  if (spec.size.trunk_steps > stable_steps(spec.recipe.schedule, spec.size))
+    throw_bad_input("{}: field \"size.trunk_steps\": expected at most the {} steps before the decay begins, found {}",
+                    where, stable_steps(spec.recipe.schedule, spec.size), spec.size.trunk_steps);
+}
+
 }  // namespace
 
 Json to_json(const RunSpec& spec) {
-  return Json{
-      {"schema", 1},
-      {"id", spec.id},
-      {"recipe", to_json(spec.recipe)},
-      {"size", to_json(spec.size)},
-      {"corpus", spec.corpus.string()},
-      {"seed", spec.seed},
-      {"data_seed", spec.data_seed},
-      {"threads", spec.threads},
-      {"precision", precision_name(spec.precision)},
-      {"eval",
-       {{"split", spec.eval_split}, {"tokens", spec.eval_tokens}, {"every_fraction", spec.eval_every_fraction}}},
-      {"checkpoint_seconds", spec.checkpoint_seconds},
-      {"log_every_fraction", spec.log_every_fraction}};
+  Json json{{"schema", 1},
+            {"id", spec.id},
+            {"recipe", to_json(spec.recipe)},
+            {"size", to_json(spec.size)},
+            {"corpus", spec.corpus.string()},
+            {"seed", spec.seed},
+            {"data_seed", spec.data_seed},
+            {"threads", spec.threads},
+            {"precision", precision_name(spec.precision)},
+            {"eval",
+             {{"split", spec.eval_split}, {"tokens", spec.eval_tokens}, {"every_fraction", spec.eval_every_fraction}}},
+            {"checkpoint_seconds", spec.checkpoint_seconds},
+            {"log_every_fraction", spec.log_every_fraction}};
+  if (!spec.branch.empty()) json["branch"] = spec.branch.string();
+  if (spec.keep_stable) json["keep_stable"] = true;
+  return json;
 }
 
 RunSpec run_spec_from_json(const Json& json, const std::string& where) {
@@ -77,7 +96,10 @@ RunSpec run_spec_from_json(const Json& json, const std::string& where) {
   }
   if (reader.has("checkpoint_seconds")) spec.checkpoint_seconds = reader.real("checkpoint_seconds", 0, 1e9);
   if (reader.has("log_every_fraction")) spec.log_every_fraction = reader.real("log_every_fraction", 0, 1);
+  if (reader.has("branch")) spec.branch = reader.text("branch");
+  if (reader.has("keep_stable")) spec.keep_stable = reader.boolean("keep_stable");
   reader.refuse_unknown();
+  check_branch(spec, where);
   return spec;
 }
 

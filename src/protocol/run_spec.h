@@ -17,7 +17,7 @@ enum class Precision { kAuto, kFloat32, kBfloat16 };
 // {"schema":1,"id":"r2-n1-s3","recipe":{..},"size":{..},"corpus":"/abs/lab/corpus","seed":3,"data_seed":3,
 //  *"threads":1,*"precision":"auto|fp32|bf16",
 //  *"eval":{"split":"search","tokens":65536,"every_fraction":0.1},*"checkpoint_seconds":30,
-//  *"log_every_fraction":0.01}
+//  *"log_every_fraction":0.01,*"branch":"/abs/lab/runs/ID",*"keep_stable":true}
 struct RunSpec {
   std::string id;
   Recipe recipe;
@@ -32,6 +32,8 @@ struct RunSpec {
   double eval_every_fraction = 0.1;  // of the steps; the last step is always evaluated
   double checkpoint_seconds = 30;
   double log_every_fraction = 0.01;  // of the steps, for "step" events
+  Path branch;                       // directory of the run whose stable.bin it goes on from, at size.trunk_steps
+  bool keep_stable = false;          // leave a stable.bin where the decay begins, for runs that branch from this one
 };
 
 Json to_json(const RunSpec& spec);

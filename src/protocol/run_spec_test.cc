@@ -47,6 +47,37 @@ TEST(RunSpec, SurvivesTheFile) {
   EXPECT_EQ(to_json(run_spec_from_json(parse_json(json.dump(2), "s"), "s")), json);
 }
 
+RunSpec branched_example() {
+  RunSpec spec = example();
+  spec.branch = "/lab/runs/r1-n1-s3";
+  spec.size.trunk_steps = spec.size.steps / 3;
+  spec.size.trunk_sequences = 2 * spec.size.trunk_steps;
+  spec.keep_stable = true;
+  return spec;
+}
+
+TEST(RunSpec, ABranchSurvivesTheFile) {
+  const Json json = to_json(branched_example());
+  EXPECT_EQ(json.at("branch"), "/lab/runs/r1-n1-s3");
+  EXPECT_EQ(to_json(run_spec_from_json(parse_json(json.dump(2), "s"), "s")), json);
+}
+
+TEST(RunSpec, ABranchThatCannotBeIsRefused) {
+  Json json = to_json(branched_example());
+  json.erase("branch");
+  EXPECT_THAT(refusal(json), HasSubstr("branch"));
+  json = to_json(branched_example());
+  json["size"].erase("trunk_steps");
+  json["size"].erase("trunk_sequences");
+  EXPECT_THAT(refusal(json), HasSubstr("branch"));
+  json = to_json(branched_example());
+  json["size"]["trunk_steps"] = json["size"]["steps"].get<int64_t>() - 1;
+  EXPECT_THAT(refusal(json), HasSubstr("size.trunk_steps"));
+  json = to_json(branched_example());
+  json["recipe"]["schedule"]["kind"] = "cosine";
+  EXPECT_THAT(refusal(json), HasSubstr("schedule.kind"));
+}
+
 TEST(RunSpec, OptionalFieldsHaveDefaults) {
   Json json = to_json(example());
   for (const char* field : {"threads", "precision", "eval", "checkpoint_seconds", "log_every_fraction"})

@@ -99,4 +99,8 @@ double training_flops(const Recipe& recipe, const Size& size) {
   return count(recipe, size).flops_per_token * static_cast<double>(size.tokens());
 }
 
+double new_training_flops(const Recipe& recipe, const Size& size) {
+  return count(recipe, size).flops_per_token * static_cast<double>(size.new_tokens());
+}
+
 }  // namespace flywheel

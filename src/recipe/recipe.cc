@@ -128,7 +128,9 @@ std::string to_toml(const Recipe& recipe) {
   return text;
 }
 
-Recipe apply_patch(const Recipe& recipe, std::string_view patch) {
+namespace {
+
+void set_patch(Recipe& recipe, std::string_view patch) {
   const std::string where = fmt::format("patch \"{}\"", patch);
   const size_t equals = patch.find('=');
   const size_t dot = patch.substr(0, equals).find('.');
@@ -142,9 +144,19 @@ Recipe apply_patch(const Recipe& recipe, std::string_view patch) {
     if (!known) throw_unknown_section(section, where);
     throw_unknown_field(section, name, where);
   }
+  set_field(recipe, section, name, json_of_text(*field, patch.substr(equals + 1)), where);
+}
+
+}  // namespace
+
+Recipe apply_patch(const Recipe& recipe, std::string_view patch) {
+  return apply_patches(recipe, {std::string(patch)});
+}
+
+Recipe apply_patches(const Recipe& recipe, const std::vector<std::string>& patches) {
   Recipe changed = recipe;
-  set_field(changed, section, name, json_of_text(*field, patch.substr(equals + 1)), where);
-  validate(changed, where);
+  for (const std::string& patch : patches) set_patch(changed, patch);
+  validate(changed, fmt::format("patch \"{}\"", fmt::join(patches, "\", \"")));
   return changed;
 }
 

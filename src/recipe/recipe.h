@@ -121,6 +121,8 @@ std::string to_toml(const Recipe& recipe);  // everything filled in; reads back 
 
 // A patch is "section.field=value", as in "optimizer.learning_rate=0.01". Returns the changed, validated recipe.
 Recipe apply_patch(const Recipe& recipe, std::string_view patch);
+// Several at once: only the result must make sense.
+Recipe apply_patches(const Recipe& recipe, const std::vector<std::string>& patches);
 // The fields in which two recipes differ, each as "section.field: old -> new".
 std::vector<std::string> recipe_difference(const Recipe& from, const Recipe& to);
 

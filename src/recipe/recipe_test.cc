@@ -110,6 +110,21 @@ TEST(Recipe, FieldsThatDoNotFitTogetherAreRefused) {
   EXPECT_THAT(toml_refusal("[model]\nhead_dim = 15\n"), HasSubstr("model.head_dim"));
   EXPECT_EQ(recipe_from_toml("[model]\nhead_dim = 15\npositions = \"learned\"", "ok").model.head_dim, 15);
   EXPECT_THAT(toml_refusal("[schedule]\nwarmup_fraction = 0.7\n"), HasSubstr("schedule.decay_fraction"));
+  const std::string schedule_free = "[schedule]\nkind = \"constant\"\n[optimizer]\nkind = \"schedule_free\"\n";
+  EXPECT_EQ(recipe_from_toml(schedule_free, "r").optimizer.kind, OptimizerKind::kScheduleFree);
+  EXPECT_THAT(toml_refusal("[optimizer]\nkind = \"schedule_free\"\n"),
+              AllOf(HasSubstr("schedule.kind"), HasSubstr("optimizer.kind")));
+  for (const char* averaging : {"exponential", "tail"})
+    EXPECT_THAT(toml_refusal(schedule_free + "averaging = \"" + averaging + "\"\n"),
+                AllOf(HasSubstr("optimizer.averaging"), HasSubstr("optimizer.kind")));
+  EXPECT_THAT(toml_refusal(schedule_free + "cautious = true\n"),
+              AllOf(HasSubstr("optimizer.cautious"), HasSubstr("optimizer.kind")));
+  EXPECT_THAT(toml_refusal("[optimizer]\naveraging = \"tail\"\naverage_fraction = 0\n"),
+              AllOf(HasSubstr("optimizer.average_fraction"), HasSubstr("optimizer.averaging")));
+  EXPECT_THAT(toml_refusal("[optimizer]\ndecay_form = \"independent\"\nweight_decay = 1.5\n"),
+              AllOf(HasSubstr("optimizer.weight_decay"), HasSubstr("optimizer.decay_form")));
+  EXPECT_THAT(toml_refusal("[initialisation]\ntransfer = \"completep\"\n[model]\nresidual_scaling = \"depth\"\n"),
+              AllOf(HasSubstr("model.residual_scaling"), HasSubstr("initialisation.transfer")));
   Recipe bad;
   bad.model.context = -5;
   EXPECT_THAT(refusal([&] { validate(bad, "code"); }), HasSubstr("model.context"));

@@ -64,7 +64,34 @@ void require_positive(double value, const char* what, double high) {
     throw_bad_input("{}: expected a positive number up to {:g}, found {:g}", what, high, value);
 }
 
+// Steps for `sequences` in all, the ramp first where the recipe asks for one: `fraction` of the sequences train in it,
+// at a mean batch half way between its ends.
+void set_steps(const Recipe::Schedule& schedule, double sequences, Size& size) {
+  const double full = size.batch_sequences;
+  const double first = std::max(1.0, std::round(schedule.batch_ramp_start * full));
+  size.ramp_steps = 0;
+  size.ramp_sequences = 0;
+  if (schedule.batch_ramp_fraction > 0 && first < full) {
+    size.ramp_steps = std::llround(schedule.batch_ramp_fraction * sequences / ((first + full) / 2));
+    if (size.ramp_steps > 0) size.ramp_sequences = static_cast<int>(first);
+  }
+  const auto ramped = static_cast<double>(size.sequences_before(size.ramp_steps));
+  const double steps = static_cast<double>(size.ramp_steps) + std::round(std::max(0.0, sequences - ramped) / full);
+  size.steps = std::max<int64_t>(1, static_cast<int64_t>(steps));
+}
+
 }  // namespace
+
+// A ramp's total is a parabola of the step, rounded down; the batch of a step is its difference, so that any step's
+// sequences are found without the steps before it and none is counted twice.
+int64_t Size::sequences_before(int64_t step) const {
+  if (trunk_steps > 0) return trunk_sequences + (step - trunk_steps) * batch_sequences;
+  const int64_t ramp = std::min(step, ramp_steps);
+  int64_t sequences = (step - ramp) * batch_sequences;
+  if (ramp > 0)
+    sequences += ramp * ramp_sequences + (batch_sequences - ramp_sequences) * ramp * (ramp - 1) / (2 * ramp_steps);
+  return sequences;
+}
 
 std::vector<Size> family(const Recipe& recipe, double low, double high) {
   require_positive(high, "largest model size", kMaxParameters);
@@ -95,22 +122,26 @@ Size with_flops(const Recipe& recipe, Size model, double flops) {
   double batch = std::max(1.0, std::round(batch_tokens / model.context));
   batch = std::min(batch, std::max(1.0, std::floor(flops / (sequence_flops * kMinSteps))));
   model.batch_sequences = static_cast<int>(std::min<double>(batch, kMaxBatchSequences));
+  model.trunk_steps = model.trunk_sequences = 0;
   const double steps = std::round(flops / (sequence_flops * model.batch_sequences));
   if (steps > static_cast<double>(kMaxSteps))
     throw_bad_input(
         "{:g} FLOPs are {:.3g} steps of a model of width {} and depth {}: at most {:g} make sense; take a larger model",
         flops, steps, model.width, model.layers, static_cast<double>(kMaxSteps));
-  model.steps = std::max<int64_t>(1, static_cast<int64_t>(steps));
+  set_steps(recipe.schedule, flops / sequence_flops, model);
 
   const auto& optimizer = recipe.optimizer;
-  const bool muon = optimizer.kind == OptimizerKind::kMuon;
-  const double others = muon ? optimizer.adam_learning_rate : optimizer.learning_rate;
-  model.matrix_learning_rate = optimizer.learning_rate;
-  // muP: AdamW's updates of hidden matrices shrink with the fan-in; Muon's are orthogonalised and scaled by the shape.
-  if (recipe.initialisation.transfer == Transfer::kMup && !muon)
-    model.matrix_learning_rate *= static_cast<double>(recipe.initialisation.base_width) / model.width;
+  const bool adam_on_others = optimizer.kind == OptimizerKind::kMuon || optimizer.kind == OptimizerKind::kSoap;
+  const double others = adam_on_others ? optimizer.adam_learning_rate : optimizer.learning_rate;
+  model.matrix_learning_rate = optimizer.learning_rate * matrix_rate_factor(recipe, model.width);
   model.embedding_learning_rate = model.head_learning_rate = model.vector_learning_rate = others;
   return model;
+}
+
+double matrix_rate_factor(const Recipe& recipe, int width) {
+  const bool follows_width = recipe.initialisation.transfer != Transfer::kStandard;
+  if (!follows_width || recipe.optimizer.kind == OptimizerKind::kMuon) return 1;
+  return static_cast<double>(recipe.initialisation.base_width) / width;
 }
 
 Size size_for_flops(const Recipe& recipe, double flops, double tokens_per_parameter) {
@@ -129,19 +160,28 @@ Size size_for_flops(const Recipe& recipe, double flops, double tokens_per_parame
 }
 
 Json to_json(const Size& size) {
-  return Json{{"vocabulary", size.vocabulary},
-              {"layers", size.layers},
-              {"width", size.width},
-              {"heads", size.heads},
-              {"kv_heads", size.kv_heads},
-              {"feed_forward", size.feed_forward},
-              {"context", size.context},
-              {"batch_sequences", size.batch_sequences},
-              {"steps", size.steps},
-              {"matrix_learning_rate", size.matrix_learning_rate},
-              {"embedding_learning_rate", size.embedding_learning_rate},
-              {"head_learning_rate", size.head_learning_rate},
-              {"vector_learning_rate", size.vector_learning_rate}};
+  Json json{{"vocabulary", size.vocabulary},
+            {"layers", size.layers},
+            {"width", size.width},
+            {"heads", size.heads},
+            {"kv_heads", size.kv_heads},
+            {"feed_forward", size.feed_forward},
+            {"context", size.context},
+            {"batch_sequences", size.batch_sequences},
+            {"steps", size.steps},
+            {"matrix_learning_rate", size.matrix_learning_rate},
+            {"embedding_learning_rate", size.embedding_learning_rate},
+            {"head_learning_rate", size.head_learning_rate},
+            {"vector_learning_rate", size.vector_learning_rate}};
+  if (size.ramp_steps > 0) {
+    json["ramp_steps"] = size.ramp_steps;
+    json["ramp_sequences"] = size.ramp_sequences;
+  }
+  if (size.trunk_steps > 0) {
+    json["trunk_steps"] = size.trunk_steps;
+    json["trunk_sequences"] = size.trunk_sequences;
+  }
+  return json;
 }
 
 Size size_from_json(const Json& json, const std::string& where) {
@@ -163,11 +203,28 @@ Size size_from_json(const Json& json, const std::string& where) {
   size.embedding_learning_rate = reader.real("embedding_learning_rate", 0, 1000);
   size.head_learning_rate = reader.real("head_learning_rate", 0, 1000);
   size.vector_learning_rate = reader.real("vector_learning_rate", 0, 1000);
+  if (reader.has("ramp_steps")) {
+    size.ramp_steps = reader.integer("ramp_steps", 1, size.steps);
+    size.ramp_sequences = integer("ramp_sequences", 1, size.batch_sequences);
+  }
+  if (reader.has("trunk_steps")) {
+    size.trunk_steps = reader.integer("trunk_steps", 1, size.steps - 1);
+    size.trunk_sequences = reader.integer("trunk_sequences", 1, INT64_MAX / 4);
+  }
   reader.refuse_unknown();
   if (size.heads % size.kv_heads != 0)
     throw_bad_input("{}: field \"size.kv_heads\": expected a number that divides the {} heads, found {}", where,
                     size.heads, size.kv_heads);
-  if (static_cast<double>(size.steps) * size.batch_sequences * size.context > 9e18)
+  if (size.ramp_steps > 0 && size.trunk_steps > 0)
+    throw_bad_input("{}: field \"size.ramp_steps\": a run that goes on from another's has no batch ramp of its own",
+                    where);
+  const auto ramp = static_cast<double>(size.ramp_steps);
+  if (ramp * ramp * size.batch_sequences > 9e18)
+    throw_bad_input("{}: field \"size.ramp_steps\": a ramp of {} steps is longer than can be counted", where,
+                    size.ramp_steps);
+  const double sequences =
+      static_cast<double>(size.steps) * size.batch_sequences + static_cast<double>(size.trunk_sequences);
+  if (sequences * size.context > 9e18)
     throw_bad_input(
         "{}: field \"size.steps\": {} steps of {} sequences of {} tokens are more tokens than can be counted", where,
         size.steps, size.batch_sequences, size.context);

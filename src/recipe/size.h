@@ -16,7 +16,18 @@ struct Size {
   int64_t steps = 0;
   // Peak learning rates after the width rule, per group of parameters.
   double matrix_learning_rate = 0, embedding_learning_rate = 0, head_learning_rate = 0, vector_learning_rate = 0;
-  int64_t tokens() const { return steps * batch_sequences * context; }
+  // A batch ramp: the batch grows from ramp_sequences to batch_sequences over the first ramp_steps; 0: none.
+  int64_t ramp_steps = 0;
+  int ramp_sequences = 0;
+  // A branched run (recipe/phases.h): steps and sequences that another run has trained before this one goes on; 0:
+  // none.
+  int64_t trunk_steps = 0, trunk_sequences = 0;
+
+  // Of the model's whole history, the trunk's included. REQUIRES step from trunk_steps to steps.
+  int64_t sequences_before(int64_t step) const;
+  int sequences_at(int64_t step) const { return static_cast<int>(sequences_before(step + 1) - sequences_before(step)); }
+  int64_t tokens() const { return sequences_before(steps) * context; }
+  int64_t new_tokens() const { return tokens() - trunk_sequences * context; }  // that this run itself trains on
 };
 
 Json to_json(const Size& size);
@@ -42,7 +53,8 @@ Counts count(const Recipe& recipe, const Size& size);
 bool is_gated(FeedForward kind);  // two matrices in, one out
 // Hidden units of one expert: those of the dense block over the experts that a token passes, a multiple of 8.
 int expert_width(const Recipe& recipe, const Size& size);
-double training_flops(const Recipe& recipe, const Size& size);  // of the whole run
+double training_flops(const Recipe& recipe, const Size& size);      // of the model's whole history
+double new_training_flops(const Recipe& recipe, const Size& size);  // of them, what this run itself spends
 
 // The model of the family (recipe's aspect and head_dim) whose active_matrix_parameters come nearest to `parameters`.
 Size nearest_size(const Recipe& recipe, double parameters);
@@ -50,6 +62,9 @@ Size nearest_size(const Recipe& recipe, double parameters);
 std::vector<Size> family(const Recipe& recipe, double low, double high);
 // Batch, steps and learning rates for `flops` of training with this model; steps round to the nearest, at least 1.
 Size with_flops(const Recipe& recipe, Size model, double flops);
+// Of the learning rate of matrices in blocks, over that at base_width. muP: AdamW's, Lion's and SOAP's updates of
+// hidden matrices shrink with the fan-in; Muon's are orthogonalised and scaled by the shape.
+double matrix_rate_factor(const Recipe& recipe, int width);
 // Width and depth at the recipe's tokens per parameter (or the one given when > 0).
 Size size_for_flops(const Recipe& recipe, double flops, double tokens_per_parameter = 0);
 

@@ -237,6 +237,21 @@ TEST(LearningRates, FollowTheWidthRule) {
   EXPECT_DOUBLE_EQ(with_flops(recipe, model, 1e14).matrix_learning_rate, 0.02);
 }
 
+TEST(LearningRates, OfMatricesShrinkWithTheWidthUnlessTheUpdateIsOrthogonal) {
+  for (const char* transfer : {"standard", "mup", "completep"}) {
+    for (const char* kind : {"adamw", "muon", "lion", "soap", "schedule_free"}) {
+      Recipe recipe = apply_patch(Recipe(), "schedule.kind=constant");
+      recipe = apply_patch(apply_patch(recipe, std::string("optimizer.kind=") + kind),
+                           std::string("initialisation.transfer=") + transfer);
+      const Size model = nearest_size(recipe, 3e6), size = with_flops(recipe, model, 1e14);
+      const std::string name = kind;
+      const bool follows = std::string(transfer) != "standard" && name != "muon";
+      EXPECT_DOUBLE_EQ(size.matrix_learning_rate, 0.02 * (follows ? 128.0 / model.width : 1)) << kind << transfer;
+      EXPECT_DOUBLE_EQ(size.vector_learning_rate, name == "muon" || name == "soap" ? 0.01 : 0.02) << kind << transfer;
+    }
+  }
+}
+
 TEST(Size, SurvivesJsonAndRefusesNonsense) {
   const Json good = to_json(hand_size());
   EXPECT_EQ(to_json(size_from_json(good, "s")), good);

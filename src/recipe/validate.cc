@@ -108,7 +108,33 @@ void check_ends(const Recipe& recipe, const std::string& where) {
                     m.context, m.predicted_tokens);
 }
 
-void check_optimizer(const Recipe&, const std::string&) {}
+void check_optimizer(const Recipe& recipe, const std::string& where) {
+  const Recipe::Optimizer& o = recipe.optimizer;
+  if (o.averaging == Averaging::kTail && o.average_fraction == 0)
+    throw_bad_input(
+        "{}: field \"optimizer.average_fraction\": expected more than 0 with optimizer.averaging tail, found 0", where);
+  if (o.decay_form == WeightDecay::kIndependent && o.weight_decay > 1)
+    throw_bad_input(
+        "{}: field \"optimizer.weight_decay\": expected at most 1, all of a weight in a step, with "
+        "optimizer.decay_form independent, found {:g}",
+        where, o.weight_decay);
+  if (o.kind != OptimizerKind::kScheduleFree) return;
+  if (recipe.schedule.kind != ScheduleKind::kConstant)
+    throw_bad_input(
+        "{}: field \"schedule.kind\": expected constant with optimizer.kind schedule_free, which averages in the place "
+        "of a decay",
+        where);
+  if (o.averaging != Averaging::kNone)
+    throw_bad_input(
+        "{}: field \"optimizer.averaging\": expected none with optimizer.kind schedule_free, whose result is an "
+        "average already",
+        where);
+  if (o.cautious)
+    throw_bad_input(
+        "{}: field \"optimizer.cautious\": expected false with optimizer.kind schedule_free, whose steps never "
+        "disagree with the gradient",
+        where);
+}
 
 void check_schedule(const Recipe& recipe, const std::string& where) {
   const double fractions = recipe.schedule.warmup_fraction +
@@ -117,6 +143,18 @@ void check_schedule(const Recipe& recipe, const std::string& where) {
     throw_bad_input(
         "{}: field \"schedule.decay_fraction\": expected warmup_fraction + decay_fraction of at most 1, found {:g}",
         where, fractions);
+  const Recipe::Schedule& s = recipe.schedule;
+  if (s.batch_ramp_fraction > 0 && s.batch_ramp_start >= 1)
+    throw_bad_input(
+        "{}: field \"schedule.batch_ramp_start\": expected less than 1 with schedule.batch_ramp_fraction {:g}, found "
+        "{:g}",
+        where, s.batch_ramp_fraction, s.batch_ramp_start);
+  const double ramp_and_decay = s.batch_ramp_fraction + (s.kind == ScheduleKind::kWsd ? s.decay_fraction : 0);
+  if (s.batch_ramp_fraction > 0 && ramp_and_decay > 1 + 1e-9)
+    throw_bad_input(
+        "{}: field \"schedule.batch_ramp_fraction\": expected batch_ramp_fraction + decay_fraction of at most 1, found "
+        "{:g}",
+        where, ramp_and_decay);
 }
 
 }  // namespace

@@ -41,17 +41,19 @@ Json tensor_table(std::span<const model::ParameterInfo> parameters) {
   return table;
 }
 
-// checkpoint.previous.bin becomes another name of the current file: at no moment is there none.
-void keep_previous(const Path& directory) {
-  const Path current = directory / kCheckpointFile, previous = directory / kPreviousCheckpointFile;
+// `name` becomes another name of the current checkpoint: at no moment is there none. False where the file system has no
+// links.
+bool link_current(const Path& directory, const char* name) {
+  const Path current = directory / kCheckpointFile, other = directory / name;
   std::error_code error;
-  if (!std::filesystem::exists(current, error)) return;
-  const Path link = previous.string() + fmt::format(".tmp{}", ::getpid());
+  if (!std::filesystem::exists(current, error)) return true;
+  const Path link = other.string() + fmt::format(".tmp{}", ::getpid());
   std::filesystem::remove(link, error);
   std::filesystem::create_hard_link(current, link, error);
-  if (error) return;  // a file system without links keeps one checkpoint only
-  std::filesystem::rename(link, previous, error);
+  if (error) return false;
+  std::filesystem::rename(link, other, error);
   if (error) std::filesystem::remove(link, error);
+  return true;
 }
 
 void collect_difference(const Json& from, const Json& to, const std::string& name, std::vector<std::string>& out) {
@@ -93,8 +95,13 @@ void write_checkpoint(FileSystem& files, const Path& directory, const RunSpec& s
                                       as_bytes(optimizer_state.data(), optimizer_state.size())};
   const std::array<char, kDigestBytes> digest = digest_of(content);
   const std::string_view pieces[] = {content[0], content[1], content[2], content[3], {digest.data(), kDigestBytes}};
-  keep_previous(directory);
+  link_current(directory, kPreviousCheckpointFile);  // without links one checkpoint is kept
   files.write_atomic_pieces(directory / kCheckpointFile, pieces);
+}
+
+void keep_stable_checkpoint(FileSystem& files, const Path& directory) {
+  if (!link_current(directory, kStableFile))
+    files.write_atomic(directory / kStableFile, files.read(directory / kCheckpointFile));
 }
 
 Checkpoint open_checkpoint(const Path& path) {

@@ -32,6 +32,9 @@ void write_checkpoint(FileSystem& files, const Path& directory, const RunSpec& s
                       std::span<const model::ParameterInfo> parameters, std::span<const float> values,
                       std::span<const float> optimizer_state);
 
+// The current checkpoint becomes stable.bin as well, for runs that branch from here.
+void keep_stable_checkpoint(FileSystem& files, const Path& directory);
+
 // A checkpoint file, mapped and verified.
 struct Checkpoint {
   Path path;

@@ -2,96 +2,40 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <numeric>
 
-#include "base/check.h"
 #include "kernels/elementwise.h"
 
 namespace flywheel::train {
 namespace {
 
 constexpr int64_t kChunk = 16384;      // elements reduced at a time
-constexpr double kAdamwCost = 20;      // of an element, in multiplications of a matrix product
 constexpr double kClipEpsilon = 1e-6;  // as PyTorch's clip_grad_norm_
-
-// Rows of the matrices inside a fused one, in order; one entry for a plain one. A stack of matrices is as many.
-std::vector<int64_t> fused_rows(const Recipe& recipe, const Size& size, const model::ParameterInfo& parameter) {
-  const int64_t rows = parameter.shape[parameter.shape.rank - 2];
-  std::vector<int64_t> parts{rows};
-  if (parameter.name.ends_with(".qkv")) {
-    const int64_t queries = int64_t{size.heads} * recipe.model.head_dim;
-    const int64_t keys = int64_t{size.kv_heads} * recipe.model.head_dim;
-    CHECK(queries + 2 * keys == rows, "{} has {} rows", parameter.name, rows);
-    parts = {queries, keys, keys};
-  }
-  if (parameter.name.ends_with(".gate_up")) parts = {rows / 2, rows / 2};
-  if (parameter.shape.rank < 3) return parts;
-  std::vector<int64_t> all;
-  for (int64_t i = 0; i < parameter.shape[0]; ++i) all.insert(all.end(), parts.begin(), parts.end());
-  return all;
-}
 
 }  // namespace
 
 Optimizer::Optimizer(const Recipe& recipe, const Size& size, std::span<const model::ParameterInfo> parameters,
                      int64_t elements, Dtype compute_dtype, int threads)
     : rules_(recipe.optimizer),
-      balance_rate_(static_cast<float>(recipe.model.expert_balance_rate)),
-      size_(size),
+      steps_(size.steps),
       elements_(elements),
       dtype_(compute_dtype),
-      threads_(threads) {
-  for (const model::ParameterInfo& parameter : parameters) add_pieces(recipe, size, parameter);
-  state_ = Arena(state_elements_ * int64_t{sizeof(float)});
+      threads_(threads),
+      plan_(recipe, size, parameters, elements, compute_dtype, threads),
+      state_(plan_.state_elements * int64_t{sizeof(float)}) {
   chunk_squares_.resize(static_cast<size_t>((elements + kChunk - 1) / kChunk));
-  share_out(threads);
+  for (const int64_t bytes : plan_.scratch_bytes) {
+    scratch_.emplace_back(bytes);
+    if (rules_.decay_form == WeightDecay::kL2)
+      decayed_gradients_.emplace_back(plan_.largest_piece * int64_t{sizeof(float)});
+  }
 }
 
-void Optimizer::add_pieces(const Recipe& recipe, const Size& size, const model::ParameterInfo& parameter) {
-  const int64_t elements = parameter.shape.elements();
-  if (rules_.kind == OptimizerKind::kMuon && parameter.group == model::ParameterGroup::kMatrix) {
-    const int64_t columns = parameter.shape[parameter.shape.rank - 1];
-    int64_t offset = parameter.offset;
-    for (const int64_t rows : fused_rows(recipe, size, parameter)) {
-      pieces_.push_back({.muon = true,
-                         .group = parameter.group,
-                         .offset = offset,
-                         .elements = rows * columns,
-                         .rows = rows,
-                         .columns = columns,
-                         .moment1 = state_elements_,
-                         .cost = muon_cost(rows, columns)});
-      offset += rows * columns;
-      state_elements_ += rows * columns;
-    }
-    return;
-  }
-  for (int64_t start = 0; start < elements; start += kChunk) {
-    const int64_t count = std::min(kChunk, elements - start);
-    pieces_.push_back({.group = parameter.group,
-                       .offset = parameter.offset + start,
-                       .elements = count,
-                       .moment1 = state_elements_ + start,
-                       .moment2 = state_elements_ + elements + start,
-                       .cost = kAdamwCost * static_cast<double>(count)});
-  }
-  state_elements_ += 2 * elements;
-}
-
-// Largest pieces first, each to the thread with the least work so far.
-void Optimizer::share_out(int threads) {
-  std::vector<size_t> order(pieces_.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return pieces_[a].cost > pieces_[b].cost; });
-  std::vector<double> load(static_cast<size_t>(threads), 0);
-  pieces_of_thread_.resize(static_cast<size_t>(threads));
-  workspaces_.resize(static_cast<size_t>(threads));
-  for (const size_t index : order) {
-    const size_t thread = static_cast<size_t>(std::min_element(load.begin(), load.end()) - load.begin());
-    const Piece& piece = pieces_[index];
-    load[thread] += piece.cost;
-    pieces_of_thread_[thread].push_back(index);
-    if (piece.muon) workspaces_[thread].reserve(piece.rows, piece.columns, dtype_);
+void Optimizer::start(std::span<float> weights) {
+  if (!average().empty()) std::copy(weights.begin(), weights.end(), average().begin());
+  for (const OptimizerPiece& piece : plan_.pieces) {
+    if (piece.rule->start != nullptr) piece.rule->start(data_of(piece, weights.data(), 0));
   }
 }
 
@@ -111,59 +55,93 @@ double Optimizer::gradient_norm() const {
 }
 
 void Optimizer::begin(int64_t step, double share, double gradient_norm) {
-  share_ = static_cast<float>(share);
+  share_ = share;
   const double scale = rules_.gradient_clip > 0 ? rules_.gradient_clip / (gradient_norm + kClipEpsilon) : 1;
-  clip_scale_ = static_cast<float>(std::min(1.0, scale));
-  correction1_ = static_cast<float>(1 - std::pow(rules_.beta1, static_cast<double>(step + 1)));
-  correction2_ = static_cast<float>(1 - std::pow(rules_.beta2, static_cast<double>(step + 1)));
+  step_ = {.index = step,
+           .gradient_scale = static_cast<float>(std::min(1.0, scale)),
+           .beta1 = static_cast<float>(rules_.beta1),
+           .beta2 = static_cast<float>(rules_.beta2),
+           .momentum = static_cast<float>(rules_.momentum),
+           .correction1 = static_cast<float>(1 - std::pow(rules_.beta1, static_cast<double>(step + 1))),
+           .correction2 = static_cast<float>(1 - std::pow(rules_.beta2, static_cast<double>(step + 1))),
+           .soap_interval = rules_.soap_interval,
+           .cautious = rules_.cautious,
+           .decoupled = rules_.decay_form == WeightDecay::kDecoupled,
+           .dtype = dtype_};
+  average_share_ = average_share(step, share);
+  step_.average_share = static_cast<float>(average_share_);
 }
 
-double Optimizer::peak_rate(model::ParameterGroup group) const {
-  switch (group) {
-    case model::ParameterGroup::kMatrix:
-      return size_.matrix_learning_rate;
-    case model::ParameterGroup::kEmbedding:
-      return size_.embedding_learning_rate;
-    case model::ParameterGroup::kHead:
-      return size_.head_learning_rate;
-    case model::ParameterGroup::kVector:
-    case model::ParameterGroup::kBalance:
-      break;
+// Of the weights after this step in their average.
+double Optimizer::average_share(int64_t step, double share) {
+  if (rules_.kind == OptimizerKind::kScheduleFree) {
+    // By the squares of the learning rates so far (Defazio et al. 2024), whose sum is a scalar of the state.
+    const double weight = share * share * (1 - std::pow(rules_.beta2, static_cast<double>(step + 1)));
+    float* place = state().data() + plan_.scalars;
+    double sum = 0;
+    std::memcpy(&sum, place, sizeof sum);
+    sum += weight;
+    std::memcpy(place, &sum, sizeof sum);
+    return sum > 0 ? weight / sum : 1;
   }
-  return size_.vector_learning_rate;
+  if (rules_.averaging == Averaging::kExponential) {
+    // Without the bias of the start, as in Adam: the initial weights have no part in it.
+    const double decay = rules_.average_decay;
+    return (1 - decay) / (1 - std::pow(decay, static_cast<double>(step + 1)));
+  }
+  // Tail: the newest weights until it begins, then the mean since.
+  const auto tail = std::max<int64_t>(1, std::llround(rules_.average_fraction * static_cast<double>(steps_)));
+  return 1.0 / static_cast<double>(std::max<int64_t>(1, step + 1 - (steps_ - tail)));
+}
+
+PieceData Optimizer::data_of(const OptimizerPiece& piece, float* weights, int thread) {
+  return {.rows = piece.rows,
+          .columns = piece.columns,
+          .weight = weights + piece.offset,
+          .state = state().data() + piece.state,
+          .plane_stride = piece.plane_stride,
+          .average = average().empty() ? nullptr : average().data() + piece.offset,
+          .scratch = scratch_[static_cast<size_t>(thread)].data()};
+}
+
+// Decay as a part of the gradient, after clipping.
+void Optimizer::decay_gradient(const OptimizerPiece& piece, RuleStep& step, PieceData& data, int thread) const {
+  auto* sum = reinterpret_cast<float*>(decayed_gradients_[static_cast<size_t>(thread)].data());
+  const auto decay = static_cast<float>(piece.weight_decay);
+  for (int64_t i = 0; i < piece.elements(); ++i)
+    sum[i] = data.gradient[i] * step.gradient_scale + decay * data.weight[i];
+  data.gradient = sum;
+  step.gradient_scale = 1;
 }
 
 void Optimizer::update(const float* gradient, float* weights, int thread) {
-  float* state = reinterpret_cast<float*>(state_.data());
-  for (const size_t index : pieces_of_thread_[static_cast<size_t>(thread)]) {
-    const Piece& piece = pieces_[index];
-    if (piece.group == model::ParameterGroup::kBalance) {
-      // Loss-free balancing: by the sign alone (Wang et al. 2024).
-      for (int64_t i = piece.offset; i < piece.offset + piece.elements; ++i)
-        weights[i] -= balance_rate_ * static_cast<float>((gradient[i] > 0) - (gradient[i] < 0));
-      continue;
+  for (const size_t index : plan_.pieces_of_thread[static_cast<size_t>(thread)]) {
+    const OptimizerPiece& piece = plan_.pieces[index];
+    PieceData data = data_of(piece, weights, thread);
+    data.gradient = gradient + piece.offset;
+    RuleStep step = step_;
+    step.learning_rate = static_cast<float>(piece.learning_rate) * static_cast<float>(share_);
+    step.epsilon = static_cast<float>(piece.epsilon);
+    const auto decay = static_cast<float>(piece.weight_decay);
+    switch (rules_.decay_form) {
+      case WeightDecay::kDecoupled:
+        step.weight_decay = decay;
+        step.keep = 1.0f - step.learning_rate * decay;
+        break;
+      case WeightDecay::kIndependent:
+        step.keep = 1.0f - static_cast<float>(share_) * decay;
+        break;
+      case WeightDecay::kL2:
+        if (decay != 0) decay_gradient(piece, step, data, thread);
+        break;
     }
-    const float rate = static_cast<float>(peak_rate(piece.group)) * share_;
-    const float decay = piece.group == model::ParameterGroup::kMatrix ? static_cast<float>(rules_.weight_decay) : 0.0f;
-    if (piece.muon) {
-      const MuonStep step{.learning_rate = rate,
-                          .momentum = static_cast<float>(rules_.momentum),
-                          .weight_decay = decay,
-                          .gradient_scale = clip_scale_};
-      muon_update(step, dtype_, piece.rows, piece.columns, gradient + piece.offset, weights + piece.offset,
-                  state + piece.moment1, workspaces_[static_cast<size_t>(thread)]);
-      continue;
+    piece.rule->update(step, data);
+    if (rules_.averaging == Averaging::kNone) continue;
+    const auto newest = static_cast<float>(average_share_);
+    for (int64_t i = 0; i < piece.elements(); ++i) {
+      // Exactly the weights when they are all of it.
+      data.average[i] = newest == 1 ? data.weight[i] : data.average[i] + newest * (data.weight[i] - data.average[i]);
     }
-    const kernels::AdamwStep step{.learning_rate = rate,
-                                  .beta1 = static_cast<float>(rules_.beta1),
-                                  .beta2 = static_cast<float>(rules_.beta2),
-                                  .epsilon = static_cast<float>(rules_.epsilon),
-                                  .weight_decay = decay,
-                                  .correction1 = correction1_,
-                                  .correction2 = correction2_,
-                                  .gradient_scale = clip_scale_};
-    kernels::adamw(step, gradient + piece.offset, weights + piece.offset, state + piece.moment1, state + piece.moment2,
-                   piece.elements);
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/rng.h"
 #include "testing/golden/adamw_trace.h"
+#include "testing/golden/optimizer_trace.h"
 
 namespace flywheel::train {
 namespace {
@@ -58,80 +59,9 @@ TEST(Adamw, RepeatsPyTorchsTrajectoryWithClippingAndDecayOfMatricesOnly) {
   }
 }
 
-// Muon as Jordan et al. write it, in float64.
-struct MuonReference {
-  Matrix weight, buffer;
-  void step(const Matrix& gradient, double rate, double momentum, double decay) {
-    buffer = momentum * buffer + gradient;
-    Matrix x = gradient + momentum * buffer;
-    const bool tall = x.rows() > x.cols();
-    if (tall) x.transposeInPlace();
-    x /= x.norm() + 1e-7;
-    for (int i = 0; i < 5; ++i) {
-      const Matrix a = x * x.transpose();
-      x = (3.4445 * x + (-4.7750 * a + 2.0315 * a * a) * x).eval();
-    }
-    if (tall) x.transposeInPlace();
-    const double scale =
-        std::sqrt(std::max(1.0, static_cast<double>(weight.rows()) / static_cast<double>(weight.cols())));
-    weight = (1 - rate * decay) * weight - rate * scale * x;
-  }
-};
-
 Matrix as_matrix(const float* values, int64_t rows, int64_t columns) {
   return Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>(values, rows, columns)
       .cast<double>();
-}
-
-struct ShapeCase {
-  int64_t rows, columns;
-};
-
-TEST(Muon, FollowsItsFloat64ReferenceInEveryOrientation) {
-  for (const auto& [rows, columns] : {ShapeCase{8, 8}, {24, 7}, {5, 33}, {1, 9}, {9, 1}, {48, 16}}) {
-    for (const Dtype dtype : {Dtype::kFloat32, Dtype::kBfloat16}) {
-      std::vector<float> weight = draws(rows * columns, 1, 0.1), buffer(weight.size(), 0.0f);
-      MuonReference reference{as_matrix(weight.data(), rows, columns), Matrix::Zero(rows, columns)};
-      MuonWorkspace workspace;
-      workspace.reserve(rows, columns, dtype);
-      for (uint64_t step = 0; step < 4; ++step) {
-        const std::vector<float> gradient = draws(rows * columns, 10 + step);
-        muon_update({.learning_rate = 0.05f, .momentum = 0.9f, .weight_decay = 0.1f, .gradient_scale = 0.5f}, dtype,
-                    rows, columns, gradient.data(), weight.data(), buffer.data(), workspace);
-        reference.step(0.5 * as_matrix(gradient.data(), rows, columns), 0.05, 0.9, 0.1);
-      }
-      const Matrix found = as_matrix(weight.data(), rows, columns);
-      // Five iterations multiply errors in small singular values; bfloat16 products carry 2^-8 each.
-      const double tolerance = dtype == Dtype::kFloat32 ? 1e-4 : 0.06;
-      EXPECT_LT((found - reference.weight).norm(), tolerance * reference.weight.norm())
-          << rows << " by " << columns << " " << static_cast<int>(dtype);
-    }
-  }
-}
-
-TEST(Muon, UpdatesHaveSingularValuesNearOneWhateverTheGradientsScale) {
-  const int64_t rows = 16, columns = 40;
-  for (const double scale : {1e-6, 1.0, 1e6}) {
-    std::vector<float> weight(static_cast<size_t>(rows * columns), 0.0f), buffer(weight);
-    const std::vector<float> gradient = draws(rows * columns, 3, scale);
-    MuonWorkspace workspace;
-    workspace.reserve(rows, columns, Dtype::kFloat32);
-    muon_update({.learning_rate = 1, .momentum = 0.95f, .weight_decay = 0, .gradient_scale = 1}, Dtype::kFloat32, rows,
-                columns, gradient.data(), weight.data(), buffer.data(), workspace);
-    const Eigen::VectorXd values = as_matrix(weight.data(), rows, columns).jacobiSvd().singularValues();
-    EXPECT_GT(values.minCoeff(), 0.6) << scale;
-    EXPECT_LT(values.maxCoeff(), 1.25) << scale;
-  }
-}
-
-TEST(Muon, AZeroGradientChangesNothing) {
-  std::vector<float> weight = draws(64, 1), buffer(64, 0.0f), gradient(64, 0.0f);
-  const std::vector<float> before = weight;
-  MuonWorkspace workspace;
-  workspace.reserve(8, 8, Dtype::kFloat32);
-  muon_update({.learning_rate = 1, .momentum = 0.95f, .weight_decay = 0, .gradient_scale = 1}, Dtype::kFloat32, 8, 8,
-              gradient.data(), weight.data(), buffer.data(), workspace);
-  EXPECT_EQ(weight, before);
 }
 
 Recipe muon_recipe() {
@@ -140,6 +70,36 @@ Recipe muon_recipe() {
   recipe.optimizer.gradient_clip = 0;
   recipe.model.head_dim = 4;
   return recipe;
+}
+
+TEST(Optimizer, ExpertsBiasesMoveByOneStepAgainstTheSurplusAndAreNoPartOfTheNorm) {
+  for (const OptimizerKind kind :
+       {OptimizerKind::kAdamw, OptimizerKind::kMuon, OptimizerKind::kLion, OptimizerKind::kScheduleFree}) {
+    Recipe recipe;
+    recipe.optimizer.kind = kind;
+    recipe.model.expert_balance_rate = 0.25;
+    const std::vector<ParameterInfo> parameters = {
+        {.name = "v", .shape = {2}, .group = ParameterGroup::kVector, .offset = 0},
+        {.name = "b", .shape = {3}, .group = ParameterGroup::kBalance, .offset = 16}};
+    Size size = rates(0.1, 0.1);
+    size.steps = 10;
+    Optimizer optimizer(recipe, size, parameters, 32, Dtype::kFloat32, 1);
+    std::vector<float> weights(32, 0.0f), gradient(32, 0.0f);
+    optimizer.start(weights);
+    gradient[0] = 3;
+    gradient[1] = 4;
+    gradient[16] = 1e5f * 1e-30f;  // as much as a router's backward leaves
+    gradient[17] = -1e-30f;
+    float* buffers[] = {gradient.data()};
+    optimizer.reduce(buffers, 0);
+    EXPECT_EQ(optimizer.gradient_norm(), 5);
+    optimizer.begin(0, 1, optimizer.gradient_norm());
+    optimizer.update(gradient.data(), weights.data(), 0);
+    EXPECT_EQ(weights[16], -0.25f);
+    EXPECT_EQ(weights[17], 0.25f);
+    EXPECT_EQ(weights[18], 0);
+    EXPECT_NE(weights[0], 0);
+  }
 }
 
 TEST(Optimizer, OrthogonalisesQueriesKeysAndValuesApart) {
@@ -163,31 +123,112 @@ TEST(Optimizer, OrthogonalisesQueriesKeysAndValuesApart) {
   }
 }
 
-TEST(Optimizer, GivesTheSameBitsWithAnyNumberOfThreads) {
-  Recipe recipe = muon_recipe();
-  recipe.optimizer.gradient_clip = 1;
-  const std::vector<ParameterInfo> parameters = {
-      {.name = "embedding", .shape = {257, 160}, .group = ParameterGroup::kEmbedding, .offset = 0},
-      {.name = "a", .shape = {24, 40}, .offset = 41120},
-      {.name = "blocks.0.feed_forward.gate_up", .shape = {40, 24}, .offset = 42080},
-      {.name = "gain", .shape = {40}, .group = ParameterGroup::kVector, .offset = 43040}};
-  std::vector<std::vector<float>> results;
-  std::vector<double> norms;
-  for (const int threads : {1, 2, 3, 7}) {
-    Optimizer optimizer(recipe, rates(0.02, 0.003), parameters, 43088, Dtype::kFloat32, threads);
-    std::vector<float> weights = draws(43088, 1), gradient = draws(43088, 2);
-    float* buffers[] = {gradient.data()};
-    for (int64_t step = 0; step < 3; ++step) {
-      for (int thread = 0; thread < threads; ++thread) optimizer.reduce(buffers, thread);
-      optimizer.begin(step, 0.5, optimizer.gradient_norm());
-      for (int thread = threads - 1; thread >= 0; --thread) optimizer.update(gradient.data(), weights.data(), thread);
+// Every kind, plain and with what else a recipe may ask for.
+std::vector<Recipe> optimizer_recipes() {
+  std::vector<Recipe> recipes;
+  for (const OptimizerKind kind : {OptimizerKind::kAdamw, OptimizerKind::kMuon, OptimizerKind::kLion,
+                                   OptimizerKind::kSoap, OptimizerKind::kScheduleFree}) {
+    Recipe recipe;
+    recipe.optimizer.kind = kind;
+    recipe.optimizer.gradient_clip = 1;
+    recipe.optimizer.soap_interval = 2;
+    recipe.model.head_dim = 4;
+    recipes.push_back(recipe);
+    recipe.optimizer.decay_form = WeightDecay::kL2;
+    if (kind != OptimizerKind::kScheduleFree) {
+      recipe.optimizer.cautious = true;
+      recipe.optimizer.averaging = Averaging::kExponential;
     }
-    norms.push_back(optimizer.gradient_norm());
-    results.push_back(std::move(weights));
+    recipes.push_back(recipe);
   }
-  for (size_t i = 1; i < results.size(); ++i) {
-    EXPECT_EQ(results[i], results[0]);
-    EXPECT_EQ(norms[i], norms[0]);
+  return recipes;
+}
+
+const std::vector<ParameterInfo> kMixedParameters = {
+    {.name = "embedding", .shape = {257, 160}, .group = ParameterGroup::kEmbedding, .offset = 0},
+    {.name = "a", .shape = {24, 40}, .offset = 41120},
+    {.name = "blocks.0.feed_forward.gate_up", .shape = {40, 24}, .offset = 42080},
+    {.name = "gain", .shape = {40}, .group = ParameterGroup::kVector, .offset = 43040}};
+
+TEST(Optimizer, GivesTheSameBitsWithAnyNumberOfThreads) {
+  for (const Recipe& recipe : optimizer_recipes()) {
+    std::vector<std::vector<float>> results, averages;
+    std::vector<double> norms;
+    for (const int threads : {1, 2, 3, 7}) {
+      Optimizer optimizer(recipe, rates(0.02, 0.003), kMixedParameters, 43088, Dtype::kFloat32, threads);
+      std::vector<float> weights = draws(43088, 1), gradient = draws(43088, 2);
+      optimizer.start(weights);
+      float* buffers[] = {gradient.data()};
+      for (int64_t step = 0; step < 5; ++step) {
+        for (int thread = 0; thread < threads; ++thread) optimizer.reduce(buffers, thread);
+        optimizer.begin(step, 0.5, optimizer.gradient_norm());
+        for (int thread = threads - 1; thread >= 0; --thread) optimizer.update(gradient.data(), weights.data(), thread);
+      }
+      norms.push_back(optimizer.gradient_norm());
+      averages.emplace_back(optimizer.average().begin(), optimizer.average().end());
+      EXPECT_NE(weights, draws(43088, 1));
+      results.push_back(std::move(weights));
+    }
+    for (size_t i = 1; i < results.size(); ++i) {
+      EXPECT_EQ(results[i], results[0]) << static_cast<int>(recipe.optimizer.kind);
+      EXPECT_EQ(averages[i], averages[0]);
+      EXPECT_EQ(norms[i], norms[0]);
+    }
+  }
+}
+
+TEST(Optimizer, RepeatsTheRecordedTrajectoriesOfEveryRuleFormAndAverage) {
+  for (const auto& trace : testing::golden::kOptimizerTraces) {
+    SCOPED_TRACE(::testing::Message() << "trace " << &trace - testing::golden::kOptimizerTraces << " kind "
+                                      << static_cast<int>(trace.kind) << " " << trace.rows << " by " << trace.columns);
+    Recipe recipe;
+    recipe.optimizer.kind = trace.kind;
+    recipe.optimizer.cautious = trace.cautious;
+    recipe.optimizer.decay_form = trace.decay_form;
+    recipe.optimizer.averaging = trace.averaging;
+    recipe.optimizer.momentum = 0.9;
+    recipe.optimizer.soap_interval = 2;
+    recipe.optimizer.gradient_clip = 0;
+    recipe.optimizer.average_decay = 0.8;
+    recipe.optimizer.average_fraction = 0.4;
+    Size size = rates(0.05, 0.05);
+    size.steps = static_cast<int64_t>(testing::golden::kOptimizerShares.size());
+    const int64_t elements = trace.rows * trace.columns;
+    const std::vector<ParameterInfo> parameters = {{.name = "m", .shape = {trace.rows, trace.columns}, .offset = 0}};
+    Optimizer optimizer(recipe, size, parameters, elements, Dtype::kFloat32, 1);
+    std::vector<float> weights(trace.start.begin(), trace.start.end());
+    optimizer.start(weights);
+    for (int64_t step = 0; step < size.steps; ++step) {
+      optimizer.begin(step, testing::golden::kOptimizerShares[static_cast<size_t>(step)], 1);
+      const auto& values = trace.gradients[static_cast<size_t>(step)];
+      const std::vector<float> gradient(values.begin(), values.end());
+      optimizer.update(gradient.data(), weights.data(), 0);
+    }
+    const std::span<const float> average = optimizer.average();
+    const std::span<const float> kept = average.empty() ? std::span<const float>(weights) : average;
+    // float32 against float64; Muon's iterations and SOAP's rotations are some dozens of products deep.
+    const double tolerance = trace.kind == OptimizerKind::kMuon || trace.kind == OptimizerKind::kSoap ? 2e-4 : 2e-6;
+    for (size_t i = 0; i < weights.size(); ++i) {
+      EXPECT_NEAR(weights[i], trace.weights[i], tolerance) << i;
+      EXPECT_NEAR(kept[i], trace.kept[i], tolerance) << i;
+    }
+  }
+}
+
+TEST(Optimizer, ItsAverageIsTheWeightsThemselvesUntilTheTailBegins) {
+  Recipe recipe;
+  recipe.optimizer.averaging = Averaging::kTail;
+  recipe.optimizer.average_fraction = 0.3;
+  Size size = rates(0.02, 0.003);
+  size.steps = 10;
+  Optimizer optimizer(recipe, size, kMixedParameters, 43088, Dtype::kFloat32, 1);
+  std::vector<float> weights = draws(43088, 1), gradient = draws(43088, 2);
+  optimizer.start(weights);
+  for (int64_t step = 0; step < size.steps; ++step) {
+    optimizer.begin(step, 1, 1);
+    optimizer.update(gradient.data(), weights.data(), 0);
+    const bool same = std::equal(weights.begin(), weights.end(), optimizer.average().begin());
+    EXPECT_EQ(same, step <= 7) << step;  // the tail's first step is its own mean
   }
 }
 

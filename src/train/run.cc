@@ -15,9 +15,11 @@
 #include "train/checkpoint.h"
 #include "train/divergence.h"
 #include "train/event_writer.h"
+#include "train/memory.h"
 #include "train/run_directory.h"
 #include "train/schedule.h"
 #include "train/trainer.h"
+#include "train/trunk.h"
 
 namespace flywheel::train {
 namespace {
@@ -76,12 +78,12 @@ Inputs check_inputs(const RunSpec& spec) {
                                    spec.data_seed);
   data::EvalSample sample = data::eval_sample(corpus.tokens(eval_split), spec.size.context, spec.eval_tokens);
   const Dtype dtype = choose_dtype(spec.precision);
-  const double sequences = static_cast<double>(spec.size.steps) * spec.size.batch_sequences;
+  const auto sequences = static_cast<double>(spec.size.new_tokens() / spec.size.context);
   const uint64_t corpus_bytes =
       touched_bytes(corpus, data::Split::kTrain,
                     std::min(sequences, std::max(kWindowsKept, 1.0 * spec.size.batch_sequences))) +
       touched_bytes(corpus, eval_split, static_cast<double>(sample.windows.size()));
-  const uint64_t own_bytes = model::predict_memory_bytes(spec.recipe, spec.size, dtype, spec.threads);
+  const uint64_t own_bytes = predict_memory_bytes(spec.recipe, spec.size, dtype, spec.threads);
   return {std::move(corpus), batches, std::move(sample), dtype, own_bytes, corpus_bytes};
 }
 
@@ -95,7 +97,7 @@ class Run {
         files_(files),
         directory_(directory.path()),
         counts_(count(spec_.recipe, spec_.size)),
-        watch_(spec_.size.vocabulary, warmup_steps(spec_.recipe.schedule, spec_.size.steps)),
+        watch_(spec_.size.vocabulary, warmup_steps(spec_.recipe.schedule, spec_.size)),
         checkpoint_(find_checkpoint(directory_, [&](const std::string& text) { warn(text); })),
         events_(files, clock, directory_ / kEventsFile, checkpoint_ ? checkpoint_->progress.seconds : 0) {}
 
@@ -112,6 +114,11 @@ class Run {
       }
       if (step_ % interval(spec_.eval_every_fraction, steps, steps) == 0 || step_ == steps) evaluate();
       if (step_ == steps) break;
+      if (spec_.keep_stable && step_ == stable_steps(spec_.recipe.schedule, spec_.size)) {
+        checkpoint();
+        keep_stable_checkpoint(files_, directory_);
+        checkpointed = events_.seconds();
+      }
       if (const int signal = options_.stop_signal != nullptr ? options_.stop_signal->load() : 0; signal != 0)
         stop(signal);
       if (events_.seconds() - checkpointed >= spec_.checkpoint_seconds) {
@@ -138,15 +145,25 @@ class Run {
 
   void start() {
     refuse_other_spec();
+    if (!checkpoint_ && !spec_.branch.empty()) {
+      checkpoint_ = open_trunk(spec_);
+      checkpoint_->progress.cpu_seconds = 0;  // the trunk's own
+    }
     OrderedJson fields{{"program", options_.program},
                        {"precision", precision_name(inputs_.dtype)},
                        {"threads", spec_.threads},
                        {"parameters", counts_.parameters},
                        {"matrix_parameters", counts_.matrix_parameters},
+                       {"active_matrix_parameters", counts_.active_matrix_parameters},
                        {"flops_per_token", counts_.flops_per_token},
                        {"steps", spec_.size.steps},
                        {"predicted_memory_bytes", inputs_.own_bytes + inputs_.corpus_bytes}};
-    if (checkpoint_ && checkpoint_->progress.step > 0) fields["resumed_step"] = checkpoint_->progress.step;
+    if (checkpoint_ && checkpoint_->progress.step > 0) {
+      const int64_t step = checkpoint_->progress.step;
+      fields["resumed_step"] = step;
+      fields["tokens"] = tokens_at(step);
+      fields["flops"] = tokens_at(step) * counts_.flops_per_token;
+    }
     events_.write("start", fields);
     const uint64_t available =
         options_.available_memory_bytes > 0 ? options_.available_memory_bytes : available_memory_bytes();
@@ -172,7 +189,8 @@ class Run {
   void restore() {
     if (!checkpoint_) return;
     const bool finished = checkpoint_->progress.step == spec_.size.steps;
-    const std::span<float> parameters = trainer_->parameters(), state = trainer_->optimizer_state();
+    const std::span<float> parameters = finished ? trainer_->kept_parameters() : trainer_->parameters();
+    const std::span<float> state = trainer_->optimizer_state();
     if (checkpoint_->parameters.size() != parameters.size() ||
         (!finished && checkpoint_->optimizer_state.size() != state.size())) {
       throw_bad_input(
@@ -191,7 +209,7 @@ class Run {
   }
 
   double tokens_at(int64_t step) const {
-    return static_cast<double>(step) * spec_.size.batch_sequences * spec_.size.context;
+    return static_cast<double>(spec_.size.sequences_before(step)) * spec_.size.context;
   }
 
   void train_one_step() {
@@ -202,7 +220,7 @@ class Run {
     const int64_t steps = spec_.size.steps;
     if (step_ != 1 && step_ != steps && step_ % interval(spec_.log_every_fraction, steps, 1) != 0) return;
     const double now = events_.seconds();
-    const double speed = tokens_at(step_ - logged_step_) / std::max(1e-9, now - logged_seconds_);
+    const double speed = (tokens_at(step_) - tokens_at(logged_step_)) / std::max(1e-9, now - logged_seconds_);
     logged_step_ = step_;
     logged_seconds_ = now;
     events_.write("step", {{"step", step_},
@@ -216,12 +234,12 @@ class Run {
                          .steps = steps,
                          .loss = result.loss,
                          .tokens_per_second = speed,
-                         .seconds_left = tokens_at(steps - step_) / speed});
+                         .seconds_left = (tokens_at(steps) - tokens_at(step_)) / speed});
     }
   }
 
   void evaluate() {
-    last_evaluation_ = trainer_->model().evaluate(inputs_.sample);
+    last_evaluation_ = trainer_->evaluate(inputs_.sample);
     evaluated_step_ = step_;
     inputs_.corpus.release_pages();
     events_.write("eval", {{"step", step_},
@@ -238,11 +256,11 @@ class Run {
   void checkpoint() {
     const Progress progress{
         .step = step_, .seconds = events_.seconds(), .cpu_seconds = cpu_seconds(), .divergence = watch_.to_json()};
-    // A finished run only needs its parameters.
-    const std::span<const float> state =
-        step_ == spec_.size.steps ? std::span<const float>() : trainer_->optimizer_state();
+    // A finished run only needs the parameters that it leaves.
+    const bool finished = step_ == spec_.size.steps;
+    const std::span<const float> state = finished ? std::span<const float>() : trainer_->optimizer_state();
     write_checkpoint(files_, directory_, spec_, progress, trainer_->model().program().parameters(),
-                     trainer_->parameters(), state);
+                     finished ? trainer_->kept_parameters() : trainer_->parameters(), state);
     events_.write("checkpoint", {{"step", step_}});
   }
 
@@ -261,6 +279,7 @@ class Run {
     const OrderedJson fields{{"step", step_},
                              {"tokens", tokens_at(step_)},
                              {"flops", tokens_at(step_) * counts_.flops_per_token},
+                             {"spent_flops", new_training_flops(spec_.recipe, spec_.size)},
                              {"loss", last_evaluation_.loss},
                              {"bits_per_byte", last_evaluation_.bits_per_byte},
                              {"train_seconds", events_.seconds()},

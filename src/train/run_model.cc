@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/subprocess.h"
 #include "protocol/run_events.h"
+#include "train/optimizer_plan.h"
 
 namespace flywheel::train {
 
@@ -29,7 +30,11 @@ RunModel load_run_model(const Path& directory, int threads, const std::function<
     throw_bad_input("{}: {} parameters, this program expects {}: use the program that wrote it",
                     checkpoint->path.string(), checkpoint->parameters.size(), parameters.size());
   }
-  std::copy(checkpoint->parameters.begin(), checkpoint->parameters.end(), parameters.begin());
+  // Before its end a run's average is the last of the optimizer's state.
+  const bool averaged = keeps_average(run.spec.recipe) && checkpoint->optimizer_state.size() >= parameters.size();
+  const std::span<const float> kept =
+      averaged ? checkpoint->optimizer_state.last(parameters.size()) : checkpoint->parameters;
+  std::copy(kept.begin(), kept.end(), parameters.begin());
   run.model->refresh();
   return run;
 }

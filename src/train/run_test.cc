@@ -68,6 +68,19 @@ struct Session {
   std::string last_event() const { return events().back().type; }
 };
 
+// Every kind and every average.
+struct OptimizerCase {
+  OptimizerKind kind;
+  Averaging averaging = Averaging::kNone;
+};
+constexpr OptimizerCase kOptimizers[] = {{OptimizerKind::kMuon},
+                                         {OptimizerKind::kAdamw},
+                                         {OptimizerKind::kLion},
+                                         {OptimizerKind::kSoap},
+                                         {OptimizerKind::kScheduleFree},
+                                         {OptimizerKind::kAdamw, Averaging::kExponential},
+                                         {OptimizerKind::kMuon, Averaging::kTail}};
+
 TEST(Run, LearnsAndSaysWhatTheProtocolPromises) {
   Session s(OptimizerKind::kAdamw, 1, 60);
   const OrderedJson done = s.run();
@@ -88,12 +101,14 @@ TEST(Run, LearnsAndSaysWhatTheProtocolPromises) {
 }
 
 TEST(Run, ResumedAtAnyPointItEndsBitIdentically) {
-  for (const OptimizerKind optimizer : {OptimizerKind::kMuon, OptimizerKind::kAdamw}) {
+  for (const auto& [optimizer, averaging] : kOptimizers) {
     for (const int threads : {1, 2, 3}) {
       Session straight(optimizer, threads);
+      straight.options.spec.recipe.optimizer.averaging = averaging;
       const OrderedJson done = straight.run();
       for (const std::vector<int64_t>& stops : {std::vector<int64_t>{1}, {23}, {5, 6, 17}}) {
         Session stopped(optimizer, threads);
+        stopped.options.spec.recipe.optimizer.averaging = averaging;
         for (const int64_t stop : stops) {
           stopped.stop_at = stop;
           ASSERT_EQ(stopped.code(), 75) << stopped.message;
@@ -256,20 +271,43 @@ TEST(Run, ACorpusThatDoesNotServeIsRefusedAndNothingIsWritten) {
 }
 
 TEST(Run, ItsModelIsReadBackAndEvaluatesTheSame) {
-  Session s;
-  const OrderedJson done = s.run();
-  const RunModel loaded = load_run_model(s.options.directory, 1, {});
-  const data::Corpus corpus = data::Corpus::open(s.options.spec.corpus);
-  const Evaluation evaluation =
-      loaded.model->evaluate(data::eval_sample(corpus.tokens(data::Split::kSearch), 24, s.options.spec.eval_tokens));
-  EXPECT_EQ(evaluation.loss, done["loss"].get<double>());
-  EXPECT_EQ(evaluation.bits_per_byte, done["bits_per_byte"].get<double>());
+  for (const auto& [optimizer, averaging] : kOptimizers) {
+    Session s(optimizer);
+    s.options.spec.recipe.optimizer.averaging = averaging;
+    const OrderedJson done = s.run();
+    const RunModel loaded = load_run_model(s.options.directory, 1, {});
+    const data::Corpus corpus = data::Corpus::open(s.options.spec.corpus);
+    const Evaluation evaluation =
+        loaded.model->evaluate(data::eval_sample(corpus.tokens(data::Split::kSearch), 24, s.options.spec.eval_tokens));
+    EXPECT_EQ(evaluation.loss, done["loss"].get<double>());
+    EXPECT_EQ(evaluation.bits_per_byte, done["bits_per_byte"].get<double>());
+  }
+}
+
+TEST(Run, StoppedItsModelIsTheAverageThatItsEvaluationsUsed) {
+  for (const OptimizerCase& c :
+       {OptimizerCase{OptimizerKind::kAdamw, Averaging::kExponential}, OptimizerCase{OptimizerKind::kScheduleFree}}) {
+    Session s(c.kind);
+    s.options.spec.recipe.optimizer.averaging = c.averaging;
+    s.options.spec.eval_every_fraction = 1e-9;  // every step
+    s.stop_at = 9;
+    ASSERT_EQ(s.code(), 75);
+    const RunModel loaded = load_run_model(s.options.directory, 1, {});
+    const data::Corpus corpus = data::Corpus::open(s.options.spec.corpus);
+    const data::EvalSample sample =
+        data::eval_sample(corpus.tokens(data::Split::kSearch), 24, s.options.spec.eval_tokens);
+    EXPECT_EQ(loaded.model->evaluate(sample).loss, s.losses("eval").at(9));
+    const std::vector<float> trained = s.parameters();
+    EXPECT_FALSE(std::equal(trained.begin(), trained.end(), loaded.model->parameters().begin()));
+  }
 }
 
 TEST(Trainer, AllocatesNothingInAStep) {
   testing::TemporaryFolder folder;
-  for (const OptimizerKind optimizer : {OptimizerKind::kMuon, OptimizerKind::kAdamw}) {
-    const RunSpec spec = testing::tiny_spec(folder.path(), optimizer, 2, 10);
+  for (const auto& [optimizer, averaging] : kOptimizers) {
+    RunSpec spec = testing::tiny_spec(folder.path(), optimizer, 2, 10);
+    spec.recipe.optimizer.averaging = averaging;
+    spec.recipe.optimizer.soap_interval = 2;
     const data::Corpus corpus = data::Corpus::open(spec.corpus);
     const data::BatchSampler batches(corpus.tokens(data::Split::kTrain), 24, 5, 1);
     Trainer trainer(spec.recipe, spec.size, Dtype::kFloat32, 2, 1);

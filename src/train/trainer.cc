@@ -33,6 +33,7 @@ Trainer::Trainer(const Recipe& recipe, const Size& size, Dtype dtype, int thread
   update_ = [this](int thread) { optimizer_.update(gradients_[0], parameters().data(), thread); };
   refresh_ = [this](int thread) { model_.packed().refresh(parameters().data(), thread, model_.threads()); };
   model_.initialise(seed);
+  optimizer_.start(parameters());
 }
 
 void Trainer::train_sequences(int thread) {
@@ -40,10 +41,10 @@ void Trainer::train_sequences(int thread) {
   if (thread >= static_cast<int>(gradients_.size())) return;
   float* gradients = gradients_[static_cast<size_t>(thread)];
   std::memset(gradients, 0, parameters().size_bytes());
-  const float loss_scale = 1.0f / (static_cast<float>(size_.batch_sequences) * static_cast<float>(size_.context));
-  for (int i = thread; i < size_.batch_sequences; i += threads) {
+  const float loss_scale = 1.0f / (static_cast<float>(sequences_) * static_cast<float>(size_.context));
+  for (int i = thread; i < sequences_; i += threads) {
     losses_[static_cast<size_t>(i)] =
-        model_.executor(thread).train_sequence(batches_->sequence(step_, i), loss_scale, gradients);
+        model_.executor(thread).train_sequence(batches_->drawn(first_sequence_ + i), loss_scale, gradients);
   }
 }
 
@@ -54,15 +55,16 @@ void Trainer::rethrow_failure() {
 
 StepResult Trainer::step(const data::BatchSampler& batches, int64_t step) {
   batches_ = &batches;
-  step_ = step;
+  first_sequence_ = size_.sequences_before(step);
+  sequences_ = size_.sequences_at(step);
   ThreadPool& team = model_.team();
   team.run(train_);
   rethrow_failure();
   team.run(reduce_);
   double sum = 0;
-  for (const double loss : losses_) sum += loss;
-  const double share = learning_rate_share(recipe_.schedule, step, size_.steps);
-  const StepResult result{.loss = sum / (static_cast<double>(size_.batch_sequences) * size_.context),
+  for (int i = 0; i < sequences_; ++i) sum += losses_[static_cast<size_t>(i)];
+  const double share = learning_rate_share(recipe_.schedule, size_, step);
+  const StepResult result{.loss = sum / (static_cast<double>(sequences_) * size_.context),
                           .gradient_norm = optimizer_.gradient_norm(),
                           .learning_rate = size_.matrix_learning_rate * share};
   if (!std::isfinite(result.loss) || !std::isfinite(result.gradient_norm)) return result;
@@ -70,6 +72,25 @@ StepResult Trainer::step(const data::BatchSampler& batches, int64_t step) {
   team.run(update_);
   team.run(refresh_);
   return result;
+}
+
+std::span<float> Trainer::kept_parameters() {
+  return optimizer_.average().empty() ? parameters() : optimizer_.average();
+}
+
+// The model's weights change places with the average: twice is as before, bit for bit.
+void Trainer::exchange_average() {
+  const std::span<float> average = optimizer_.average();
+  if (average.empty()) return;
+  std::swap_ranges(average.begin(), average.end(), parameters().begin());
+  model_.refresh();
+}
+
+Evaluation Trainer::evaluate(const data::EvalSample& sample) {
+  exchange_average();
+  const Evaluation evaluation = model_.evaluate(sample);
+  exchange_average();
+  return evaluation;
 }
 
 }  // namespace flywheel::train

@@ -29,14 +29,20 @@ class Trainer {
   // Throws what the sampler throws.
   StepResult step(const data::BatchSampler& batches, int64_t step);
 
+  // With the weights that are kept.
+  Evaluation evaluate(const data::EvalSample& sample);
+
   LoadedModel& model() { return model_; }
   // What a checkpoint keeps. After writing into either: model().refresh().
   std::span<float> parameters() { return model_.parameters(); }
   std::span<float> optimizer_state() { return optimizer_.state(); }
+  // What a finished run leaves: the optimizer's average of the weights when the recipe keeps one, else the weights.
+  std::span<float> kept_parameters();
 
  private:
   void train_sequences(int thread);
   void rethrow_failure();
+  void exchange_average();
 
   Recipe recipe_;
   Size size_;
@@ -47,7 +53,8 @@ class Trainer {
   std::vector<double> losses_;                // of the batch's sequences
   std::vector<std::exception_ptr> failures_;  // of the threads: a token file that was damaged meanwhile
   const data::BatchSampler* batches_ = nullptr;
-  int64_t step_ = 0;
+  int64_t first_sequence_ = 0;  // of the step at hand
+  int sequences_ = 0;           // in it
   // Made once: a std::function made in a step would allocate.
   std::function<void(int)> train_, reduce_, update_, refresh_;
 };

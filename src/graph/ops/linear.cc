@@ -1,7 +1,5 @@
 #include "graph/ops/linear.h"
 
-#include <cstring>
-
 #include "base/check.h"
 #include "graph/autodiff.h"
 #include "graph/op.h"
@@ -18,7 +16,7 @@ int64_t outer(const Value& weight) {
   return weight.transposed ? weight.shape[1] : weight.shape[0];
 }
 
-// Inputs: x, packed weight, accumulate?. Outputs: y, pre-activation? (added by fusion).
+// Inputs: x, packed weight, accumulate?, factor?. Outputs: y, slope of the activation? (the last two added by fusion).
 std::vector<TensorType> infer(const Graph& graph, const Node& node) {
   const Value &x = graph.value(node.inputs[kLinearX]), &weight = graph.value(node.inputs[kLinearWeight]);
   CHECK(weight.storage == Storage::kPacked && x.dtype == weight.dtype && x.shape[1] == inner(weight), "{}",
@@ -35,7 +33,7 @@ void vjp(Backward& backward, const Node& node) {
     const Value& w = graph.value(weight);
     const ValueId other_form = graph.packed(w.parameter, !w.transposed, dtype);
     const Attributes attributes = Attributes::of(LinearAttributes{.out_dtype = dtype});
-    backward.add_gradient(x, graph.append(kLinear, {dy, other_form, kNoValue}, attributes)[0]);
+    backward.add_gradient(x, graph.append(kLinear, {dy, other_form, kNoValue, kNoValue}, attributes)[0]);
   }
   CHECK(!graph.value(weight).transposed, "only forward linears are differentiated");
   graph.append(kLinearWeightGradient, {dy, x}, {}, {backward.parameter_gradient(weight)});
@@ -49,14 +47,10 @@ double flops(const Graph& graph, const Node& node) {
 void run_cpu(const KernelArguments& a) {
   const Value &x = a.in_value(kLinearX), &y = a.out_value(0);
   const int64_t m = y.shape[0], n = y.shape[1], k = x.shape[1];
-  const void* accumulate = a.inputs[kLinearAccumulate];
-  if (accumulate != nullptr && accumulate != a.outputs[0]) {
-    std::memcpy(a.outputs[0], accumulate, static_cast<size_t>(m * n) * sizeof(float));
-  }
-  kernels::Epilogue epilogue;
-  epilogue.activation = a.node.attributes.as<LinearAttributes>().activation;
-  epilogue.pre_activation = a.node.outputs.size() > 1 ? a.outputs[1] : nullptr;
-  epilogue.accumulate = accumulate != nullptr;
+  const kernels::Epilogue epilogue{.activation = a.node.attributes.as<LinearAttributes>().activation,
+                                   .slope = a.node.outputs.size() > 1 ? a.outputs[1] : nullptr,
+                                   .factor = a.inputs[kLinearFactor],
+                                   .residual = a.in<float>(kLinearAccumulate)};
   kernels::matmul(a.in<void>(kLinearX), x.dtype, k, m, k, a.in<void>(kLinearWeight), n, a.out<void>(0), y.dtype, n,
                   epilogue);
 }
@@ -91,7 +85,7 @@ const Op kLinear{.name = "linear",
                  .infer = infer,
                  .vjp = vjp,
                  .flops = flops,
-                 .in_place = {static_cast<int8_t>(kLinearAccumulate)},
+                 .in_place = {static_cast<int8_t>(kLinearAccumulate), static_cast<int8_t>(kLinearFactor)},
                  .accumulate_input = static_cast<int>(kLinearAccumulate),
                  .kernels = {run_cpu}};
 const Op kLinearWeightGradient{.name = "linear_weight_gradient",
@@ -103,7 +97,8 @@ const Op kLinearWeightGradient{.name = "linear_weight_gradient",
 
 ValueId linear(Graph& graph, ValueId x, ValueId weight, Dtype out_dtype) {
   const ValueId packed = graph.packed(weight, false, graph.value(x).dtype);
-  return graph.append(kLinear, {x, packed, kNoValue}, Attributes::of(LinearAttributes{.out_dtype = out_dtype}))[0];
+  return graph.append(kLinear, {x, packed, kNoValue, kNoValue},
+                      Attributes::of(LinearAttributes{.out_dtype = out_dtype}))[0];
 }
 
 }  // namespace flywheel::graph

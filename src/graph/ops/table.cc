@@ -25,54 +25,56 @@
 namespace flywheel::graph {
 namespace {
 
+// clang-format off: a line is an op with its backward.
 constexpr std::array kOps = {
     &kEmbedding,
-    &kEmbeddingBackward,  //
+    &kEmbeddingBackward,
     &kNgramEmbedding,
-    &kNgramEmbeddingBackward,  //
+    &kNgramEmbeddingBackward,
     &kNorm,
-    &kNormBackward,  //
+    &kNormBackward,
     &kDynamicTanh,
-    &kDynamicTanhBackward,  //
+    &kDynamicTanhBackward,
     &kLinear,
-    &kLinearWeightGradient,  //
+    &kLinearWeightGradient,
     &kQkPrepare,
-    &kQkPrepareBackward,  //
+    &kQkPrepareBackward,
     &kValues,
-    &kValuesBackward,  //
+    &kValuesBackward,
     &kValueResidual,
-    &kValueResidualBackward,  //
+    &kValueResidualBackward,
     &kLatentQkv,
-    &kLatentQkvBackward,  //
+    &kLatentQkvBackward,
     &kAttention,
-    &kAttentionBackward,      //
-    &kAttentionCached,        //
-    &kLatentAttentionCached,  //
+    &kAttentionBackward,
+    &kAttentionCached,
+    &kLatentAttentionCached,
     &kGate,
-    &kGateBackward,  //
+    &kGateBackward,
     &kActivation,
-    &kActivationBackward,  //
+    &kActivationBackward,
     &kGated,
-    &kGatedBackward,  //
+    &kGatedBackward,
     &kRoute,
-    &kRouteBackward,  //
+    &kRouteBackward,
     &kSpread,
-    &kGather,  //
+    &kGather,
     &kGroupedLinear,
-    &kGroupedLinearWeightGradient,  //
+    &kGroupedLinearWeightGradient,
     &kCombine,
-    &kCombineBackward,  //
-    &kAdd,              //
-    &kScale,            //
+    &kCombineBackward,
+    &kAdd,
+    &kScale,
     &kScaleChannels,
-    &kScaleChannelsBackward,  //
+    &kScaleChannelsBackward,
     &kMixStreams,
-    &kMixStreamsBackward,  //
-    &kConvert,             //
-    &kHeadLoss,            //
-    &kHeadTrain,           //
-    &kHeadLogits,          //
+    &kMixStreamsBackward,
+    &kConvert,
+    &kHeadLoss,
+    &kHeadTrain,
+    &kHeadLogits,
 };
+// clang-format on
 
 }  // namespace
 

@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""What each part of a recipe is worth: every change is trained beside the base with the same seeds and data, at several
+training FLOPs, and its loss turned into compute: "the changed recipe needs m times the compute of the base".
+
+  bench/ablations.py --corpus PATH --flops 1e11,4e11 [--seeds 3] [--base RECIPE.toml] [--changes FILE] [--out FILE.json]
+
+A line of FILE is `name: section.field=value; section.field=value`. A value may be a list a|b|c (a learning rate, say):
+the best of them on a seed that is not counted is taken. Prints a Markdown table. The interval (90%) is Student's over the
+paired differences of the seeds, with the slope of the base's own loss over compute taken as known.
+"""
+import argparse, concurrent.futures, itertools, json, math, os, pathlib, statistics, subprocess, sys, tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FLYWHEEL = os.environ.get("FLYWHEEL", str(ROOT / "build" / "flywheel"))
+T90 = {1: 6.314, 2: 2.920, 3: 2.353, 4: 2.132, 5: 2.015, 6: 1.943, 7: 1.895, 8: 1.860, 9: 1.833}  # one-sided 95%
+
+
+def call(*words):
+    done = subprocess.run([FLYWHEEL, *map(str, words)], capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, words))}: exit {done.returncode}: {done.stderr.strip()}")
+    return json.loads(done.stdout)
+
+
+class Bench:
+    def __init__(self, work, corpus, precision):
+        self.work, self.corpus, self.precision = work, corpus, precision
+
+    def recipe(self, base, patches, flops):
+        words = ["recipe", "show"] + ([base] if base else []) + ["--flops", flops, "--json"]
+        for patch in patches:
+            words += ["--patch", patch]
+        return call(*words)
+
+    def loss(self, base, patches, flops, seed):
+        shown = self.recipe(base, patches, flops)
+        name = f"{shown['hash'][:12]}-{flops:g}-{seed}"
+        directory = self.work / name
+        spec = {"schema": 1, "id": name, "corpus": str(self.corpus), "seed": seed, "data_seed": seed, "threads": 1,
+                "precision": self.precision, "recipe": shown["recipe"], "size": shown["sizes"][0]["size"],
+                "eval": {"split": "search", "tokens": 262144, "every_fraction": 1.0}}
+        (self.work / f"{name}.json").write_text(json.dumps(spec))
+        done = subprocess.run([FLYWHEEL, "train", str(self.work / f"{name}.json"), "--dir", str(directory), "--json"],
+                              capture_output=True, text=True)
+        if done.returncode != 0:
+            print(f"{name}: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+            return math.inf
+        return json.loads(done.stdout)["bits_per_byte"]
+
+
+def read_changes(path):
+    changes = []
+    for line in pathlib.Path(path).read_text().splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, _, text = line.partition(":")
+        fields = [part.strip().split("=", 1) for part in text.split(";") if part.strip()]
+        variants = [[f"{f}={v}" for (f, _), v in zip(fields, values)]
+                    for values in itertools.product(*[v.split("|") for _, v in fields])]
+        changes.append((name.strip(), variants))
+    return changes
+
+
+def interval(values):
+    mean, n = statistics.fmean(values), len(values)
+    half = T90[n - 1] * statistics.stdev(values) / math.sqrt(n) if n > 1 else math.nan
+    return mean, mean - half, mean + half
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--corpus", required=True)
+    arguments.add_argument("--flops", required=True)
+    arguments.add_argument("--seeds", type=int, default=3)
+    arguments.add_argument("--base")
+    arguments.add_argument("--changes", default=str(ROOT / "bench" / "ablations.txt"))
+    arguments.add_argument("--precision", default="auto")
+    arguments.add_argument("--out")
+    options = arguments.parse_args()
+    rungs = [float(f) for f in options.flops.split(",")]
+    changes = read_changes(options.changes)
+    with tempfile.TemporaryDirectory() as folder:
+        work = pathlib.Path(folder)
+        subprocess.run([FLYWHEEL, "corpus", options.corpus, "--dir", str(work / "corpus")], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        bench = Bench(work, work / "corpus", options.precision)
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            def losses(patches, flops, seeds):
+                return [pool.submit(bench.loss, options.base, patches, flops, seed) for seed in seeds]
+            seeds = range(1, options.seeds + 1)
+            base = {c: losses([], c, seeds) for c in sorted({f * r for f in rungs for r in (0.5, 1, 2)})}
+            trial = [[losses(v, rungs[0], [1000])[0] for v in variants] if len(variants) > 1 else [] for _, variants in changes]
+            chosen = [variants[min(range(len(t)), key=lambda i: t[i].result())] if t else variants[0]
+                      for (_, variants), t in zip(changes, trial)]
+            tried = [{f: losses(v, f, seeds) for f in rungs} for v in chosen]
+            base = {c: [x.result() for x in futures] for c, futures in base.items()}
+            rows = []
+            for (name, _), patches, results in zip(changes, chosen, tried):
+                for flops in rungs:
+                    slope = (statistics.fmean(base[2 * flops]) - statistics.fmean(base[flops / 2])) / math.log(4)
+                    delta = [a.result() - b for a, b in zip(results[flops], base[flops])]
+                    mean, low, high = interval(delta)
+                    rows.append({"change": name, "patches": patches, "flops": flops, "bits_per_byte": mean + statistics.fmean(base[flops]),
+                                 "difference": mean, "low": low, "high": high, "seeds": len(delta),
+                                 "compute": [math.exp(min(50, -d / slope)) for d in (mean, low, high)]})
+                    print(f"{name} {flops:g}: {mean:+.4f}", file=sys.stderr, flush=True)
+    print("| rung FLOPs | base bits per byte | sd over seeds |\n|---|---|---|")
+    for c, values in base.items():
+        print(f"| {c:.3g} | {statistics.fmean(values):.4f} | {statistics.stdev(values) if len(values) > 1 else math.nan:.4f} |")
+    print("\n| change | patches | FLOPs | bits per byte | difference [90%] | compute needed [90%] |\n|---|---|---|---|---|---|")
+    for r in rows:
+        m = r["compute"]
+        print(f"| {r['change']} | `{' '.join(r['patches'])}` | {r['flops']:.3g} | {r['bits_per_byte']:.4f} | {r['difference']:+.4f} "
+              f"[{r['low']:+.4f}, {r['high']:+.4f}] | {m[0]:.2f}x [{m[1]:.2f}, {m[2]:.2f}] |")
+    if options.out:
+        pathlib.Path(options.out).write_text(json.dumps({"base": {f"{c:g}": v for c, v in base.items()}, "rows": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+// Short runs in one process, for measurements that compare recipes: a model of a given width and depth, trained for
+// some steps on a corpus folder.
+#pragma once
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "data/corpus.h"
+#include "recipe/recipe.h"
+#include "recipe/size.h"
+#include "train/trainer.h"
+
+namespace flywheel::bench {
+
+struct ShortRun {
+  int width = 64, layers = 2;
+  int64_t steps = 150;
+  int batch_sequences = 8;
+  Dtype dtype = Dtype::kFloat32;
+  uint64_t seed = 1;
+};
+
+inline Size size_of(const Recipe& recipe, const ShortRun& run) {
+  // The family's own rules, with the depth set by the aspect.
+  const Recipe shaped = apply_patch(recipe, "model.aspect=" + std::to_string(double(run.width) / run.layers));
+  const std::vector<Size> sizes = family(shaped, 1, 1e9);
+  Size size;
+  for (const Size& candidate : sizes)
+    if (candidate.width == run.width) size = candidate;
+  size = with_flops(shaped, size, 1e9);
+  size.layers = run.layers;
+  size.batch_sequences = run.batch_sequences;
+  size.steps = run.steps;
+  return size;
+}
+
+inline data::EvalSample search_sample(const data::Corpus& corpus, int context) {
+  constexpr int64_t kTokens = 32768;
+  return data::eval_sample(corpus.tokens(data::Split::kSearch), context, kTokens);
+}
+
+// Loss on the search split after the run, in nats per token; infinite when it diverges. Seeds also order the data.
+inline double final_loss(const Recipe& recipe, const ShortRun& run, const data::Corpus& corpus) {
+  const Size size = size_of(recipe, run);
+  train::Trainer trainer(recipe, size, run.dtype, 1, run.seed);
+  const data::BatchSampler batches(corpus.tokens(data::Split::kTrain), size.context, size.batch_sequences, run.seed);
+  for (int64_t step = 0; step < size.steps; ++step)
+    if (!std::isfinite(trainer.step(batches, step).loss)) return HUGE_VAL;
+  return trainer.evaluate(search_sample(corpus, size.context)).loss;
+}
+
+}  // namespace flywheel::bench
