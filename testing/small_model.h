@@ -61,6 +61,22 @@ inline std::vector<SmallModel> all_small_models() {
 inline std::vector<std::vector<std::string>> vocabulary() {
   return {
       {"model.positions=learned", "model.norm=layernorm", "model.feed_forward=gelu", "model.tied_head=true"},
+      // Feed-forward, residual stream, ends.
+      {"model.feed_forward=geglu", "model.norm=dynamic_tanh", "model.logit_softcap=3"},
+      {"model.norm_placement=post", "model.residual_scaling=learned", "model.norm=layernorm"},
+      {"model.norm_placement=sandwich", "model.residual_scaling=depth", "model.logit_softcap=8",
+       "model.tied_head=true"},
+      {"model.skips=unet", "model.norm_placement=post", "model.norm=dynamic_tanh"},
+      {"model.residual_streams=3", "model.skips=unet", "model.residual_scaling=learned",
+       "model.norm_placement=sandwich"},
+      {"model.residual_streams=2", "model.feed_forward=geglu"},
+      {"model.ngram_embeddings=3", "model.ngram_rows=16", "model.positions=learned"},
+      {"model.experts=4", "model.feed_forward=geglu"},
+      {"model.experts=3", "model.experts_active=3", "model.feed_forward=gelu", "model.expert_balance=none"},
+      {"model.experts=5", "model.experts_active=1", "model.experts_shared=1", "model.feed_forward=relu_squared"},
+      {"model.experts=4", "model.expert_balance=loss", "model.expert_balance_rate=0.01", "model.residual_streams=2"},
+      {"model.z_loss=0.01", "model.logit_softcap=5", "model.ngram_embeddings=2", "model.ngram_rows=32"},
+      {"model.predicted_tokens=3", "model.norm=layernorm", "model.tied_head=true", "model.skips=unet"},
       // Attention.
       {"model.positions=alibi", "model.kv_group=2", "model.attention_softcap=5", "model.qk_norm=true"},
       {"model.positions=none", "model.kv_group=4", "model.attention_sink=true"},
@@ -75,14 +91,6 @@ inline std::vector<std::vector<std::string>> vocabulary() {
        "model.attention_sink=true"},
       {"model.mixers=latent", "model.positions=alibi", "model.attention_softcap=3", "model.attention_gate=true",
        "model.attention_sink=true", "model.tied_head=true"},
-      {"model.feed_forward=geglu", "model.norm=dynamic_tanh", "model.logit_softcap=3"},
-      {"model.norm_placement=post", "model.residual_scaling=learned", "model.norm=layernorm"},
-      {"model.norm_placement=sandwich", "model.residual_scaling=depth", "model.logit_softcap=8",
-       "model.tied_head=true"},
-      {"model.skips=unet", "model.norm_placement=post", "model.norm=dynamic_tanh"},
-      {"model.residual_streams=3", "model.skips=unet", "model.residual_scaling=learned",
-       "model.norm_placement=sandwich"},
-      {"model.residual_streams=2", "model.feed_forward=geglu"},
       // Beyond attention.
       {"model.mixers=gated_linear", "model.positions=learned"},
       {"model.mixers=gated_linear,attention", "model.state_dim=4", "model.qk_norm=true", "initialisation.transfer=mup"},
@@ -97,6 +105,13 @@ inline std::vector<std::vector<std::string>> vocabulary() {
       {"model.mixers=rwkv7,attention,gated_linear", "model.state_dim=9", "model.qk_norm=true",
        "initialisation.transfer=mup"},
   };
+}
+
+// False where the training gradient is of more than the loss that is reported: z-loss, balance loss, further heads.
+// Then only traces of another implementation know it (model/golden_test.cc).
+inline bool trains_on_its_loss(const Recipe& recipe) {
+  const Recipe::Model& m = recipe.model;
+  return m.z_loss == 0 && m.predicted_tokens == 1 && (m.experts == 0 || m.expert_balance != ExpertBalance::kLoss);
 }
 
 // small_model of the plain kind, with patches such as "model.window=5".

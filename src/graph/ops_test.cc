@@ -14,13 +14,16 @@
 #include "graph/ops/forget.h"
 #include "graph/ops/gated.h"
 #include "graph/ops/gated_norm.h"
+#include "graph/ops/grouped_linear.h"
 #include "graph/ops/head.h"
 #include "graph/ops/latent.h"
 #include "graph/ops/linear.h"
 #include "graph/ops/mix_streams.h"
+#include "graph/ops/ngram_embedding.h"
 #include "graph/ops/norm.h"
 #include "graph/ops/qk_prepare.h"
 #include "graph/ops/recurrence.h"
+#include "graph/ops/route.h"
 #include "graph/ops/rwkv.h"
 #include "graph/ops/scale.h"
 #include "graph/ops/short_convolution.h"
@@ -54,9 +57,6 @@ std::vector<Fragment> fragments() {
   std::vector<Fragment> list;
   list.push_back(
       {"add", {{8, 5}, {8, 5}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) { return add(g, x[0], x[1]); }});
-  list.push_back({"scale before an add", {{8, 5}, {8, 5}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
-                    return add(g, x[0], scale(g, x[1], -0.3f));
-                  }});
   list.push_back({"add of one value twice", {{8, 5}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
                     return add(g, x[0], x[0]);
                   }});
@@ -67,6 +67,10 @@ std::vector<Fragment> fragments() {
   list.push_back({"embedding", {}, {{4, 5}}, [](Graph& g, const Ids&, const Ids& p, ValueId tokens) {
                     return embedding(g, tokens, p[0], kNoValue);
                   }});
+  list.push_back(
+      {"embedding with bigrams", {}, {{4, 5}, {7, 5}}, [](Graph& g, const Ids&, const Ids& p, ValueId tokens) {
+         return add(g, embedding(g, tokens, p[0], kNoValue), ngram_embedding(g, tokens, p[1], 2));
+       }});
   list.push_back({"layer norm", {{8, 13}}, {{13}, {13}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
                     return norm(g, true, x[0], p[0], p[1], Dtype::kFloat32);
                   }});
@@ -121,6 +125,20 @@ std::vector<Fragment> fragments() {
   for (Activation gate : {Activation::kSilu, Activation::kGelu}) {
     list.push_back(
         {"gated", {{8, 18}}, {}, [gate](Graph& g, const Ids& x, const Ids&, ValueId) { return gated(g, gate, x[0]); }});
+  }
+  for (int active : {1, 2, 5}) {
+    list.push_back(
+        {"experts",
+         {{3, 5}, {3, 6}, {3, 7}},
+         {{5, 9, 6}, {5, 7, 9}},
+         [active](Graph& g, const Ids& x, const Ids& p, ValueId) {
+           // Gaps between the experts, so that no small step changes a choice.
+           const ValueId gaps = g.constant("gaps", {3, 5}, {0, 2, -2, 4, -4, 2, 4, -4, 0, -2, -4, 0, 4, -2, 2});
+           const Routing r = route(g, add(g, x[0], gaps), kNoValue, kNoValue, {.active = active});
+           const ValueId up = grouped_linear(g, spread(g, x[1], r.places), p[0], r.first, Dtype::kFloat32);
+           const ValueId y = grouped_linear(g, up, p[1], r.first, Dtype::kFloat32);
+           return add(g, x[2], combine(g, y, r.weights, r.places));
+         }});
   }
   for (int kv_heads : {1, 2, 4}) {
     const int width = (4 + 2 * kv_heads) * 6;

@@ -16,11 +16,23 @@ ValueId Builder::declare(ParameterInfo info) {
   return graph.parameter(placed.name, placed.shape, placed.offset);
 }
 
-ValueId Builder::matrix(const std::string& name, int64_t out, int64_t in, bool writes_residual) {
+ValueId Builder::declare_matrix(const std::string& name, const Shape& shape, bool writes_residual) {
   // Where residual scaling makes what blocks add smaller, the matrices need not be.
   const bool shrinks = writes_residual && recipe.model.residual_scaling == ResidualScaling::kNone;
-  const double sd = matrix_initial_sd(recipe, size, static_cast<double>(in), shrinks);
-  return declare({.name = name, .shape = {out, in}, .group = ParameterGroup::kMatrix, .initial_sd = sd});
+  const double sd = matrix_initial_sd(recipe, size, static_cast<double>(shape[shape.rank - 1]), shrinks);
+  return declare({.name = name, .shape = shape, .group = ParameterGroup::kMatrix, .initial_sd = sd});
+}
+
+ValueId Builder::matrix(const std::string& name, int64_t out, int64_t in, bool writes_residual) {
+  return declare_matrix(name, {out, in}, writes_residual);
+}
+
+ValueId Builder::stacked(const std::string& name, int64_t count, int64_t out, int64_t in, bool writes_residual) {
+  return declare_matrix(name, {count, out, in}, writes_residual);
+}
+
+ValueId Builder::balance(const std::string& name, int64_t elements) {
+  return declare({.name = name, .shape = {elements}, .group = ParameterGroup::kBalance});
 }
 
 ValueId Builder::table(const std::string& name, int64_t rows, int64_t columns) {

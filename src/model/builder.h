@@ -28,12 +28,18 @@ class Builder {
   graph::ValueId tokens = graph::kNoValue;    // (T) uint16
   graph::ValueId position = graph::kNoValue;  // kRecurrent only: int32, the tokens before this one
 
+  graph::ValueId loss_scale = graph::kNoValue;  // training only: float, of gradients
+
   bool recurrent() const { return form == Form::kRecurrent; }
 
   // Declared in the table and in the graph, with the initialisation of its role (initialisation.h).
   graph::ValueId matrix(const std::string& name, int64_t out, int64_t in, bool writes_residual = false);
   graph::ValueId table(const std::string& name, int64_t rows, int64_t columns);
   graph::ValueId head(const std::string& name, int64_t rows, int64_t columns);
+  // `count` matrices of one shape, (count, out, in): of experts.
+  graph::ValueId stacked(const std::string& name, int64_t count, int64_t out, int64_t in, bool writes_residual = false);
+  // ParameterGroup::kBalance; starts at zero.
+  graph::ValueId balance(const std::string& name, int64_t elements);
   graph::ValueId vector(const std::string& name, int64_t elements, double initial_value);
   // A vector, or another small shape that no matrix product sees, that starts by a rule of its own.
   graph::ValueId ruled(const std::string& name, Shape shape, std::function<double(Rng&, int64_t)> initial_rule);
@@ -47,6 +53,7 @@ class Builder {
 
  private:
   graph::ValueId declare(ParameterInfo info);
+  graph::ValueId declare_matrix(const std::string& name, const Shape& shape, bool writes_residual);
 
   ParameterTable& parameters_;
   std::map<int, Rotary> rotary_;

@@ -1,4 +1,5 @@
-// The feed-forward block.
+// The feed-forward block: dense, or a mixture of experts (Shazeer et al. 2017) with shared ones beside (DeepSeekMoE,
+// Dai et al. 2024). Scores are sigmoids, and experts are kept equally busy by biases or by a loss (graph/ops/route.h).
 #pragma once
 
 #include <string>

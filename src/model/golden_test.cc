@@ -4,6 +4,7 @@
 #include "testing/golden/attention_trace.h"
 #include "testing/golden/gpt_trace.h"
 #include "testing/golden/mixer_trace.h"
+#include "testing/golden/stream_trace.h"
 #include "testing/small_model.h"
 
 namespace flywheel::model {
@@ -17,8 +18,8 @@ double formula(size_t index, int64_t i, double scale) {
 
 std::vector<testing::golden::Trace> all_traces() {
   std::vector<testing::golden::Trace> traces;
-  for (const auto& group :
-       {testing::golden::gpt_traces(), testing::golden::attention_traces(), testing::golden::mixer_traces()})
+  for (const auto& group : {testing::golden::gpt_traces(), testing::golden::attention_traces(),
+                            testing::golden::mixer_traces(), testing::golden::stream_traces()})
     traces.insert(traces.end(), group.begin(), group.end());
   return traces;
 }
@@ -43,6 +44,7 @@ TEST(Golden, LossesAndGradientsAreThoseOfPyTorch) {
     }
     const auto found = testing::loss_and_gradient(program, parameters, tokens);
     EXPECT_NEAR(found.loss / trace.loss, 1, 1e-5);
+    EXPECT_NEAR(testing::loss_only(program, parameters, tokens) / trace.loss, 1, 1e-5);
     for (size_t k = 0; k < trace.gradients.size(); ++k) {
       const testing::golden::Gradient& expected = trace.gradients[k];
       const ParameterInfo& p = program.parameters()[k];
@@ -52,8 +54,9 @@ TEST(Golden, LossesAndGradientsAreThoseOfPyTorch) {
         squares += double{gradient[i]} * gradient[i];
         projection += gradient[i] * formula(50, i, 1);
       }
-      // Float32 against float64.
-      const double tolerance = 1e-4 * expected.norm;
+      // Float32 against float64; where the parts of a gradient cancel (streams that are still equal, of which the norm
+      // takes the length away) their rounding remains. Norms of whole gradients are around 10.
+      const double tolerance = 1e-4 * expected.norm + 2e-6;
       EXPECT_NEAR(std::sqrt(squares), expected.norm, tolerance) << p.name;
       EXPECT_NEAR(projection, expected.projection, tolerance) << p.name;
       for (size_t i = 0; i < expected.first.size() && i < static_cast<size_t>(p.shape.elements()); ++i)

@@ -22,11 +22,13 @@ class Profile;
 namespace flywheel::model {
 
 // What decides learning rate, initialisation and optimizer of a parameter.
-enum class ParameterGroup : uint8_t { kMatrix, kEmbedding, kHead, kVector };
+// kBalance: experts' biases, which follow the sign of their "gradient" and no optimizer (model.expert_balance_rate a
+// step); that gradient is too small to be seen in the gradient norm.
+enum class ParameterGroup : uint8_t { kMatrix, kEmbedding, kHead, kVector, kBalance };
 
 struct ParameterInfo {
   std::string name;  // "blocks.3.attention.qkv", stable: used by checkpoints and exports
-  Shape shape;       // matrices are (out, in)
+  Shape shape;       // matrices are (out, in), stacks of them (count, out, in)
   ParameterGroup group = ParameterGroup::kMatrix;
   double initial_sd = 0;                                        // normal; 0 with initial_value
   double initial_value = 0;                                     // norms' gains: 1

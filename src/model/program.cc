@@ -29,6 +29,8 @@ void check_size(const Recipe& recipe, const Size& size) {
   at_least_one("feed_forward", size.feed_forward);
   at_least_one("context", size.context);
   if (size.vocabulary < 2 || size.vocabulary > 65536) refuse("vocabulary", size.vocabulary, "2 to 65536");
+  if (recipe.model.predicted_tokens > size.context)
+    refuse("context", size.context, fmt::format("at least predicted_tokens ({})", recipe.model.predicted_tokens));
   if (size.heads % size.kv_heads != 0)
     refuse("kv_heads", size.kv_heads, fmt::format("a divisor of heads ({})", size.heads));
   if (recipe.model.head_dim < 1) refuse("model.head_dim", recipe.model.head_dim, "at least 1");
@@ -49,17 +51,14 @@ std::unique_ptr<graph::Plan> compile(Program::State& state, Purpose purpose, Pro
   slots[Slots::kLoss] = graph.external("loss", {1}, Dtype::kFloat32);
 
   builder.tokens = slots[Slots::kTokens];
-  const graph::ValueId x = final_norm(builder, decoder(builder));
-  const graph::ValueId weight = head_weight(builder);
-  const graph::HeadAttributes head = head_attributes(state.recipe, state.size);
-  switch (purpose) {
-    case Purpose::kTrain:
-      graph::head_train(graph, x, weight, head, slots[Slots::kTargets], slots[Slots::kLossScale], slots[Slots::kLoss]);
-      graph::differentiate(graph, {});
-      break;
-    case Purpose::kEval:
-      graph::head_loss(graph, x, weight, head, slots[Slots::kTargets], slots[Slots::kCount], slots[Slots::kLoss]);
-      break;
+  if (purpose == Purpose::kTrain) {
+    builder.loss_scale = slots[Slots::kLossScale];
+    train_heads(builder, decoder(builder), slots[Slots::kTargets], slots[Slots::kLoss]);
+    graph::differentiate(graph, {});
+  } else {
+    const graph::ValueId x = final_norm(builder, decoder(builder));
+    graph::head_loss(graph, x, head_weight(builder), head_attributes(state.recipe, state.size), slots[Slots::kTargets],
+                     slots[Slots::kCount], slots[Slots::kLoss]);
   }
   if (fusion == Program::Fusion::kOn) graph::fuse(graph);
   return std::make_unique<graph::Plan>(std::move(graph), graph::Backend::kCpu);

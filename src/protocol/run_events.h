@@ -14,8 +14,9 @@
 namespace flywheel {
 
 // Types and their fields ("t": seconds since the run process first started training, restarts excluded):
-//  start      {"t","type","program","precision","threads","parameters","matrix_parameters","flops_per_token","steps",
-//              "predicted_memory_bytes", *"resumed_step", *"tokens", *"flops"}
+//  start      {"t","type","program","precision","threads","parameters","matrix_parameters",
+//              "active_matrix_parameters","flops_per_token","steps","predicted_memory_bytes", *"resumed_step",
+//              *"tokens", *"flops"}
 //  step       {"t","type","step","tokens","loss","learning_rate","gradient_norm","tokens_per_second"}
 //  eval       {"t","type","step","tokens","flops","split","loss","bits_per_byte"}
 //  checkpoint {"t","type","step"}

@@ -30,6 +30,7 @@ struct PartCounts {
   int64_t vectors = 0;        // everything else that is trained
   double extra_flops = 0;     // per token, beside 2 * matrices: scores, states
   int64_t idle_matrices = 0;  // of `matrices`: those a token does not pass (experts)
+  double training_flops = 0;  // per token, beside three times the forward pass: what only training has
 };
 PartCounts mixer_counts(const Recipe& recipe, const Size& size, Mixer mixer);
 

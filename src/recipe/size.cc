@@ -44,7 +44,7 @@ Candidate candidate(const Recipe& recipe, int width, int layers) {
   size.kv_heads = size.heads / recipe.model.kv_group;
   size.feed_forward = hidden_units(recipe, width);
   size.context = recipe.model.context;
-  result.parameters = count(recipe, size).matrix_parameters;
+  result.parameters = count(recipe, size).active_matrix_parameters;
   return result;
 }
 

@@ -47,17 +47,19 @@ struct Counts {
   int64_t matrix_parameters =
       0;  // weights in matrix products, head included (tied or not), look-up tables excluded: the N of laws
   int64_t active_matrix_parameters = 0;  // of them, those that each token passes: all of them without experts
-  double flops_per_token = 0;            // training: forward and backward
+  double flops_per_token = 0;            // training: forward and backward, and heads that only training has
   double forward_flops_per_token = 0;
 };
 Counts count(const Recipe& recipe, const Size& size);
-bool is_gated(FeedForward kind);                                    // two matrices in, one out
+bool is_gated(FeedForward kind);  // two matrices in, one out
+// Hidden units of one expert: those of the dense block over the experts that a token passes, a multiple of 8.
+int expert_width(const Recipe& recipe, const Size& size);
 double training_flops(const Recipe& recipe, const Size& size);      // of the model's whole history
 double new_training_flops(const Recipe& recipe, const Size& size);  // of them, what this run itself spends
 
-// The model of the family (recipe's aspect and head_dim) whose matrix_parameters come nearest to `parameters`.
+// The model of the family (recipe's aspect and head_dim) whose active_matrix_parameters come nearest to `parameters`.
 Size nearest_size(const Recipe& recipe, double parameters);
-// All distinct model sizes of the family with matrix_parameters in [low, high], smallest first, steps unset.
+// All distinct model sizes of the family with active_matrix_parameters in [low, high], smallest first, steps unset.
 std::vector<Size> family(const Recipe& recipe, double low, double high);
 // Batch, steps and learning rates for `flops` of training with this model; steps round to the nearest, at least 1.
 Size with_flops(const Recipe& recipe, Size model, double flops);

@@ -104,7 +104,16 @@ void check_recurrent(const Recipe& recipe, const std::string& where) {
                     m.mixers, m.head_dim);
 }
 
-void check_feed_forward(const Recipe&, const std::string&) {}
+void check_feed_forward(const Recipe& recipe, const std::string& where) {
+  const Recipe::Model& m = recipe.model;
+  if (m.experts == 0) return;
+  if (m.experts_active > m.experts)
+    throw_bad_input("{}: field \"model.experts_active\": expected at most model.experts ({}), found {}", where,
+                    m.experts, m.experts_active);
+  if (m.expert_balance != ExpertBalance::kNone && m.expert_balance_rate == 0)
+    throw_bad_input(
+        "{}: field \"model.expert_balance_rate\": expected more than 0, or model.expert_balance none, found 0", where);
+}
 
 void check_residual(const Recipe& recipe, const std::string& where) {
   if (recipe.model.residual_scaling == ResidualScaling::kDepth &&

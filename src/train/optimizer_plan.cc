@@ -33,6 +33,7 @@ double peak_rate(const Size& size, model::ParameterGroup group) {
     case model::ParameterGroup::kHead:
       return size.head_learning_rate;
     case model::ParameterGroup::kVector:
+    case model::ParameterGroup::kBalance:
       break;
   }
   return size.vector_learning_rate;
@@ -64,6 +65,10 @@ void OptimizerPlan::add(const Recipe& recipe, const Size& size, const model::Par
                        .learning_rate = peak_rate(size, parameter.group),
                        .weight_decay = matrix ? model::matrix_weight_decay(recipe, size) : 0,
                        .epsilon = model::adam_epsilon(recipe, size, parameter.name.starts_with("blocks."))};
+  if (parameter.group == model::ParameterGroup::kBalance) {
+    piece.rule = &kBalance;
+    piece.learning_rate = recipe.model.expert_balance_rate;
+  }
   if (piece.rule->whole_matrices) {
     piece.columns = parameter.shape[parameter.shape.rank - 1];
     for (const int64_t rows : model::matrix_parts(recipe, size, parameter)) {

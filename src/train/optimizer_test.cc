@@ -72,6 +72,36 @@ Recipe muon_recipe() {
   return recipe;
 }
 
+TEST(Optimizer, ExpertsBiasesMoveByOneStepAgainstTheSurplusAndAreNoPartOfTheNorm) {
+  for (const OptimizerKind kind :
+       {OptimizerKind::kAdamw, OptimizerKind::kMuon, OptimizerKind::kLion, OptimizerKind::kScheduleFree}) {
+    Recipe recipe;
+    recipe.optimizer.kind = kind;
+    recipe.model.expert_balance_rate = 0.25;
+    const std::vector<ParameterInfo> parameters = {
+        {.name = "v", .shape = {2}, .group = ParameterGroup::kVector, .offset = 0},
+        {.name = "b", .shape = {3}, .group = ParameterGroup::kBalance, .offset = 16}};
+    Size size = rates(0.1, 0.1);
+    size.steps = 10;
+    Optimizer optimizer(recipe, size, parameters, 32, Dtype::kFloat32, 1);
+    std::vector<float> weights(32, 0.0f), gradient(32, 0.0f);
+    optimizer.start(weights);
+    gradient[0] = 3;
+    gradient[1] = 4;
+    gradient[16] = 1e5f * 1e-30f;  // as much as a router's backward leaves
+    gradient[17] = -1e-30f;
+    float* buffers[] = {gradient.data()};
+    optimizer.reduce(buffers, 0);
+    EXPECT_EQ(optimizer.gradient_norm(), 5);
+    optimizer.begin(0, 1, optimizer.gradient_norm());
+    optimizer.update(gradient.data(), weights.data(), 0);
+    EXPECT_EQ(weights[16], -0.25f);
+    EXPECT_EQ(weights[17], 0.25f);
+    EXPECT_EQ(weights[18], 0);
+    EXPECT_NE(weights[0], 0);
+  }
+}
+
 TEST(Optimizer, OrthogonalisesQueriesKeysAndValuesApart) {
   const int64_t width = 16;
   Size size = rates(1, 1);

@@ -155,6 +155,7 @@ class Run {
                        {"threads", spec_.threads},
                        {"parameters", counts_.parameters},
                        {"matrix_parameters", counts_.matrix_parameters},
+                       {"active_matrix_parameters", counts_.active_matrix_parameters},
                        {"flops_per_token", counts_.flops_per_token},
                        {"steps", spec_.size.steps},
                        {"predicted_memory_bytes", inputs_.own_bytes + inputs_.corpus_bytes}};

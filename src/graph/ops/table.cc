@@ -11,13 +11,16 @@
 #include "graph/ops/forget.h"
 #include "graph/ops/gated.h"
 #include "graph/ops/gated_norm.h"
+#include "graph/ops/grouped_linear.h"
 #include "graph/ops/head.h"
 #include "graph/ops/latent.h"
 #include "graph/ops/linear.h"
 #include "graph/ops/mix_streams.h"
+#include "graph/ops/ngram_embedding.h"
 #include "graph/ops/norm.h"
 #include "graph/ops/qk_prepare.h"
 #include "graph/ops/recurrence.h"
+#include "graph/ops/route.h"
 #include "graph/ops/rwkv.h"
 #include "graph/ops/scale.h"
 #include "graph/ops/short_convolution.h"
@@ -32,6 +35,8 @@ namespace {
 constexpr std::array kOps = {
     &kEmbedding,
     &kEmbeddingBackward,
+    &kNgramEmbedding,
+    &kNgramEmbeddingBackward,
     &kNorm,
     &kNormBackward,
     &kDynamicTanh,
@@ -77,6 +82,14 @@ constexpr std::array kOps = {
     &kActivationBackward,
     &kGated,
     &kGatedBackward,
+    &kRoute,
+    &kRouteBackward,
+    &kSpread,
+    &kGather,
+    &kGroupedLinear,
+    &kGroupedLinearWeightGradient,
+    &kCombine,
+    &kCombineBackward,
     &kAdd,
     &kScale,
     &kScaleChannels,
