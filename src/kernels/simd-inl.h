@@ -46,12 +46,7 @@ HWY_INLINE Ints rounded_bits(Floats x) {
   return hn::IfThenElse(hn::RebindMask(kInts, hn::IsNaN(x)), bits, rounded);
 }
 
-// The upper halves of rounded_bits, one vector of bfloat16; and two of them side by side, lane by lane.
-HWY_INLINE void store_upper(Ints rounded, Bf16* to) {
-  const hn::Rebind<uint16_t, FloatTag> half;
-  const auto upper = hn::ShiftRight<16>(hn::BitCast(kWords, rounded));
-  hn::StoreU(hn::TruncateTo(half, upper), half, reinterpret_cast<uint16_t*>(to));
-}
+// The upper halves of two rounded_bits side by side, lane by lane.
 HWY_INLINE void store_pairs(Ints first, Ints second, Bf16* to) {
   const auto low = hn::BitCast(kInts, hn::ShiftRight<16>(hn::BitCast(kWords, first)));
   const auto high = hn::And(second, hn::Set(kInts, static_cast<int32_t>(0xffff0000u)));
