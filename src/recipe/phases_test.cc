@@ -104,6 +104,19 @@ TEST(BranchedSize, CountsTheTrunkOnceAndEndsWhereTheFullRunDoes) {
   }
 }
 
+TEST(BranchedSize, GoesOnFromARampThatIsOver) {
+  const Recipe recipe = ramped("0.3", "0.25");
+  const Size model = nearest_size(recipe, 1e5);
+  const Size trunk = with_flops(recipe, model, 1e12), full = with_flops(recipe, model, 3e12);
+  ASSERT_GT(trunk.ramp_steps, 0);
+  const auto branched = branched_size(recipe, full, trunk);
+  ASSERT_TRUE(branched);
+  EXPECT_EQ(branched->ramp_steps, 0);
+  EXPECT_EQ(branched->trunk_sequences, sum_of_batches(trunk, branched->trunk_steps));
+  EXPECT_NEAR(static_cast<double>(branched->tokens()), static_cast<double>(full.tokens()),
+              0.5 * full.batch_sequences * full.context);
+}
+
 TEST(BranchedSize, OfTheTrunksOwnBatchIsTheFullRun) {
   const Recipe recipe = apply_patch(Recipe(), "scaling.batch_exponent=0");
   const Size model = nearest_size(recipe, 1e5);
