@@ -191,6 +191,37 @@ TEST(Recipe, RecurrencesThatMakeNoSenseAreRefusedNamingTheFields) {
   validate(fine, "fine");
 }
 
+TEST(Recipe, ExpertsStreamsAndEndsThatMakeNoSenseAreRefusedNamingTheFields) {
+  const auto refused = [](const auto& change) {
+    Recipe recipe;
+    change(recipe);
+    return refusal([&] { validate(recipe, "r.toml"); });
+  };
+  EXPECT_THAT(refused([](Recipe& r) {
+                r.model.experts = 4;
+                r.model.experts_active = 5;
+              }),
+              AllOf(HasSubstr("model.experts_active"), HasSubstr("model.experts (4)"), HasSubstr("found 5")));
+  EXPECT_THAT(refused([](Recipe& r) {
+                r.model.experts = 4;
+                r.model.expert_balance_rate = 0;
+              }),
+              AllOf(HasSubstr("model.expert_balance_rate"), HasSubstr("model.expert_balance none")));
+  EXPECT_THAT(refused([](Recipe& r) { r.model.ngram_embeddings = 1; }), HasSubstr("model.ngram_embeddings"));
+  EXPECT_THAT(refused([](Recipe& r) {
+                r.model.context = 4;
+                r.model.predicted_tokens = 5;
+              }),
+              AllOf(HasSubstr("model.predicted_tokens"), HasSubstr("model.context (4)")));
+  Recipe fine;
+  fine.model.experts = fine.model.experts_active = 4;
+  fine.model.experts_shared = 2;
+  fine.model.residual_streams = 4;
+  fine.model.skips = Skips::kUnet;
+  fine.model.predicted_tokens = fine.model.context = 8;
+  validate(fine, "fine");
+}
+
 TEST(Recipe, BadPatchesAreRefused) {
   for (const char* patch :
        {"", "=", ".", "a=b", "model.context", "model.context=", "model.context=12x", "model.context=1e99", "model.=3",

@@ -327,5 +327,37 @@ TEST(Size, ImpossibleRequestsAreRefused) {
   EXPECT_THROW(with_flops(Recipe(), nearest_size(Recipe(), 1e4), 1e30), Error);
 }
 
+TEST(Experts, ActiveWorkIsThatOfTheDenseBlockAndSizesAreChosenByIt) {
+  const Recipe dense;
+  Recipe sparse = dense;
+  sparse.model.experts = 16;
+  sparse.model.experts_active = 3;
+  sparse.model.experts_shared = 1;
+  const Size of_dense = size_for_flops(dense, 1e15), of_sparse = size_for_flops(sparse, 1e15);
+  const Counts counts = count(sparse, of_sparse);
+  const int64_t hidden = expert_width(sparse, of_sparse);
+  EXPECT_EQ(hidden % 8, 0);
+  EXPECT_NEAR(static_cast<double>(4 * hidden), of_sparse.feed_forward, 16);  // four times half of 8, rounded away
+  // Three matrices of every expert that a token passes by, in every layer.
+  EXPECT_EQ(counts.matrix_parameters - counts.active_matrix_parameters,
+            int64_t{of_sparse.layers} * 13 * 3 * of_sparse.width * hidden);
+  EXPECT_NEAR(of_sparse.width, of_dense.width, 16);
+  EXPECT_NEAR(training_flops(sparse, of_sparse) / 1e15, 1, 0.05);
+}
+
+TEST(FurtherHeads, AreCountedInTrainingAlone) {
+  const Recipe one;
+  Recipe three = one;
+  three.model.predicted_tokens = 3;
+  const Size size = size_for_flops(one, 1e13);
+  const Counts of_one = count(one, size), of_three = count(three, size);
+  EXPECT_EQ(of_three.matrix_parameters, of_one.matrix_parameters);
+  EXPECT_EQ(of_three.forward_flops_per_token, of_one.forward_flops_per_token);
+  EXPECT_EQ(of_three.parameters - of_one.parameters, 2 * (int64_t{size.width} * size.width + size.width));
+  const double head = 1.0 * size.width * size.vocabulary;
+  EXPECT_NEAR(of_three.flops_per_token - of_one.flops_per_token,
+              12.0 * size.width * size.width + 6 * head * (2 - 3.0 / size.context), 1e-3);
+}
+
 }  // namespace
 }  // namespace flywheel
