@@ -19,27 +19,29 @@ namespace {
 struct Case {
   int width, layers, heads;
 };
-constexpr Case kCases[] = {{64, 4, 4}, {128, 4, 4}, {256, 6, 4}, {512, 8, 8}};
+constexpr Case kCases[] = {{64, 4, 4}, {128, 4, 4}, {256, 6, 4}, {512, 8, 8}, {1024, 8, 16}};
 
 // The comparison's model: GPT-2's block at vocabulary 256, context 256.
 class Workload {
  public:
   Workload(const Case& c, Dtype dtype)
-      : program_(recipe(c), size(c), dtype), packed_(program_), parameters_(draw()), gradients_(parameters_.size()) {
+      : program_(recipe(c), size(c), dtype),
+        packed_(program_),
+        parameters_(draw()),
+        gradients_(program_.parameter_elements() * 4) {
     packed_.refresh(parameters_.data(), 0, 1);
     executor_ = std::make_unique<Executor>(program_, packed_, parameters_.data(), true);
     Rng rng(2);
     for (int i = 0; i <= program_.size().context; ++i) tokens_.push_back(static_cast<uint16_t>(rng.below(256)));
   }
   const Program& program() const { return program_; }
-  double step() { return executor_->train_sequence(tokens_, 1.0f / 256, gradients_.data()); }
+  double step() { return executor_->train_sequence(tokens_, 1.0f / 256, gradients()); }
   void refresh() { packed_.refresh(parameters_.data(), 0, 1); }
-  void step(graph::Profile& profile) {
-    executor_->train_sequence_profiled(tokens_, 1.0f / 256, gradients_.data(), profile);
-  }
+  void step(graph::Profile& profile) { executor_->train_sequence_profiled(tokens_, 1.0f / 256, gradients(), profile); }
   double eval() { return executor_->eval_sequence(tokens_); }
 
  private:
+  float* gradients() { return reinterpret_cast<float*>(gradients_.data()); }
   static Recipe recipe(const Case& c) {
     Recipe r;
     r.model.positions = Positions::kLearned;
@@ -66,7 +68,7 @@ class Workload {
     Rng rng(1);
     for (const ParameterInfo& p : program_.parameters()) {
       for (int64_t i = 0; i < p.shape.elements(); ++i) {
-        flat[static_cast<size_t>(p.offset + i)] = static_cast<float>(p.initial_value + p.initial_sd * rng.normal());
+        flat[static_cast<size_t>(p.offset + i)] = static_cast<float>(initial_element(p, rng, i));
       }
     }
     return flat;
@@ -74,7 +76,8 @@ class Workload {
 
   Program program_;
   PackedWeights packed_;
-  std::vector<float> parameters_, gradients_;
+  std::vector<float> parameters_;
+  Arena gradients_;
   std::unique_ptr<Executor> executor_;
   std::vector<uint16_t> tokens_;
 };

@@ -19,6 +19,7 @@ struct ShortRun {
   int batch_sequences = 8;
   Dtype dtype = Dtype::kFloat32;
   uint64_t seed = 1;
+  double other_rate = 0;  // learning rate of all but the matrices in blocks; 0: the recipe's
 };
 
 inline Size size_of(const Recipe& recipe, const ShortRun& run) {
@@ -32,6 +33,8 @@ inline Size size_of(const Recipe& recipe, const ShortRun& run) {
   size.layers = run.layers;
   size.batch_sequences = run.batch_sequences;
   size.steps = run.steps;
+  if (run.other_rate > 0)
+    size.embedding_learning_rate = size.head_learning_rate = size.vector_learning_rate = run.other_rate;
   return size;
 }
 

@@ -19,7 +19,7 @@ namespace flywheel::testing {
 
 // One attempt of a run.
 struct Script {
-  double seconds = 1;  // for all steps; a resumed attempt takes its share
+  double seconds = 1;  // for all its own steps; a resumed attempt takes its share
   enum class End { kDone, kFail, kCrash, kStall, kIgnoreSigterm } end = End::kDone;
   std::string reason = "crash: scripted";
   double at_fraction = 0.5;  // of the steps: where it fails, crashes or goes silent
@@ -57,11 +57,18 @@ class FakeRunner : public scheduler::Runner {
     }
     const RunOutcome before = read_outcome(directory / kEventsFile);
     process.t_before = before.train_seconds;
-    process.first_step = process.step = checkpoints_[run];
+    process.first_step = process.step = std::max(checkpoints_[run], spec.size.trunk_steps);
     process.started = clock_.now_seconds();
     cpus_seen[run] = {cpus.begin(), cpus.end()};
     processes_[run] = process;
-    say(processes_[run], {{"type", "start"}, {"steps", spec.size.steps}, {"resumed_step", process.first_step}});
+    std::error_code ignored;
+    if (checkpoints_[run] == 0 && !spec.branch.empty() &&
+        !std::filesystem::exists(spec.branch / kStableFile, ignored)) {
+      say(processes_[run], {{"type", "failed"}, {"step", 0}, {"reason", "input: branch: no such file"}});
+      leave(processes_[run], 1);
+    } else {
+      say(processes_[run], {{"type", "start"}, {"steps", spec.size.steps}, {"resumed_step", process.first_step}});
+    }
     most_running = std::max(most_running, running());
     after_start();
   }
@@ -137,27 +144,31 @@ class FakeRunner : public scheduler::Runner {
   }
   void move(const std::string& run, Process& process) {
     const double now = clock_.now_seconds();
-    const auto steps = process.spec.size.steps;
-    const double per_step = process.script.seconds / static_cast<double>(steps);
-    const double tokens_per_step = static_cast<double>(process.spec.size.tokens()) / static_cast<double>(steps);
-    const double flops_per_step = training_flops(process.spec.recipe, process.spec.size) / static_cast<double>(steps);
+    const Size& size = process.spec.size;
+    const auto steps = size.steps;
+    const double per_step = process.script.seconds / static_cast<double>(steps - size.trunk_steps);
+    const double flops_per_token = count(process.spec.recipe, size).flops_per_token;
+    const auto tokens_at = [&](int64_t step) {
+      return static_cast<double>(size.sequences_before(step) * size.context);
+    };
+    const auto at_fraction = [&](double fraction) {
+      return size.trunk_steps + static_cast<int64_t>(fraction * static_cast<double>(steps - size.trunk_steps));
+    };
     const double until = process.stop_at ? std::min(now, *process.stop_at) : now;
     auto reached = process.first_step + static_cast<int64_t>((until - process.started) / per_step + 1e-9);
     const bool fails = process.script.end != Script::End::kDone && process.script.end != Script::End::kIgnoreSigterm;
-    const auto last = fails ? static_cast<int64_t>(process.script.at_fraction * static_cast<double>(steps)) : steps;
+    const auto last = fails ? at_fraction(process.script.at_fraction) : steps;
     reached = std::min(reached, last);
     while (process.step < reached) {
       const auto step = ++process.step;
       const double at = process.started + static_cast<double>(step - process.first_step) * per_step;
-      say(process,
-          {{"type", "step"}, {"step", step}, {"tokens", tokens_per_step * static_cast<double>(step)}, {"loss", 2.0}},
-          at);
+      say(process, {{"type", "step"}, {"step", step}, {"tokens", tokens_at(step)}, {"loss", 2.0}}, at);
       if (step * 4 % steps == 0) {
         say(process,
             {{"type", "eval"},
              {"step", step},
-             {"tokens", tokens_per_step * static_cast<double>(step)},
-             {"flops", flops_per_step * static_cast<double>(step)},
+             {"tokens", tokens_at(step)},
+             {"flops", tokens_at(step) * flops_per_token},
              {"split", "search"},
              {"loss", 2.0},
              {"bits_per_byte", process.bits_per_byte + 1 - static_cast<double>(step) / static_cast<double>(steps)}},
@@ -167,10 +178,11 @@ class FakeRunner : public scheduler::Runner {
       }
     }
     if (process.step == steps) {
+      if (process.spec.keep_stable) std::ofstream(process.directory / kStableFile) << "stable";
       say(process, {{"type", "done"},
                     {"step", steps},
-                    {"tokens", process.spec.size.tokens()},
-                    {"flops", flops_per_step * static_cast<double>(steps)},
+                    {"tokens", tokens_at(steps)},
+                    {"flops", tokens_at(steps) * flops_per_token},
                     {"loss", 2.0},
                     {"bits_per_byte", process.bits_per_byte},
                     {"train_seconds", process.script.seconds},

@@ -91,6 +91,19 @@ inline std::vector<std::vector<std::string>> vocabulary() {
        "model.attention_sink=true"},
       {"model.mixers=latent", "model.positions=alibi", "model.attention_softcap=3", "model.attention_gate=true",
        "model.attention_sink=true", "model.tied_head=true"},
+      // Beyond attention.
+      {"model.mixers=gated_linear", "model.positions=learned"},
+      {"model.mixers=gated_linear,attention", "model.state_dim=4", "model.qk_norm=true", "initialisation.transfer=mup"},
+      {"model.mixers=mamba2", "model.norm=layernorm", "model.feed_forward=gelu"},
+      {"model.mixers=mamba2,attention", "model.state_dim=20", "model.short_convolution=4", "model.tied_head=true"},
+      {"model.mixers=gated_delta", "model.positions=learned", "model.state_dim=8"},
+      {"model.mixers=gated_delta,gated_delta,attention", "model.short_convolution=3", "model.kv_group=2",
+       "initialisation.transfer=mup"},
+      {"model.mixers=gated_linear,mamba2,gated_delta", "model.short_convolution=2", "model.qk_norm=true"},
+      {"model.short_convolution=12", "model.qk_norm=true"},
+      {"model.mixers=rwkv7", "model.norm=layernorm", "model.tied_head=true"},
+      {"model.mixers=rwkv7,attention,gated_linear", "model.state_dim=9", "model.qk_norm=true",
+       "initialisation.transfer=mup"},
   };
 }
 

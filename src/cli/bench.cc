@@ -1,11 +1,11 @@
-// flywheel bench: this machine's peak, and training speed against it. Training steps are whole ones: forward, backward,
-// clipping and AdamW, on the architecture that PyTorch users know as GPT-2's (LayerNorm, GELU, tied head).
+// flywheel bench: this machine's peak, and the engine's speed against it, on all cores and on one. Training steps are
+// whole ones: forward, backward, clipping and AdamW, on the architecture that PyTorch users know as GPT-2's (LayerNorm,
+// GELU, tied head).
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <barrier>
 #include <memory>
-#include <optional>
 #include <thread>
 
 #include "base/clock.h"
@@ -26,12 +26,12 @@ constexpr int kManyRunsDim = 128;
 struct BenchSize {
   int dim, layers, heads, batch;
 };
-constexpr BenchSize kSizes[] = {{64, 4, 4, 16}, {128, 4, 4, 16}, {256, 6, 4, 16}, {512, 8, 8, 8}};
+constexpr BenchSize kSizes[] = {{64, 4, 4, 16}, {128, 4, 4, 16}, {256, 6, 4, 16}, {512, 8, 8, 8}, {1024, 8, 16, 4}};
 
 struct Options {
   double seconds = 1;
   std::vector<int> sizes;
-  bool json = false;
+  bool all_threads_only = false, json = false;
 };
 
 std::pair<Recipe, Size> model_of(const BenchSize& bench) {
@@ -65,41 +65,54 @@ std::vector<uint16_t> random_tokens() {
   return tokens;
 }
 
-// Median seconds of a step, over `seconds` of them after two to warm up.
-class StepTimer {
- public:
-  StepTimer(const BenchSize& bench, Dtype dtype, int threads, const std::vector<uint16_t>& tokens)
-      : StepTimer(model_of(bench), dtype, threads, tokens) {}
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<int64_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
 
-  void warm_up() {
-    for (int i = 0; i < 2; ++i) trainer_.step(batches_, step_++);
+// Median seconds of a call, over `seconds` of them.
+template <typename Call>
+double median_seconds(double seconds, size_t at_least, Call&& call) {
+  std::vector<double> times;
+  const double end = real_clock().now_seconds() + seconds;
+  for (double now = real_clock().now_seconds(); now < end || times.size() < at_least;) {
+    call();
+    const double after = real_clock().now_seconds();
+    times.push_back(after - now);
+    now = after;
   }
-  double median_step_seconds(double seconds) {
-    std::vector<double> times;
-    const double end = real_clock().now_seconds() + seconds;
-    for (double now = real_clock().now_seconds(); now < end || times.size() < 3;) {
-      trainer_.step(batches_, step_++);
-      const double after = real_clock().now_seconds();
-      times.push_back(after - now);
-      now = after;
-    }
-    std::nth_element(times.begin(), times.begin() + static_cast<int64_t>(times.size() / 2), times.end());
-    return times[times.size() / 2];
+  return median(std::move(times));
+}
+
+class Workload {
+ public:
+  Workload(const BenchSize& bench, Dtype dtype, int threads, const std::vector<uint16_t>& tokens)
+      : Workload(model_of(bench), dtype, threads, tokens) {
+    trainer_.step(batches_, step_++);  // first touch of every page
+  }
+  double step_seconds(double seconds) {
+    return median_seconds(seconds, 3, [&] { trainer_.step(batches_, step_++); });
+  }
+  double evaluation_seconds(double seconds) {
+    return median_seconds(seconds, 2, [&] { trainer_.model().evaluate(sample_); });
   }
   double step_tokens() const { return static_cast<double>(size_.batch_sequences) * size_.context; }
   double step_flops() const { return step_tokens() * count(recipe_, size_).flops_per_token; }
 
  private:
-  StepTimer(const std::pair<Recipe, Size>& model, Dtype dtype, int threads, const std::vector<uint16_t>& tokens)
+  Workload(const std::pair<Recipe, Size>& model, Dtype dtype, int threads, const std::vector<uint16_t>& tokens)
       : recipe_(model.first),
         size_(model.second),
         trainer_(recipe_, size_, dtype, threads, 1),
-        batches_(tokens, size_.context, size_.batch_sequences, 1) {}
+        batches_(tokens, size_.context, size_.batch_sequences, 1),
+        sample_(data::eval_sample(tokens, size_.context, size_.batch_sequences * size_.context)) {}
 
   Recipe recipe_;
   Size size_;
   train::Trainer trainer_;
   data::BatchSampler batches_;
+  data::EvalSample sample_;
   int64_t step_ = 0;
 };
 
@@ -113,80 +126,114 @@ double peak_gflops(Dtype dtype, int threads, double seconds) {
   return sum;
 }
 
-// Tokens per second of `runs` single-threaded runs side by side.
-double side_by_side(int runs, Dtype dtype, double seconds, const std::vector<uint16_t>& tokens) {
+// How many times the work of one single-threaded run two of them do side by side: the same two runs, in turn alone and
+// together, so that whatever else the machine does weighs on both alike; the median of the rounds.
+double many_runs_ratio(Dtype dtype, double seconds, const std::vector<uint16_t>& tokens) {
+  constexpr int kRounds = 5;
   const auto bench = std::find_if(std::begin(kSizes), std::end(kSizes),
                                   [](const BenchSize& size) { return size.dim == kManyRunsDim; });
-  std::vector<std::unique_ptr<StepTimer>> timers;
-  for (int i = 0; i < runs; ++i) timers.push_back(std::make_unique<StepTimer>(*bench, dtype, 1, tokens));
-  std::vector<double> speeds(timers.size());
-  std::barrier together(runs);
-  std::vector<std::thread> threads;
-  for (size_t i = 0; i < timers.size(); ++i) {
-    threads.emplace_back([&, i] {
-      timers[i]->warm_up();
-      together.arrive_and_wait();
-      speeds[i] = timers[i]->step_tokens() / timers[i]->median_step_seconds(seconds);
+  Workload first(*bench, dtype, 1, tokens), second(*bench, dtype, 1, tokens);
+  std::vector<double> ratios;
+  for (int round = 0; round < kRounds; ++round) {
+    const double alone = first.step_seconds(seconds / kRounds);
+    double together = 0;
+    std::barrier start(2);
+    std::thread other([&] {
+      start.arrive_and_wait();
+      together = second.step_seconds(seconds / kRounds);
     });
+    start.arrive_and_wait();
+    const double beside = first.step_seconds(seconds / kRounds);
+    other.join();
+    ratios.push_back(alone / beside + alone / together);
   }
-  double sum = 0;
-  for (size_t i = 0; i < threads.size(); ++i) {
-    threads[i].join();
-    sum += speeds[i];
-  }
-  return sum;
+  return median(std::move(ratios));
+}
+
+struct Peak {
+  int threads;
+  double fp32, bf16;
+  double of(Dtype dtype) const { return dtype == Dtype::kBfloat16 ? bf16 : fp32; }
+};
+
+Peak measure_peak(int threads, double seconds) {
+  const bool bfloat16 = kernels::has_bfloat16_dot();
+  return {threads, peak_gflops(Dtype::kFloat32, threads, seconds),
+          bfloat16 ? peak_gflops(Dtype::kBfloat16, threads, seconds) : 0};
+}
+
+OrderedJson measure_size(const BenchSize& size, Dtype dtype, const Peak& peak, double seconds,
+                         const std::vector<uint16_t>& tokens) {
+  Workload work(size, dtype, peak.threads, tokens);
+  const double step = work.step_seconds(seconds), evaluation = work.evaluation_seconds(seconds / 4);
+  const double gflops = work.step_flops() / step * 1e-9;
+  const double evaluation_gflops = work.step_flops() / 3 / evaluation * 1e-9;  // forward is a third of a step
+  return {{"dim", size.dim},
+          {"layers", size.layers},
+          {"heads", size.heads},
+          {"context", kContext},
+          {"batch", size.batch},
+          {"threads", peak.threads},
+          {"precision", train::precision_name(dtype)},
+          {"tokens_per_second", work.step_tokens() / step},
+          {"gflops_per_second", gflops},
+          {"fraction_of_peak", gflops / peak.of(dtype)},
+          {"evaluation_tokens_per_second", work.step_tokens() / evaluation},
+          {"evaluation_fraction_of_peak", evaluation_gflops / peak.of(dtype)}};
+}
+
+void print_header(const Peak& peak) {
+  fmt::print("\n{} thread{}, peak {:.0f} GFLOP/s fp32, {:.0f} GFLOP/s bf16\n", peak.threads,
+             peak.threads == 1 ? "" : "s", peak.fp32, peak.bf16);
+  fmt::print("{:>5} {:>6} {:>5} {:>7} {:>5} {:>9} {:>12} {:>9} {:>8} {:>14} {:>8}\n", "dim", "layers", "heads",
+             "context", "batch", "precision", "tokens/s", "GFLOP/s", "of peak", "eval tokens/s", "of peak");
+}
+
+void print_row(const OrderedJson& row) {
+  fmt::print("{:>5} {:>6} {:>5} {:>7} {:>5} {:>9} {:>12.0f} {:>9.1f} {:>7.1f}% {:>14.0f} {:>7.1f}%\n",
+             row["dim"].get<int>(), row["layers"].get<int>(), row["heads"].get<int>(), row["context"].get<int>(),
+             row["batch"].get<int>(), row["precision"].get<std::string>(), row["tokens_per_second"].get<double>(),
+             row["gflops_per_second"].get<double>(), 100 * row["fraction_of_peak"].get<double>(),
+             row["evaluation_tokens_per_second"].get<double>(), 100 * row["evaluation_fraction_of_peak"].get<double>());
+  std::fflush(stdout);
 }
 
 int bench(const Options& options) {
   const int threads = static_cast<int>(available_cpus().size());
-  const bool bfloat16 = kernels::has_bfloat16_dot();
   const std::vector<uint16_t> tokens = random_tokens();
-  const double fp32_peak = peak_gflops(Dtype::kFloat32, threads, options.seconds / 4);
-  const double bf16_peak = bfloat16 ? peak_gflops(Dtype::kBfloat16, threads, options.seconds / 4) : 0;
+  const Peak all = measure_peak(threads, options.seconds / 4), one = measure_peak(1, options.seconds / 4);
   OrderedJson report{{"cpu", cpu_model_name()},
                      {"threads", threads},
                      {"instructions", kernels::instruction_set()},
-                     {"peak", {{"fp32_gflops", fp32_peak}, {"bf16_gflops", bf16_peak}}},
-                     {"sizes", OrderedJson::array()}};
+                     {"slower_paths", kernels::slower_paths()},
+                     {"peak", {{"fp32_gflops", all.fp32}, {"bf16_gflops", all.bf16}}},
+                     {"one_thread_peak", {{"fp32_gflops", one.fp32}, {"bf16_gflops", one.bf16}}},
+                     {"sizes", OrderedJson::array()},
+                     {"one_thread_sizes", OrderedJson::array()}};
   if (!options.json) {
-    fmt::print("{}, {} threads, {}\npeak: {:.0f} GFLOP/s fp32, {:.0f} GFLOP/s bf16\n", cpu_model_name(), threads,
-               kernels::instruction_set(), fp32_peak, bf16_peak);
-    fmt::print("{:>5} {:>6} {:>5} {:>7} {:>5} {:>9} {:>12} {:>9} {:>8}\n", "dim", "layers", "heads", "context", "batch",
-               "precision", "tokens/s", "GFLOP/s", "of peak");
+    fmt::print("{}, {}\n", cpu_model_name(), kernels::instruction_set());
+    for (const std::string& path : kernels::slower_paths()) fmt::print("slower path: {}\n", path);
   }
-  for (const BenchSize& size : kSizes) {
-    if (!options.sizes.empty() && std::count(options.sizes.begin(), options.sizes.end(), size.dim) == 0) continue;
-    for (const Dtype dtype : {Dtype::kFloat32, Dtype::kBfloat16}) {
-      if (dtype == Dtype::kBfloat16 && !bfloat16) continue;
-      StepTimer timer(size, dtype, threads, tokens);
-      timer.warm_up();
-      const double seconds = timer.median_step_seconds(options.seconds);
-      const double speed = timer.step_tokens() / seconds, gflops = timer.step_flops() / seconds / 1e9;
-      const double fraction = gflops / (dtype == Dtype::kBfloat16 ? bf16_peak : fp32_peak);
-      report["sizes"].push_back({{"dim", size.dim},
-                                 {"layers", size.layers},
-                                 {"heads", size.heads},
-                                 {"context", kContext},
-                                 {"batch", size.batch},
-                                 {"precision", train::precision_name(dtype)},
-                                 {"tokens_per_second", speed},
-                                 {"gflops_per_second", gflops},
-                                 {"fraction_of_peak", fraction}});
-      if (!options.json) {
-        fmt::print("{:>5} {:>6} {:>5} {:>7} {:>5} {:>9} {:>12.0f} {:>9.1f} {:>7.1f}%\n", size.dim, size.layers,
-                   size.heads, kContext, size.batch, train::precision_name(dtype), speed, gflops, 100 * fraction);
-        std::fflush(stdout);
+  for (const Peak& peak : threads > 1 ? std::vector{all, one} : std::vector{all}) {
+    const bool is_one = peak.threads == 1 && threads > 1;
+    if (is_one && options.all_threads_only) continue;
+    if (!options.json) print_header(peak);
+    for (const BenchSize& size : kSizes) {
+      if (!options.sizes.empty() && std::count(options.sizes.begin(), options.sizes.end(), size.dim) == 0) continue;
+      for (const Dtype dtype : {Dtype::kFloat32, Dtype::kBfloat16}) {
+        if (peak.of(dtype) <= 0) continue;
+        const OrderedJson row = measure_size(size, dtype, peak, options.seconds, tokens);
+        report[is_one ? "one_thread_sizes" : "sizes"].push_back(row);
+        if (!options.json) print_row(row);
       }
     }
   }
-  const Dtype dtype = train::choose_dtype(Precision::kAuto);
-  const double alone = side_by_side(1, dtype, options.seconds, tokens);
-  const double ratio = side_by_side(2, dtype, options.seconds, tokens) / alone;
+  const double ratio = many_runs_ratio(train::choose_dtype(Precision::kAuto), options.seconds, tokens);
   report["many_runs_ratio"] = ratio;
   if (options.json) {
     fmt::print("{}\n", report.dump());
   } else {
-    fmt::print("two single-threaded runs side by side do {:.2f} times the work of one\n", ratio);
+    fmt::print("\ntwo single-threaded runs side by side do {:.2f} times the work of one\n", ratio);
   }
   return 0;
 }
@@ -198,9 +245,10 @@ Action declare_bench(CLI::App& app) {
   app.add_option("--seconds", options->seconds, "time for each measurement")
       ->check(CLI::Range(0.01, 600.0))
       ->capture_default_str();
-  app.add_option("--sizes", options->sizes, "model widths to measure, of 64, 128, 256, 512; default: all")
+  app.add_option("--sizes", options->sizes, "model widths to measure, of 64, 128, 256, 512, 1024; default: all")
       ->delimiter(',')
-      ->check(CLI::IsMember({64, 128, 256, 512}));
+      ->check(CLI::IsMember({64, 128, 256, 512, 1024}));
+  app.add_flag("--all-threads-only", options->all_threads_only, "leave out the sizes on one thread");
   app.add_flag("--json", options->json, "print one JSON object");
   return [options] { return bench(*options); };
 }

@@ -29,7 +29,7 @@ struct RunOptions {
   int slots = 0;
   int64_t seed = 1;
   double max_epochs = 8;
-  bool json = false;
+  bool json = false, full_runs = false;
 };
 
 // Removes what this command created when the input turns out to be bad: nothing is left behind.
@@ -69,25 +69,25 @@ Json measure_machine() {
 
 // The user's question, as the ledger keeps it: a lab answers one.
 Json question(const RunOptions& options, const std::vector<std::string>& sources, const Recipe& recipe) {
-  return Json{{"sources", sources},
-              {"budget", options.budget},
-              {"seed", options.seed},
-              {"recipe_hash", recipe_hash(recipe)},
-              {"max_epochs", options.max_epochs}};
+  Json asked{{"sources", sources},
+             {"budget", options.budget},
+             {"seed", options.seed},
+             {"recipe_hash", recipe_hash(recipe)},
+             {"max_epochs", options.max_epochs}};
+  if (options.full_runs) asked["full_runs"] = true;
+  return asked;
 }
 
 void refuse_another_question(const Json& recorded, const Json& asked, const Path& lab) {
-  static constexpr std::pair<const char*, const char*> kFields[] = {{"sources", "--corpus"},
-                                                                    {"budget", "--budget"},
-                                                                    {"seed", "--seed"},
-                                                                    {"recipe_hash", "--recipe"},
-                                                                    {"max_epochs", "--max-epochs"}};
+  static constexpr std::pair<const char*, const char*> kFields[] = {
+      {"sources", "--corpus"},     {"budget", "--budget"},         {"seed", "--seed"},
+      {"recipe_hash", "--recipe"}, {"max_epochs", "--max-epochs"}, {"full_runs", "--full-runs"}};
   for (const auto& [field, flag] : kFields)
-    if (recorded.value(field, Json()) != asked.at(field))
+    if (recorded.value(field, Json()) != asked.value(field, Json()))
       throw_bad_input(
           "the lab {} was started with another {}: {} there, {} here. Use the same to go on, or another --dir for a "
           "new campaign.",
-          lab.string(), flag, recorded.value(field, Json()).dump(), asked.at(field).dump());
+          lab.string(), flag, recorded.value(field, Json()).dump(), asked.value(field, Json()).dump());
 }
 
 void check_sources(const std::vector<std::string>& sources) {
@@ -187,6 +187,7 @@ int run_campaign(const RunOptions& options) {
     campaign_options.seed = static_cast<uint64_t>(options.seed);
     campaign_options.recipe = recipe;
     campaign_options.max_epochs = options.max_epochs;
+    campaign_options.branching = !options.full_runs;
     campaign_options.train_tokens = corpus.split_tokens[0];
     campaign_options.search_tokens = corpus.split_tokens[1];
     if (!ledger->last("report")) {
@@ -239,6 +240,9 @@ Action declare_run(CLI::App& app) {
       ->type_name("FILE.toml");
   app.add_option("--max-epochs", options->max_epochs, "How often one run may read the training text")
       ->capture_default_str();
+  app.add_flag(
+      "--full-runs", options->full_runs,
+      "Train every run from its first step; without, longer runs branch from the stable phase of shorter ones");
   app.add_flag("--json", options->json, "Print report.json on stdout");
   return [options] { return run_campaign(*options); };
 }

@@ -32,7 +32,7 @@ void watch_signals() {
 
 struct Options {
   std::string spec, directory;
-  bool json = false;
+  bool json = false, repeat_trunk = false;
 };
 
 int train(const Options& options) {
@@ -41,6 +41,7 @@ int train(const Options& options) {
   run.spec = load_run_spec(options.spec);
   run.directory = options.directory;
   run.program = "flywheel " FLYWHEEL_VERSION;
+  run.repeat_trunk = options.repeat_trunk;
   run.stop_signal = &stop_signal;
   run.warn = [](const std::string& text) { spdlog::warn("{}", text); };
   double shown = -kProgressSeconds;
@@ -67,6 +68,8 @@ Action declare_train(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("SPEC", options->spec, "spec.json: what to train")->required();
   app.add_option("--dir", options->directory, "the run's directory; the same again resumes")->required();
+  app.add_flag("--repeat-trunk", options->repeat_trunk,
+               "where a branched run's starting checkpoint is gone, train the run that wrote it again first");
   app.add_flag("--json", options->json, "print the done record as one JSON object");
   return [options] { return train(*options); };
 }

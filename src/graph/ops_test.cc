@@ -11,8 +11,9 @@
 #include "graph/ops/convert.h"
 #include "graph/ops/dynamic_tanh.h"
 #include "graph/ops/embedding.h"
-#include "graph/ops/gate.h"
+#include "graph/ops/forget.h"
 #include "graph/ops/gated.h"
+#include "graph/ops/gated_norm.h"
 #include "graph/ops/grouped_linear.h"
 #include "graph/ops/head.h"
 #include "graph/ops/latent.h"
@@ -21,8 +22,13 @@
 #include "graph/ops/ngram_embedding.h"
 #include "graph/ops/norm.h"
 #include "graph/ops/qk_prepare.h"
+#include "graph/ops/recurrence.h"
 #include "graph/ops/route.h"
+#include "graph/ops/rwkv.h"
 #include "graph/ops/scale.h"
+#include "graph/ops/short_convolution.h"
+#include "graph/ops/sigmoid_gate.h"
+#include "graph/ops/split.h"
 #include "graph/ops/value_residual.h"
 #include "kernels/attention.h"
 #include "testing/gradient_check.h"
@@ -32,6 +38,7 @@ namespace {
 
 using Ids = std::vector<ValueId>;
 using kernels::Activation;
+using kernels::Forget;
 using testing::Fragment;
 
 ValueId rotated(Graph& g, ValueId qkv, int rotary, bool qk_norm, int vectors, int head_dim) {
@@ -145,8 +152,8 @@ std::vector<Fragment> fragments() {
              .heads = 4, .kv_heads = 1, .head_dim = 6, .scale = 0.4f, .window = 3, .softcap = 1.5f, .alibi = true};
          return attention(g, x[0], attributes, p[0]);
        }});
-  list.push_back({"gate", {{8, 21}, {8, 21}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
-                    return gate(g, x[0], x[1]);
+  list.push_back({"sigmoid gate", {{8, 21}, {8, 21}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
+                    return sigmoid_gate(g, x[0], x[1]);
                   }});
   list.push_back({"values mixed with those of the first two layers",
                   {{8, 27}, {8, 27}},
@@ -173,6 +180,65 @@ std::vector<Fragment> fragments() {
                       }});
     }
   }
+  list.push_back({"split", {{8, 12}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
+                    const Ids parts = split(g, x[0], {5, 2, 5});  // the middle is read by nobody
+                    return add(g, parts[0], parts[2]);
+                  }});
+  for (Forget kind : {Forget::kRoot, Forget::kStep, Forget::kDelta, Forget::kSigmoid}) {
+    const std::vector<Shape> parameters(kernels::has_rate(kind) ? 2 : 1, Shape{3});
+    list.push_back({"forget",
+                    {{8, kind == Forget::kDelta ? 6 : 3}},
+                    parameters,
+                    [kind](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                      const Forgotten f = forget(g, kind, x[0], p[0], p.size() > 1 ? p[1] : kNoValue);
+                      return f.beta == kNoValue ? f.log_decay : add(g, f.log_decay, f.beta);
+                    }});
+  }
+  for (bool gate_first : {false, true}) {
+    list.push_back(
+        {"gated norm", {{8, 10}, {8, 10}}, {{10}}, [gate_first](Graph& g, const Ids& x, const Ids& p, ValueId) {
+           return gated_norm(g, x[0], x[1], p[0], {.groups = 2, .gate_first = gate_first});
+         }});
+  }
+  list.push_back({"gated linear", {{8, 22}, {8, 6}}, {{6}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    const ValueId decay = forget(g, Forget::kRoot, x[1], p[0]).log_decay;
+                    return recurrence(g, {.qkv = x[0], .log_decay = decay},
+                                      {.heads = 2, .key_dim = 3, .value_dim = 5, .channel_decay = true});
+                  }});
+  list.push_back(
+      {"shared keys with skips", {{8, 14}, {8, 2}}, {{2}, {2}, {2}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+         const Forgotten f = forget(g, Forget::kStep, x[1], p[0], p[1]);
+         return recurrence(g, {.qkv = x[0], .log_decay = f.log_decay, .beta = f.beta, .skip = p[2]},
+                           {.heads = 2, .key_dim = 2, .value_dim = 5, .shared_keys = true});
+       }});
+  list.push_back({"gated delta", {{8, 22}, {8, 4}}, {{2}, {2}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    const Forgotten f = forget(g, Forget::kDelta, x[1], p[0], p[1]);
+                    return recurrence(
+                        g, {.qkv = x[0], .log_decay = f.log_decay, .beta = f.beta},
+                        {.heads = 2, .key_dim = 3, .value_dim = 5, .unit_keys = true, .delta = kernels::Delta::kBeta});
+                  }});
+  list.push_back({"short convolution", {{8, 7}}, {{3, 7}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    return short_convolution(g, x[0], p[0]);
+                  }});
+  list.push_back({"token shift", {{8, 7}}, {{6, 7}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    const Ids streams = token_shift(g, x[0], p[0]);  // the fifth is read by nobody
+                    ValueId sum = add(g, squash(g, kernels::Squash::kTanh, streams[0]), streams[1]);
+                    sum = add(g, sum, squash(g, kernels::Squash::kSigmoid, streams[2]));
+                    return add(g, sum, squash(g, kernels::Squash::kTanh, add(g, streams[3], streams[5])));
+                  }});
+  list.push_back(
+      {"generalised delta rule",
+       {{8, 6}, {8, 6}, {8, 10}, {8, 6}, {8, 6}, {8, 10}},
+       {{6}, {6}, {6}, {6}, {10}, {10}, {6}},
+       [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+         const RwkvHeads heads{.heads = 2, .key_dim = 3, .value_dim = 5};
+         const RwkvKeyValues made = rwkv_keys(g, {x[0], x[1], x[2], x[3], p[0], p[1], p[2]}, heads);
+         const ValueId decay = forget(g, Forget::kSigmoid, x[4], p[3]).log_decay;
+         const ValueId mixed = recurrence(
+             g, {.qkv = made.qkv, .log_decay = decay, .ab = made.ab},
+             {.heads = 2, .key_dim = 3, .value_dim = 5, .channel_decay = true, .delta = kernels::Delta::kGiven});
+         return rwkv_output(g, {mixed, made.qkv, x[5], p[4], p[5], p[6]}, heads);
+       }});
   return list;
 }
 
@@ -293,7 +359,8 @@ TEST(Convert, RoundsToBfloat16AndBack) {
 
 TEST(Table, EveryOpHasAUniqueNameACpuKernelAndATest) {
   std::set<std::string> names, tested = {"head_train", "head_loss", "head_logits", "convert"};
-  for (const char* name : {"attention_cached", "latent_attention_cached"})
+  for (const char* name :
+       {"attention_cached", "latent_attention_cached", "recurrence_step", "short_convolution_step", "token_shift_step"})
     tested.insert(name);  // recurrent forms: model/generation_test.cc
   for (const Fragment& fragment : fragments()) {
     const testing::FragmentRun run(fragment, false, 1);

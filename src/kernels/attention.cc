@@ -80,6 +80,21 @@ HWY_INLINE Floats tanh_exact(Floats x) {
   return hn::IfThenElse(hn::Lt(hn::Abs(x), hn::Set(kFloats, 0.3f)), near, far);
 }
 
+// Natural logarithm of normal numbers above zero; NaN stays NaN. x is 2^n m, m in [2/3, 4/3), log m = 2 atanh z by its
+// series: relative error below 3e-7.
+HWY_INLINE Floats log(Floats x) {
+  const auto bits = hn::BitCast(kInts, x);
+  const auto n = hn::ShiftRight<23>(hn::Sub(bits, hn::Set(kInts, 0x3f2aaaab)));  // 2/3
+  const auto m = hn::BitCast(kFloats, hn::Sub(bits, hn::ShiftLeft<23>(n)));
+  const auto one = hn::Set(kFloats, 1.0f), z = hn::Div(hn::Sub(m, one), hn::Add(m, one)), square = hn::Mul(z, z);
+  auto p = hn::MulAdd(square, hn::Set(kFloats, 2.0f / 9), hn::Set(kFloats, 2.0f / 7));
+  p = hn::MulAdd(p, square, hn::Set(kFloats, 2.0f / 5));
+  p = hn::MulAdd(p, square, hn::Set(kFloats, 2.0f / 3));
+  p = hn::MulAdd(p, square, hn::Set(kFloats, 2.0f));
+  const auto result = hn::MulAdd(hn::ConvertTo(kFloats, n), hn::Set(kFloats, 0.693147181f), hn::Mul(p, z));
+  return hn::IfThenElse(hn::IsNaN(x), x, result);
+}
+
 template <typename T>
 struct Attention {
   static constexpr Dtype kDtype = sizeof(T) == 4 ? Dtype::kFloat32 : Dtype::kBfloat16;
@@ -91,6 +106,8 @@ struct Attention {
   int64_t ld = strip_stride(s.tokens), width = padded_columns(s.head_dim);
 
   Attention(const AttentionShape& shape, void* workspace) : s(shape), w(shape, kDtype, workspace) {}
+
+  bool bent() const { return s.softcap > 0 || s.alibi; }
 
   // Columns (keys) that tiles may read of a row of the strip: those that its group of rows sees, outwards to whole
   // vectors, and to whole groups of keys on the left.
@@ -196,9 +213,10 @@ struct Attention {
     return hn::MulAdd(hn::Set(kFloats, r.slope), distance, x);
   }
 
-  // Scores of one query become exp(score - max), zero where it sees nothing. Returns 1 / sum; writes the log-sum-exp.
+  // Scores of one query become exp(score - max), zero where it sees nothing. The maximum is subtracted even where
+  // nothing could overflow: it makes the largest weight 1, exact in bfloat16.
   template <bool kBent>
-  float softmax_row(float* row, T* probabilities, const Row& r, const float* sink, float* log_sum_exp) const {
+  void softmax_row(float* row, T* probabilities, const Row& r, const float* sink, float* maximum, float* total) const {
     const auto scale = hn::Set(kFloats, s.scale), none = hn::Set(kFloats, -3e38f);
     Floats largest = sink ? hn::Set(kFloats, *sink) : none, sum = hn::Zero(kFloats), slope;
     for (int64_t i = r.columns.begin; i < r.keys; i += kLanes) {
@@ -213,15 +231,27 @@ struct Attention {
     largest = hn::MaxOfLanes(kFloats, largest);
     for (int64_t i = r.columns.begin; i < r.columns.end; i += kLanes) {
       const Floats x = load(row + i);
-      Floats p = exp(kBent ? hn::Sub(x, largest) : hn::MulSub(x, scale, largest));
+      Floats p = exp_for<T>(kBent ? hn::Sub(x, largest) : hn::MulSub(x, scale, largest));
       if (!all_seen(r, i)) p = hn::IfThenElseZero(seen(r, i), p);
       sum = hn::Add(sum, p);
       store(p, probabilities + i);
     }
-    float total = hn::GetLane(hn::SumOfLanes(kFloats, sum));
-    if (sink) total += std::exp(*sink - hn::GetLane(largest));
-    *log_sum_exp = hn::GetLane(largest) + std::log(total);
-    return 1.0f / total;
+    *maximum = hn::GetLane(largest);
+    *total = hn::GetLane(hn::SumOfLanes(kFloats, sum));
+    if (sink) *total += std::exp(*sink - *maximum);
+  }
+
+  // Of a whole strip at once; in bfloat16 by vectors, since a logarithm per row was a tenth of the time at a head_dim
+  // of 16.
+  void log_sums(const float* maxima, const float* totals, int64_t rows, float* log_sum_exp) const {
+    if constexpr (kPair == 1) {
+      for (int64_t row = 0; row < rows; ++row) log_sum_exp[row] = maxima[row] + std::log(totals[row]);
+    } else {
+      for (int64_t row = 0; row < rows; row += kLanes) {
+        const int64_t count = rows - row;
+        store(hn::Add(load(maxima + row, count), log(load(totals + row, count))), log_sum_exp + row, count);
+      }
+    }
   }
 
   void store_row(const float* from, float factor, T* to) const {
@@ -231,9 +261,9 @@ struct Attention {
   }
 
   void forward(const T* qkv, T* out, float* log_sum_exp) const {
-    const bool bent = s.softcap > 0 || s.alibi;
+    const bool bent = this->bent();
     T* const probabilities = kPair == 1 ? reinterpret_cast<T*>(w.scores) : w.left_rows;
-    float inverse_sums[kStripRows];
+    float maxima[kStripRows], totals[kStripRows];
     for (int head = 0; head < s.heads; ++head) {
       const float* sink = s.sinks ? s.sinks + head : nullptr;
       const T* query = qkv + head * s.head_dim;
@@ -247,13 +277,15 @@ struct Attention {
         score_strip(query + q0 * s.qkv_stride, s.qkv_stride, w.keys_transposed, q0, rows, w.scores);
         for (int64_t row = 0; row < rows; ++row) {
           const Row r = row_of(head, q0, row, rows);
-          float *scores = w.scores + row * ld, *log_sum = log_sum_exp + head * s.tokens + q0 + row;
-          inverse_sums[row] = bent ? softmax_row<true>(scores, probabilities + row * ld, r, sink, log_sum)
-                                   : softmax_row<false>(scores, probabilities + row * ld, r, sink, log_sum);
+          float* scores = w.scores + row * ld;
+          T* to = probabilities + row * ld;
+          bent ? softmax_row<true>(scores, to, r, sink, maxima + row, totals + row)
+               : softmax_row<false>(scores, to, r, sink, maxima + row, totals + row);
         }
+        log_sums(maxima, totals, rows, log_sum_exp + head * s.tokens + q0);
         times_rows(probabilities, w.value_rows, q0, rows);
         for (int64_t row = 0; row < rows; ++row) {
-          store_row(w.out + row * width, inverse_sums[row], out + (q0 + row) * s.out_stride + head * s.head_dim);
+          store_row(w.out + row * width, 1.0f / totals[row], out + (q0 + row) * s.out_stride + head * s.head_dim);
         }
       }
     }
@@ -267,48 +299,60 @@ struct Attention {
     return hn::GetLane(hn::SumOfLanes(kFloats, sum));
   }
 
-  // In place: scores become probabilities, and dprobabilities become dscores. `dot` is the row's dout · out.
+  // Of one row in backward: `log_sum_exp` of forward, and the row's dout · out.
+  struct BackwardRow : Row {
+    float log_sum_exp, dot;
+  };
+  struct Weights {
+    Floats p, d;  // probabilities, and the gradients of their raw scores
+  };
   template <bool kBent>
-  void softmax_backward_row(int64_t row, const Row& r, float log_sum_exp, float dot) const {
-    float *p_row = w.scores + row * ld, *d_row = w.dscores + row * ld;
-    const auto scale = hn::Set(kFloats, s.scale), offset = hn::Set(kFloats, log_sum_exp);
-    const auto mean = hn::Set(kFloats, dot);
-    for (int64_t i = r.columns.begin; i < r.columns.end; i += kLanes) {
-      Floats p, factor = scale;
-      if constexpr (kBent) {
-        Floats slope;
-        p = exp(hn::Sub(bend(hn::Mul(load(p_row + i), scale), r, i, slope), offset));
-        factor = hn::Mul(scale, slope);
-      } else {
-        p = exp(hn::MulSub(load(p_row + i), scale, offset));
-      }
-      Floats d = hn::Mul(hn::Mul(p, factor), hn::Sub(load(d_row + i), mean));
-      if (!all_seen(r, i)) {
-        p = hn::IfThenElseZero(seen(r, i), p);
-        d = hn::IfThenElseZero(seen(r, i), d);
-      }
-      store(p, p_row + i);
-      store(d, d_row + i);
+  HWY_INLINE Weights weigh(const BackwardRow& r, int64_t row, int64_t i) const {
+    const auto scale = hn::Set(kFloats, s.scale), raw = load(w.scores + row * ld + i);
+    Weights x{.p = raw, .d = load(w.dscores + row * ld + i)};
+    Floats factor = scale;
+    if constexpr (kBent) {
+      Floats slope;
+      const auto score = bend(hn::Mul(raw, scale), r, i, slope);
+      x.p = exp_for<T>(hn::Sub(score, hn::Set(kFloats, r.log_sum_exp)));
+      factor = hn::Mul(scale, slope);
+    } else {
+      x.p = exp_for<T>(hn::MulSub(raw, scale, hn::Set(kFloats, r.log_sum_exp)));
     }
+    x.d = hn::Mul(hn::Mul(x.p, factor), hn::Sub(x.d, hn::Set(kFloats, r.dot)));
+    if (!all_seen(r, i)) {
+      x.p = hn::IfThenElseZero(seen(r, i), x.p);
+      x.d = hn::IfThenElseZero(seen(r, i), x.d);
+    }
+    return x;
   }
 
-  // bfloat16: rounds rows `row` and `row + 1` (zero when beyond the strip) of both strips into pairs, and dscores into
-  // rows.
-  void round_pair(int64_t row, int64_t rows, const Columns& columns) const {
-    const bool both = row + 1 < rows;
-    for (int64_t i = columns.begin; i < columns.end; i += kLanes) {
-      const float *p = w.scores + row * ld + i, *d = w.dscores + row * ld + i;
-      const auto p0 = rounded_bits(load(p)), p1 = both ? rounded_bits(load(p + ld)) : hn::Zero(kInts);
-      const auto d0 = rounded_bits(load(d)), d1 = both ? rounded_bits(load(d + ld)) : hn::Zero(kInts);
-      store_pairs(p0, p1, w.pairs + row * ld + 2 * i);
-      store_pairs(d0, d1, w.dpairs + row * ld + 2 * i);
-      store_upper(d0, w.left_rows + row * ld + i);
-      if (both) store_upper(d1, w.left_rows + (row + 1) * ld + i);
+  // Scores become probabilities, and dprobabilities dscores: float32 in place; bfloat16 two rows at a time (the second
+  // zero when beyond the strip), probabilities and dscores in pairs, dscores also in rows.
+  template <bool kBent>
+  void softmax_backward(const BackwardRow* strip, int64_t rows) const {
+    for (int64_t row = 0; row < rows; row += kPair) {
+      const Columns columns = strip[row].columns;
+      for (int64_t i = columns.begin; i < columns.end; i += kLanes) {
+        const Weights a = weigh<kBent>(strip[row], row, i);
+        if constexpr (kPair == 1) {
+          store(a.p, w.scores + row * ld + i);
+          store(a.d, w.dscores + row * ld + i);
+        } else {
+          const Weights b =
+              row + 1 < rows ? weigh<kBent>(strip[row + 1], row + 1, i) : Weights{hn::Zero(kFloats), hn::Zero(kFloats)};
+          const Halves d0 = rounded_halves(a.d), d1 = rounded_halves(b.d);
+          store_pairs(rounded_halves(a.p), rounded_halves(b.p), w.pairs + row * ld + 2 * i);
+          store_pairs(d0, d1, w.dpairs + row * ld + 2 * i);
+          store(d0, w.left_rows + row * ld + i);
+          store(d1, w.left_rows + (row + 1) * ld + i);
+        }
+      }
     }
   }
 
   void backward(const T* qkv, const T* out, const T* dout, const float* log_sum_exp, T* dqkv, float* dsinks) const {
-    const bool bent = s.softcap > 0 || s.alibi;
+    BackwardRow strip[kStripRows];
     const int64_t group = s.heads / s.kv_heads;
     const T* dscore_rows = kPair == 1 ? reinterpret_cast<T*>(w.dscores) : w.left_rows;
     const T* pairs = kPair == 1 ? reinterpret_cast<T*>(w.scores) : w.pairs;
@@ -334,13 +378,10 @@ struct Attention {
         for (int64_t row = 0; row < rows; ++row) {
           const float dot = dot_row(dout_strip + row * s.out_stride, out + (q0 + row) * s.out_stride + query_at);
           const float log_sum = log_sum_exp[head * s.tokens + q0 + row];
-          const Row r = row_of(head, q0, row, rows);
-          bent ? softmax_backward_row<true>(row, r, log_sum, dot) : softmax_backward_row<false>(row, r, log_sum, dot);
+          strip[row] = {row_of(head, q0, row, rows), log_sum, dot};
           if (s.sinks) sink_gradient -= std::exp(s.sinks[head] - log_sum) * dot;
         }
-        if constexpr (kPair == 2) {
-          for (int64_t row = 0; row < rows; row += 2) round_pair(row, rows, row_columns(q0, row, rows));
-        }
+        bent() ? softmax_backward<true>(strip, rows) : softmax_backward<false>(strip, rows);
         add_transposed(pairs, w.dout_rows, q0, rows, w.dvalues);
         add_transposed(dpairs, w.query_rows, q0, rows, w.dkeys);
         times_rows(dscore_rows, w.key_rows, q0, rows);

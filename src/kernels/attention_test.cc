@@ -93,7 +93,8 @@ TEST(Attention, AgreesWithReferenceForwardAndBackward) {
         reference::attention_forward(b.shape, dtype, b.qkv.data(), out.data(), log_sum_exp.floats());
         reference::attention_backward(b.shape, dtype, b.qkv.data(), b.dout.data(), dqkv.data(), dsinks.floats());
         expect_close(b.out, out, tolerance(dtype), "out");
-        expect_close(b.log_sum_exp, log_sum_exp, 1e-5, "log-sum-exp");
+        // In bfloat16 exponentials are good to 8e-5, and a log-sum-exp may be a half.
+        expect_close(b.log_sum_exp, log_sum_exp, dtype == Dtype::kFloat32 ? 1e-5 : 3e-4, "log-sum-exp");
         expect_close(b.dqkv, dqkv, 2 * tolerance(dtype), "dqkv");  // five products in a row
         expect_close(b.dsinks, dsinks, 2 * tolerance(dtype), "dsinks");
         EXPECT_TRUE(b.workspace.guards_intact());

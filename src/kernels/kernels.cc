@@ -61,6 +61,18 @@ std::string instruction_set() {
   return has_bfloat16_dot() ? "AVX512-BF16" : HWY_DYNAMIC_DISPATCH(target_name)();
 }
 
+std::vector<std::string> slower_paths() {
+  std::vector<std::string> paths;
+  if (!has_bfloat16_dot()) {
+    paths.push_back(
+        "bf16: no dot instruction, products are computed in float32 from bf16 storage; \"auto\" takes fp32");
+  }
+  if (std::string(HWY_DYNAMIC_DISPATCH(target_name)()) == "portable") {
+    paths.push_back("all: neither AVX2, AVX-512 nor NEON, vectors of at most 16 bytes");
+  }
+  return paths;
+}
+
 double measure_peak_gflops(Dtype dtype, double seconds) {
   using Clock = std::chrono::steady_clock;
   const bool dot = dtype == Dtype::kBfloat16 && has_bfloat16_dot();

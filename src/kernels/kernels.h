@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "tensor/tensor.h"
 
@@ -11,6 +12,9 @@ namespace flywheel::kernels {
 bool has_bfloat16_dot();
 // "AVX512-BF16", "AVX-512", "AVX2", "NEON", "portable": what the dispatch picked.
 std::string instruction_set();
+// What runs slower on this machine than the hardware's kind allows, or than the name of its precision promises; empty
+// where every kernel has its fast path.
+std::vector<std::string> slower_paths();
 // Measured peak of one thread, in GFLOP/s: independent FMA (or bf16 dot) chains in registers.
 double measure_peak_gflops(Dtype dtype, double seconds);
 

@@ -20,39 +20,68 @@ namespace flywheel::kernels::HWY_NAMESPACE {
 struct Activated {
   Floats value, slope;
 };
-template <typename T>
-HWY_INLINE Activated activate(Activation kind, Floats x) {
-  if (kind == Activation::kGelu) {
+template <Activation kKind, typename T>
+HWY_INLINE Activated activate(Floats x) {
+  if constexpr (kKind == Activation::kGelu) {
     const auto gate = gelu_gate<T>(x);
     return {hn::Mul(x, gate), gelu_slope(x, gate)};
   }
-  if (kind == Activation::kReluSquared) {
+  if constexpr (kKind == Activation::kReluSquared) {
     const auto positive = hn::Max(hn::Zero(kFloats), x);  // in this order NaN stays NaN
     return {hn::Mul(positive, positive), hn::Add(positive, positive)};
   }
-  if (kind == Activation::kSilu) return {silu(x), silu_slope(x)};
+  if constexpr (kKind == Activation::kSilu) return {silu(x), silu_slope(x)};
   return {x, hn::Set(kFloats, 1.0f)};
 }
 
 // Brings a finished tile (row stride 64) through the epilogue into C at (row, column). Pointers of `e` are those of the
 // tile's first element.
-template <typename T>
-void finish_tile(const float* tile_sums, int64_t rows, int64_t columns, const Epilogue& e, T* c, int64_t c_stride) {
-  for (int64_t row = 0; row < rows; ++row) {
+template <Activation kKind, typename T>
+void finish_activated(const float* sums, int64_t rows, int64_t columns, const Epilogue& e, T* c, int64_t c_stride) {
+  T* slope = static_cast<T*>(e.slope);
+  const T* factor = static_cast<const T*>(e.factor);
+  const float *bias = e.bias, *residual = e.residual;
+  const bool accumulate = e.accumulate;
+  for (int64_t row = 0; row < rows; ++row, sums += kPanelColumns) {
     each_vector(columns, [&](int64_t i, auto count) HWY_ATTR {
       const int64_t at = row * c_stride + i;
-      Floats x = load(tile_sums + row * kPanelColumns + i);
-      if (e.bias) x = hn::Add(x, load(e.bias + i, count));
-      if (e.activation != Activation::kNone) {
-        const Activated y = activate<T>(e.activation, x);
-        if (e.slope) store(y.slope, static_cast<T*>(e.slope) + at, count);
+      Floats x = load(sums + i);
+      if (bias) x = hn::Add(x, load(bias + i, count));
+      if constexpr (kKind != Activation::kNone) {
+        const Activated y = activate<kKind, T>(x);
+        if (slope) store(y.slope, slope + at, count);
         x = y.value;
       }
-      if (e.factor) x = hn::Mul(x, load(static_cast<const T*>(e.factor) + at, count));
-      if (e.residual) x = hn::Add(x, load(e.residual + at, count));
-      if (e.accumulate) x = hn::Add(x, load(c + at, count));
+      if (factor) x = hn::Mul(x, load(factor + at, count));
+      if (residual) x = hn::Add(x, load(residual + at, count));
+      if (accumulate) x = hn::Add(x, load(c + at, count));
       store(x, c + at, count);
     });
+  }
+}
+
+template <typename T>
+void finish_tile(const float* sums, int64_t rows, int64_t columns, const Epilogue& e, T* c, int64_t c_stride) {
+  switch (e.activation) {
+    case Activation::kNone:
+      return finish_activated<Activation::kNone>(sums, rows, columns, e, c, c_stride);
+    case Activation::kGelu:
+      return finish_activated<Activation::kGelu>(sums, rows, columns, e, c, c_stride);
+    case Activation::kReluSquared:
+      return finish_activated<Activation::kReluSquared>(sums, rows, columns, e, c, c_stride);
+    case Activation::kSilu:
+      return finish_activated<Activation::kSilu>(sums, rows, columns, e, c, c_stride);
+  }
+}
+
+// Asks for where finish_tile will write, while the tile is being computed.
+template <typename T>
+HWY_INLINE void prefetch_results(int64_t rows, int64_t columns, const Epilogue& e, T* c, int64_t c_stride) {
+  const int64_t bytes = columns * static_cast<int64_t>(sizeof(T));
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t offset = row * c_stride * static_cast<int64_t>(sizeof(T));
+    prefetch_lines(c, offset, bytes);
+    if (e.slope) prefetch_lines(e.slope, offset, bytes);
   }
 }
 
@@ -88,6 +117,7 @@ void multiply(const void* a, Dtype a_dtype, int64_t a_stride, int64_t m, int64_t
     panel.b = element_address(packed_b, a_dtype, column * depth);
     panel.b_step_stride = is_float ? width : 2 * width;
     panel.out_stride = direct ? c_stride : kPanelColumns;
+    panel.prefetch = direct;
     for (int64_t block = 0; block < blocks; ++block) {
       const int64_t row = m * block / blocks, rows = m * (block + 1) / blocks - row, at = row * c_stride + column;
       const Epilogue here = epilogue_at<T>(e, column, at);
@@ -104,6 +134,7 @@ void multiply(const void* a, Dtype a_dtype, int64_t a_stride, int64_t m, int64_t
           task.rounded = c + at;
         }
       }
+      if (!direct) prefetch_results(rows, columns, here, c + at, c_stride);
       tile_function(task, rows, width);
       if (!direct) finish_tile(sums, rows, columns, here, c + at, c_stride);
     }
@@ -184,7 +215,7 @@ void outer(const T* dy, int64_t dy_stride, const T* x, int64_t x_stride, Dtype d
       task.b = right + column * depth;
       task.b_step_stride = width * kPair;
       task.out_stride = direct ? dw_stride : kPanelColumns;
-      task.add = direct;
+      task.add = task.prefetch = direct;
       for (int64_t row = 0; row < left_columns; row += kTileRows) {
         const int64_t rows = std::min(kTileRows, left_columns - row);
         float* to = dw + (first + row) * dw_stride + column;

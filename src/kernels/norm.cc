@@ -29,23 +29,25 @@ void normalise(bool subtract_mean, const float* x, const float* gain, const floa
   const float inverse_c = 1.0f / static_cast<float>(c);
   for (int64_t row = 0; row < m; ++row, x += c, y += c, statistics += 2) {
     Floats sum = hn::Zero(kFloats), squares = hn::Zero(kFloats);
-    for (int64_t i = 0; subtract_mean && i < c; i += kLanes) sum = hn::Add(sum, load(x + i, c - i));
+    if (subtract_mean) {
+      each_vector(c, [&](int64_t i, auto count) HWY_ATTR { sum = hn::Add(sum, load(x + i, count)); });
+    }
     const float mean = total(sum) * inverse_c;
     const auto centre = hn::Set(kFloats, mean);
-    for (int64_t i = 0; i < c; i += kLanes) {
-      const auto centred = first_lanes(hn::Sub(load(x + i, c - i), centre), c - i);
+    each_vector(c, [&](int64_t i, auto count) HWY_ATTR {
+      const auto centred = first_lanes(hn::Sub(load(x + i, count), centre), c - i);
       squares = hn::MulAdd(centred, centred, squares);
-    }
+    });
     const float inverse = 1.0f / std::sqrt(total(squares) * inverse_c + kNormEpsilon);
     statistics[0] = mean;
     statistics[1] = inverse;
     const auto factor = hn::Set(kFloats, inverse);
-    for (int64_t i = 0; i < c; i += kLanes) {
-      Floats normal = hn::Mul(hn::Sub(load(x + i, c - i), centre), factor);
-      if (gain) normal = hn::Mul(normal, load(gain + i, c - i));
-      if (bias) normal = hn::Add(normal, load(bias + i, c - i));
-      store(normal, y + i, c - i);
-    }
+    each_vector(c, [&](int64_t i, auto count) HWY_ATTR {
+      Floats normal = hn::Mul(hn::Sub(load(x + i, count), centre), factor);
+      if (gain) normal = hn::Mul(normal, load(gain + i, count));
+      if (bias) normal = hn::Add(normal, load(bias + i, count));
+      store(normal, y + i, count);
+    });
   }
 }
 
@@ -56,24 +58,24 @@ void normalise_backward(bool subtract_mean, const float* x, const float* gain, c
   for (int64_t row = 0; row < m; ++row, x += c, dy += c, dx += c, statistics += 2) {
     const auto centre = hn::Set(kFloats, statistics[0]), factor = hn::Set(kFloats, statistics[1]);
     Floats sum = hn::Zero(kFloats), dot = hn::Zero(kFloats);
-    for (int64_t i = 0; i < c; i += kLanes) {
-      Floats d = load(dy + i, c - i);  // beyond the row zero, and with it every product
-      const auto normal = hn::Mul(hn::Sub(load(x + i, c - i), centre), factor);
-      if (dgain) store(hn::MulAdd(d, normal, load(dgain + i, c - i)), dgain + i, c - i);
-      if (dbias) store(hn::Add(d, load(dbias + i, c - i)), dbias + i, c - i);
-      if (gain) d = hn::Mul(d, load(gain + i, c - i));
+    each_vector(c, [&](int64_t i, auto count) HWY_ATTR {
+      Floats d = load(dy + i, count);  // beyond the row zero, and with it every product
+      const auto normal = hn::Mul(hn::Sub(load(x + i, count), centre), factor);
+      if (dgain) store(hn::MulAdd(d, normal, load(dgain + i, count)), dgain + i, count);
+      if (dbias) store(hn::Add(d, load(dbias + i, count)), dbias + i, count);
+      if (gain) d = hn::Mul(d, load(gain + i, count));
       sum = hn::Add(sum, d);
       dot = hn::MulAdd(d, normal, dot);
-    }
+    });
     const auto mean_d = hn::Set(kFloats, subtract_mean ? total(sum) * inverse_c : 0.0f);
     const auto mean_dot = hn::Set(kFloats, total(dot) * inverse_c);
-    for (int64_t i = 0; i < c; i += kLanes) {
-      Floats d = load(dy + i, c - i);
-      if (gain) d = hn::Mul(d, load(gain + i, c - i));
-      const auto normal = hn::Mul(hn::Sub(load(x + i, c - i), centre), factor);
+    each_vector(c, [&](int64_t i, auto count) HWY_ATTR {
+      Floats d = load(dy + i, count);
+      if (gain) d = hn::Mul(d, load(gain + i, count));
+      const auto normal = hn::Mul(hn::Sub(load(x + i, count), centre), factor);
       const auto centred = hn::NegMulAdd(normal, mean_dot, hn::Sub(d, mean_d));
-      store(hn::MulAdd(factor, centred, load(dx + i, c - i)), dx + i, c - i);
-    }
+      store(hn::MulAdd(factor, centred, load(dx + i, count)), dx + i, count);
+    });
   }
 }
 

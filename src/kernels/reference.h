@@ -7,6 +7,7 @@
 #include "kernels/cross_entropy.h"
 #include "kernels/elementwise.h"
 #include "kernels/matmul.h"
+#include "kernels/recurrence.h"
 
 namespace flywheel::kernels::reference {
 
@@ -24,6 +25,11 @@ void attention_backward(const AttentionShape& shape, Dtype dtype, const void* qk
                         float* dsinks);
 void qk_prepare_forward(const QkShape& shape, Dtype dtype, void* qkv, float* inverse_rms);
 void qk_prepare_backward(const QkShape& shape, Dtype dtype, const void* qkv, const float* inverse_rms, void* dqkv);
+
+// Every state is kept. Gradients as kernels::recurrence_backward gives them.
+void recurrence_forward(const RecurrenceShape& shape, Dtype dtype, const RecurrenceInputs& inputs, void* out);
+void recurrence_backward(const RecurrenceShape& shape, Dtype dtype, const RecurrenceInputs& inputs, const void* dout,
+                         const RecurrenceGradients& gradients);
 
 // head is W (V, C) float32, rounded to the shape's dtype. dx and dw null: the loss alone.
 double head_loss_and_gradient(const HeadShape& shape, const void* x, const float* head, const HeadOptions& options,

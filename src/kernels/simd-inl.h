@@ -62,15 +62,26 @@ HWY_INLINE void store(Floats x, float* to) {
   hn::StoreU(x, kFloats, to);
 }
 // By the AVX512-BF16 instruction where there is one: the same numbers, but denormals become zero.
-HWY_INLINE void store(Floats x, Bf16* to) {
+using Halves = hn::Vec<hn::Rebind<uint16_t, FloatTag>>;
+HWY_INLINE Halves rounded_halves(Floats x) {
 #if HWY_TARGET == HWY_AVX3
   if (kMachineHasBfloat16Dot) {
-    hn::Vec<hn::Rebind<uint16_t, FloatTag>> half;
+    Halves half;
     asm("vcvtneps2bf16 %1, %0" : "=v"(half.raw) : "v"(x.raw));
-    return hn::StoreU(half, hn::Rebind<uint16_t, FloatTag>(), reinterpret_cast<uint16_t*>(to));
+    return half;
   }
 #endif
-  store_upper(rounded_bits(x), to);
+  return hn::TruncateTo(hn::Rebind<uint16_t, FloatTag>(), hn::ShiftRight<16>(hn::BitCast(kWords, rounded_bits(x))));
+}
+HWY_INLINE void store(Halves x, Bf16* to) {
+  hn::StoreU(x, hn::Rebind<uint16_t, FloatTag>(), reinterpret_cast<uint16_t*>(to));
+}
+HWY_INLINE void store(Floats x, Bf16* to) {
+  store(rounded_halves(x), to);
+}
+HWY_INLINE void store_pairs(Halves first, Halves second, Bf16* to) {
+  const auto high = hn::ShiftLeft<16>(hn::PromoteTo(kWords, second));
+  hn::StoreU(hn::Or(hn::PromoteTo(kWords, first), high), kWords, reinterpret_cast<uint32_t*>(to));
 }
 
 // The first `count` lanes only; the others read as zero. Full vectors take the plain way.
@@ -107,10 +118,24 @@ HWY_INLINE void each_vector(int64_t n, Body&& body) {
   if (i < n) body(i, n - i);
 }
 
+// p * 2^n for a whole n.
+HWY_INLINE Floats times_power_of_two(Floats p, Floats n) {
+#if HWY_TARGET == HWY_AVX3
+  return Floats{_mm512_maskz_scalef_ps(0xffff, p.raw, n.raw)};
+#else
+  const auto power = hn::ShiftLeft<23>(hn::ConvertTo(kInts, n));
+  return hn::BitCast(kFloats, hn::Add(hn::BitCast(kInts, p), power));
+#endif
+}
+// In this order of operands NaN stays NaN.
+HWY_INLINE Floats clamp_exponent(Floats x) {
+  return hn::Max(hn::Set(kFloats, -87.3f), hn::Min(hn::Set(kFloats, 88.3f), x));
+}
+
 // e^x for x clamped to [-87.3, 88.3]: 2^n times a degree-6 polynomial on [-ln 2 / 2, ln 2 / 2]. Relative error below
-// 3e-7; NaN stays NaN (the order of the operands of Min and Max sees to it).
+// 3e-7; NaN stays NaN.
 HWY_INLINE Floats exp(Floats x) {
-  x = hn::Max(hn::Set(kFloats, -87.3f), hn::Min(hn::Set(kFloats, 88.3f), x));
+  x = clamp_exponent(x);
   const auto n = hn::Round(hn::Mul(x, hn::Set(kFloats, 1.44269504f)));
   auto r = hn::NegMulAdd(n, hn::Set(kFloats, 0.693359375f), x);
   r = hn::NegMulAdd(n, hn::Set(kFloats, -2.12194440e-4f), r);
@@ -120,8 +145,7 @@ HWY_INLINE Floats exp(Floats x) {
   p = hn::MulAdd(p, r, hn::Set(kFloats, 0.5f));
   p = hn::MulAdd(p, r, hn::Set(kFloats, 1.0f));
   p = hn::MulAdd(p, r, hn::Set(kFloats, 1.0f));
-  const auto power = hn::ShiftLeft<23>(hn::ConvertTo(kInts, n));
-  return hn::BitCast(kFloats, hn::Add(hn::BitCast(kInts, p), power));
+  return times_power_of_two(p, n);
 }
 
 // 1 / x to the last bit or so; for results kept in bfloat16 the processor's estimate (12 bits or more) is enough.
@@ -142,13 +166,12 @@ inline constexpr float kExp2[] = {0.9999280735f, 0.6932609855f, 0.2426111222f, 0
 template <typename Stored>
 HWY_INLINE Floats exp_for(Floats x) {
   if constexpr (std::is_same_v<Stored, float>) return exp(x);
-  x = hn::Max(hn::Set(kFloats, -87.3f), hn::Min(hn::Set(kFloats, 88.3f), x));
-  const auto doublings = hn::Mul(x, hn::Set(kFloats, 1.44269504f)), n = hn::Round(doublings);
+  const auto doublings = hn::Mul(clamp_exponent(x), hn::Set(kFloats, 1.44269504f)), n = hn::Round(doublings);
   const auto r = hn::Sub(doublings, n);
   auto p = hn::MulAdd(r, hn::Set(kFloats, kExp2[3]), hn::Set(kFloats, kExp2[2]));
   p = hn::MulAdd(p, r, hn::Set(kFloats, kExp2[1]));
   p = hn::MulAdd(p, r, hn::Set(kFloats, kExp2[0]));
-  return hn::BitCast(kFloats, hn::Add(hn::BitCast(kInts, p), hn::ShiftLeft<23>(hn::ConvertTo(kInts, n))));
+  return times_power_of_two(p, n);
 }
 
 template <typename Stored = float>

@@ -33,23 +33,30 @@ HWY_INLINE void add_step(Floats (&sum)[kRows][kVectors], const Floats (&right)[k
   }
 }
 
+HWY_INLINE void finish_plain(const TileTask& t, Floats x, int64_t at) {
+  store(t.add ? hn::Add(load(t.out + at), x) : x, t.out + at);
+}
+template <typename T>
+HWY_INLINE void finish_vector(const TileTask& t, Floats x, int64_t at) {
+  if (t.factor) x = hn::Mul(x, load(static_cast<const T*>(t.factor) + at));
+  if (t.residual) x = hn::Add(x, load(t.residual + at));
+  if (!t.rounded) return finish_plain(t, x, at);
+  store(x, t.rounded + at);
+}
 template <typename T, int kRows, int kVectors>
 HWY_INLINE void finish(const TileTask& t, const Floats (&sum)[kRows][kVectors]) {
+  if (is_plain(t)) {
+#pragma GCC unroll 6
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) finish_plain(t, sum[r][v], r * t.out_stride + v * kLanes);
+    }
+    return;
+  }
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) {
-      const int64_t at = r * t.out_stride + v * kLanes;
-      Floats x = sum[r][v];
-      if (t.factor) x = hn::Mul(x, load(static_cast<const T*>(t.factor) + at));
-      if (t.add) x = hn::Add(x, load(t.out + at));
-      if (t.residual) x = hn::Add(x, load(t.residual + at));
-      if (t.rounded) {
-        store(x, t.rounded + at);
-      } else {
-        store(x, t.out + at);
-      }
-    }
+    for (int v = 0; v < kVectors; ++v) finish_vector<T>(t, sum[r][v], r * t.out_stride + v * kLanes);
   }
 }
 
@@ -67,16 +74,19 @@ struct FloatTile {
   static HWY_NOINLINE void run(const TileTask& t) {
     Floats sum[kRows][kVectors];
     clear(sum);
-    prefetch_operands(t, kRows, kVectors * kLanes);
     const float* a = static_cast<const float*>(t.a);
     const float* b = static_cast<const float*>(t.b);
-    for (int64_t step = 0; step < t.steps; ++step) {
-      Floats right[kVectors];
+    const int parts = t.prefetch ? kRows : 1;
+    for (int part = 0; part < parts; ++part) {
+      if (t.prefetch) prefetch_row(t, part, kVectors * kLanes);
+      for (int64_t step = t.steps * part / parts; step < t.steps * (part + 1) / parts; ++step) {
+        Floats right[kVectors];
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) right[v] = load(b + v * kLanes);
-      add_step(sum, right, a, t.a_row_stride);
-      a += t.a_step_stride;
-      b += t.b_step_stride;
+        for (int v = 0; v < kVectors; ++v) right[v] = load(b + v * kLanes);
+        add_step(sum, right, a, t.a_row_stride);
+        a += t.a_step_stride;
+        b += t.b_step_stride;
+      }
     }
     finish<float>(t, sum);
   }
@@ -90,7 +100,6 @@ struct Bfloat16Tile {
   static HWY_NOINLINE void run(const TileTask& t) {
     Floats sum[kRows][kVectors];
     clear(sum);
-    prefetch_operands(t, kRows, kVectors * kLanes);
     const Bf16* a = static_cast<const Bf16*>(t.a);
     const Bf16* b = static_cast<const Bf16*>(t.b);
     for (int64_t step = 0; step < t.steps + (t.half_step ? 1 : 0); ++step) {

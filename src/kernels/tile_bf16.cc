@@ -32,20 +32,18 @@ FLYWHEEL_DOT inline __m512 load_bfloat16(const Bf16* from) {
   return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(kAll, _mm512_maskz_cvtepu16_epi32(kAll, half), 16));
 }
 
+FLYWHEEL_DOT inline void finish_plain(const TileTask& t, __m512 x, int64_t at) {
+  _mm512_storeu_ps(t.out + at, t.add ? _mm512_add_ps(_mm512_loadu_ps(t.out + at), x) : x);
+}
 FLYWHEEL_DOT inline void finish(const TileTask& t, __m512 x, int64_t at) {
   if (t.factor) x = _mm512_mul_ps(x, load_bfloat16(static_cast<const Bf16*>(t.factor) + at));
-  if (t.add) x = _mm512_add_ps(x, _mm512_loadu_ps(t.out + at));
   if (t.residual) x = _mm512_add_ps(x, _mm512_loadu_ps(t.residual + at));
-  if (t.rounded) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(t.rounded + at), (__m256i)_mm512_cvtneps_pbh(x));
-  } else {
-    _mm512_storeu_ps(t.out + at, x);
-  }
+  if (!t.rounded) return finish_plain(t, x, at);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(t.rounded + at), (__m256i)_mm512_cvtneps_pbh(x));
 }
 
 template <int kRows, int kVectors>
 FLYWHEEL_DOT void tile(const TileTask& t) {
-  prefetch_operands(t, kRows, 16 * kVectors);
   __m512 sum[kRows][kVectors];
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r) {
@@ -54,18 +52,22 @@ FLYWHEEL_DOT void tile(const TileTask& t) {
   }
   const uint16_t* a = static_cast<const uint16_t*>(t.a);
   const uint16_t* b = static_cast<const uint16_t*>(t.b);
-  for (int64_t step = 0; step < t.steps; ++step) {
-    __m512bh right[kVectors];
+  const int parts = t.prefetch ? kRows : 1;
+  for (int part = 0; part < parts; ++part) {
+    if (t.prefetch) prefetch_row(t, part, 16 * kVectors);
+    for (int64_t step = t.steps * part / parts; step < t.steps * (part + 1) / parts; ++step) {
+      __m512bh right[kVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) right[v] = (__m512bh)_mm512_loadu_si512(b + 32 * v);
+      for (int v = 0; v < kVectors; ++v) right[v] = (__m512bh)_mm512_loadu_si512(b + 32 * v);
 #pragma GCC unroll 6
-    for (int r = 0; r < kRows; ++r) {
-      const __m512bh left = broadcast_pair(a + r * t.a_row_stride);
+      for (int r = 0; r < kRows; ++r) {
+        const __m512bh left = broadcast_pair(a + r * t.a_row_stride);
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], left, right[v]);
+        for (int v = 0; v < kVectors; ++v) sum[r][v] = _mm512_dpbf16_ps(sum[r][v], left, right[v]);
+      }
+      a += t.a_step_stride;
+      b += t.b_step_stride;
     }
-    a += t.a_step_stride;
-    b += t.b_step_stride;
   }
   if (t.half_step) {
 #pragma GCC unroll 6
@@ -76,6 +78,14 @@ FLYWHEEL_DOT void tile(const TileTask& t) {
         sum[r][v] = _mm512_dpbf16_ps(sum[r][v], left, (__m512bh)_mm512_loadu_si512(b + 32 * v));
       }
     }
+  }
+  if (is_plain(t)) {
+#pragma GCC unroll 6
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) finish_plain(t, sum[r][v], r * t.out_stride + 16 * v);
+    }
+    return;
   }
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r) {

@@ -17,20 +17,37 @@ struct TileTask {
   bool half_step = false;  // bfloat16: one more step, of which A has only the first of the pair
   float* out = nullptr;
   int64_t out_stride = 0;
-  bool add = false;  // to what is in out already
+  bool add = false;       // to what is in out already
+  bool prefetch = false;  // ask for out, factor and residual while multiplying: where they are in no near cache
   // What happens to the result, in this order; with the stride of out.
   const void* factor = nullptr;     // multiplied by, in the dtype of A
   const float* residual = nullptr;  // added
   Bf16* rounded = nullptr;          // written instead of out
 };
 
-// Asks for what the result will be combined with, so that it is there when the sums are.
-inline void prefetch_operands(const TileTask& t, int64_t rows, int64_t columns) {
-  constexpr int64_t kLine = 64 / sizeof(float);
-  for (int64_t row = 0; row < rows && (t.add || t.residual); ++row) {
-    const float* from = (t.add ? t.out : t.residual) + row * t.out_stride;
-    for (int64_t i = 0; i < columns; i += kLine) __builtin_prefetch(from + i);
+// Nothing happens to the result but to be stored or added.
+inline bool is_plain(const TileTask& t) {
+  return !t.factor && !t.residual && !t.rounded;
+}
+
+// Always inline: g++ takes a function that only prefetches for one without effect, and drops the call.
+[[gnu::always_inline]] inline void prefetch_lines(const void* from, int64_t offset_bytes, int64_t bytes) {
+  const char* start = static_cast<const char*>(from) + offset_bytes;
+  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(start + i);
+}
+
+// Asks for a row of what the result goes to and is combined with, so that it is there when the sums are. A tile asks
+// for its rows one after the other while it works: all at once would take every buffer for cache misses.
+[[gnu::always_inline]] inline void prefetch_row(const TileTask& t, int64_t row, int64_t columns) {
+  const int64_t at = row * t.out_stride, bytes = columns * static_cast<int64_t>(sizeof(float));
+  if (t.rounded) {
+    prefetch_lines(t.rounded, at * 2, bytes / 2);
+    if (t.factor) prefetch_lines(t.factor, at * 2, bytes / 2);
+  } else {
+    prefetch_lines(t.out, at * 4, bytes);
+    if (t.factor) prefetch_lines(t.factor, at * 4, bytes);
   }
+  if (t.residual) prefetch_lines(t.residual, at * 4, bytes);
 }
 
 // Computes `rows` (1 to 6) by `columns` (16, 32, 48 or 64).

@@ -22,8 +22,10 @@ inline constexpr int kSchemaVersion = 1;
 //  machine    {"cpu","threads","peak_gflops_fp32","peak_gflops_bf16"}
 //  recipe     {"hash","recipe"}
 //  plan       {"stage", ...}            a decision of the campaign that a restart must take over as it was
-//  run {"run","stage","rung_flops","recipe_hash","seed","data_seed","parameters","tokens","flops","reserved_seconds"}
-//             planned and reserved, before it starts; parameters: the law's N (recipe/size.h, matrix_parameters)
+//  run {"run","stage","rung_flops","recipe_hash","seed","data_seed","parameters","tokens","flops","reserved_seconds",
+//             *"branch",*"new_flops"}
+//             planned and reserved, before it starts; parameters: the law's N (recipe/size.h, matrix_parameters);
+//             branch: the run whose stable phase it goes on from, new_flops: what is trained beyond that
 //  start      {"run","attempt","events_before","slots":[..]}   before its process starts, which the runner finds again;
 //             events_before: events in events.jsonl that belong to earlier attempts
 //  finish     {"run","state":"done|failed|stopped","reason","bits_per_byte","loss","tokens","flops","seconds",

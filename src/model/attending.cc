@@ -2,9 +2,9 @@
 
 #include <cmath>
 
-#include "graph/ops/gate.h"
 #include "graph/ops/linear.h"
 #include "graph/ops/qk_prepare.h"
+#include "graph/ops/sigmoid_gate.h"
 
 namespace flywheel::model {
 
@@ -38,7 +38,7 @@ ValueId attention_output(Builder& b, const MixerInput& input, ValueId mixed) {
   const int64_t width = int64_t{b.size.heads} * b.recipe.model.head_dim;
   if (b.recipe.model.attention_gate) {
     const ValueId gate_weight = b.matrix(input.name + ".gate", width, b.size.width);
-    mixed = graph::gate(b.graph, mixed, graph::linear(b.graph, input.h, gate_weight, b.compute_dtype));
+    mixed = graph::sigmoid_gate(b.graph, mixed, graph::linear(b.graph, input.h, gate_weight, b.compute_dtype));
   }
   const ValueId out_weight = b.matrix(input.name + ".out", b.size.width, width, true);
   return graph::linear(b.graph, mixed, out_weight, Dtype::kFloat32);

@@ -5,6 +5,7 @@
 #include "graph/ops/linear.h"
 #include "graph/ops/value_residual.h"
 #include "model/attending.h"
+#include "model/recurrent.h"
 #include "recipe/mixers.h"
 
 namespace flywheel::model {
@@ -37,6 +38,7 @@ ValueId attend(Builder& b, const MixerInput& input, Mixer mixer, int64_t window)
   const int head_dim = b.recipe.model.head_dim, heads = b.size.heads, kv_heads = b.size.kv_heads;
   const ValueId qkv_weight = b.matrix(input.name + ".qkv", int64_t{heads + 2 * kv_heads} * head_dim, b.size.width);
   ValueId qkv = graph::linear(b.graph, input.h, qkv_weight, b.compute_dtype);
+  qkv = convolve(b, input.name, qkv);
   qkv = prepare_heads(b, qkv, heads + kv_heads, head_dim, rotary_width(b.recipe, mixer));
   qkv = with_first_values(b, input.name, qkv);
   const graph::AttentionAttributes attributes = attention_attributes(b, kv_heads, window);

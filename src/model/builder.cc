@@ -51,6 +51,11 @@ ValueId Builder::vector(const std::string& name, int64_t elements, double initia
   return declare({.name = name, .shape = {elements}, .group = ParameterGroup::kVector, .initial_value = initial_value});
 }
 
+ValueId Builder::ruled(const std::string& name, Shape shape, std::function<double(Rng&, int64_t)> initial_rule) {
+  return declare(
+      {.name = name, .shape = shape, .group = ParameterGroup::kVector, .initial_rule = std::move(initial_rule)});
+}
+
 Builder::Rotary Builder::rotary(int width) {
   Rotary& rotary = rotary_[width];
   if (rotary.cosines != kNoValue) return rotary;

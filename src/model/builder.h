@@ -41,6 +41,8 @@ class Builder {
   // ParameterGroup::kBalance; starts at zero.
   graph::ValueId balance(const std::string& name, int64_t elements);
   graph::ValueId vector(const std::string& name, int64_t elements, double initial_value);
+  // A vector, or another small shape that no matrix product sees, that starts by a rule of its own.
+  graph::ValueId ruled(const std::string& name, Shape shape, std::function<double(Rng&, int64_t)> initial_rule);
 
   struct Rotary {
     graph::ValueId cosines = graph::kNoValue, sines = graph::kNoValue;

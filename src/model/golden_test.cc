@@ -3,6 +3,7 @@
 
 #include "testing/golden/attention_trace.h"
 #include "testing/golden/gpt_trace.h"
+#include "testing/golden/mixer_trace.h"
 #include "testing/golden/stream_trace.h"
 #include "testing/small_model.h"
 
@@ -17,8 +18,8 @@ double formula(size_t index, int64_t i, double scale) {
 
 std::vector<testing::golden::Trace> all_traces() {
   std::vector<testing::golden::Trace> traces;
-  for (const auto& group :
-       {testing::golden::gpt_traces(), testing::golden::attention_traces(), testing::golden::stream_traces()})
+  for (const auto& group : {testing::golden::gpt_traces(), testing::golden::attention_traces(),
+                            testing::golden::mixer_traces(), testing::golden::stream_traces()})
     traces.insert(traces.end(), group.begin(), group.end());
   return traces;
 }

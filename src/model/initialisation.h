@@ -5,6 +5,7 @@
 // the last two are the same.
 #pragma once
 
+#include "model/model.h"
 #include "recipe/recipe.h"
 #include "recipe/size.h"
 
@@ -23,5 +24,13 @@ double residual_multiplier(const Recipe& recipe, const Size& size);
 double matrix_weight_decay(const Recipe& recipe, const Size& size);
 // AdamW's. CompleteP: as small as the gradients are, which shrink with the width, in blocks also with the depth.
 double adam_epsilon(const Recipe& recipe, const Size& size, bool in_block);
+// Rules of single parameters (ParameterInfo::initial_rule). Dao and Gu 2024: a head's decay rate is uniform in [1, 16],
+// and its step, the softplus of this bias, log-uniform in [0.001, 0.1].
+double initial_log_rate(Rng& rng, int64_t element);
+double initial_step_bias(Rng& rng, int64_t element);
+// Peng et al. 2025: ramps over the channels, `depth` the layer's place in [0, 1). How much of the token before enters
+// each of the streams (element i of (streams, width)); and the bias of the decay, slow to fast.
+double initial_share(int64_t element, double width, double depth);
+double initial_decay_bias(int64_t channel, int64_t channels, double depth);
 
 }  // namespace flywheel::model

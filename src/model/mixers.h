@@ -21,5 +21,9 @@ graph::ValueId mix(Builder& builder, Mixer mixer, const MixerInput& input);
 graph::ValueId attention(Builder& builder, const MixerInput& input);
 graph::ValueId window_attention(Builder& builder, const MixerInput& input);
 graph::ValueId latent_attention(Builder& builder, const MixerInput& input);
+graph::ValueId gated_linear(Builder& builder, const MixerInput& input);
+graph::ValueId mamba2(Builder& builder, const MixerInput& input);
+graph::ValueId gated_delta(Builder& builder, const MixerInput& input);
+graph::ValueId rwkv7(Builder& builder, const MixerInput& input);
 
 }  // namespace flywheel::model

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "base/rng.h"
 #include "recipe/recipe.h"
 #include "recipe/size.h"
 #include "tensor/arena.h"
@@ -28,10 +30,14 @@ struct ParameterInfo {
   std::string name;  // "blocks.3.attention.qkv", stable: used by checkpoints and exports
   Shape shape;       // matrices are (out, in), stacks of them (count, out, in)
   ParameterGroup group = ParameterGroup::kMatrix;
-  double initial_sd = 0;     // normal; 0 with initial_value
-  double initial_value = 0;  // norms' gains: 1
-  int64_t offset = 0;        // in elements, in the flat float32 parameter buffer (64-byte aligned)
+  double initial_sd = 0;                                        // normal; 0 with initial_value
+  double initial_value = 0;                                     // norms' gains: 1
+  std::function<double(Rng&, int64_t element)> initial_rule{};  // instead of both, where a paper has one
+  int64_t offset = 0;  // in elements, in the flat float32 parameter buffer (64-byte aligned)
 };
+
+// Where `element` of a parameter starts; `rng` is the parameter's own.
+double initial_element(const ParameterInfo& parameter, Rng& rng, int64_t element);
 
 // A recipe at a size, compiled: parameters, the static graphs for training and evaluation, their memory plans.
 // Immutable, shared between threads. Throws kBadInput when no kernel serves an op or a size.

@@ -4,12 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <thread>
 
 #include "base/error.h"
 #include "graph/profile.h"
 #include "model/initialisation.h"
+#include "recipe/mixers.h"
 #include "testing/allocation_counter.h"
 #include "testing/small_model.h"
 
@@ -80,6 +82,36 @@ TEST(Program, InitialisationFollowsTheTransferRule) {
   EXPECT_DOUBLE_EQ(sd_of("head"), 0);
 }
 
+TEST(Program, RecurrentMixersStartByTheirPapersRules) {
+  const auto values_of = [](const char* mixer, const std::string& part) {
+    const SmallModel m = testing::patched_model({std::string("model.mixers=") + mixer});
+    const Program program(m.recipe, m.size, Dtype::kFloat32);
+    std::vector<double> values;
+    for (const ParameterInfo& p : program.parameters()) {
+      if (p.name != "blocks.1.attention." + part) continue;
+      EXPECT_EQ(p.group, ParameterGroup::kVector);
+      Rng rng(1);
+      for (int64_t i = 0; i < p.shape.elements(); ++i) values.push_back(initial_element(p, rng, i));
+    }
+    EXPECT_FALSE(values.empty()) << part;
+    return values;
+  };
+  for (const char* mixer : {"mamba2", "gated_delta"}) {
+    for (const double log_rate : values_of(mixer, "log_rate")) EXPECT_TRUE(log_rate >= 0 && log_rate <= std::log(16));
+    for (const double bias : values_of(mixer, "step_bias")) {
+      const double step = std::log1p(std::exp(bias));
+      EXPECT_TRUE(step > 0.999e-3 && step < 0.1001) << step;
+    }
+  }
+  for (const double bias : values_of("gated_linear", "forget_bias")) EXPECT_EQ(bias, 0);
+  const auto decay = values_of("rwkv7", "decay_bias"), shares = values_of("rwkv7", "shares");
+  EXPECT_DOUBLE_EQ(decay.front(), -6.5);
+  EXPECT_DOUBLE_EQ(decay.back(), -1.5);
+  EXPECT_TRUE(std::is_sorted(decay.begin(), decay.end()));
+  EXPECT_DOUBLE_EQ(shares[0], 1);
+  EXPECT_DOUBLE_EQ(shares[2 * 24 + 12], 1 - std::pow(0.5, 0.7 * 2 / 3));  // keys, half of the width, layer 1 of 3
+}
+
 TEST(Program, ImpossibleSizesAreRefusedByField) {
   const SmallModel m = testing::small_model(Positions::kRope, NormKind::kRmsNorm, FeedForward::kGelu, 1, true, false,
                                             Transfer::kStandard);
@@ -111,7 +143,8 @@ TEST(Executor, ShortWindowsLoseWhatThePrefixOfALongOneLoses) {
     PackedWeights packed(program);
     packed.refresh(parameters.data(), 0, 1);
     Executor executor(program, packed, parameters.data(), false);
-    const double tolerance = dtype == Dtype::kFloat32 ? 1e-4 : 0.02;  // bfloat16 values that round apart
+    // bfloat16 values that round apart: over 300 seeds the forms differ by 0.021 (root mean square) on a loss near 35.
+    const double tolerance = dtype == Dtype::kFloat32 ? 1e-4 : 0.08;
     double sum = 0;
     Generation generation(program, packed, parameters.data());
     for (size_t n = 1; n < tokens.size(); ++n) {
@@ -216,7 +249,11 @@ TEST(Bfloat16, AgreesWithFloat32WithinItsRounding) {
                b = testing::loss_and_gradient(exact, parameters, tokens);
     // A bfloat16 operand is off by up to 2^-9; a dozen roundings lie on the way through two layers and back.
     EXPECT_NEAR(a.loss / b.loss, 1, 0.005);
-    EXPECT_LT(testing::relative_distance(a.gradient, b.gradient), 0.03);
+    // A recurrent head's first outputs are (q . k) v, then normalised: where q . k nearly cancels, so does its
+    // rounding.
+    const std::vector<Mixer> mixers = layer_mixers(m.recipe, m.size.layers);
+    const bool attends_only = std::all_of(mixers.begin(), mixers.end(), attends);
+    EXPECT_LT(testing::relative_distance(a.gradient, b.gradient), attends_only ? 0.03 : 0.2);
   }
 }
 

@@ -24,11 +24,8 @@ void check_branch(const RunSpec& spec, const std::string& where) {
         "{}: field \"branch\": a run branches with all of branch, size.trunk_steps and size.trunk_sequences", where);
   const bool needed = spec.keep_stable || !spec.branch.empty();
   if (needed && !can_branch(spec.recipe))
-    throw_bad_input(
-        "{}: field \"{}\": expected a recipe whose runs can branch (schedule.kind wsd with a decay, no tail average "
-        "from "
-        "before it)",
-        where, spec.branch.empty() ? "keep_stable" : "branch");
+    throw_bad_input("{}: field \"{}\": expected a recipe whose runs can branch (schedule.kind wsd with a decay)", where,
+                    spec.branch.empty() ? "keep_stable" : "branch");
   if (spec.size.trunk_steps > stable_steps(spec.recipe.schedule, spec.size))
     throw_bad_input("{}: field \"size.trunk_steps\": expected at most the {} steps before the decay begins, found {}",
                     where, stable_steps(spec.recipe.schedule, spec.size), spec.size.trunk_steps);

@@ -4,12 +4,14 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "recipe/recurrent.h"
 
 namespace flywheel {
 namespace {
 
-// One row per mixer, in the order of the enumerators.
+// One row per mixer.
 struct Row {
+  Mixer mixer;
   const char* name;
   bool attends;
   PartCounts (*counts)(const Recipe&, const Size&);
@@ -29,7 +31,9 @@ PartCounts heads_counts(const Recipe& recipe, const Size& size, int window) {
 
 PartCounts qkv_counts(const Recipe& recipe, const Size& size, int window) {
   PartCounts counts = heads_counts(recipe, size, window);
-  counts.matrices += int64_t{size.width} * (size.heads + 2 * int64_t{size.kv_heads}) * recipe.model.head_dim;
+  const int64_t qkv = (size.heads + 2 * int64_t{size.kv_heads}) * recipe.model.head_dim;
+  counts.matrices += size.width * qkv;
+  add_convolution(recipe, qkv, counts);
   return counts;
 }
 PartCounts attention_counts(const Recipe& recipe, const Size& size) {
@@ -49,10 +53,20 @@ PartCounts latent_counts(const Recipe& recipe, const Size& size) {
 }
 
 constexpr Row kRows[] = {
-    {"attention", true, attention_counts},
-    {"window", true, window_counts},
-    {"latent", true, latent_counts},
+    {Mixer::kAttention, "attention", true, attention_counts},
+    {Mixer::kWindow, "window", true, window_counts},
+    {Mixer::kLatent, "latent", true, latent_counts},
+    {Mixer::kGatedLinear, "gated_linear", false, gated_linear_counts},
+    {Mixer::kMamba2, "mamba2", false, mamba2_counts},
+    {Mixer::kGatedDelta, "gated_delta", false, gated_delta_counts},
+    {Mixer::kRwkv7, "rwkv7", false, rwkv7_counts},
 };
+
+const Row& row_of(Mixer mixer) {
+  const Row* row = std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& r) { return r.mixer == mixer; });
+  CHECK(row != std::end(kRows), "mixer {} is not in the table", static_cast<int>(mixer));
+  return *row;
+}
 
 }  // namespace
 
@@ -70,7 +84,7 @@ std::vector<Mixer> layer_mixers(const Recipe& recipe, int layers) {
     const size_t end = std::min(pattern.find(',', start), pattern.size());
     const auto found = std::find(names.begin(), names.end(), pattern.substr(start, end - start));
     CHECK(found != names.end(), "mixers {}", pattern);
-    period.push_back(static_cast<Mixer>(found - names.begin()));
+    period.push_back(kRows[found - names.begin()].mixer);
     start = end + 1;
   }
   for (int layer = 0; layer < layers; ++layer) result.push_back(period[static_cast<size_t>(layer) % period.size()]);
@@ -78,13 +92,12 @@ std::vector<Mixer> layer_mixers(const Recipe& recipe, int layers) {
 }
 
 bool has_mixer(const Recipe& recipe, Mixer mixer) {
-  const auto names = mixer_names();
-  const std::string wanted = "," + names[static_cast<size_t>(mixer)] + ",";
+  const std::string wanted = std::string(",") + row_of(mixer).name + ",";
   return ("," + recipe.model.mixers + ",").find(wanted) != std::string::npos;
 }
 
 bool attends(Mixer mixer) {
-  return kRows[static_cast<size_t>(mixer)].attends;
+  return row_of(mixer).attends;
 }
 
 int rotary_width(const Recipe& recipe, Mixer mixer) {
@@ -98,7 +111,7 @@ int latent_width(const Recipe& recipe) {
 }
 
 PartCounts mixer_counts(const Recipe& recipe, const Size& size, Mixer mixer) {
-  return kRows[static_cast<size_t>(mixer)].counts(recipe, size);
+  return row_of(mixer).counts(recipe, size);
 }
 
 }  // namespace flywheel

@@ -11,7 +11,7 @@
 
 namespace flywheel {
 
-// In the order of the enumerators.
+// Those that are there, in the order of their table.
 std::vector<std::string> mixer_names();
 // The mixer of each layer: `model.mixers`, repeated over the depth. REQUIRES a validated recipe.
 std::vector<Mixer> layer_mixers(const Recipe& recipe, int layers);

@@ -15,6 +15,13 @@ Json kind_of(const Size& size) {
   return to_json(kind);
 }
 
+// A tail average (over the last average_fraction of the steps) that would begin in the trunk cannot be had.
+bool tail_is_its_own(const Recipe& recipe, const Size& size) {
+  if (recipe.optimizer.averaging != Averaging::kTail) return true;
+  const int64_t tail = std::llround(recipe.optimizer.average_fraction * static_cast<double>(size.steps));
+  return size.steps - tail >= size.trunk_steps;
+}
+
 }  // namespace
 
 int64_t warmup_steps(const Recipe::Schedule& schedule, const Size& size) {
@@ -33,10 +40,7 @@ int64_t stable_steps(const Recipe::Schedule& schedule, const Size& size) {
 }
 
 bool can_branch(const Recipe& recipe) {
-  const Recipe::Optimizer& optimizer = recipe.optimizer;
-  const bool tail_in_decay =
-      optimizer.averaging != Averaging::kTail || optimizer.average_fraction <= recipe.schedule.decay_fraction;
-  return recipe.schedule.kind == ScheduleKind::kWsd && recipe.schedule.decay_fraction > 0 && tail_in_decay;
+  return recipe.schedule.kind == ScheduleKind::kWsd && recipe.schedule.decay_fraction > 0;
 }
 
 std::optional<Size> branched_size(const Recipe& recipe, const Size& full, const Size& trunk) {
@@ -52,6 +56,7 @@ std::optional<Size> branched_size(const Recipe& recipe, const Size& full, const 
   if (missing < 1) return std::nullopt;
   size.steps = size.trunk_steps + std::llround(static_cast<double>(missing) / size.batch_sequences);
   if (size.steps <= size.trunk_steps || stable_steps(recipe.schedule, size) < size.trunk_steps) return std::nullopt;
+  if (!tail_is_its_own(recipe, size)) return std::nullopt;
   return size;
 }
 

@@ -131,9 +131,9 @@ TEST(BranchedSize, AnythingElseIsTrainedInFull) {
     EXPECT_FALSE(branched_size(other, full, trunk)) << patch;
   }
   Recipe averaged = apply_patch(recipe, "optimizer.averaging=tail");
-  EXPECT_TRUE(can_branch(averaged));
-  averaged.optimizer.average_fraction = 0.5;
-  EXPECT_FALSE(can_branch(averaged)) << "the average would hold stable steps of the trunk";
+  EXPECT_TRUE(branched_size(averaged, full, trunk));
+  averaged.optimizer.average_fraction = 0.9;
+  EXPECT_FALSE(branched_size(averaged, full, trunk)) << "the average would hold steps of the trunk";
 }
 
 }  // namespace

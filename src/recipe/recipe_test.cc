@@ -196,6 +196,32 @@ TEST(Recipe, ExpertsStreamsAndEndsThatMakeNoSenseAreRefusedNamingTheFields) {
   validate(fine, "fine");
 }
 
+TEST(Recipe, RecurrencesThatMakeNoSenseAreRefusedNamingTheFields) {
+  const auto refused = [](const char* mixers, int state_dim, int head_dim, int taps) {
+    Recipe recipe;
+    recipe.model.mixers = mixers;
+    recipe.model.state_dim = state_dim;
+    recipe.model.head_dim = head_dim;
+    recipe.model.short_convolution = taps;
+    return refusal([&] { validate(recipe, "r.toml"); });
+  };
+  for (const char* mixers : {"gated_linear", "attention,mamba2", "gated_delta", "rwkv7"}) {
+    EXPECT_THAT(refused(mixers, 300, 16, 0), AllOf(HasSubstr("model.state_dim"), HasSubstr(mixers)));
+    EXPECT_THAT(refused(mixers, 16, 512, 0), AllOf(HasSubstr("model.head_dim"), HasSubstr(mixers)));
+    EXPECT_THAT(refused(mixers, 0, 16, 1), HasSubstr("model.short_convolution"));
+  }
+  for (const char* mixers : {"latent", "rwkv7", "gated_delta,rwkv7"})
+    EXPECT_THAT(refused(mixers, 0, 16, 4), AllOf(HasSubstr("model.short_convolution"), HasSubstr("model.mixers")));
+  Recipe fine;
+  fine.model.mixers = "gated_delta,gated_delta,gated_delta,attention";
+  fine.model.state_dim = 256;
+  fine.model.short_convolution = 4;
+  validate(fine, "fine");
+  fine.model.mixers = "attention";
+  fine.model.state_dim = 1000;  // nobody reads it
+  validate(fine, "fine");
+}
+
 TEST(Recipe, BadPatchesAreRefused) {
   for (const char* patch :
        {"", "=", ".", "a=b", "model.context", "model.context=", "model.context=12x", "model.context=1e99", "model.=3",

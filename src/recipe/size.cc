@@ -129,13 +129,16 @@ Size with_flops(const Recipe& recipe, Size model, double flops) {
         "{:g} FLOPs are {:.3g} steps of a model of width {} and depth {}: at most {:g} make sense; take a larger model",
         flops, steps, model.width, model.layers, static_cast<double>(kMaxSteps));
   set_steps(recipe.schedule, flops / sequence_flops, model);
+  set_learning_rates(recipe, model);
+  return model;
+}
 
+void set_learning_rates(const Recipe& recipe, Size& model) {
   const auto& optimizer = recipe.optimizer;
   const bool adam_on_others = optimizer.kind == OptimizerKind::kMuon || optimizer.kind == OptimizerKind::kSoap;
   const double others = adam_on_others ? optimizer.adam_learning_rate : optimizer.learning_rate;
   model.matrix_learning_rate = optimizer.learning_rate * matrix_rate_factor(recipe, model.width);
   model.embedding_learning_rate = model.head_learning_rate = model.vector_learning_rate = others;
-  return model;
 }
 
 double matrix_rate_factor(const Recipe& recipe, int width) {

@@ -37,8 +37,9 @@ void validate(const Recipe& recipe, const Size& size, const std::string& where);
 
 // Counts. The FLOP convention, used in every report: a matrix product of (m, k) by (k, n) is 2mkn; the backward pass
 // costs twice the forward; causal attention counts the half of the scores that is needed, T² / 2 of them, and a window
-// W its band, T W - W² / 2; output head included; norms, activations, embeddings look-ups and the optimizer are not
-// counted. So training FLOPs per token are
+// W its band, T W - W² / 2; a recurrence counts what its recurrent form does, whatever the chunked form does more: per
+// token and head 4 K V for k vᵀ and qᵀ S, 8 K V with a delta rule; a convolution 2 per tap and channel; output head
+// included; norms, activations, embeddings look-ups and the optimizer are not counted. So training FLOPs per token are
 // 6 * active_matrix_parameters + 6 * layers * context * attention_width for attention (Kaplan et al. 2020 with the
 // head, PaLM appendix B halved).
 struct Counts {
@@ -62,6 +63,8 @@ Size nearest_size(const Recipe& recipe, double parameters);
 std::vector<Size> family(const Recipe& recipe, double low, double high);
 // Batch, steps and learning rates for `flops` of training with this model; steps round to the nearest, at least 1.
 Size with_flops(const Recipe& recipe, Size model, double flops);
+// Those of the recipe for a model of this width and depth.
+void set_learning_rates(const Recipe& recipe, Size& model);
 // Of the learning rate of matrices in blocks, over that at base_width. muP: AdamW's, Lion's and SOAP's updates of
 // hidden matrices shrink with the fan-in; Muon's are orthogonalised and scaled by the shape.
 double matrix_rate_factor(const Recipe& recipe, int width);

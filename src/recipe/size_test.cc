@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numeric>
 #include <set>
+#include <tuple>
 
 #include "base/error.h"
 
@@ -90,6 +91,32 @@ TEST(Counts, MatchHandComputedLatentAttention) {
   recipe.model.latent_dim = 32;
   // Query 64*64, latent 32*64, up 4*(16+16)*32, out 64*64: 14336.
   EXPECT_EQ(count(recipe, size).matrix_parameters, 3 * (14336 + 33792) + 16448);
+}
+
+TEST(Counts, MatchHandComputedMixersBeyondAttention) {
+  Recipe recipe;
+  recipe.model.state_dim = 8;  // keys 4*8 = 32, values 4*16 = 64 of all heads
+  const auto layer = [&](const char* mixers) {
+    recipe.model.mixers = mixers;
+    Size size = hand_size();
+    size.kv_heads = 4;
+    const Counts counts = count(recipe, size);
+    // Less the feed-forward blocks, the head, the embedding and 7 norms.
+    const int64_t rest = 3 * 33792 + 16448, matrices = (counts.matrix_parameters - rest) / 3;
+    const int64_t vectors = (counts.parameters - counts.matrix_parameters - 16448 - 7 * 64) / 3;
+    const double states = (counts.forward_flops_per_token - 2.0 * static_cast<double>(counts.matrix_parameters)) / 3;
+    return std::tuple(matrices, vectors, states);
+  };
+  // In and out of the state: 4 * 4 heads * 8 * 16; twice that with a delta rule.
+  EXPECT_EQ(layer("gated_linear"), std::tuple(64 * (32 + 32 + 64 + 64 + 16) + 32 * 16 + 64 * 64, 32 + 64, 2048.0));
+  EXPECT_EQ(layer("mamba2"), std::tuple(64 * (8 + 8 + 64 + 64 + 4) + 64 * 64, 3 * 4 + 64, 2048.0));
+  EXPECT_EQ(layer("gated_delta"), std::tuple(64 * (32 + 32 + 64 + 64 + 8) + 64 * 64, 2 * 4 + 64, 4096.0));
+  EXPECT_EQ(layer("rwkv7"), std::tuple(64 * (32 + 32 + 64 + 64) + 2 * 16 * (64 + 32) + 16 * (64 + 64),
+                                       6 * 64 + 5 * 32 + 2 * 64, 4096.0));
+  recipe.model.short_convolution = 3;
+  EXPECT_EQ(layer("gated_delta"), std::tuple(64 * 200 + 64 * 64, 2 * 4 + 64 + 3 * 128, 4096.0 + 2 * 3 * 128));
+  EXPECT_EQ(layer("mamba2"), std::tuple(64 * 148 + 64 * 64, 3 * 4 + 64 + 3 * 80, 2048.0 + 2 * 3 * 80));
+  EXPECT_EQ(layer("attention"), std::tuple(4 * 64 * 64, 3 * 192, 2.0 * 256 * 64 + 2 * 3 * 192));
 }
 
 TEST(Counts, StayExactForTheLargestModels) {

@@ -5,6 +5,7 @@
 
 #include "recipe/fields.h"
 #include "recipe/mixers.h"
+#include "recipe/recurrent.h"
 
 namespace flywheel {
 namespace {
@@ -75,7 +76,33 @@ void check_attention(const Recipe& recipe, const std::string& where) {
         where, m.mixers, m.kv_group);
 }
 
-void check_recurrent(const Recipe&, const std::string&) {}
+void check_recurrent(const Recipe& recipe, const std::string& where) {
+  const Recipe::Model& m = recipe.model;
+  if (m.short_convolution == 1)
+    throw_bad_input(
+        "{}: field \"model.short_convolution\": expected 0 (off) or at least 2 taps, found 1, which mixes no tokens",
+        where);
+  if (m.short_convolution > 0 && has_mixer(recipe, Mixer::kLatent))
+    throw_bad_input(
+        "{}: field \"model.short_convolution\": expected 0 with \"latent\" in model.mixers, whose keys and values are "
+        "made of a latent, found {}",
+        where, m.short_convolution);
+  if (m.short_convolution > 0 && has_mixer(recipe, Mixer::kRwkv7))
+    throw_bad_input(
+        "{}: field \"model.short_convolution\": expected 0 with \"rwkv7\" in model.mixers, which mixes tokens with the "
+        "one before in its own way, found {}",
+        where, m.short_convolution);
+  bool recurrent = false;
+  for (const Mixer mixer : {Mixer::kGatedLinear, Mixer::kMamba2, Mixer::kGatedDelta, Mixer::kRwkv7})
+    recurrent = recurrent || has_mixer(recipe, mixer);
+  if (!recurrent) return;
+  if (key_width(recipe) > kMaxKeyWidth)
+    throw_bad_input("{}: field \"model.state_dim\": expected keys of at most {} per head in \"{}\", found {}", where,
+                    kMaxKeyWidth, m.mixers, key_width(recipe));
+  if (m.head_dim > kMaxValueWidth)
+    throw_bad_input("{}: field \"model.head_dim\": expected at most {} with \"{}\", found {}", where, kMaxValueWidth,
+                    m.mixers, m.head_dim);
+}
 
 void check_feed_forward(const Recipe& recipe, const std::string& where) {
   const Recipe::Model& m = recipe.model;

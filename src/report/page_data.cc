@@ -35,6 +35,7 @@ Json runs_json(const ledger::Ledger& ledger, const Path& lab) {
              {"parameters", row.parameters},
              {"tokens", row.tokens},
              {"flops", row.flops},
+             {"spent_flops", row.spent_flops},
              {"bits_per_byte", number_or_null(row.bits_per_byte)},
              {"seconds", row.seconds},
              {"seed", row.seed},
@@ -201,7 +202,7 @@ Json page_data(const ledger::Ledger& ledger, const Path& lab) {
     if (stage.is_null()) stage = {{"stage", run.at("stage")}, {"runs", 0}, {"slot_seconds", 0.0}, {"train_flops", 0.0}};
     stage["runs"] = stage["runs"].get<int>() + 1;
     stage["slot_seconds"] = stage["slot_seconds"].get<double>() + run.at("seconds").get<double>();
-    stage["train_flops"] = stage["train_flops"].get<double>() + run.at("flops").get<double>();
+    stage["train_flops"] = stage["train_flops"].get<double>() + run.at("spent_flops").get<double>();
   }
   data["spend_by_stage"] = Json::array();
   for (const auto& [name, stage] : stages) data["spend_by_stage"].push_back(stage);
@@ -214,7 +215,7 @@ Json page_data(const ledger::Ledger& ledger, const Path& lab) {
   data["limits"] = limits_json(ledger, report);
   data["commands"] = Json::array({
       {{"what", "Repeat one run (from the lab's folder; any id of the table)"},
-       {"command", "flywheel train runs/ID/spec.json --dir repeat-ID"}},
+       {"command", "flywheel train runs/ID/spec.json --dir repeat-ID --repeat-trunk"}},
       {{"what", "Check that no record was changed, removed or reordered"},
        {"command", fmt::format("flywheel verify --dir {}", lab.string())}},
       {{"what", "Write this report again"}, {"command", fmt::format("flywheel report --dir {}", lab.string())}},

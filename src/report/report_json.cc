@@ -56,6 +56,13 @@ OrderedJson report_json(const ledger::Ledger& ledger) {
                                 {"runs", spend.runs_done + spend.runs_failed},
                                 {"slot_busy_fraction", or_null(finished, "slot_busy_fraction")}};
 
+  report["branching"] = nullptr;  // what the ladder's points took, beside runs from the first step
+  for (const ledger::Record& record : ledger.records("note"))
+    if (record.payload.value("what", "") == "branching")
+      report["branching"] = OrderedJson{{"branches", record.payload.at("branches")},
+                                        {"ladder_flops", record.payload.at("ladder_flops")},
+                                        {"trained_flops", record.payload.at("trained_flops")}};
+
   report["noise"] = OrderedJson::array();
   for (const research::NoiseFloor& floor : research::noise_floors(ledger))
     report["noise"].push_back(OrderedJson{{"rung_flops", floor.rung_flops},

@@ -32,6 +32,8 @@ CampaignEnd Campaign::run() {
     s.top_rung();
     s.fill_rest();
     s.scheduler.stop_all();
+    s.say_what_branching_saved();
+    s.release_all_trunks();
     s.conclude();
     s.last_evaluations();
     s.stopwatch.save(true);

@@ -46,6 +46,7 @@ struct CampaignOptions {
   double max_epochs = 8;  // of the training split, for one run
   int64_t train_tokens = 0, search_tokens = 0;
   Precision precision = Precision::kAuto;
+  bool branching = true;  // ladder runs go on from shorter ones of their size and seed (recipe/phases.h)
 };
 
 enum class CampaignEnd { kFinished, kInterrupted };

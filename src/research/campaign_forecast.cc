@@ -20,8 +20,8 @@ void Campaign::State::forecast_top() {
     LadderLimits left = limits(kTopSafety);
     double flops = reference;
     if (!out_of_budget)
-      flops =
-          top_rung_flops(options.recipe, throughput, left, centre_at(reference), reference, plan.top_sizes, reference);
+      flops = top_rung_flops(options.recipe, throughput, left, centre_at(reference), reference, plan.top_sizes,
+                             reference, trunks());
     const double below = plan.rungs[plan.rungs.size() - 2];
     Json json{{"flops", std::max(flops, kSmallestStep * below)}, {"centre", centre_at(flops)}};
     return json;
@@ -30,7 +30,7 @@ void Campaign::State::forecast_top() {
   if (ledger.last("forecast")) return;
   const auto below = points(false);
   const auto runs = isoflop_runs(options.recipe, plan.rungs.back(), decision.at("centre").get<double>(), plan.top_sizes,
-                                 1.8, max_tokens());
+                                 max_tokens());
   scaling::Fit fit = scaling::fit(below, fit_options());
   fit.error_inflation = scaling::inflation_from_backtest(scaling::backtest(below, fit_options()));
   Json each = Json::array();
@@ -72,7 +72,7 @@ void Campaign::State::top_rung() {
   const Json decision = decide("top", [] { return Json::object(); });
   const auto runs = sized("top", top,
                           isoflop_runs(options.recipe, plan.rungs.back(), decision.at("centre").get<double>(),
-                                       plan.top_sizes, kTopSpacing, max_tokens()));
+                                       plan.top_sizes, max_tokens()));
   recall_fillers();
   const auto rows = ensure(runs, true);
   filler_pool.push_back(runs[runs.size() / 2]);

@@ -33,7 +33,7 @@ void Campaign::State::calibrate() {
   for (size_t i = 0; i < sizes.size(); ++i)
     for (int copy = 0; copy < (options.slots > 1 ? 2 : 1); ++copy) {
       const auto ladder =
-          isoflop_runs(options.recipe, decision.at("flops").get<double>(), sizes[i], 1, 1, max_tokens()).at(0);
+          isoflop_runs(options.recipe, decision.at("flops").get<double>(), sizes[i], 1, max_tokens()).at(0);
       runs.push_back({.id = fmt::format("calibrate-n{}-{}", i, copy),
                       .stage = "calibrate",
                       .rung_flops = 0,
@@ -77,7 +77,7 @@ void Campaign::State::tune() {
         .id = fmt::format("{}-r{}-x{:.4g}-{}", stage, rung, run_multiplier, replicate),
         .stage = stage,
         .rung_flops = flops,
-        .ladder = isoflop_runs(options.recipe, flops, prior_optimum(options.recipe, flops), 1, 1, max_tokens()).at(0),
+        .ladder = isoflop_runs(options.recipe, flops, prior_optimum(options.recipe, flops), 1, max_tokens()).at(0),
         .multiplier = run_multiplier,
         .replicate = replicate};
   };
@@ -142,7 +142,7 @@ void Campaign::State::tune() {
 void Campaign::State::lowest_rung() {
   auto runs = sized("ladder", 0,
                     isoflop_runs(options.recipe, plan.rungs[0], prior_optimum(options.recipe, plan.rungs[0]),
-                                 plan.lowest_sizes, kIsoflopSpacing, max_tokens()));
+                                 plan.lowest_sizes, max_tokens()));
   const size_t middle = runs.size() / 2;
   filler_pool = {runs[middle]};
   std::vector<Planned> wanted = runs;
@@ -179,16 +179,20 @@ double Campaign::State::centre_at(double flops) const {
 // one more, what was planned as the top becomes a rung below a higher one.
 void Campaign::State::middle_rungs() {
   const double ratio = plan.rungs[1] / plan.rungs[0];
-  const auto runs_at = [&](double flops, double centre, int sizes, double spacing) {
-    return isoflop_runs(options.recipe, flops, centre, sizes, spacing, max_tokens());
+  const auto runs_at = [&](double flops, double centre, int sizes) {
+    return isoflop_runs(options.recipe, flops, centre, sizes, max_tokens());
   };
   // Time for this rung, and for a top rung of `above` FLOPs after it?
   const auto affordable = [&](double flops, double above) {
-    const Cost rung = stage_cost(options.recipe, throughput, limits(1),
-                                 runs_at(flops, centre_at(flops), plan.middle_sizes, kIsoflopSpacing));
-    const Cost top = stage_cost(options.recipe, throughput, limits(1),
-                                runs_at(above, centre_at(above), plan.top_sizes, kTopSpacing));
-    return !out_of_budget && fits(rung + top, limits(kTopSafety));
+    std::vector<LadderRun> lending = trunks();
+    std::vector<LadderRun> rung = runs_at(flops, centre_at(flops), plan.middle_sizes);
+    branch_off(options.recipe, rung, lending);
+    std::vector<LadderRun> top = runs_at(above, centre_at(above), plan.top_sizes);
+    if (options.branching) lending.insert(lending.end(), rung.begin(), rung.end());
+    branch_off(options.recipe, top, lending);
+    const Cost cost = stage_cost(options.recipe, throughput, limits(1), rung) +
+                      stage_cost(options.recipe, throughput, limits(1), top);
+    return !out_of_budget && fits(cost, limits(kTopSafety));
   };
   for (size_t rung = 1;; ++rung) {
     const bool planned_as_top = rung + 1 == plan.rungs.size();
@@ -211,8 +215,8 @@ void Campaign::State::middle_rungs() {
       plan.rungs.push_back(above);
       say(fmt::format("time for one rung more: the top rung moves up to {}", format_flops(above)));
     }
-    const auto runs = sized("ladder", static_cast<int>(rung),
-                            runs_at(flops, decision.at("centre").get<double>(), plan.middle_sizes, kIsoflopSpacing));
+    const auto runs =
+        sized("ladder", static_cast<int>(rung), runs_at(flops, decision.at("centre").get<double>(), plan.middle_sizes));
     filler_pool.push_back(runs[runs.size() / 2]);
     recall_fillers();
     ensure(runs, true);

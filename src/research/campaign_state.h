@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "recipe/phases.h"
 #include "research/campaign.h"
 #include "research/ladder.h"
 #include "research/points.h"
@@ -43,6 +44,8 @@ struct Planned {
   double multiplier = 1;
   int replicate = 0;
   int priority = 0;
+  bool lends = false;   // leaves its stable checkpoint to longer runs
+  std::string trunk{};  // the run that it goes on from; empty: none
 };
 
 struct Campaign::State {
@@ -92,7 +95,8 @@ struct Campaign::State {
             .flops = options.budget.flops > 0 ? std::max(fraction * flops_left(), 1.0) : 0,
             .slots = options.slots,
             .max_tokens = max_tokens(),
-            .eval_tokens = eval_tokens()};
+            .eval_tokens = eval_tokens(),
+            .branching = options.branching};
   }
   double expected_seconds(const LadderRun& run) const {
     return throughput.empty() ? 1 : throughput.seconds(run.parameters, cost_flops(options.recipe, run, eval_tokens()));
@@ -121,14 +125,16 @@ struct Campaign::State {
     RunSpec& spec = job.spec;
     spec.id = planned.id;
     spec.recipe = recipe_with(planned.multiplier);
-    spec.size = with_flops(spec.recipe, planned.ladder.size, planned.ladder.flops);
-    spec.size.steps = planned.ladder.size.steps;
+    spec.size = planned.ladder.size;
+    set_learning_rates(spec.recipe, spec.size);
     spec.corpus = options.lab / "corpus";
     spec.seed = spec.data_seed = options.seed * 1000 + static_cast<uint64_t>(planned.replicate);
     spec.threads = 1;
     spec.precision = options.precision;
     spec.eval_tokens = static_cast<int64_t>(eval_tokens_of(planned));
     spec.eval_every_fraction = 1.0 / evaluations(planned.ladder.tokens, eval_tokens_of(planned));
+    if (!planned.trunk.empty()) spec.branch = options.lab / "runs" / planned.trunk;
+    spec.keep_stable = planned.lends;
     job.stage = planned.stage;
     job.rung_flops = planned.rung_flops;
     job.expected_seconds = expected_seconds(planned.ladder);
@@ -151,16 +157,14 @@ struct Campaign::State {
     }
   }
 
-  // Runs what is missing and returns the rows of all. When the budget runs out the rows say so.
-  std::vector<ledger::RunRow> ensure(const std::vector<Planned>& wanted, bool fill) {
-    std::vector<scheduler::Job> jobs;
-    for (const Planned& planned : wanted) {
-      remember(planned);
-      const auto row = ledger.run(planned.id);
-      if (row && (row->state == "done" || row->state == "failed")) continue;
-      jobs.push_back(job_of(planned));
-    }
-    if (!jobs.empty() && !out_of_budget) {
+  // Runs what is missing and returns the rows of all, of a branch that lost its trunk that of the run in its place.
+  // When the budget runs out the rows say so.
+  std::vector<ledger::RunRow> ensure(std::vector<Planned> wanted, bool fill) {
+    while (true) {
+      for (Planned& planned : wanted)
+        if (lost_its_trunk(planned)) planned = in_full(planned);
+      const std::vector<scheduler::Job> jobs = missing(wanted);
+      if (jobs.empty() || out_of_budget) break;
       scheduler::Deadline deadline;
       if (options.budget.seconds > 0)
         deadline.at_clock_seconds = stopwatch.clock_at(kGrace * options.budget.seconds - final_seconds);
@@ -182,33 +186,46 @@ struct Campaign::State {
       if (verdict == scheduler::Verdict::kOutOfBudget) out_of_budget = true;
     }
     observe();
+    release_trunks();
     std::vector<ledger::RunRow> rows;
     for (const Planned& planned : wanted)
       if (auto row = ledger.run(planned.id)) rows.push_back(*row);
     return rows;
   }
+  // Those that have not ended.
+  std::vector<scheduler::Job> missing(const std::vector<Planned>& wanted) {
+    std::vector<scheduler::Job> jobs;
+    for (const Planned& planned : wanted) {
+      remember(planned);
+      const auto row = ledger.run(planned.id);
+      if (!row || !row->ended()) jobs.push_back(job_of(planned));
+    }
+    return jobs;
+  }
 
   // One more replicate of a ladder run that ends within `seconds`: the rung with the fewest replicates for its cost.
   std::vector<Planned> filler_pool;  // one entry per rung and size that may be replicated, replicate 0
   std::optional<Planned> choose_filler(double seconds) {
-    const Planned* best = nullptr;
+    std::optional<Planned> best;
     double best_score = 0;
-    int best_replicate = 0;
     for (const Planned& candidate : filler_pool) {
-      const double expected = expected_seconds(candidate.ladder);
+      int number = 1;
+      while (known.count(fmt::format("{}-s{}", candidate.id, number)) != 0) ++number;
+      Planned replicate = replicate_of(candidate, number);
+      const double expected = expected_seconds(replicate.ladder);
       if (expected > 0.9 * seconds) continue;
-      int replicate = 1;
-      while (known.count(fmt::format("{}-s{}", candidate.id, replicate)) != 0) ++replicate;
-      const double score = expected / (replicate * replicate);
-      if (best == nullptr || score > best_score) best = &candidate, best_score = score, best_replicate = replicate;
+      const double score = expected / (number * number);
+      if (!best || score > best_score) best = std::move(replicate), best_score = score;
     }
-    if (best == nullptr) return std::nullopt;
-    Planned filler = *best;
-    filler.id = fmt::format("{}-s{}", best->id, best_replicate);
-    filler.stage = "replicate";
-    filler.replicate = best_replicate;
-    filler.priority = -1;
-    return filler;
+    return best;
+  }
+  Planned replicate_of(const Planned& base, int number) const {
+    Planned replicate = base;
+    replicate.id = fmt::format("{}-s{}", base.id, number);
+    replicate.stage = "replicate";
+    replicate.replicate = number;
+    replicate.priority = -1;
+    return branched(replicate);
   }
   std::optional<scheduler::Job> next_filler(double seconds) {
     const auto filler = choose_filler(seconds);
@@ -224,11 +241,7 @@ struct Campaign::State {
       for (const Planned& base : filler_pool) {
         const std::string prefix = base.id + "-s";
         if (row.run.rfind(prefix, 0) != 0) continue;
-        Planned planned = base;
-        planned.id = row.run;
-        planned.stage = row.stage;
-        planned.replicate = std::stoi(row.run.substr(prefix.size()));
-        remember(planned);
+        remember(replicate_of(base, std::stoi(row.run.substr(prefix.size()))));
       }
     }
   }
@@ -236,13 +249,29 @@ struct Campaign::State {
   std::vector<Planned> sized(const std::string& stage, int rung, const std::vector<LadderRun>& runs) const {
     std::vector<Planned> planned;
     for (size_t i = 0; i < runs.size(); ++i)
-      planned.push_back({.id = fmt::format("{}-r{}-n{}", stage, rung, i),
-                         .stage = stage,
-                         .rung_flops = plan.rungs[static_cast<size_t>(rung)],
-                         .ladder = runs[i],
-                         .multiplier = multiplier});
+      planned.push_back(branched({.id = fmt::format("{}-r{}-n{}", stage, rung, i),
+                                  .stage = stage,
+                                  .rung_flops = plan.rungs[static_cast<size_t>(rung)],
+                                  .ladder = runs[i],
+                                  .multiplier = multiplier,
+                                  .lends = options.branching && can_branch(options.recipe) && stage != "top"}));
     return planned;
   }
+
+  // ---- branches (campaign_branches.cc) --------------------------------------------------------------------------
+  // `planned`, going on from the run that saves most: as it was decided when the run was first planned, else a finished
+  // one of its size and seed on a lower rung whose stable checkpoint is there.
+  Planned branched(Planned planned) const;
+  // Ended at once because the trunk's checkpoint was gone or damaged; then another run takes its place.
+  bool lost_its_trunk(const Planned& planned) const;
+  Planned in_full(Planned planned) const;
+  std::optional<ledger::RunRow> finished_trunk(const std::string& run) const;
+  // Finished ladder runs of the first seed that may be branched from.
+  std::vector<LadderRun> trunks() const;
+  // Deletes stable checkpoints that no run will want: a longer run of the same size and seed has left its own.
+  void release_trunks() const;
+  void release_all_trunks() const;
+  void say_what_branching_saved();
 
   // ---- stages ---------------------------------------------------------------------------------------------------
   void calibrate();

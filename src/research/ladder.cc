@@ -2,21 +2,46 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 #include "base/error.h"
 #include "base/format.h"
+#include "recipe/phases.h"
 
 namespace flywheel::research {
 namespace {
 
-LadderRun make_run(const Recipe& recipe, const Size& model, double flops) {
+constexpr double kGridOrigin = 1e4;  // matrix parameters of one grid point
+
+LadderRun of_size(const Recipe& recipe, const Size& size) {
   LadderRun run;
-  run.size = with_flops(recipe, model, flops);
-  run.flops = training_flops(recipe, run.size);
-  run.parameters = static_cast<double>(count(recipe, run.size).matrix_parameters);
-  run.tokens = static_cast<double>(run.size.tokens());
+  run.size = size;
+  run.flops = training_flops(recipe, size);
+  run.parameters = static_cast<double>(count(recipe, size).matrix_parameters);
+  run.tokens = static_cast<double>(size.tokens());
+  run.new_flops = new_training_flops(recipe, size);
   return run;
+}
+
+// The family's sizes up to `high` parameters; where `on_grid`, only those nearest to a point of the geometric grid.
+std::vector<Size> ladder_sizes(const Recipe& recipe, double high, bool on_grid) {
+  const std::vector<Size> all = family(recipe, 1, high);
+  if (!on_grid) return all;
+  std::vector<double> logs;
+  for (const Size& size : all) logs.push_back(std::log(static_cast<double>(count(recipe, size).matrix_parameters)));
+  std::vector<Size> sizes;
+  size_t last = all.size();
+  const double step = std::log(kSpacing);
+  for (size_t i = 0; i < all.size(); ++i) {
+    // The grid point nearest to this size, and the size nearest to that point.
+    const double point = std::log(kGridOrigin) + step * std::round((logs[i] - std::log(kGridOrigin)) / step);
+    const auto nearest = static_cast<size_t>(
+        std::min_element(logs.begin(), logs.end(),
+                         [&](double a, double b) { return std::abs(a - point) < std::abs(b - point); }) -
+        logs.begin());
+    if (nearest != last) sizes.push_back(all[nearest]);
+    last = nearest;
+  }
+  return sizes;
 }
 
 // Seconds until `slots` slots have worked off runs of these lengths, longest first.
@@ -34,26 +59,28 @@ std::vector<double> geometric_rungs(double top, double range, int rungs) {
 }
 
 Cost plan_cost(const Recipe& recipe, const Throughput& throughput, const LadderLimits& limits, const LadderPlan& plan) {
-  auto one_size = [&](double flops, int runs) {
-    const auto single = isoflop_runs(recipe, flops, prior_optimum(recipe, flops), 1, 1, limits.max_tokens);
-    return std::vector<LadderRun>(static_cast<size_t>(runs), single.at(0));
+  const auto runs_of = [&](double flops, int sizes) {
+    return isoflop_runs(recipe, flops, prior_optimum(recipe, flops), sizes, limits.max_tokens);
   };
-  Cost total = stage_cost(recipe, throughput, limits, one_size(plan.rungs[0], plan.tune_runs));
-  total = total + stage_cost(recipe, throughput, limits, one_size(plan.rungs[1], plan.transfer_runs));
+  const auto cost = [&](const std::vector<LadderRun>& runs) { return stage_cost(recipe, throughput, limits, runs); };
+  const auto one_size = [&](double flops, int runs) {
+    return std::vector<LadderRun>(static_cast<size_t>(runs), runs_of(flops, 1).at(0));
+  };
+  Cost total = cost(one_size(plan.rungs[0], plan.tune_runs)) + cost(one_size(plan.rungs[1], plan.transfer_runs));
+  std::vector<LadderRun> trunks = runs_of(plan.rungs[0], plan.lowest_sizes);
   std::vector<LadderRun> lowest = one_size(plan.rungs[0], plan.noise_runs);
-  for (const LadderRun& run : isoflop_runs(recipe, plan.rungs[0], prior_optimum(recipe, plan.rungs[0]),
-                                           plan.lowest_sizes, kIsoflopSpacing, limits.max_tokens))
-    lowest.push_back(run);
-  total = total + stage_cost(recipe, throughput, limits, lowest);
+  lowest.insert(lowest.end(), trunks.begin(), trunks.end());
+  total = total + cost(lowest);
   std::vector<LadderRun> middle;
-  for (size_t i = 1; i + 1 < plan.rungs.size(); ++i)
-    for (const LadderRun& run : isoflop_runs(recipe, plan.rungs[i], prior_optimum(recipe, plan.rungs[i]),
-                                             plan.middle_sizes, kIsoflopSpacing, limits.max_tokens))
-      middle.push_back(run);
-  total = total + stage_cost(recipe, throughput, limits, middle);
-  return total + stage_cost(recipe, throughput, limits,
-                            isoflop_runs(recipe, plan.rungs.back(), prior_optimum(recipe, plan.rungs.back()),
-                                         plan.top_sizes, kTopSpacing, limits.max_tokens));
+  for (size_t i = 1; i < plan.rungs.size(); ++i) {
+    const bool top = i + 1 == plan.rungs.size();
+    std::vector<LadderRun> runs = runs_of(plan.rungs[i], top ? plan.top_sizes : plan.middle_sizes);
+    if (limits.branching) branch_off(recipe, runs, trunks);
+    if (top) return total + cost(middle) + cost(runs);
+    middle.insert(middle.end(), runs.begin(), runs.end());
+    trunks.insert(trunks.end(), runs.begin(), runs.end());
+  }
+  return total;
 }
 
 // The rungs for a top of `top` FLOPs: the wanted range where the lowest rung stays meaningful, else less.
@@ -72,13 +99,32 @@ LadderPlan plan_for_top(double top) {
 
 }  // namespace
 
+LadderRun ladder_run(const Recipe& recipe, const Size& model, double flops) {
+  return of_size(recipe, with_flops(recipe, model, flops));
+}
+
+std::optional<LadderRun> branched_run(const Recipe& recipe, const LadderRun& run, const LadderRun& trunk) {
+  const auto size = branched_size(recipe, run.size, trunk.size);
+  if (!size) return std::nullopt;
+  return of_size(recipe, *size);
+}
+
+void branch_off(const Recipe& recipe, std::vector<LadderRun>& runs, std::span<const LadderRun> trunks) {
+  for (LadderRun& run : runs) {
+    const LadderRun full = run;
+    for (const LadderRun& trunk : trunks)
+      if (const auto branched = branched_run(recipe, full, trunk); branched && branched->new_flops < run.new_flops)
+        run = *branched;
+  }
+}
+
 Cost stage_cost(const Recipe& recipe, const Throughput& throughput, const LadderLimits& limits,
                 const std::vector<LadderRun>& runs) {
   std::vector<double> seconds;
   Cost cost;
   for (const LadderRun& run : runs) {
     seconds.push_back(throughput.seconds(run.parameters, cost_flops(recipe, run, limits.eval_tokens)));
-    cost.flops += run.flops;
+    cost.flops += run.new_flops;
   }
   cost.wall_seconds = makespan(seconds, limits.slots);
   return cost;
@@ -98,52 +144,39 @@ int evaluations(double tokens, double eval_tokens) {
 }
 
 double cost_flops(const Recipe& recipe, const LadderRun& run, double eval_tokens) {
-  return run.flops +
-         evaluations(run.tokens, eval_tokens) * eval_tokens * count(recipe, run.size).forward_flops_per_token;
+  const double evaluation = eval_tokens * count(recipe, run.size).forward_flops_per_token;
+  return run.new_flops + evaluations(run.tokens, eval_tokens) * evaluation * run.new_flops / run.flops;
 }
 
 double prior_optimum(const Recipe& recipe, double flops) {
   return static_cast<double>(count(recipe, size_for_flops(recipe, flops)).matrix_parameters);
 }
 
-std::vector<LadderRun> isoflop_runs(const Recipe& recipe, double flops, double centre, int count_wanted, double spacing,
+std::vector<LadderRun> isoflop_runs(const Recipe& recipe, double flops, double centre, int count_wanted,
                                     double max_tokens) {
-  // The smallest size that stays within the tokens the corpus offers.
-  double lowest = 0;
-  if (max_tokens > 0) {
-    const auto smaller_than_allowed = [&](double parameters) {
-      return make_run(recipe, nearest_size(recipe, parameters), flops).tokens > max_tokens;
-    };
-    double low = 1e3, high = centre * 1e4;
-    if (smaller_than_allowed(low)) {
-      for (int i = 0; i < 60 && high / low > 1.01; ++i) {
-        const double middle = std::sqrt(low * high);
-        (smaller_than_allowed(middle) ? low : high) = middle;
-      }
-      lowest = high;
-    }
-  }
-  const double half = 0.5 * (count_wanted - 1);
-  double first = centre * std::pow(spacing, -half);
-  if (first < lowest) first = lowest;
+  const auto wanted = static_cast<size_t>(count_wanted);
   std::vector<LadderRun> runs;
-  std::set<int64_t> seen;
-  double target = first;
-  for (int tries = 0; static_cast<int>(runs.size()) < count_wanted && tries < 20 * count_wanted; ++tries) {
-    LadderRun run = make_run(recipe, nearest_size(recipe, target), flops);
-    const auto parameters = static_cast<int64_t>(run.parameters);
-    if (seen.insert(parameters).second && (max_tokens <= 0 || run.tokens <= max_tokens * 1.001)) {
-      runs.push_back(run);
-      target = std::max(run.parameters * 1.05, first * std::pow(spacing, static_cast<double>(runs.size())));
-    } else {
-      target *= 1.1;
+  // Upward until there are enough sizes above the centre; farther where the corpus forbids the smaller ones.
+  for (double reach = std::pow(kSpacing, count_wanted + 2); reach < 1e5; reach *= 8) {
+    runs.clear();
+    for (const Size& size : ladder_sizes(recipe, std::max(centre, kGridOrigin) * reach, wanted > 1)) {
+      LadderRun run = ladder_run(recipe, size, flops);
+      if (max_tokens <= 0 || run.tokens <= max_tokens * 1.001) runs.push_back(std::move(run));
     }
+    if (runs.size() >= wanted && runs[runs.size() - wanted].parameters >= centre) break;
   }
-  std::sort(runs.begin(), runs.end(),
-            [](const LadderRun& a, const LadderRun& b) { return a.parameters < b.parameters; });
   if (runs.empty())
     throw_failed("no size of the recipe fits {} with at most {} tokens", format_flops(flops), format_count(max_tokens));
-  return runs;
+  // The window whose middle comes nearest to the centre.
+  size_t best = 0;
+  double best_distance = HUGE_VAL;
+  for (size_t first = 0; first + wanted <= runs.size(); ++first) {
+    double sum = 0;
+    for (size_t i = first; i < first + wanted; ++i) sum += std::log(runs[i].parameters / centre);
+    if (std::abs(sum) < best_distance) best = first, best_distance = std::abs(sum);
+  }
+  const auto begin = runs.begin() + static_cast<std::ptrdiff_t>(best);
+  return {begin, begin + static_cast<std::ptrdiff_t>(std::min(wanted, runs.size() - best))};
 }
 
 LadderPlan plan_ladder(const Recipe& recipe, const Throughput& throughput, const LadderLimits& limits) {
@@ -205,11 +238,13 @@ LadderPlan plan_ladder(const Recipe& recipe, const Throughput& throughput, const
 }
 
 double top_rung_flops(const Recipe& recipe, const Throughput& throughput, const LadderLimits& limits,
-                      double centre_parameters, double centre_flops, int top_sizes, double max_rung) {
+                      double centre_parameters, double centre_flops, int top_sizes, double max_rung,
+                      std::span<const LadderRun> trunks) {
   const auto cost = [&](double flops) {
     const double centre = centre_parameters * std::sqrt(flops / centre_flops);
-    return stage_cost(recipe, throughput, limits,
-                      isoflop_runs(recipe, flops, centre, top_sizes, kTopSpacing, limits.max_tokens));
+    std::vector<LadderRun> runs = isoflop_runs(recipe, flops, centre, top_sizes, limits.max_tokens);
+    branch_off(recipe, runs, trunks);
+    return stage_cost(recipe, throughput, limits, runs);
   };
   double low = kSmallestRungFlops, high = max_rung;
   if (fits(cost(high), limits)) return high;

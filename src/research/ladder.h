@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,8 +18,14 @@ namespace flywheel::research {
 // One run of the ladder before it has a seed.
 struct LadderRun {
   Size size;
-  double flops = 0, parameters = 0, tokens = 0;
+  double flops = 0, parameters = 0, tokens = 0;  // of the model's whole history
+  double new_flops = 0;                          // that the run itself trains: all but a trunk's (recipe/phases.h)
 };
+LadderRun ladder_run(const Recipe& recipe, const Size& model, double flops);
+// `run`, going on from the stable phase of `trunk`; nothing where it cannot.
+std::optional<LadderRun> branched_run(const Recipe& recipe, const LadderRun& run, const LadderRun& trunk);
+// Each of `runs` that can goes on from the one of `trunks` that saves most.
+void branch_off(const Recipe& recipe, std::vector<LadderRun>& runs, std::span<const LadderRun> trunks);
 
 struct LadderLimits {
   double wall_seconds = 0;  // for all stages from tuning to the top rung; 0: not limited
@@ -25,6 +33,7 @@ struct LadderLimits {
   int slots = 1;
   double max_tokens = 0;       // of one run: the corpus times the most epochs allowed
   double eval_tokens = 65536;  // of every evaluation
+  bool branching = true;       // runs go on from shorter ones of their size where the recipe allows it
 };
 
 // What the campaign will spend where. Rungs are geometric from lowest to top.
@@ -36,8 +45,7 @@ struct LadderPlan {
   std::vector<std::string> limits;  // what the budget or the corpus did not allow, in words
 };
 
-inline constexpr double kIsoflopSpacing = 1.6;     // between neighbouring sizes of a rung
-inline constexpr double kTopSpacing = 1.5;         // nearer on the top rung: its optimum is known better
+inline constexpr double kSpacing = 1.6;            // between neighbouring sizes of a rung
 inline constexpr double kSmallestRungFlops = 6e9;  // below, a run is too short to say anything
 inline constexpr double kWantedRange = 36;         // top over lowest rung
 inline constexpr int kWantedRungs = 7;
@@ -48,10 +56,11 @@ int evaluations(double tokens, double eval_tokens);
 // FLOPs a run costs in all: training and evaluation.
 double cost_flops(const Recipe& recipe, const LadderRun& run, double eval_tokens);
 
-// Runs of `flops` each, `count` sizes spaced by `spacing` around `centre` (matrix parameters); none trains on more than
-// max_tokens: sizes that would are replaced by larger ones. Sorted by size, all different.
-std::vector<LadderRun> isoflop_runs(const Recipe& recipe, double flops, double centre, int count, double spacing,
-                                    double max_tokens);
+// Runs of `flops` each, `count` neighbouring sizes around `centre` (matrix parameters) of one grid for all rungs,
+// spaced by kSpacing, so that sizes recur from rung to rung and can branch; a single one is the nearest to the centre,
+// on the grid or not. None trains on more than max_tokens (0: any): sizes that would are replaced by larger ones.
+// Sorted by size, all different.
+std::vector<LadderRun> isoflop_runs(const Recipe& recipe, double flops, double centre, int count, double max_tokens);
 // The size at which the recipe's tokens per parameter would put a run of `flops`.
 double prior_optimum(const Recipe& recipe, double flops);
 
@@ -68,7 +77,8 @@ bool fits(const Cost& cost, const LadderLimits& limits);
 LadderPlan plan_ladder(const Recipe& recipe, const Throughput& throughput, const LadderLimits& limits);
 // FLOPs of a top rung whose `top_sizes` runs take `wall_seconds` on the slots (or `flops` in all), at most max_rung.
 double top_rung_flops(const Recipe& recipe, const Throughput& throughput, const LadderLimits& limits,
-                      double centre_parameters, double centre_flops, int top_sizes, double max_rung);
+                      double centre_parameters, double centre_flops, int top_sizes, double max_rung,
+                      std::span<const LadderRun> trunks);
 
 Json to_json(const LadderPlan& plan);
 LadderPlan ladder_plan_from_json(const Json& json, const std::string& where);

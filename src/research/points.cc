@@ -17,18 +17,19 @@ struct Group {
   }
 };
 
-// rung -> (parameters, tokens) -> finished runs
-using Groups = std::map<double, std::map<std::pair<double, double>, Group>>;
+// rung -> parameters -> finished runs. A branched run's tokens may differ from a full one's by half a batch.
+using Groups = std::map<double, std::map<double, Group>>;
 
 Groups group_runs(const ledger::Ledger& ledger) {
   Groups groups;
   for (const ledger::RunRow& row : ledger.runs()) {
     if (row.state != "done" || !row.bits_per_byte || !on_the_ladder(row)) continue;
-    Group& group = groups[row.rung_flops][{row.parameters, row.tokens}];
+    Group& group = groups[row.rung_flops][row.parameters];
     group.parameters = row.parameters;
-    group.tokens = row.tokens;
-    group.flops = row.flops;
     group.losses.push_back(*row.bits_per_byte);
+    const auto n = static_cast<double>(group.losses.size());
+    group.tokens += (row.tokens - group.tokens) / n;
+    group.flops += (row.flops - group.flops) / n;
   }
   return groups;
 }

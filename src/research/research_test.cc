@@ -69,7 +69,7 @@ TEST(Ladder, SmallCorpusLimitsTheTopRungAndSaysSo) {
   ASSERT_FALSE(plan.limits.empty());
   EXPECT_NE(plan.limits[0].find("corpus"), std::string::npos);
   for (double flops : plan.rungs)
-    for (const LadderRun& run : isoflop_runs(recipe, flops, prior_optimum(recipe, flops), 5, 2.0, limits.max_tokens))
+    for (const LadderRun& run : isoflop_runs(recipe, flops, prior_optimum(recipe, flops), 5, limits.max_tokens))
       EXPECT_LE(run.tokens, 1.01 * limits.max_tokens);
   limits.max_tokens = 1000;
   EXPECT_THROW(plan_ladder(recipe, machine(40e9), limits), Error);
@@ -78,7 +78,7 @@ TEST(Ladder, SmallCorpusLimitsTheTopRungAndSaysSo) {
 TEST(Ladder, IsoflopRunsDifferInSizeAndCostTheSame) {
   const Recipe recipe;
   for (double flops : {2e10, 1e12, 5e14}) {
-    const auto runs = isoflop_runs(recipe, flops, prior_optimum(recipe, flops), 6, 2.0, 0);
+    const auto runs = isoflop_runs(recipe, flops, prior_optimum(recipe, flops), 6, 0);
     ASSERT_EQ(runs.size(), 6u);
     for (size_t i = 0; i < runs.size(); ++i) {
       EXPECT_NEAR(runs[i].flops / flops, 1, 0.02);
@@ -87,6 +87,42 @@ TEST(Ladder, IsoflopRunsDifferInSizeAndCostTheSame) {
       }
     }
   }
+}
+
+TEST(Ladder, SizesRecurFromRungToRungAndMostRunsBranch) {
+  const Recipe recipe;
+  for (double lowest : {1e10, 1e13, 1e16}) {
+    std::vector<LadderRun> below;
+    double whole = 0, branched = 0;
+    int runs_above = 0, with_trunk = 0;
+    for (double flops = lowest; flops < 40 * lowest; flops *= 1.82) {
+      std::vector<LadderRun> runs = isoflop_runs(recipe, flops, prior_optimum(recipe, flops), 4, 0);
+      for (const LadderRun& run : runs) whole += run.flops;
+      branch_off(recipe, runs, below);
+      for (const LadderRun& run : runs) {
+        branched += run.new_flops;
+        if (below.empty()) continue;
+        ++runs_above;
+        with_trunk += run.size.trunk_steps > 0;
+        EXPECT_NEAR(run.flops / flops, 1, 0.02);
+      }
+      below.insert(below.end(), runs.begin(), runs.end());
+    }
+    // Six rungs of four sizes: one new size on most of them. A link saves 0.6 / 1.82 of its run.
+    EXPECT_GE(with_trunk, 0.7 * runs_above);
+    EXPECT_LT(branched / whole, 0.8);
+    RecordProperty("saved", std::to_string(1 - branched / whole));
+  }
+}
+
+TEST(Ladder, BranchingBuysAHigherTopRungForTheSameBudget) {
+  const Recipe recipe;
+  LadderLimits limits{.wall_seconds = 600, .flops = 0, .slots = 2, .max_tokens = 1e9, .eval_tokens = 65536};
+  const LadderPlan branching = plan_ladder(recipe, machine(40e9), limits);
+  limits.branching = false;
+  const LadderPlan full = plan_ladder(recipe, machine(40e9), limits);
+  EXPECT_GT(branching.rungs.back(), 1.15 * full.rungs.back());
+  EXPECT_LE(branching.expected_wall_seconds, 600);
 }
 
 TEST(Ladder, PlanSurvivesTheLedger) {

@@ -21,9 +21,10 @@ bool starts_with_word(const std::string& reason, std::string_view word) {
 
 Attempt::Attempt(const RunSpec& spec, const Path& run_directory, int64_t events_before)
     : tail_(run_directory / kEventsFile),
-      steps_(std::max<int64_t>(1, spec.size.steps)),
-      flops_(training_flops(spec.recipe, spec.size)),
-      events_before_(events_before < 0 ? INT64_MAX : events_before) {
+      size_(spec.size),
+      sequence_flops_(count(spec.recipe, spec.size).flops_per_token * spec.size.context),
+      events_before_(events_before < 0 ? INT64_MAX : events_before),
+      checkpoint_step_(spec.size.trunk_steps) {
   poll();
   if (events_before < 0) events_before_ = events_;
 }
@@ -43,8 +44,8 @@ void Attempt::apply(const RunEvent& event) {
     checkpoint_step_ = std::min(checkpoint_step_, resumed);
     if (ours) {
       // A trainer may start over within one attempt: what it did before that was spent all the same.
-      resumed_step_ = resumed - (furthest_step_ - resumed_step_);
-      furthest_step_ = resumed;
+      trained_before_ = trained_sequences();
+      resumed_step_ = furthest_step_ = resumed;
     }
   } else if (event.type == "checkpoint") {
     checkpoint_step_ = step;
@@ -56,21 +57,35 @@ void Attempt::apply(const RunEvent& event) {
   if (event.type == "failed") failure_ = outcome_.reason;
 }
 
+double Attempt::sequences(int64_t step) const {
+  step = std::clamp<int64_t>(step, 0, size_.steps);
+  if (step >= size_.trunk_steps) return static_cast<double>(size_.sequences_before(step));
+  // A trainer that trains the trunk's part itself.
+  return static_cast<double>(size_.trunk_sequences) * static_cast<double>(step) /
+         static_cast<double>(size_.trunk_steps);
+}
+double Attempt::own_fraction(int64_t step) const {
+  return std::clamp(1 - (sequences(size_.steps) - sequences(step)) / own_sequences(), 0.0, 1.0);
+}
+double Attempt::trained_sequences() const {
+  return trained_before_ + sequences(furthest_step_) - sequences(resumed_step_);
+}
+
 double Attempt::fraction() const {
-  return std::clamp(static_cast<double>(outcome_.step) / static_cast<double>(steps_), 0.0, 1.0);
+  return own_fraction(outcome_.step);
 }
 double Attempt::kept_fraction() const {
-  return std::clamp(static_cast<double>(checkpoint_step_) / static_cast<double>(steps_), 0.0, 1.0);
+  return own_fraction(checkpoint_step_);
 }
 double Attempt::event_seconds() const {
   return first_t_ ? std::max(0.0, last_t_ - *first_t_) : 0;
 }
 double Attempt::spent_flops() const {
-  return flops_ * static_cast<double>(furthest_step_ - resumed_step_) / static_cast<double>(steps_);
+  return sequence_flops_ * trained_sequences();
 }
 
 double Attempt::seconds_left(double attempt_seconds, double expected_seconds) const {
-  const double trained = static_cast<double>(furthest_step_ - resumed_step_) / static_cast<double>(steps_);
+  const double trained = trained_sequences() / own_sequences();
   const double left = 1 - fraction();
   // The first steps say little about the speed: start-up is in them.
   return trained > 0.05 ? left / trained * attempt_seconds : left * expected_seconds;
@@ -88,7 +103,7 @@ Json Attempt::finish_fields() const {
   return {{"bits_per_byte", optional(outcome_.bits_per_byte)},
           {"loss", optional(outcome_.loss)},
           {"tokens", outcome_.tokens},
-          {"flops", flops_ * fraction()},
+          {"flops", sequence_flops_ * sequences(outcome_.step)},
           {"attempt_flops", spent_flops()},
           {"train_seconds", outcome_.train_seconds},
           {"cpu_seconds", outcome_.cpu_seconds},

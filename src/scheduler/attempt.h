@@ -22,9 +22,10 @@ class Attempt {
   int64_t events_before() const { return events_before_; }
   bool done() const { return outcome_.state == RunOutcome::State::kDone; }
   std::optional<std::string> failure() const { return failure_; }  // of this attempt
-  bool made_progress() const { return furthest_step_ > resumed_step_; }
-  double fraction() const;       // of the whole run's steps
-  double kept_fraction() const;  // of them, at the last checkpoint
+  bool made_progress() const { return trained_sequences() > 0; }
+  // Of what the run itself has to train, a trunk's part (recipe/phases.h) left out.
+  double fraction() const;
+  double kept_fraction() const;  // of it, at the last checkpoint
   double event_seconds() const;  // between this attempt's first and last event
   double spent_flops() const;    // trained by this attempt, work that will be lost included
   double seconds_left(double attempt_seconds, double expected_seconds) const;
@@ -34,16 +35,21 @@ class Attempt {
 
  private:
   void apply(const RunEvent& event);
+  double sequences(int64_t step) const;  // of the model's whole history
+  double own_sequences() const { return sequences(size_.steps) - static_cast<double>(size_.trunk_sequences); }
+  double own_fraction(int64_t step) const;
+  double trained_sequences() const;  // by this attempt
 
   EventTail tail_;
   RunOutcome outcome_;
-  int64_t steps_;
-  double flops_;
+  Size size_;
+  double sequence_flops_;
   int64_t events_before_;
   int64_t events_ = 0;
   std::optional<double> first_t_;
   double last_t_ = 0;
   int64_t resumed_step_ = 0, furthest_step_ = 0, checkpoint_step_ = 0;
+  double trained_before_ = 0;  // sequences of this attempt before its last "start"
   std::optional<std::string> failure_;
 };
 

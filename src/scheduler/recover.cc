@@ -46,7 +46,7 @@ void Scheduler::recover() {
     child->since_seconds = child->last_event_seconds = s.clock.now_seconds();
     child->earlier_seconds = child->attempt.event_seconds();
     child->flops_reserved =
-        training_flops(child->job.spec.recipe, child->job.spec.size) * (1 - child->attempt.kept_fraction()) +
+        new_training_flops(child->job.spec.recipe, child->job.spec.size) * (1 - child->attempt.kept_fraction()) +
         child->attempt.spent_flops();
     // With fewer slots than before it may go on without one.
     const std::vector<int> free = s.free_slots();

@@ -30,18 +30,23 @@ void check_id(const std::string& id) {
 
 Json run_record(const Job& job) {
   const Counts counts = count(job.spec.recipe, job.spec.size);
-  return {{"run", job.spec.id},
-          {"stage", job.stage},
-          {"rung_flops", job.rung_flops},
-          {"recipe_hash", recipe_hash(job.spec.recipe)},
-          {"seed", job.spec.seed},
-          {"data_seed", job.spec.data_seed},
-          {"parameters", counts.matrix_parameters},
-          {"total_parameters", counts.parameters},
-          {"tokens", job.spec.size.tokens()},
-          {"flops", training_flops(job.spec.recipe, job.spec.size)},
-          {"reserved_seconds", job.expected_seconds},
-          {"memory_bytes", job.memory_bytes}};
+  Json record{{"run", job.spec.id},
+              {"stage", job.stage},
+              {"rung_flops", job.rung_flops},
+              {"recipe_hash", recipe_hash(job.spec.recipe)},
+              {"seed", job.spec.seed},
+              {"data_seed", job.spec.data_seed},
+              {"parameters", counts.matrix_parameters},
+              {"total_parameters", counts.parameters},
+              {"tokens", job.spec.size.tokens()},
+              {"flops", training_flops(job.spec.recipe, job.spec.size)},
+              {"reserved_seconds", job.expected_seconds},
+              {"memory_bytes", job.memory_bytes}};
+  if (!job.spec.branch.empty()) {
+    record["branch"] = job.spec.branch.filename().string();
+    record["new_flops"] = new_training_flops(job.spec.recipe, job.spec.size);
+  }
+  return record;
 }
 
 }  // namespace
@@ -100,7 +105,7 @@ void Scheduler::State::wait(Job job) {
   Candidate candidate;
   candidate.priority = job.priority;
   candidate.expected_seconds = job.expected_seconds * left;
-  candidate.flops = training_flops(job.spec.recipe, job.spec.size) * left;
+  candidate.flops = new_training_flops(job.spec.recipe, job.spec.size) * left;
   candidate.slots = width(job);
   candidate.memory_bytes = job.memory_bytes;
   candidate.order = next_order++;
@@ -297,7 +302,7 @@ std::optional<Waiting> Scheduler::State::next_filler(const Room& room,
   Candidate candidate;
   candidate.priority = job->priority;
   candidate.expected_seconds = job->expected_seconds;
-  candidate.flops = training_flops(job->spec.recipe, job->spec.size);
+  candidate.flops = new_training_flops(job->spec.recipe, job->spec.size);
   candidate.slots = width(*job);
   candidate.memory_bytes = job->memory_bytes;
   candidate.order = next_order++;

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "recipe/phases.h"
 #include "testing/fake_clock.h"
 #include "testing/fake_runner.h"
 #include "testing/jobs.h"
@@ -142,6 +143,48 @@ TEST(Scheduler, FlopsAreReservedBeforeARunStarts) {
   EXPECT_EQ(lab.ledger->spend().runs_done, 3);
   EXPECT_DOUBLE_EQ(lab.ledger->spend().train_flops, 3 * each);
   EXPECT_EQ(lab.run(jobs(5), {.flops = 5 * each}), Verdict::kFinished);
+}
+
+// A job of `steps` that goes on from `trunk` where that one begins its decay.
+Job branched_job(const Lab& lab, const std::string& id, int64_t steps, const Job& trunk) {
+  Job job = small_job(id);
+  job.spec.size.steps = steps;
+  job.spec.size.batch_sequences += 1;
+  job.spec.size = branched_size(job.spec.recipe, job.spec.size, trunk.spec.size).value();
+  job.spec.branch = lab.folder.path() / "runs" / trunk.spec.id;
+  return job;
+}
+
+TEST(Scheduler, ABranchedRunReservesAndPaysOnlyForItsOwnPart) {
+  Lab lab;
+  Job trunk = small_job("trunk");
+  trunk.spec.keep_stable = true;
+  lab.run({trunk});
+  const Job branch = branched_job(lab, "branch", 40, trunk);
+  const double own = new_training_flops(branch.spec.recipe, branch.spec.size);
+  ASSERT_LT(own, 0.9 * flops_of(branch));
+  lab.runner.scripts["branch"] = {{.seconds = 100}};
+  // Stopped on its way and continued: still paid once.
+  EXPECT_EQ(lab.run({branch}, {.at_clock_seconds = lab.clock.now_seconds() + 70}), Verdict::kOutOfBudget);
+  EXPECT_EQ(lab.run({branch}, {.flops = flops_of(trunk) + own}), Verdict::kFinished);
+  const auto row = *lab.ledger->run("branch");
+  EXPECT_EQ(row.state, "done");
+  EXPECT_EQ(row.attempts, 2);
+  EXPECT_DOUBLE_EQ(row.flops, flops_of(branch));
+  EXPECT_DOUBLE_EQ(row.flops_done, flops_of(branch));
+  EXPECT_EQ(row.tokens_done, static_cast<double>(branch.spec.size.tokens()));
+  EXPECT_DOUBLE_EQ(lab.ledger->spend().train_flops, flops_of(trunk) + own);
+  EXPECT_EQ(lab.ledger->record(row.record)->payload.at("branch"), "trunk");
+}
+
+TEST(Scheduler, ABranchWhoseTrunkIsGoneFailsForGoodAndCostsNothing) {
+  Lab lab;
+  const Job branch = branched_job(lab, "branch", 40, small_job("trunk"));
+  EXPECT_EQ(lab.run({branch}), Verdict::kFinished);
+  EXPECT_EQ(lab.state("branch"), "failed");
+  EXPECT_THAT(lab.ledger->run("branch")->reason, HasSubstr("input: branch"));
+  EXPECT_EQ(lab.runner.starts["branch"], 1);
+  EXPECT_EQ(lab.ledger->spend().train_flops, 0);
 }
 
 TEST(Scheduler, RunThatWouldEndAfterTheDeadlineIsNotStarted) {

@@ -4,29 +4,24 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
-#include <new>
 
 namespace flywheel {
 
-// Zeroed at construction, fixed size. Move only.
+// Zeroed at construction, fixed size, in huge pages where the system gives them and the block is large. Move only.
 class Arena {
  public:
   static constexpr int64_t kAlignment = 64;
 
   Arena() = default;
-  explicit Arena(int64_t bytes) : bytes_(bytes) {
-    const size_t rounded = static_cast<size_t>((bytes + kAlignment - 1) / kAlignment * kAlignment);
-    data_.reset(static_cast<std::byte*>(::operator new (rounded + kAlignment, std::align_val_t{kAlignment})));
-    std::memset(data_.get(), 0, rounded + kAlignment);
-  }
+  explicit Arena(int64_t bytes);
   std::byte* data() const { return data_.get(); }
   int64_t bytes() const { return bytes_; }
 
  private:
   struct Release {
-    void operator()(std::byte* data) const { ::operator delete (data, std::align_val_t{kAlignment}); }
+    size_t alignment;
+    void operator()(std::byte* data) const;
   };
   std::unique_ptr<std::byte, Release> data_;
   int64_t bytes_ = 0;

@@ -4,7 +4,9 @@
 
 #include "base/hash.h"
 #include "base/rng.h"
+#include "kernels/elementwise.h"
 #include "kernels/kernels.h"
+#include "kernels/random.h"
 
 namespace flywheel::train {
 
@@ -34,9 +36,12 @@ void LoadedModel::initialise(uint64_t seed) {
     Rng rng(seed, hash64(parameter.name));
     float* values = parameters().data() + parameter.offset;
     const int64_t elements = parameter.shape.elements();
-    for (int64_t i = 0; i < elements; ++i) {
-      const double value = parameter.initial_sd > 0 ? parameter.initial_sd * rng.normal() : parameter.initial_value;
-      values[i] = static_cast<float>(value);
+    if (parameter.initial_rule) {
+      for (int64_t i = 0; i < elements; ++i) values[i] = static_cast<float>(parameter.initial_rule(rng, i));
+    } else if (parameter.initial_sd > 0) {
+      kernels::fill_normal(rng, static_cast<float>(parameter.initial_sd), values, elements);
+    } else {
+      kernels::fill(values, static_cast<float>(parameter.initial_value), elements);
     }
   }
   refresh();

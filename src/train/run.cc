@@ -95,6 +95,7 @@ class Run {
         spec_(options.spec),
         inputs_(inputs),
         files_(files),
+        clock_(clock),
         directory_(directory.path()),
         counts_(count(spec_.recipe, spec_.size)),
         watch_(spec_.size.vocabulary, warmup_steps(spec_.recipe.schedule, spec_.size)),
@@ -146,7 +147,7 @@ class Run {
   void start() {
     refuse_other_spec();
     if (!checkpoint_ && !spec_.branch.empty()) {
-      checkpoint_ = open_trunk(spec_);
+      checkpoint_ = open_trunk(spec_, trunk_directory());
       checkpoint_->progress.cpu_seconds = 0;  // the trunk's own
     }
     OrderedJson fields{{"program", options_.program},
@@ -175,6 +176,18 @@ class Run {
     restore();
     logged_step_ = step_;
     logged_seconds_ = events_.seconds();
+  }
+
+  // Where the trunk's checkpoint is, or has been made again.
+  Path trunk_directory() {
+    std::error_code ignored;
+    if (!options_.repeat_trunk || std::filesystem::exists(spec_.branch / kStableFile, ignored)) return spec_.branch;
+    RunOptions trunk = options_;
+    trunk.spec = load_run_spec(spec_.branch / kSpecFile);
+    trunk.spec.keep_stable = true;
+    trunk.directory = directory_ / "trunk";
+    run_training(trunk, files_, clock_);
+    return trunk.directory;
   }
 
   void refuse_other_spec() const {
@@ -295,6 +308,7 @@ class Run {
   const RunSpec& spec_;
   const Inputs& inputs_;
   FileSystem& files_;
+  Clock& clock_;
   Path directory_;
   Counts counts_;
   DivergenceWatch watch_;

@@ -27,6 +27,9 @@ struct RunOptions {
   std::function<void(const RunProgress&)> progress;  // after each logged step; may be empty
   std::function<void(const std::string&)> warn;      // a damaged checkpoint, say; may be empty
   uint64_t available_memory_bytes = 0;               // 0: ask the machine
+  // Where the checkpoint that a branched run goes on from is gone: repeat the run that wrote it, in directory/trunk, by
+  // the spec that is left of it (and so on down the chain). Bit-identical, and not charged: for repeating a lab's run.
+  bool repeat_trunk = false;
 };
 
 // Runs, or goes on with, the run in options.directory and returns its "done" event; a finished run returns at once.

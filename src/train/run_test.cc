@@ -100,28 +100,35 @@ TEST(Run, LearnsAndSaysWhatTheProtocolPromises) {
   EXPECT_EQ(outcome.curve.size(), 10u);
 }
 
-TEST(Run, ResumedAtAnyPointItEndsBitIdentically) {
-  for (const auto& [optimizer, averaging] : kOptimizers) {
-    for (const int threads : {1, 2, 3}) {
-      Session straight(optimizer, threads);
-      straight.options.spec.recipe.optimizer.averaging = averaging;
-      const OrderedJson done = straight.run();
-      for (const std::vector<int64_t>& stops : {std::vector<int64_t>{1}, {23}, {5, 6, 17}}) {
-        Session stopped(optimizer, threads);
-        stopped.options.spec.recipe.optimizer.averaging = averaging;
-        for (const int64_t stop : stops) {
-          stopped.stop_at = stop;
-          ASSERT_EQ(stopped.code(), 75) << stopped.message;
-        }
-        stopped.stop_at = 0;
-        const OrderedJson resumed = stopped.run();
-        ASSERT_EQ(stopped.losses(), straight.losses()) << threads << " threads";
-        ASSERT_EQ(stopped.losses("eval"), straight.losses("eval"));
-        ASSERT_EQ(stopped.parameters(), straight.parameters());
-        ASSERT_EQ(resumed["bits_per_byte"], done["bits_per_byte"]);
-      }
+void expect_resumed_as_straight(const OptimizerCase& c, int threads, const std::vector<std::vector<int64_t>>& stops) {
+  SCOPED_TRACE(::testing::Message() << "optimizer " << static_cast<int>(c.kind) << " averaging "
+                                    << static_cast<int>(c.averaging) << " threads " << threads);
+  Session straight(c.kind, threads);
+  straight.options.spec.recipe.optimizer.averaging = c.averaging;
+  const OrderedJson done = straight.run();
+  for (const std::vector<int64_t>& stops_of_one : stops) {
+    Session stopped(c.kind, threads);
+    stopped.options.spec.recipe.optimizer.averaging = c.averaging;
+    for (const int64_t stop : stops_of_one) {
+      stopped.stop_at = stop;
+      ASSERT_EQ(stopped.code(), 75) << stopped.message;
     }
+    stopped.stop_at = 0;
+    const OrderedJson resumed = stopped.run();
+    ASSERT_EQ(stopped.losses(), straight.losses());
+    ASSERT_EQ(stopped.losses("eval"), straight.losses("eval"));
+    ASSERT_EQ(stopped.parameters(), straight.parameters());
+    ASSERT_EQ(resumed["bits_per_byte"], done["bits_per_byte"]);
   }
+}
+
+TEST(Run, ResumedAtAnyPointItEndsBitIdentically) {
+  for (const int threads : {1, 2, 3})
+    expect_resumed_as_straight({OptimizerKind::kMuon}, threads, {{1}, {23}, {5, 6, 17}});
+}
+
+TEST(Run, ResumedItEndsBitIdenticallyWithEveryOptimizerAndAverage) {
+  for (const OptimizerCase& c : kOptimizers) expect_resumed_as_straight(c, 2, {{1, 11, 22}});
 }
 
 TEST(Run, LostToAKillItGoesOnFromItsLastCheckpoint) {

@@ -31,8 +31,8 @@ RunSpec shared_from(const RunSpec& trunk, const RunSpec& spec) {
 
 }  // namespace
 
-Checkpoint open_trunk(const RunSpec& spec) {
-  const Path path = spec.branch / kStableFile;
+Checkpoint open_trunk(const RunSpec& spec, const Path& directory) {
+  const Path path = directory / kStableFile;
   try {
     Checkpoint trunk = open_checkpoint(path);
     std::vector<std::string> difference = spec_difference(shared_from(trunk.spec, spec), spec);
@@ -45,7 +45,10 @@ Checkpoint open_trunk(const RunSpec& spec) {
                    sequences, spec.size.trunk_steps, spec.size.trunk_sequences);
     return trunk;
   } catch (const Error& e) {
-    throw_failed("input: branch: {}; run it from the first step instead (a spec without branch and trunk)", e.what());
+    throw_failed(
+        "input: branch: {}; repeat the run that wrote it (flywheel train --repeat-trunk), or run from the first step "
+        "(a spec without branch and trunk)",
+        e.what());
   }
 }
 

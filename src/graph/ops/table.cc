@@ -8,8 +8,9 @@
 #include "graph/ops/convert.h"
 #include "graph/ops/dynamic_tanh.h"
 #include "graph/ops/embedding.h"
-#include "graph/ops/gate.h"
+#include "graph/ops/forget.h"
 #include "graph/ops/gated.h"
+#include "graph/ops/gated_norm.h"
 #include "graph/ops/grouped_linear.h"
 #include "graph/ops/head.h"
 #include "graph/ops/latent.h"
@@ -18,8 +19,13 @@
 #include "graph/ops/ngram_embedding.h"
 #include "graph/ops/norm.h"
 #include "graph/ops/qk_prepare.h"
+#include "graph/ops/recurrence.h"
 #include "graph/ops/route.h"
+#include "graph/ops/rwkv.h"
 #include "graph/ops/scale.h"
+#include "graph/ops/short_convolution.h"
+#include "graph/ops/sigmoid_gate.h"
+#include "graph/ops/split.h"
 #include "graph/ops/value_residual.h"
 
 namespace flywheel::graph {
@@ -49,8 +55,29 @@ constexpr std::array kOps = {
     &kAttentionBackward,
     &kAttentionCached,
     &kLatentAttentionCached,
-    &kGate,
-    &kGateBackward,
+    &kSigmoidGate,
+    &kSigmoidGateBackward,
+    &kSplit,
+    &kJoin,
+    &kShortConvolution,
+    &kShortConvolutionBackward,
+    &kShortConvolutionStep,
+    &kTokenShift,
+    &kTokenShiftBackward,
+    &kTokenShiftStep,
+    &kSquash,
+    &kSquashBackward,
+    &kRwkvKeys,
+    &kRwkvKeysBackward,
+    &kRwkvOutput,
+    &kRwkvOutputBackward,
+    &kForget,
+    &kForgetBackward,
+    &kRecurrence,
+    &kRecurrenceBackward,
+    &kRecurrenceStep,
+    &kGatedNorm,
+    &kGatedNormBackward,
     &kActivation,
     &kActivationBackward,
     &kGated,

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "base/rng.h"
-#include "train/rules/orthonormal.h"
 
 namespace flywheel::train {
 namespace {
@@ -128,28 +127,6 @@ TEST(EveryMatrixRule, LeavesTheWeightsWithoutAGradientOrDecay) {
     for (int t = 0; t < 3; ++t) found.update(step_of(1), std::vector<float>(64, 0.0f));
     EXPECT_EQ(found.weight, before) << rule->name;
   }
-}
-
-TEST(OrthonormalRows, SpanWhatTheRowsSpanWhateverTheirScaleAndRank) {
-  for (const int64_t n : {1, 2, 17, 40}) {
-    for (const double scale : {1e-15, 1.0, 1e15}) {
-      for (const bool deficient : {false, true}) {
-        std::vector<float> rows = draws(n * n, 1, scale), basis(rows.size()), factors(static_cast<size_t>(n));
-        if (deficient && n > 2) std::copy_n(rows.begin(), n, rows.begin() + n);  // rows 0 and 1 are the same
-        const Matrix given = as_matrix(rows.data(), n, n);
-        orthonormal_rows(rows.data(), n, basis.data(), factors.data());
-        const Matrix q = as_matrix(basis.data(), n, n);
-        EXPECT_LT((q * q.transpose() - Matrix::Identity(n, n)).norm(), 1e-5) << n << " " << scale;
-        // Row i in the span of q's rows 0..i.
-        const Matrix lower = given * q.transpose();
-        EXPECT_LT(Matrix(lower.triangularView<Eigen::StrictlyUpper>()).norm(), 1e-5 * given.norm())
-            << n << " " << scale;
-      }
-    }
-  }
-  std::vector<float> zeros(9, 0.0f), basis(9), factors(3);
-  orthonormal_rows(zeros.data(), 3, basis.data(), factors.data());
-  EXPECT_EQ(as_matrix(basis.data(), 3, 3), Matrix::Identity(3, 3));
 }
 
 // What SOAP keeps after its two planes, read in the order of its making.

@@ -1,15 +1,15 @@
 // SOAP (Vyas et al. 2024): Adam in the eigenbasis of Shampoo's two covariances, G Gᵀ and Gᵀ G, each a decaying sum. The
 // bases follow the covariances by one step of orthogonal iteration every soap_interval updates; the first ones come
-// from a few such steps instead of an eigendecomposition. As in the authors' code the mean stays in the weights' own
-// basis, the mean square in the rotated one, and the first gradient only sets the bases. A side beyond kLargestSide is
-// not rotated. All of it is float32: directions that carry little of a gradient would drown in bfloat16's rounding of
-// the others.
+// from a few such steps instead of an eigendecomposition. Mean and mean square are kept in the rotated basis; the mean
+// turns with it. As in the authors' code the first gradient only sets the bases. A side beyond kLargestSide is not
+// rotated. All of it is float32: directions that carry little of a gradient would drown in bfloat16's rounding of the
+// others.
 #include <algorithm>
 #include <cmath>
 
 #include "kernels/elementwise.h"
 #include "kernels/matmul.h"
-#include "train/rules/orthonormal.h"
+#include "kernels/orthonormal.h"
 #include "train/rules/rules.h"
 
 namespace flywheel::train {
@@ -46,13 +46,12 @@ struct Sides {
 };
 
 struct Scratch {
-  float *gradient, *rotated_gradient, *direction, *middle, *square, *factors;
+  float *gradient, *direction, *middle, *square, *factors;
   std::byte *packed, *outer;
 
   Scratch(Carver& memory, int64_t rows, int64_t columns) {
     const int64_t side = std::max(rotated(rows) ? rows : 1, rotated(columns) ? columns : 1);
     gradient = memory.floats(rows * columns);
-    rotated_gradient = memory.floats(rows * columns);
     direction = memory.floats(rows * columns);
     middle = memory.floats(rows * columns);
     square = memory.floats(side * side);
@@ -130,7 +129,7 @@ struct Work {
     const int64_t n = side.n;
     kernels::pack(side.covariance, n, n, n, 1, kFloat, scratch.packed);
     kernels::matmul(side.basis, kFloat, n, n, n, scratch.packed, n, scratch.square, kFloat, n);
-    orthonormal_rows(scratch.square, n, side.basis, scratch.factors);
+    kernels::orthonormal_rows(scratch.square, n, side.basis, scratch.factors);
   }
 
   void set_first(const Side& side) const {
@@ -161,28 +160,30 @@ void update(const RuleStep& step, const PieceData& piece) {
   const double updates = *sides.updates;
   const float inverse1 = static_cast<float>(1 / (1 - std::pow(double{step.beta1}, updates)));
   const float inverse2 = static_cast<float>(1 / (1 - std::pow(double{step.beta2}, updates)));
-  for (int64_t i = 0; i < n; ++i) mean[i] = step.beta1 * mean[i] + (1 - step.beta1) * scratch.gradient[i];
-  work.rotate(scratch.gradient, scratch.rotated_gradient);
-  work.rotate(mean, scratch.direction);
+  work.rotate(scratch.gradient, scratch.direction);
   for (int64_t i = 0; i < n; ++i) {
-    const float g = scratch.rotated_gradient[i];
+    const float g = scratch.direction[i];
+    mean[i] = step.beta1 * mean[i] + (1 - step.beta1) * g;
     square[i] = step.beta2 * square[i] + (1 - step.beta2) * g * g;
-    scratch.direction[i] = scratch.direction[i] * inverse1 / (std::sqrt(square[i] * inverse2) + step.epsilon);
+    scratch.direction[i] = mean[i] * inverse1 / (std::sqrt(square[i] * inverse2) + step.epsilon);
   }
   work.rotate_back(scratch.direction);
   apply_direction(step, step.learning_rate, scratch.direction, piece);
   work.add_covariances(step.beta2, scratch.gradient);
   if (static_cast<int64_t>(updates) % step.soap_interval == 0) {
+    work.rotate_back(mean);
     work.iterate(sides.left);
     work.iterate(sides.right);
+    work.rotate(mean, scratch.direction);
+    std::copy_n(scratch.direction, n, mean);
   }
   *sides.updates += 1;
 }
 
-// Six products with each basis, two for the covariances; the refresh is some ten of one side's cubes.
+// Two products with each basis and one for its covariance a step; a refresh is some five of a side's cubes.
 double cost(int64_t rows, int64_t columns) {
   const double m = static_cast<double>(rows), n = static_cast<double>(columns);
-  return (rotated(rows) ? m * m * (4 * n + m) : 0) + (rotated(columns) ? n * n * (4 * m + n) : 0) + 40 * m * n;
+  return (rotated(rows) ? m * m * (3 * n + m) : 0) + (rotated(columns) ? n * n * (3 * m + n) : 0) + 40 * m * n;
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "graph/ops/gate.h"
+#include "graph/ops/sigmoid_gate.h"
 
 #include "base/check.h"
 #include "graph/autodiff.h"
@@ -17,7 +17,7 @@ std::vector<TensorType> infer(const Graph& graph, const Node& node) {
 
 void vjp(Backward& backward, const Node& node) {
   const std::vector<ValueId> gradients = backward.graph.append(
-      kGateBackward, {node.inputs[0], node.inputs[1], backward.gradient(node.outputs[0])}, node.attributes);
+      kSigmoidGateBackward, {node.inputs[0], node.inputs[1], backward.gradient(node.outputs[0])}, node.attributes);
   backward.add_gradient(node.inputs[0], gradients[0]);
   backward.add_gradient(node.inputs[1], gradients[1]);
 }
@@ -42,11 +42,12 @@ void run_backward_cpu(const KernelArguments& a) {
 
 }  // namespace
 
-const Op kGate{.name = "gate", .infer = infer, .vjp = vjp, .kernels = {run_cpu}};
-const Op kGateBackward{.name = "gate_backward", .infer = infer_backward, .vjp = nullptr, .kernels = {run_backward_cpu}};
+const Op kSigmoidGate{.name = "sigmoid_gate", .infer = infer, .vjp = vjp, .kernels = {run_cpu}};
+const Op kSigmoidGateBackward{
+    .name = "sigmoid_gate_backward", .infer = infer_backward, .vjp = nullptr, .kernels = {run_backward_cpu}};
 
-ValueId gate(Graph& graph, ValueId x, ValueId gate) {
-  return graph.append(kGate, {x, gate})[0];
+ValueId sigmoid_gate(Graph& graph, ValueId x, ValueId gate) {
+  return graph.append(kSigmoidGate, {x, gate})[0];
 }
 
 }  // namespace flywheel::graph

@@ -3,10 +3,10 @@
 
 #include <cstdint>
 
-namespace flywheel::train {
+namespace flywheel::kernels {
 
 // basis (n, n): row i lies in the span of rows 0..i of `rows`, as Gram and Schmidt would have it, up to signs; where
 // the rows are linearly dependent the basis is completed. `rows` (n, n) is used up; `factors` holds n floats.
 void orthonormal_rows(float* rows, int64_t n, float* basis, float* factors);
 
-}  // namespace flywheel::train
+}  // namespace flywheel::kernels
