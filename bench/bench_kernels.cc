@@ -125,7 +125,7 @@ void product_sizes(benchmark::internal::Benchmark* b) {
 BENCHMARK(bench_matmul)->Apply(product_sizes)->MinTime(0.05);
 BENCHMARK(bench_outer)->Apply(product_sizes)->MinTime(0.05);
 
-// Counts the causal half only: 2 products forward, 5 backward, T (T + 1) / 2 scores each.
+// Counts the scores that are needed only, the causal half or the window's band in it: 2 products forward, 5 backward.
 void bench_attention(benchmark::State& state) {
   const Dtype dtype = dtype_of(state);
   const int head_dim = static_cast<int>(state.range(2)), heads = 4;
@@ -136,7 +136,8 @@ void bench_attention(benchmark::State& state) {
                              .head_dim = head_dim,
                              .qkv_stride = 3 * width,
                              .out_stride = width,
-                             .scale = 1.0f / std::sqrt(static_cast<float>(head_dim))};
+                             .scale = 1.0f / std::sqrt(static_cast<float>(head_dim)),
+                             .window = state.range(4)};
   Buffer qkv = random_buffer(n, dtype, 1), dout = random_buffer(t * width, dtype, 2);
   Buffer out(t * width, dtype), dqkv(n, dtype), expected(n, dtype), log_sum_exp(heads * t, Dtype::kFloat32);
   Buffer workspace(attention_workspace_bytes(shape, dtype) / 4, Dtype::kFloat32);
@@ -144,22 +145,24 @@ void bench_attention(benchmark::State& state) {
   const auto run = [&] {
     attention_forward(shape, dtype, qkv.data(), out.data(), log_sum_exp.floats(), workspace.data());
     if (!backward) return;
-    attention_backward(shape, dtype, qkv.data(), out.data(), dout.data(), log_sum_exp.floats(), dqkv.data(),
+    attention_backward(shape, dtype, qkv.data(), out.data(), dout.data(), log_sum_exp.floats(), dqkv.data(), nullptr,
                        workspace.data());
   };
   run();
-  reference::attention_backward(shape, dtype, qkv.data(), dout.data(), expected.data());
+  reference::attention_backward(shape, dtype, qkv.data(), dout.data(), expected.data(), nullptr);
   if (backward && !close(dqkv.data(), expected.data(), dtype, n, tolerance_of(dtype)))
     return state.SkipWithError("wrong");
   for (auto _ : state) {
     run();
     benchmark::ClobberMemory();
   }
-  report(state, static_cast<double>(heads * head_dim * t * (t + 1)) * (backward ? 7 : 2), dtype);
+  const int64_t seen = shape.window > 0 ? std::min(shape.window, t) : t;
+  report(state, static_cast<double>(heads * head_dim * seen * (2 * t - seen + 1)) * (backward ? 7 : 2), dtype);
 }
 BENCHMARK(bench_attention)
-    ->ArgNames({"bits", "T", "Dh", "backward"})
-    ->ArgsProduct({{32, 16}, {64, 256}, {16, 32, 64}, {0, 1}})
+    ->ArgNames({"bits", "T", "Dh", "backward", "window"})
+    ->ArgsProduct({{32, 16}, {64, 128, 256}, {16, 32, 64}, {0, 1}, {0}})
+    ->ArgsProduct({{32, 16}, {1024}, {16, 64}, {0, 1}, {0, 64}})
     ->MinTime(0.05);
 
 // The head's three products; softmax is what keeps it from their speed.
@@ -177,11 +180,11 @@ void bench_head(benchmark::State& state) {
   pack(w.floats(), c, v, 1, c, dtype, packed.data());
   pack(w.floats(), v, c, c, 1, dtype, transposed.data());
   const auto run = [&] {
-    return head_loss_and_gradient(shape, x.data(), packed.data(), transposed.data(), 1, 1, targets.data(), dx.floats(),
+    return head_loss_and_gradient(shape, x.data(), packed.data(), transposed.data(), {}, 1, targets.data(), dx.floats(),
                                   dw.floats(), workspace.data());
   };
   run();
-  reference::head_loss_and_gradient(shape, x.data(), w.floats(), 1, 1, targets.data(), expected.floats(),
+  reference::head_loss_and_gradient(shape, x.data(), w.floats(), {}, 1, targets.data(), expected.floats(),
                                     ignored.floats());
   if (!close(dx.data(), expected.data(), Dtype::kFloat32, 256 * c, tolerance_of(dtype)))
     return state.SkipWithError("wrong");
@@ -214,10 +217,10 @@ BENCHMARK_CAPTURE(bench_rows, norm_backward, [](int64_t c, Dtype dtype, Buffer (
                 b[3].floats(), b[3].floats() + c);
 })->Apply(row_sizes);
 BENCHMARK_CAPTURE(bench_rows, swiglu_forward, [](int64_t c, Dtype dtype, Buffer (&b)[4]) {
-  swiglu_forward(b[0].data(), b[2].data(), dtype, 256, c);
+  gated_forward(Activation::kSilu, b[0].data(), b[2].data(), dtype, 256, c);
 })->Apply(row_sizes);
 BENCHMARK_CAPTURE(bench_rows, swiglu_backward, [](int64_t c, Dtype dtype, Buffer (&b)[4]) {
-  swiglu_backward(b[0].data(), b[1].data(), b[2].data(), dtype, 256, c);
+  gated_backward(Activation::kSilu, b[0].data(), b[1].data(), b[2].data(), dtype, 256, c);
 })->Apply(row_sizes);
 BENCHMARK_CAPTURE(bench_rows, gelu_backward, [](int64_t c, Dtype dtype, Buffer (&b)[4]) {
   activation_backward(Activation::kGelu, b[0].data(), b[1].data(), b[2].data(), dtype, 256 * c);

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "graph/op.h"
+#include "tensor/arena.h"
 
 namespace flywheel::graph {
 namespace {
@@ -81,6 +82,12 @@ ValueId Graph::constant(std::string name, Shape shape, std::vector<float> elemen
                .shape = shape,
                .storage = Storage::kConstant,
                .offset = static_cast<int64_t>(constants_.size()) - 1});
+}
+
+ValueId Graph::state(std::string name, Shape shape, Dtype dtype) {
+  const int64_t offset = state_bytes_;
+  state_bytes_ += align_up(shape.elements() * dtype_bytes(dtype));
+  return push({.name = std::move(name), .shape = shape, .dtype = dtype, .storage = Storage::kState, .offset = offset});
 }
 
 ValueId Graph::add_value(std::string name, Shape shape, Dtype dtype) {

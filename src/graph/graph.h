@@ -30,6 +30,7 @@ enum class Storage : uint8_t {
   kPacked,             // packed weights; offset in bytes
   kConstant,           // the graph's own tables; offset is the index of the table
   kExternal,           // bound by the caller at each run; offset is the slot
+  kState,              // lives from one run to the next (caches, recurrent states); offset in bytes
 };
 
 struct Value {
@@ -85,8 +86,10 @@ class Graph {
   // Leaves.
   ValueId external(std::string name, Shape shape, Dtype dtype);  // slots are numbered in order of declaration
   ValueId parameter(std::string name, Shape shape, int64_t offset_elements);
-  ValueId parameter_gradient(ValueId parameter);                                 // one per parameter
-  ValueId packed(ValueId parameter, bool transposed, Dtype dtype);               // one per (parameter, form)
+  ValueId parameter_gradient(ValueId parameter);                    // one per parameter
+  ValueId packed(ValueId parameter, bool transposed, Dtype dtype);  // one per (parameter, form)
+  // Read and written in place by the ops that take it as an input; zero before the first run.
+  ValueId state(std::string name, Shape shape, Dtype dtype);
   ValueId constant(std::string name, Shape shape, std::vector<float> elements);  // a table that belongs to the graph
 
   // Appends a node: infers the outputs' types with the op and creates them in the arena. `gradients` (parameter
@@ -106,6 +109,8 @@ class Graph {
   ValueId add_value(std::string name, Shape shape, Dtype dtype);
   void compact();
 
+  int64_t state_bytes() const { return state_bytes_; }
+
   // Model FLOPs of one run (recipe/size.h says the convention).
   double flops() const;
   // One line: name, op, operands with shapes and dtypes.
@@ -118,7 +123,7 @@ class Graph {
   std::vector<Value> values_;
   std::vector<Node> nodes_;
   std::vector<std::vector<float>> constants_;
-  int64_t externals_ = 0;
+  int64_t externals_ = 0, state_bytes_ = 0;
 };
 
 // For every value: the nodes that read it, and the node that writes it (-1: a leaf). Rebuilt after changes.

@@ -9,12 +9,21 @@
 #include "graph/ops/add.h"
 #include "graph/ops/attention.h"
 #include "graph/ops/convert.h"
+#include "graph/ops/dynamic_tanh.h"
 #include "graph/ops/embedding.h"
+#include "graph/ops/gate.h"
+#include "graph/ops/gated.h"
+#include "graph/ops/grouped_linear.h"
 #include "graph/ops/head.h"
+#include "graph/ops/latent.h"
 #include "graph/ops/linear.h"
+#include "graph/ops/mix_streams.h"
+#include "graph/ops/ngram_embedding.h"
 #include "graph/ops/norm.h"
 #include "graph/ops/qk_prepare.h"
-#include "graph/ops/swiglu.h"
+#include "graph/ops/route.h"
+#include "graph/ops/scale.h"
+#include "graph/ops/value_residual.h"
 #include "kernels/attention.h"
 #include "testing/gradient_check.h"
 
@@ -25,12 +34,12 @@ using Ids = std::vector<ValueId>;
 using kernels::Activation;
 using testing::Fragment;
 
-ValueId rotated(Graph& g, ValueId qkv, bool rope, bool qk_norm, int vectors, int head_dim) {
+ValueId rotated(Graph& g, ValueId qkv, int rotary, bool qk_norm, int vectors, int head_dim) {
   ValueId cosines = kNoValue, sines = kNoValue;
-  if (rope) {
-    const Shape shape{8, head_dim / 2};
+  if (rotary > 0) {
+    const Shape shape{8, rotary / 2};
     std::vector<float> c(static_cast<size_t>(shape.elements())), s(c.size());
-    kernels::rope_table(8, head_dim, 100, c.data(), s.data());
+    kernels::rope_table(8, rotary, 100, c.data(), s.data());
     cosines = g.constant("cosines", shape, c);
     sines = g.constant("sines", shape, s);
   }
@@ -51,6 +60,10 @@ std::vector<Fragment> fragments() {
   list.push_back({"embedding", {}, {{4, 5}}, [](Graph& g, const Ids&, const Ids& p, ValueId tokens) {
                     return embedding(g, tokens, p[0], kNoValue);
                   }});
+  list.push_back(
+      {"embedding with bigrams", {}, {{4, 5}, {7, 5}}, [](Graph& g, const Ids&, const Ids& p, ValueId tokens) {
+         return add(g, embedding(g, tokens, p[0], kNoValue), ngram_embedding(g, tokens, p[1], 2));
+       }});
   list.push_back({"layer norm", {{8, 13}}, {{13}, {13}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
                     return norm(g, true, x[0], p[0], p[1], Dtype::kFloat32);
                   }});
@@ -60,13 +73,36 @@ std::vector<Fragment> fragments() {
   list.push_back({"norm without gain", {{8, 13}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
                     return norm(g, false, x[0], kNoValue, kNoValue, Dtype::kFloat32);
                   }});
+  list.push_back({"dynamic tanh", {{8, 13}}, {{1}, {13}, {13}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    return dynamic_tanh(g, x[0], p[0], p[1], p[2], Dtype::kFloat32);
+                  }});
+  list.push_back({"scale before an add", {{8, 5}, {8, 5}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
+                    return add(g, x[0], scale(g, x[1], -0.3f));
+                  }});
+  list.push_back({"scale of each channel", {{8, 21}}, {{21}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    return scale_channels(g, x[0], p[0]);
+                  }});
+  list.push_back({"one stream becomes three", {{8, 19}}, {{3}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    return mix_streams(g, x[0], kNoValue, kNoValue, p[0], 3);
+                  }});
+  list.push_back({"streams mixed with a block's result",
+                  {{8, 57}, {8, 19}},
+                  {{8}},
+                  [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    const ValueId base = g.constant("base", {2, 4}, {1, 0, 0, 1, 0, 1, 0, 1});
+                    return mix_streams(g, x[0], x[1], base, p[0], 2);
+                  }});
+  list.push_back({"mean of streams", {{8, 57}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
+                    const ValueId base = g.constant("base", {1, 3}, {0.25f, 0.5f, 0.25f});
+                    return mix_streams(g, x[0], kNoValue, base, kNoValue, 1);
+                  }});
   list.push_back({"linear", {{8, 7}}, {{9, 7}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
                     return linear(g, x[0], p[0], Dtype::kFloat32);
                   }});
   list.push_back({"one weight used twice", {{8, 7}}, {{7, 7}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
                     return linear(g, linear(g, x[0], p[0], Dtype::kFloat32), p[0], Dtype::kFloat32);
                   }});
-  for (Activation kind : {Activation::kGelu, Activation::kReluSquared}) {
+  for (Activation kind : {Activation::kGelu, Activation::kReluSquared, Activation::kSilu}) {
     list.push_back({"activation", {{8, 9}}, {}, [kind](Graph& g, const Ids& x, const Ids&, ValueId) {
                       return activation(g, kind, x[0]);
                     }});
@@ -79,18 +115,61 @@ std::vector<Fragment> fragments() {
                       return add(g, x[0], linear(g, up, p[2], Dtype::kFloat32));
                     }});
   }
-  list.push_back(
-      {"swiglu", {{8, 18}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) { return swiglu(g, x[0]); }});
+  for (Activation gate : {Activation::kSilu, Activation::kGelu}) {
+    list.push_back(
+        {"gated", {{8, 18}}, {}, [gate](Graph& g, const Ids& x, const Ids&, ValueId) { return gated(g, gate, x[0]); }});
+  }
+  for (int active : {1, 2, 5}) {
+    list.push_back(
+        {"experts",
+         {{3, 5}, {3, 6}, {3, 7}},
+         {{5, 9, 6}, {5, 7, 9}},
+         [active](Graph& g, const Ids& x, const Ids& p, ValueId) {
+           // Gaps between the experts, so that no small step changes a choice.
+           const ValueId gaps = g.constant("gaps", {3, 5}, {0, 2, -2, 4, -4, 2, 4, -4, 0, -2, -4, 0, 4, -2, 2});
+           const Routing r = route(g, add(g, x[0], gaps), kNoValue, kNoValue, {.active = active});
+           const ValueId up = grouped_linear(g, spread(g, x[1], r.places), p[0], r.first, Dtype::kFloat32);
+           const ValueId y = grouped_linear(g, up, p[1], r.first, Dtype::kFloat32);
+           return add(g, x[2], combine(g, y, r.weights, r.places));
+         }});
+  }
   for (int kv_heads : {1, 2, 4}) {
     const int width = (4 + 2 * kv_heads) * 6;
     list.push_back({"attention", {{8, width}}, {}, [kv_heads](Graph& g, const Ids& x, const Ids&, ValueId) {
                       return attention(g, x[0], {.heads = 4, .kv_heads = kv_heads, .head_dim = 6, .scale = 0.4f});
                     }});
   }
+  list.push_back(
+      {"attention with everything", {{8, 36}}, {{4}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+         const AttentionAttributes attributes{
+             .heads = 4, .kv_heads = 1, .head_dim = 6, .scale = 0.4f, .window = 3, .softcap = 1.5f, .alibi = true};
+         return attention(g, x[0], attributes, p[0]);
+       }});
+  list.push_back({"gate", {{8, 21}, {8, 21}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
+                    return gate(g, x[0], x[1]);
+                  }});
+  list.push_back({"values mixed with those of the first two layers",
+                  {{8, 27}, {8, 27}},
+                  {{1}, {1}},
+                  [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    const ValueId first = values(g, x[0], 5);
+                    return value_residual(g, value_residual(g, x[1], first, p[0]), first, p[1]);
+                  }});
+  list.push_back({"latent_qkv", {{8, 18}, {8, 2}, {8, 30}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
+                    return latent_qkv(g, x[0], x[1], x[2], 3);
+                  }});
+  list.push_back({"latent_qkv, no rotary key", {{8, 18}, {8, 36}}, {}, [](Graph& g, const Ids& x, const Ids&, ValueId) {
+                    return latent_qkv(g, x[0], kNoValue, x[1], 3);
+                  }});
+  for (int rotary : {2, 4}) {
+    list.push_back({"qk_prepare of a part", {{8, 30}}, {}, [=](Graph& g, const Ids& x, const Ids&, ValueId) {
+                      return rotated(g, x[0], rotary, true, 4, 6);
+                    }});
+  }
   for (bool rope : {false, true}) {
     for (bool qk_norm : {false, true}) {
       list.push_back({"qk_prepare", {{8, 30}}, {}, [=](Graph& g, const Ids& x, const Ids&, ValueId) {
-                        return rotated(g, x[0], rope, qk_norm, 4, 6);
+                        return rotated(g, x[0], rope ? 6 : 0, qk_norm, 4, 6);
                       }});
     }
   }
@@ -109,7 +188,8 @@ TEST(Ops, GradientsMatchFiniteDifferencesFusedAndNot) {
 // The head's loss and gradients come from one op; its loss alone from another. x and the table vary.
 class Head {
  public:
-  explicit Head(bool training) : flat_(9 * 6), x_(8 * 6), dx_(x_.size()), gradients_(flat_.size()) {
+  explicit Head(bool training, const kernels::HeadOptions& options = {.logit_scale = 0.7f})
+      : flat_(9 * 6), x_(8 * 6), dx_(x_.size()), gradients_(flat_.size()) {
     Graph g(&layout_);
     const ValueId x = g.external("x", {8, 6}, Dtype::kFloat32), targets = g.external("targets", {8}, Dtype::kUint16);
     const ValueId scale = g.external("loss_scale", {1}, Dtype::kFloat32),
@@ -117,12 +197,12 @@ class Head {
     const ValueId loss = g.external("loss", {1}, Dtype::kFloat32), logits = g.external("logits", {9}, Dtype::kFloat32);
     const ValueId weight = g.parameter("head", {9, 6}, 0);
     if (training) {
-      head_train(g, x, weight, 0.7f, targets, scale, loss);
+      head_train(g, x, weight, {.options = options}, targets, scale, loss);
       dx_value_ = differentiate(g, {}, std::vector<ValueId>{x})[0];
       g.keep(dx_value_);
     } else {
-      head_loss(g, x, weight, 0.7f, targets, count, loss);
-      head_logits(g, x, weight, 0.7f, count, logits);
+      head_loss(g, x, weight, {.options = options}, targets, count, loss);
+      head_logits(g, x, weight, {.options = options}, count, logits);
     }
     plan_ = std::make_unique<Plan>(std::move(g), Backend::kCpu);
     arena_ = Arena(plan_->arena_bytes());
@@ -154,19 +234,22 @@ class Head {
 };
 
 TEST(Head, TrainingGradientsMatchFiniteDifferencesOfTheLoss) {
-  Head train(true), eval(false);
-  const float scale = 0.25f;
-  EXPECT_NEAR(train.run(8, scale), eval.run(8, 1), 1e-5);
-  for (auto [values, gradients] : {std::pair{&eval.x_, &train.dx_}, std::pair{&eval.flat_, &train.gradients_}}) {
-    for (size_t i = 0; i < values->size(); i += 5) {
-      const float start = (*values)[i];
-      (*values)[i] = start + 1e-2f;
-      const double above = eval.run(8, 1);
-      (*values)[i] = start - 1e-2f;
-      const double below = eval.run(8, 1);
-      (*values)[i] = start;
-      // Float32 losses near 20, a step of 1e-2 and its cubic term: a few 1e-4.
-      EXPECT_NEAR((*gradients)[i], scale * (above - below) / 2e-2, 5e-4) << i;
+  for (const float softcap : {0.0f, 2.5f}) {
+    const kernels::HeadOptions options{.logit_scale = 0.7f, .softcap = softcap};
+    Head train(true, options), eval(false, options);
+    const float scale = 0.25f;
+    EXPECT_NEAR(train.run(8, scale), eval.run(8, 1), 1e-5);
+    for (auto [values, gradients] : {std::pair{&eval.x_, &train.dx_}, std::pair{&eval.flat_, &train.gradients_}}) {
+      for (size_t i = 0; i < values->size(); i += 5) {
+        const float start = (*values)[i];
+        (*values)[i] = start + 1e-2f;
+        const double above = eval.run(8, 1);
+        (*values)[i] = start - 1e-2f;
+        const double below = eval.run(8, 1);
+        (*values)[i] = start;
+        // Float32 losses near 20, a step of 1e-2 and its cubic term: a few 1e-4.
+        EXPECT_NEAR((*gradients)[i], scale * (above - below) / 2e-2, 5e-4) << i;
+      }
     }
   }
 }
@@ -210,6 +293,8 @@ TEST(Convert, RoundsToBfloat16AndBack) {
 
 TEST(Table, EveryOpHasAUniqueNameACpuKernelAndATest) {
   std::set<std::string> names, tested = {"head_train", "head_loss", "head_logits", "convert"};
+  for (const char* name : {"attention_cached", "latent_attention_cached"})
+    tested.insert(name);  // recurrent forms: model/generation_test.cc
   for (const Fragment& fragment : fragments()) {
     const testing::FragmentRun run(fragment, false, 1);
     for (const Node& node : run.plan().graph().nodes()) tested.insert(node.op->name);

@@ -7,16 +7,20 @@
 namespace flywheel::graph {
 
 int64_t PackedLayout::place(int64_t parameter_offset, const Shape& shape, bool transposed, Dtype dtype) {
-  CHECK(shape.rank == 2, "only matrices are packed, found {}", to_string(shape));
+  CHECK(shape.rank == 2 || shape.rank == 3, "only matrices and stacks of them are packed, found {}", to_string(shape));
   for (const PackedMatrix& m : matrices_) {
     if (m.parameter_offset == parameter_offset && m.transposed == transposed && m.dtype == dtype) return m.offset_bytes;
   }
-  PackedMatrix m{parameter_offset, shape[0], shape[1], transposed, dtype, bytes_, 0};
-  m.bytes =
-      transposed ? kernels::packed_bytes(m.rows, m.columns, dtype) : kernels::packed_bytes(m.columns, m.rows, dtype);
-  matrices_.push_back(m);
-  bytes_ += align_up(m.bytes);
-  return m.offset_bytes;
+  const int64_t start = bytes_, count = shape.rank == 3 ? shape[0] : 1;
+  for (int64_t i = 0; i < count; ++i) {
+    PackedMatrix m{parameter_offset, shape[shape.rank - 2], shape[shape.rank - 1], transposed, dtype, bytes_, 0};
+    m.parameter_offset += i * m.rows * m.columns;
+    m.bytes =
+        transposed ? kernels::packed_bytes(m.rows, m.columns, dtype) : kernels::packed_bytes(m.columns, m.rows, dtype);
+    matrices_.push_back(m);
+    bytes_ += align_up(m.bytes);
+  }
+  return start;
 }
 
 void PackedLayout::refresh(const float* parameters, std::byte* packed, int thread, int threads) const {

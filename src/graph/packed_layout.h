@@ -21,7 +21,8 @@ struct PackedMatrix {
 
 class PackedLayout {
  public:
-  // The place of this form of this matrix, the same for the same arguments.
+  // The place of this form of this matrix, the same for the same arguments. Of a stack (count, out, in): that of the
+  // first, the others follow at equal distances, each 64-byte aligned.
   int64_t place(int64_t parameter_offset, const Shape& shape, bool transposed, Dtype dtype);
   std::span<const PackedMatrix> matrices() const { return matrices_; }
   int64_t bytes() const { return bytes_; }

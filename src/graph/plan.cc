@@ -132,6 +132,8 @@ void* Plan::resolve(const Operand& operand, const Buffers& buffers) const {
       return const_cast<std::byte*>(buffers.packed + operand.offset);
     case Storage::kConstant:
       return const_cast<float*>(graph_.constant_elements(operand.offset).data());
+    case Storage::kState:
+      return buffers.state + operand.offset;
     case Storage::kExternal:
       return buffers.externals[static_cast<size_t>(operand.offset)];
   }

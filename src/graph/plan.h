@@ -36,6 +36,7 @@ struct Buffers {
   float* gradients = nullptr;         // flat, as the parameters; null when the graph has no backward
   const std::byte* packed = nullptr;  // by the graph's PackedLayout
   std::span<void* const> externals;   // by slot
+  std::byte* state = nullptr;         // graph.state_bytes(), 64-byte aligned; null when the graph has none
 };
 
 // Immutable, shared between threads.

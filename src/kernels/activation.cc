@@ -1,4 +1,4 @@
-// GELU, ReLU squared and SwiGLU with their derivatives, computed in float32 whatever the storage.
+// GELU, ReLU squared, SiLU and the gated pair with their derivatives, computed in float32 whatever the storage.
 #include "kernels/elementwise.h"
 #include "kernels/simd.h"
 
@@ -6,52 +6,53 @@
 #define HWY_TARGET_INCLUDE "kernels/activation.cc"
 #include <hwy/foreach_target.h>
 
-#include "kernels/simd-inl.h"
+#include "kernels/activation-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace flywheel::kernels::HWY_NAMESPACE {
 
-HWY_INLINE Floats value_of(Activation kind, Floats x) {
-  if (kind == Activation::kGelu) return gelu(x);
-  return kind == Activation::kReluSquared ? relu_squared(x) : x;
-}
-HWY_INLINE Floats slope_of(Activation kind, Floats x) {
-  if (kind == Activation::kGelu) return gelu_slope(x);
-  if (kind == Activation::kNone) return hn::Set(kFloats, 1.0f);
-  return hn::Mul(hn::Max(hn::Zero(kFloats), x), hn::Set(kFloats, 2.0f));
-}
-
 template <typename T>
 void forward(Activation kind, const T* x, T* y, int64_t n) {
-  for (int64_t i = 0; i < n; i += kLanes) store(value_of(kind, load(x + i, n - i)), y + i, n - i);
+  with_kind(kind, [&](auto known) HWY_ATTR {
+    each_vector(
+        n, [&](int64_t i, auto count) HWY_ATTR { store(activate<known, T>(load(x + i, count)).value, y + i, count); });
+  });
 }
 template <typename T>
 void backward(Activation kind, const T* x, const T* dy, T* dx, int64_t n) {
-  for (int64_t i = 0; i < n; i += kLanes) {
-    store(hn::Mul(load(dy + i, n - i), slope_of(kind, load(x + i, n - i))), dx + i, n - i);
-  }
+  with_kind(kind, [&](auto known) HWY_ATTR {
+    each_vector(n, [&](int64_t i, auto count) HWY_ATTR {
+      store(hn::Mul(load(dy + i, count), activate<known, T>(load(x + i, count)).slope), dx + i, count);
+    });
+  });
 }
 
 template <typename T>
-void gated_forward(const T* gate_up, T* y, int64_t m, int64_t f) {
-  for (int64_t row = 0; row < m; ++row, gate_up += 2 * f, y += f) {
-    for (int64_t i = 0; i < f; i += kLanes) {
-      const auto gate = load(gate_up + i, f - i), up = load(gate_up + f + i, f - i);
-      store(hn::Mul(hn::Mul(gate, sigmoid(gate)), up), y + i, f - i);
+void gated_rows(Activation kind, const T* gate_up, T* y, int64_t m, int64_t f) {
+  with_kind(kind, [&](auto known) HWY_ATTR {
+    for (int64_t row = 0; row < m; ++row) {
+      const T *gate = gate_up + row * 2 * f, *up = gate + f;
+      T* to = y + row * f;
+      each_vector(f, [&](int64_t i, auto count) HWY_ATTR {
+        store(hn::Mul(activate<known, T>(load(gate + i, count)).value, load(up + i, count)), to + i, count);
+      });
     }
-  }
+  });
 }
 template <typename T>
-void gated_backward(const T* gate_up, const T* dy, T* dgate_up, int64_t m, int64_t f) {
-  for (int64_t row = 0; row < m; ++row, gate_up += 2 * f, dgate_up += 2 * f, dy += f) {
-    for (int64_t i = 0; i < f; i += kLanes) {
-      const auto gate = load(gate_up + i, f - i), up = load(gate_up + f + i, f - i), d = load(dy + i, f - i);
-      const auto s = sigmoid(gate), silu = hn::Mul(gate, s);
-      const auto slope = hn::MulAdd(silu, hn::Sub(hn::Set(kFloats, 1.0f), s), s);
-      store(hn::Mul(hn::Mul(d, up), slope), dgate_up + i, f - i);
-      store(hn::Mul(d, silu), dgate_up + f + i, f - i);
+void gated_rows_backward(Activation kind, const T* gate_up, const T* dy, T* dgate_up, int64_t m, int64_t f) {
+  with_kind(kind, [&](auto known) HWY_ATTR {
+    for (int64_t row = 0; row < m; ++row) {
+      const T *gate = gate_up + row * 2 * f, *up = gate + f, *from = dy + row * f;
+      T *dgate = dgate_up + row * 2 * f, *dup = dgate + f;
+      each_vector(f, [&](int64_t i, auto count) HWY_ATTR {
+        const auto d = load(from + i, count);
+        const Activated y = activate<known, T>(load(gate + i, count));
+        store(hn::Mul(hn::Mul(d, load(up + i, count)), y.slope), dgate + i, count);
+        store(hn::Mul(d, y.value), dup + i, count);
+      });
     }
-  }
+  });
 }
 
 void activation_forward_any(Activation kind, const void* x, void* y, Dtype dtype, int64_t n) {
@@ -64,16 +65,20 @@ void activation_backward_any(Activation kind, const void* x, const void* dy, voi
   }
   backward(kind, static_cast<const Bf16*>(x), static_cast<const Bf16*>(dy), static_cast<Bf16*>(dx), n);
 }
-void swiglu_forward_any(const void* gate_up, void* y, Dtype dtype, int64_t m, int64_t f) {
-  if (dtype == Dtype::kFloat32) return gated_forward(static_cast<const float*>(gate_up), static_cast<float*>(y), m, f);
-  gated_forward(static_cast<const Bf16*>(gate_up), static_cast<Bf16*>(y), m, f);
-}
-void swiglu_backward_any(const void* gate_up, const void* dy, void* dgate_up, Dtype dtype, int64_t m, int64_t f) {
+void gated_forward_any(Activation gate, const void* gate_up, void* y, Dtype dtype, int64_t m, int64_t f) {
   if (dtype == Dtype::kFloat32) {
-    return gated_backward(static_cast<const float*>(gate_up), static_cast<const float*>(dy),
-                          static_cast<float*>(dgate_up), m, f);
+    return gated_rows(gate, static_cast<const float*>(gate_up), static_cast<float*>(y), m, f);
   }
-  gated_backward(static_cast<const Bf16*>(gate_up), static_cast<const Bf16*>(dy), static_cast<Bf16*>(dgate_up), m, f);
+  gated_rows(gate, static_cast<const Bf16*>(gate_up), static_cast<Bf16*>(y), m, f);
+}
+void gated_backward_any(Activation gate, const void* gate_up, const void* dy, void* dgate_up, Dtype dtype, int64_t m,
+                        int64_t f) {
+  if (dtype == Dtype::kFloat32) {
+    return gated_rows_backward(gate, static_cast<const float*>(gate_up), static_cast<const float*>(dy),
+                               static_cast<float*>(dgate_up), m, f);
+  }
+  gated_rows_backward(gate, static_cast<const Bf16*>(gate_up), static_cast<const Bf16*>(dy),
+                      static_cast<Bf16*>(dgate_up), m, f);
 }
 
 }  // namespace flywheel::kernels::HWY_NAMESPACE
@@ -84,8 +89,8 @@ namespace flywheel::kernels {
 
 HWY_EXPORT(activation_forward_any);
 HWY_EXPORT(activation_backward_any);
-HWY_EXPORT(swiglu_forward_any);
-HWY_EXPORT(swiglu_backward_any);
+HWY_EXPORT(gated_forward_any);
+HWY_EXPORT(gated_backward_any);
 
 void activation_forward(Activation kind, const void* x, void* y, Dtype dtype, int64_t n) {
   HWY_DYNAMIC_DISPATCH(activation_forward_any)(kind, x, y, dtype, n);
@@ -93,11 +98,12 @@ void activation_forward(Activation kind, const void* x, void* y, Dtype dtype, in
 void activation_backward(Activation kind, const void* x, const void* dy, void* dx, Dtype dtype, int64_t n) {
   HWY_DYNAMIC_DISPATCH(activation_backward_any)(kind, x, dy, dx, dtype, n);
 }
-void swiglu_forward(const void* gate_up, void* y, Dtype dtype, int64_t m, int64_t f) {
-  HWY_DYNAMIC_DISPATCH(swiglu_forward_any)(gate_up, y, dtype, m, f);
+void gated_forward(Activation gate, const void* gate_up, void* y, Dtype dtype, int64_t m, int64_t f) {
+  HWY_DYNAMIC_DISPATCH(gated_forward_any)(gate, gate_up, y, dtype, m, f);
 }
-void swiglu_backward(const void* gate_up, const void* dy, void* dgate_up, Dtype dtype, int64_t m, int64_t f) {
-  HWY_DYNAMIC_DISPATCH(swiglu_backward_any)(gate_up, dy, dgate_up, dtype, m, f);
+void gated_backward(Activation gate, const void* gate_up, const void* dy, void* dgate_up, Dtype dtype, int64_t m,
+                    int64_t f) {
+  HWY_DYNAMIC_DISPATCH(gated_backward_any)(gate, gate_up, dy, dgate_up, dtype, m, f);
 }
 
 }  // namespace flywheel::kernels

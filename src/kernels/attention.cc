@@ -1,7 +1,7 @@
 // A strip of 48 queries at a time against all keys before them: scores, softmax and products on register tiles, in a
-// workspace that grows with T, not T². Tiles wholly above the diagonal are never computed; on it, tiles end with their
-// row. Query blocks and key blocks both start at multiples of 6, so what a tile reads of a strip has always been
-// written.
+// workspace that grows with T, not T². Tiles wholly above the diagonal or before the window are never computed; at the
+// band's edges tiles begin and end with their rows. Query blocks and key blocks both start at multiples of 6, so what a
+// tile reads of a strip has always been written.
 #include "kernels/attention.h"
 
 #include <cmath>
@@ -69,6 +69,17 @@ struct AttentionBuffers {
 HWY_BEFORE_NAMESPACE();
 namespace flywheel::kernels::HWY_NAMESPACE {
 
+// tanh with a relative error below 4e-7: near zero the odd series, where the exponential's form would lose digits.
+HWY_INLINE Floats tanh_exact(Floats x) {
+  const auto one = hn::Set(kFloats, 1.0f), two = hn::Set(kFloats, 2.0f), square = hn::Mul(x, x);
+  const auto far = hn::Sub(one, hn::Div(two, hn::Add(one, exp(hn::Mul(x, two)))));
+  auto p = hn::MulAdd(square, hn::Set(kFloats, 62.0f / 2835), hn::Set(kFloats, -17.0f / 315));
+  p = hn::MulAdd(p, square, hn::Set(kFloats, 2.0f / 15));
+  p = hn::MulAdd(p, square, hn::Set(kFloats, -1.0f / 3));
+  const auto near = hn::MulAdd(hn::Mul(p, square), x, x);
+  return hn::IfThenElse(hn::Lt(hn::Abs(x), hn::Set(kFloats, 0.3f)), near, far);
+}
+
 template <typename T>
 struct Attention {
   static constexpr Dtype kDtype = sizeof(T) == 4 ? Dtype::kFloat32 : Dtype::kBfloat16;
@@ -81,6 +92,17 @@ struct Attention {
 
   Attention(const AttentionShape& shape, void* workspace) : s(shape), w(shape, kDtype, workspace) {}
 
+  // Columns (keys) that tiles may read of a row of the strip: those that its group of rows sees, outwards to whole
+  // vectors, and to whole groups of keys on the left.
+  struct Columns {
+    int64_t begin, end;
+  };
+  Columns row_columns(int64_t q0, int64_t row, int64_t rows) const {
+    const int64_t group = row / kTileRows * kTileRows;
+    const int64_t first = first_seen(q0 + group, s.window) / kTileRows * kTileRows;
+    return {first / kColumnMultiple * kColumnMultiple, padded_columns(q0 + std::min(group + kTileRows, rows))};
+  }
+
   // scores (rows, keys) = left (rows, Dh) · transposed, for the strip that starts at query q0.
   void score_strip(const T* left, int64_t left_stride, const T* transposed, int64_t q0, int64_t rows,
                    float* scores) const {
@@ -90,32 +112,33 @@ struct Attention {
                   .steps = s.head_dim / kPair,
                   .half_step = s.head_dim % kPair != 0,
                   .out_stride = ld};
-    for (int64_t start = 0; start < q0 + rows; start += kPanelColumns) {
-      task.b = transposed + start * depth;
+    const int64_t first_panel = row_columns(q0, 0, rows).begin / kPanelColumns * kPanelColumns;
+    for (int64_t start = first_panel; start < q0 + rows; start += kPanelColumns) {
       task.b_step_stride = panel_width(start, s.tokens) * kPair;
       for (int64_t row = 0; row < rows; row += kTileRows) {
-        const int64_t count = std::min(kTileRows, rows - row);
-        const int64_t columns = std::min(kPanelColumns, padded_columns(q0 + row + count) - start);
-        if (columns <= 0) continue;
+        const Columns columns = row_columns(q0, row, rows);
+        const int64_t from = std::max(start, columns.begin), to = std::min(start + kPanelColumns, columns.end);
+        if (from >= to) continue;
         task.a = left + row * left_stride;
-        task.out = scores + row * ld + start;
-        tile_function(task, count, columns);
+        task.b = transposed + start * depth + (from - start) * kPair;
+        task.out = scores + row * ld + from;
+        tile_function(task, std::min(kTileRows, rows - row), to - from);
       }
     }
   }
 
-  // out (rows, Dh) = left (rows, keys) · packed rows, row by row up to the diagonal.
+  // out (rows, Dh) = left (rows, keys) · packed rows, over the keys that each group of rows sees.
   void times_rows(const T* left, const T* packed, int64_t q0, int64_t rows) const {
     const int64_t depth = panel_depth(s.tokens, kDtype);
     TileTask task{.a_row_stride = ld, .a_step_stride = kPair, .out_stride = width};
     for (int64_t start = 0; start < width; start += kPanelColumns) {
       const int64_t columns = panel_width(start, s.head_dim);
-      task.b = packed + start * depth;
       task.b_step_stride = columns * kPair;
       for (int64_t row = 0; row < rows; row += kTileRows) {
-        const int64_t count = std::min(kTileRows, rows - row);
-        task.a = left + row * ld;
-        task.steps = (q0 + row + count + kPair - 1) / kPair;
+        const int64_t count = std::min(kTileRows, rows - row), begin = row_columns(q0, row, rows).begin;
+        task.a = left + row * ld + begin;
+        task.b = packed + start * depth + begin * columns;
+        task.steps = (q0 + row + count - begin + kPair - 1) / kPair;
         task.out = w.out + row * width + start;
         tile_function(task, count, columns);
       }
@@ -129,40 +152,74 @@ struct Attention {
     for (int64_t start = 0; start < width; start += kPanelColumns) {
       const int64_t columns = panel_width(start, s.head_dim);
       task.b_step_stride = columns * kPair;
-      for (int64_t key = 0; key < q0 + rows; key += kTileRows) {
-        const int64_t first = std::max<int64_t>(0, key - q0) / kPair;  // queries before `key` do not see it
+      for (int64_t key = first_seen(q0, s.window) / kTileRows * kTileRows; key < q0 + rows; key += kTileRows) {
+        // Queries before `key` do not see it, nor do those a window beyond.
+        const int64_t first = std::max<int64_t>(0, key - q0) / kPair;
+        const int64_t last = s.window > 0 ? std::min(rows, key + kTileRows - 1 + s.window - q0) : rows;
         task.a = left + (first * ld + key) * kPair;
         task.b = packed + start * depth + (q0 / kPair + first) * columns * kPair;
-        task.steps = (rows + kPair - 1) / kPair - first;
+        task.steps = (last + kPair - 1) / kPair - first;
         task.out = sums + key * width + start;
         tile_function(task, std::min(kTileRows, q0 + rows - key), columns);
       }
     }
   }
 
-  // Columns that tiles may read of a row of the strip.
-  int64_t row_columns(int64_t q0, int64_t row, int64_t rows) const {
-    return padded_columns(q0 + std::min(row / kTileRows * kTileRows + kTileRows, rows));
+  // What a row of scores goes through, and which of them count.
+  struct Row {
+    int64_t first, keys;  // the keys that are seen: [first, keys)
+    Columns columns;      // what tiles will read: zero where not seen
+    float slope;          // ALiBi
+  };
+  Row row_of(int head, int64_t q0, int64_t row, int64_t rows) const {
+    const int64_t position = q0 + row;
+    return {first_seen(position, s.window), position + 1, row_columns(q0, row, rows),
+            s.alibi ? alibi_slope(head, s.heads) : 0.0f};
+  }
+  static auto seen(const Row& r, int64_t i) {
+    const auto before = [&](int64_t end) {
+      return hn::FirstN(kFloats, static_cast<size_t>(std::clamp<int64_t>(end - i, 0, kLanes)));
+    };
+    return hn::AndNot(before(r.first), before(r.keys));
+  }
+  static bool all_seen(const Row& r, int64_t i) { return i >= r.first && i + kLanes <= r.keys; }
+
+  // Soft-cap and ALiBi of scaled scores of the keys from i on. `slope` becomes the derivative.
+  Floats bend(Floats x, const Row& r, int64_t i, Floats& slope) const {
+    slope = hn::Set(kFloats, 1.0f);
+    if (s.softcap > 0) {
+      const auto t = tanh_exact(hn::Mul(x, hn::Set(kFloats, 1 / s.softcap)));
+      slope = hn::NegMulAdd(t, t, slope);
+      x = hn::Mul(t, hn::Set(kFloats, s.softcap));
+    }
+    const auto distance = hn::Iota(kFloats, static_cast<float>(i - (r.keys - 1)));
+    return hn::MulAdd(hn::Set(kFloats, r.slope), distance, x);
   }
 
-  // Scores of one query become exp(score - max), zero beyond the diagonal. Returns 1 / sum; writes the log-sum-exp.
-  float softmax_row(float* row, T* probabilities, int64_t keys, int64_t columns, float* log_sum_exp) const {
+  // Scores of one query become exp(score - max), zero where it sees nothing. Returns 1 / sum; writes the log-sum-exp.
+  template <bool kBent>
+  float softmax_row(float* row, T* probabilities, const Row& r, const float* sink, float* log_sum_exp) const {
     const auto scale = hn::Set(kFloats, s.scale), none = hn::Set(kFloats, -3e38f);
-    Floats largest = none, sum = hn::Zero(kFloats);
-    for (int64_t i = 0; i < keys; i += kLanes) {
+    Floats largest = sink ? hn::Set(kFloats, *sink) : none, sum = hn::Zero(kFloats), slope;
+    for (int64_t i = r.columns.begin; i < r.keys; i += kLanes) {
       Floats x = hn::Mul(load(row + i), scale);
-      if (i + kLanes > keys) x = hn::IfThenElse(hn::FirstN(kFloats, static_cast<size_t>(keys - i)), x, none);
+      if constexpr (kBent) {
+        x = bend(x, r, i, slope);
+        store(x, row + i);
+      }
+      if (!all_seen(r, i)) x = hn::IfThenElse(seen(r, i), x, none);
       largest = hn::Max(x, largest);
     }
     largest = hn::MaxOfLanes(kFloats, largest);
-    for (int64_t i = 0; i < columns; i += kLanes) {
-      Floats p = exp(hn::MulSub(load(row + i), scale, largest));
-      if (i + kLanes > keys)
-        p = hn::IfThenElseZero(hn::FirstN(kFloats, static_cast<size_t>(std::max<int64_t>(0, keys - i))), p);
+    for (int64_t i = r.columns.begin; i < r.columns.end; i += kLanes) {
+      const Floats x = load(row + i);
+      Floats p = exp(kBent ? hn::Sub(x, largest) : hn::MulSub(x, scale, largest));
+      if (!all_seen(r, i)) p = hn::IfThenElseZero(seen(r, i), p);
       sum = hn::Add(sum, p);
       store(p, probabilities + i);
     }
-    const float total = hn::GetLane(hn::SumOfLanes(kFloats, sum));
+    float total = hn::GetLane(hn::SumOfLanes(kFloats, sum));
+    if (sink) total += std::exp(*sink - hn::GetLane(largest));
     *log_sum_exp = hn::GetLane(largest) + std::log(total);
     return 1.0f / total;
   }
@@ -174,9 +231,11 @@ struct Attention {
   }
 
   void forward(const T* qkv, T* out, float* log_sum_exp) const {
+    const bool bent = s.softcap > 0 || s.alibi;
     T* const probabilities = kPair == 1 ? reinterpret_cast<T*>(w.scores) : w.left_rows;
     float inverse_sums[kStripRows];
-    for (int64_t head = 0; head < s.heads; ++head) {
+    for (int head = 0; head < s.heads; ++head) {
+      const float* sink = s.sinks ? s.sinks + head : nullptr;
       const T* query = qkv + head * s.head_dim;
       if (head % (s.heads / s.kv_heads) == 0) {
         const T* key = qkv + (s.heads + head / (s.heads / s.kv_heads)) * s.head_dim;
@@ -187,8 +246,10 @@ struct Attention {
         const int64_t rows = std::min(kStripRows, s.tokens - q0);
         score_strip(query + q0 * s.qkv_stride, s.qkv_stride, w.keys_transposed, q0, rows, w.scores);
         for (int64_t row = 0; row < rows; ++row) {
-          inverse_sums[row] = softmax_row(w.scores + row * ld, probabilities + row * ld, q0 + row + 1,
-                                          row_columns(q0, row, rows), log_sum_exp + head * s.tokens + q0 + row);
+          const Row r = row_of(head, q0, row, rows);
+          float *scores = w.scores + row * ld, *log_sum = log_sum_exp + head * s.tokens + q0 + row;
+          inverse_sums[row] = bent ? softmax_row<true>(scores, probabilities + row * ld, r, sink, log_sum)
+                                   : softmax_row<false>(scores, probabilities + row * ld, r, sink, log_sum);
         }
         times_rows(probabilities, w.value_rows, q0, rows);
         for (int64_t row = 0; row < rows; ++row) {
@@ -207,17 +268,24 @@ struct Attention {
   }
 
   // In place: scores become probabilities, and dprobabilities become dscores. `dot` is the row's dout · out.
-  void softmax_backward_row(int64_t row, int64_t keys, int64_t columns, float log_sum_exp, float dot) const {
+  template <bool kBent>
+  void softmax_backward_row(int64_t row, const Row& r, float log_sum_exp, float dot) const {
     float *p_row = w.scores + row * ld, *d_row = w.dscores + row * ld;
     const auto scale = hn::Set(kFloats, s.scale), offset = hn::Set(kFloats, log_sum_exp);
     const auto mean = hn::Set(kFloats, dot);
-    for (int64_t i = 0; i < columns; i += kLanes) {
-      Floats p = exp(hn::MulSub(load(p_row + i), scale, offset));
-      Floats d = hn::Mul(hn::Mul(p, scale), hn::Sub(load(d_row + i), mean));
-      if (i + kLanes > keys) {
-        const auto seen = hn::FirstN(kFloats, static_cast<size_t>(std::max<int64_t>(0, keys - i)));
-        p = hn::IfThenElseZero(seen, p);
-        d = hn::IfThenElseZero(seen, d);
+    for (int64_t i = r.columns.begin; i < r.columns.end; i += kLanes) {
+      Floats p, factor = scale;
+      if constexpr (kBent) {
+        Floats slope;
+        p = exp(hn::Sub(bend(hn::Mul(load(p_row + i), scale), r, i, slope), offset));
+        factor = hn::Mul(scale, slope);
+      } else {
+        p = exp(hn::MulSub(load(p_row + i), scale, offset));
+      }
+      Floats d = hn::Mul(hn::Mul(p, factor), hn::Sub(load(d_row + i), mean));
+      if (!all_seen(r, i)) {
+        p = hn::IfThenElseZero(seen(r, i), p);
+        d = hn::IfThenElseZero(seen(r, i), d);
       }
       store(p, p_row + i);
       store(d, d_row + i);
@@ -226,9 +294,9 @@ struct Attention {
 
   // bfloat16: rounds rows `row` and `row + 1` (zero when beyond the strip) of both strips into pairs, and dscores into
   // rows.
-  void round_pair(int64_t row, int64_t rows, int64_t columns) const {
+  void round_pair(int64_t row, int64_t rows, const Columns& columns) const {
     const bool both = row + 1 < rows;
-    for (int64_t i = 0; i < columns; i += kLanes) {
+    for (int64_t i = columns.begin; i < columns.end; i += kLanes) {
       const float *p = w.scores + row * ld + i, *d = w.dscores + row * ld + i;
       const auto p0 = rounded_bits(load(p)), p1 = both ? rounded_bits(load(p + ld)) : hn::Zero(kInts);
       const auto d0 = rounded_bits(load(d)), d1 = both ? rounded_bits(load(d + ld)) : hn::Zero(kInts);
@@ -239,12 +307,14 @@ struct Attention {
     }
   }
 
-  void backward(const T* qkv, const T* out, const T* dout, const float* log_sum_exp, T* dqkv) const {
+  void backward(const T* qkv, const T* out, const T* dout, const float* log_sum_exp, T* dqkv, float* dsinks) const {
+    const bool bent = s.softcap > 0 || s.alibi;
     const int64_t group = s.heads / s.kv_heads;
     const T* dscore_rows = kPair == 1 ? reinterpret_cast<T*>(w.dscores) : w.left_rows;
     const T* pairs = kPair == 1 ? reinterpret_cast<T*>(w.scores) : w.pairs;
     const T* dpairs = kPair == 1 ? reinterpret_cast<T*>(w.dscores) : w.dpairs;
-    for (int64_t head = 0; head < s.heads; ++head) {
+    for (int head = 0; head < s.heads; ++head) {
+      float sink_gradient = 0;
       const int64_t query_at = head * s.head_dim, key_at = (s.heads + head / group) * s.head_dim;
       const int64_t value_at = key_at + s.kv_heads * s.head_dim;
       if (head % group == 0) {
@@ -263,8 +333,10 @@ struct Attention {
         score_strip(dout_strip, s.out_stride, w.values_transposed, q0, rows, w.dscores);
         for (int64_t row = 0; row < rows; ++row) {
           const float dot = dot_row(dout_strip + row * s.out_stride, out + (q0 + row) * s.out_stride + query_at);
-          softmax_backward_row(row, q0 + row + 1, row_columns(q0, row, rows), log_sum_exp[head * s.tokens + q0 + row],
-                               dot);
+          const float log_sum = log_sum_exp[head * s.tokens + q0 + row];
+          const Row r = row_of(head, q0, row, rows);
+          bent ? softmax_backward_row<true>(row, r, log_sum, dot) : softmax_backward_row<false>(row, r, log_sum, dot);
+          if (s.sinks) sink_gradient -= std::exp(s.sinks[head] - log_sum) * dot;
         }
         if constexpr (kPair == 2) {
           for (int64_t row = 0; row < rows; row += 2) round_pair(row, rows, row_columns(q0, row, rows));
@@ -276,6 +348,7 @@ struct Attention {
           store_row(w.out + row * width, 1.0f, dqkv + (q0 + row) * s.qkv_stride + query_at);
         }
       }
+      if (s.sinks) dsinks[head] += sink_gradient;
       if ((head + 1) % group != 0) continue;
       for (int64_t t = 0; t < s.tokens; ++t) {
         store_row(w.dkeys + t * width, 1.0f, dqkv + t * s.qkv_stride + key_at);
@@ -295,15 +368,15 @@ void attention_forward_any(const AttentionShape& shape, Dtype dtype, const void*
 }
 
 void attention_backward_any(const AttentionShape& shape, Dtype dtype, const void* qkv, const void* out,
-                            const void* dout, const float* log_sum_exp, void* dqkv, void* workspace) {
+                            const void* dout, const float* log_sum_exp, void* dqkv, float* dsinks, void* workspace) {
   if (dtype == Dtype::kFloat32) {
     Attention<float>(shape, workspace)
         .backward(static_cast<const float*>(qkv), static_cast<const float*>(out), static_cast<const float*>(dout),
-                  log_sum_exp, static_cast<float*>(dqkv));
+                  log_sum_exp, static_cast<float*>(dqkv), dsinks);
   } else {
     Attention<Bf16>(shape, workspace)
         .backward(static_cast<const Bf16*>(qkv), static_cast<const Bf16*>(out), static_cast<const Bf16*>(dout),
-                  log_sum_exp, static_cast<Bf16*>(dqkv));
+                  log_sum_exp, static_cast<Bf16*>(dqkv), dsinks);
   }
 }
 
@@ -316,6 +389,13 @@ namespace flywheel::kernels {
 HWY_EXPORT(attention_forward_any);
 HWY_EXPORT(attention_backward_any);
 
+float alibi_slope(int head, int heads) {
+  int power = 1;  // of two, at most heads
+  while (2 * power <= heads) power *= 2;
+  const double exponent = head < power ? (head + 1.0) / power : (2.0 * (head - power) + 1) / (2 * power);
+  return static_cast<float>(std::exp2(-8 * exponent));
+}
+
 int64_t attention_workspace_bytes(const AttentionShape& shape, Dtype dtype) {
   return dtype == Dtype::kFloat32 ? AttentionBuffers<float>(shape, dtype, nullptr).bytes
                                   : AttentionBuffers<Bf16>(shape, dtype, nullptr).bytes;
@@ -326,8 +406,8 @@ void attention_forward(const AttentionShape& shape, Dtype dtype, const void* qkv
   HWY_DYNAMIC_DISPATCH(attention_forward_any)(shape, dtype, qkv, out, log_sum_exp, workspace);
 }
 void attention_backward(const AttentionShape& shape, Dtype dtype, const void* qkv, const void* out, const void* dout,
-                        const float* log_sum_exp, void* dqkv, void* workspace) {
-  HWY_DYNAMIC_DISPATCH(attention_backward_any)(shape, dtype, qkv, out, dout, log_sum_exp, dqkv, workspace);
+                        const float* log_sum_exp, void* dqkv, float* dsinks, void* workspace) {
+  HWY_DYNAMIC_DISPATCH(attention_backward_any)(shape, dtype, qkv, out, dout, log_sum_exp, dqkv, dsinks, workspace);
 }
 
 }  // namespace flywheel::kernels

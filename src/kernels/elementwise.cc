@@ -28,6 +28,10 @@ void scale_all(float* y, float factor, int64_t n) {
   for (int64_t i = 0; i < n; i += kLanes) store(hn::Mul(load(y + i, n - i), hn::Set(kFloats, factor)), y + i, n - i);
 }
 
+void add_bfloat16(const Bf16* x, Bf16* y, int64_t n) {
+  for (int64_t i = 0; i < n; i += kLanes) store(hn::Add(load(y + i, n - i), load(x + i, n - i)), y + i, n - i);
+}
+
 // float32 sums over blocks of 4,096, which float64 adds up: no long chain of float32 additions.
 double squares_all(const float* x, int64_t n) {
   double sum = 0;
@@ -86,6 +90,7 @@ namespace flywheel::kernels {
 HWY_EXPORT(to_bfloat16_all);
 HWY_EXPORT(to_float_all);
 HWY_EXPORT(add_all);
+HWY_EXPORT(add_bfloat16);
 HWY_EXPORT(scale_all);
 HWY_EXPORT(squares_all);
 HWY_EXPORT(finite_all);
@@ -117,6 +122,9 @@ void convert(const Bf16* x, float* y, int64_t n) {
 }
 void add(const float* x, float* y, int64_t n) {
   HWY_DYNAMIC_DISPATCH(add_all)(x, y, y, n);
+}
+void add(const Bf16* x, Bf16* y, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(add_bfloat16)(x, y, n);
 }
 void fill(float* y, float value, int64_t n) {
   std::fill_n(y, n, value);

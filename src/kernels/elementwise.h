@@ -9,14 +9,14 @@
 
 namespace flywheel::kernels {
 
-// GELU is the tanh form (Hendrycks and Gimpel 2016); ReLU squared is So et al. 2021; SwiGLU is Shazeer 2020.
+// GELU is the tanh form (Hendrycks and Gimpel 2016); ReLU squared is So et al. 2021; gated: Shazeer 2020.
 void activation_forward(Activation kind, const void* x, void* y, Dtype dtype, int64_t n);
 void activation_backward(Activation kind, const void* x, const void* dy, void* dx, Dtype dtype,
                          int64_t n);  // overwrites dx
-// gate_up (M, 2F): gate then up. y (M, F) = silu(gate) * up.
-void swiglu_forward(const void* gate_up, void* y, Dtype dtype, int64_t m, int64_t f);
-void swiglu_backward(const void* gate_up, const void* dy, void* dgate_up, Dtype dtype, int64_t m,
-                     int64_t f);  // overwrites
+// gate_up (M, 2F): gate then up. y (M, F) = activation(gate) * up; the activation is kSilu (SwiGLU) or kGelu (GEGLU).
+void gated_forward(Activation gate, const void* gate_up, void* y, Dtype dtype, int64_t m, int64_t f);
+void gated_backward(Activation gate, const void* gate_up, const void* dy, void* dgate_up, Dtype dtype, int64_t m,
+                    int64_t f);  // overwrites
 
 // x (T, C) = table[token] (+ positions[t]); positions may be null.
 void embedding_forward(const uint16_t* tokens, const float* table, const float* positions, int64_t t, int64_t c,
@@ -28,6 +28,7 @@ void embedding_backward(const uint16_t* tokens, const float* dx, int64_t t, int6
 void convert(const float* x, Bf16* y, int64_t n);  // round to nearest even
 void convert(const Bf16* x, float* y, int64_t n);
 void add(const float* x, float* y, int64_t n);  // y += x
+void add(const Bf16* x, Bf16* y, int64_t n);
 void fill(float* y, float value, int64_t n);
 void scale(float* y, float factor, int64_t n);
 double sum_of_squares(const float* x, int64_t n);  // fixed order: same result for the same n

@@ -17,7 +17,7 @@ TEST(Activation, AgreesWithReference) {
   for_each_target([] {
     for (Dtype dtype : kBothDtypes) {
       for (int64_t n : kLengths) {
-        for (Activation kind : {Activation::kNone, Activation::kGelu, Activation::kReluSquared}) {
+        for (Activation kind : {Activation::kNone, Activation::kGelu, Activation::kReluSquared, Activation::kSilu}) {
           GuardedBuffer x(n, dtype), dy(n, dtype), y(n, dtype), expected(n, dtype);
           x.randomise(1, 3);
           dy.randomise(2);
@@ -56,36 +56,40 @@ TEST(Activation, BackwardIsTheDerivativeOfForward) {
   expect_gradient(loss, x, dx);
 }
 
-TEST(Swiglu, AgreesWithReference) {
+TEST(Gated, AgreesWithReference) {
   for_each_target([] {
     for (Dtype dtype : kBothDtypes) {
-      for (int64_t f : {1, 5, 16, 33}) {
-        GuardedBuffer gate_up(3 * 2 * f, dtype), dy(3 * f, dtype), y(3 * f, dtype), expected(3 * f, dtype);
-        GuardedBuffer d(3 * 2 * f, dtype), expected_d(3 * 2 * f, dtype);
-        gate_up.randomise(1, 3);
-        dy.randomise(2);
-        swiglu_forward(gate_up.data(), y.data(), dtype, 3, f);
-        reference::swiglu_forward(gate_up.data(), expected.data(), dtype, 3, f);
-        expect_close(y, expected, tolerance(dtype), "forward");
-        swiglu_backward(gate_up.data(), dy.data(), d.data(), dtype, 3, f);
-        reference::swiglu_backward(gate_up.data(), dy.data(), expected_d.data(), dtype, 3, f);
-        expect_close(d, expected_d, tolerance(dtype), "backward");
+      for (Activation gate : {Activation::kSilu, Activation::kGelu}) {
+        for (int64_t f : {1, 5, 16, 33}) {
+          GuardedBuffer gate_up(3 * 2 * f, dtype), dy(3 * f, dtype), y(3 * f, dtype), expected(3 * f, dtype);
+          GuardedBuffer d(3 * 2 * f, dtype), expected_d(3 * 2 * f, dtype);
+          gate_up.randomise(1, 3);
+          dy.randomise(2);
+          gated_forward(gate, gate_up.data(), y.data(), dtype, 3, f);
+          reference::gated_forward(gate, gate_up.data(), expected.data(), dtype, 3, f);
+          expect_close(y, expected, tolerance(dtype), "forward");
+          gated_backward(gate, gate_up.data(), dy.data(), d.data(), dtype, 3, f);
+          reference::gated_backward(gate, gate_up.data(), dy.data(), expected_d.data(), dtype, 3, f);
+          expect_close(d, expected_d, tolerance(dtype), "backward");
+        }
       }
     }
   });
 }
 
-TEST(Swiglu, BackwardIsTheDerivativeOfForward) {
-  GuardedBuffer gate_up(2 * 2 * 9, Dtype::kFloat32), dy(18, Dtype::kFloat32), y(18, Dtype::kFloat32),
-      d(36, Dtype::kFloat32);
-  gate_up.randomise(1);
-  dy.randomise(2);
-  swiglu_backward(gate_up.data(), dy.data(), d.data(), Dtype::kFloat32, 2, 9);
-  const auto loss = [&] {
-    swiglu_forward(gate_up.data(), y.data(), Dtype::kFloat32, 2, 9);
-    return project(y, dy);
-  };
-  expect_gradient(loss, gate_up, d);
+TEST(Gated, BackwardIsTheDerivativeOfForward) {
+  for (Activation gate : {Activation::kSilu, Activation::kGelu}) {
+    GuardedBuffer gate_up(2 * 2 * 9, Dtype::kFloat32), dy(18, Dtype::kFloat32), y(18, Dtype::kFloat32),
+        d(36, Dtype::kFloat32);
+    gate_up.randomise(1);
+    dy.randomise(2);
+    gated_backward(gate, gate_up.data(), dy.data(), d.data(), Dtype::kFloat32, 2, 9);
+    const auto loss = [&] {
+      gated_forward(gate, gate_up.data(), y.data(), Dtype::kFloat32, 2, 9);
+      return project(y, dy);
+    };
+    expect_gradient(loss, gate_up, d);
+  }
 }
 
 TEST(Embedding, ForwardPicksRowsAndBackwardAddsThemUp) {

@@ -8,7 +8,7 @@
 
 namespace flywheel::kernels {
 
-enum class Activation : uint8_t { kNone, kGelu, kReluSquared };
+enum class Activation : uint8_t { kNone, kGelu, kReluSquared, kSilu };
 
 // What happens to a result tile while it is still in the L1 cache, in this order.
 struct Epilogue {

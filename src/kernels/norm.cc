@@ -95,6 +95,50 @@ void norm_backward_any(bool subtract_mean, const float* x, const float* gain, co
   normalise_backward(subtract_mean, x, gain, statistics, static_cast<const Bf16*>(dy), m, c, dx, dgain, dbias);
 }
 
+template <typename T>
+void squash(const float* x, float alpha, const float* gain, const float* bias, int64_t m, int64_t c, T* y) {
+  const auto slope = hn::Set(kFloats, alpha);
+  for (int64_t row = 0; row < m; ++row, x += c, y += c) {
+    for (int64_t i = 0; i < c; i += kLanes) {
+      const auto squashed = tanh(hn::Mul(slope, load(x + i, c - i)));
+      store(hn::MulAdd(squashed, load(gain + i, c - i), load(bias + i, c - i)), y + i, c - i);
+    }
+  }
+}
+
+template <typename T>
+void squash_backward(const float* x, float alpha, const float* gain, const T* dy, int64_t m, int64_t c, float* dx,
+                     float* dalpha, float* dgain, float* dbias) {
+  const auto slope = hn::Set(kFloats, alpha);
+  for (int64_t row = 0; row < m; ++row, x += c, dy += c, dx += c) {
+    Floats dot = hn::Zero(kFloats);
+    for (int64_t i = 0; i < c; i += kLanes) {
+      const auto d = load(dy + i, c - i), from = load(x + i, c - i);  // beyond the row zero
+      const auto squashed = tanh(hn::Mul(slope, from));
+      store(hn::MulAdd(d, squashed, load(dgain + i, c - i)), dgain + i, c - i);
+      store(hn::Add(d, load(dbias + i, c - i)), dbias + i, c - i);
+      const auto inside =
+          hn::Mul(hn::Mul(d, load(gain + i, c - i)), hn::NegMulAdd(squashed, squashed, hn::Set(kFloats, 1.0f)));
+      dot = hn::MulAdd(inside, from, dot);
+      store(hn::MulAdd(inside, slope, load(dx + i, c - i)), dx + i, c - i);
+    }
+    *dalpha += total(dot);
+  }
+}
+
+void dynamic_tanh_forward_any(const float* x, float alpha, const float* gain, const float* bias, int64_t m, int64_t c,
+                              void* y, Dtype y_dtype) {
+  if (y_dtype == Dtype::kFloat32) return squash(x, alpha, gain, bias, m, c, static_cast<float*>(y));
+  squash(x, alpha, gain, bias, m, c, static_cast<Bf16*>(y));
+}
+void dynamic_tanh_backward_any(const float* x, float alpha, const float* gain, const void* dy, Dtype dy_dtype,
+                               int64_t m, int64_t c, float* dx, float* dalpha, float* dgain, float* dbias) {
+  if (dy_dtype == Dtype::kFloat32) {
+    return squash_backward(x, alpha, gain, static_cast<const float*>(dy), m, c, dx, dalpha, dgain, dbias);
+  }
+  squash_backward(x, alpha, gain, static_cast<const Bf16*>(dy), m, c, dx, dalpha, dgain, dbias);
+}
+
 }  // namespace flywheel::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -103,6 +147,8 @@ namespace flywheel::kernels {
 
 HWY_EXPORT(norm_forward_any);
 HWY_EXPORT(norm_backward_any);
+HWY_EXPORT(dynamic_tanh_forward_any);
+HWY_EXPORT(dynamic_tanh_backward_any);
 
 void norm_forward(bool subtract_mean, const float* x, const float* gain, const float* bias, int64_t m, int64_t c,
                   void* y, Dtype y_dtype, float* statistics) {
@@ -111,6 +157,16 @@ void norm_forward(bool subtract_mean, const float* x, const float* gain, const f
 void norm_backward(bool subtract_mean, const float* x, const float* gain, const float* statistics, const void* dy,
                    Dtype dy_dtype, int64_t m, int64_t c, float* dx, float* dgain, float* dbias) {
   HWY_DYNAMIC_DISPATCH(norm_backward_any)(subtract_mean, x, gain, statistics, dy, dy_dtype, m, c, dx, dgain, dbias);
+}
+
+void dynamic_tanh_forward(const float* x, float alpha, const float* gain, const float* bias, int64_t m, int64_t c,
+                          void* y, Dtype y_dtype) {
+  HWY_DYNAMIC_DISPATCH(dynamic_tanh_forward_any)(x, alpha, gain, bias, m, c, y, y_dtype);
+}
+
+void dynamic_tanh_backward(const float* x, float alpha, const float* gain, const void* dy, Dtype dy_dtype, int64_t m,
+                           int64_t c, float* dx, float* dalpha, float* dgain, float* dbias) {
+  HWY_DYNAMIC_DISPATCH(dynamic_tanh_backward_any)(x, alpha, gain, dy, dy_dtype, m, c, dx, dalpha, dgain, dbias);
 }
 
 }  // namespace flywheel::kernels

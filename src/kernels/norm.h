@@ -1,4 +1,5 @@
-// LayerNorm and RMSNorm over rows. x is the float32 residual stream; y feeds matrix products.
+// LayerNorm and RMSNorm over rows, and what can stand in their place without any statistics: tanh. x is the float32
+// residual stream; y feeds matrix products.
 #pragma once
 
 #include <cstdint>
@@ -16,5 +17,12 @@ void norm_forward(bool subtract_mean, const float* x, const float* gain, const f
 // dx (M, C) += ...; dgain, dbias (C) += (null: skipped).
 void norm_backward(bool subtract_mean, const float* x, const float* gain, const float* statistics, const void* dy,
                    Dtype dy_dtype, int64_t m, int64_t c, float* dx, float* dgain, float* dbias);
+
+// Zhu et al. 2025, "Transformers without Normalization": y (M, C) = gain * tanh(alpha * x) + bias; gain and bias (C).
+void dynamic_tanh_forward(const float* x, float alpha, const float* gain, const float* bias, int64_t m, int64_t c,
+                          void* y, Dtype y_dtype);
+// dx (M, C) += ...; dalpha (1), dgain, dbias (C) +=.
+void dynamic_tanh_backward(const float* x, float alpha, const float* gain, const void* dy, Dtype dy_dtype, int64_t m,
+                           int64_t c, float* dx, float* dalpha, float* dgain, float* dbias);
 
 }  // namespace flywheel::kernels

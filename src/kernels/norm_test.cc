@@ -71,5 +71,39 @@ TEST(Norm, BackwardIsTheDerivativeOfForward) {
   }
 }
 
+TEST(DynamicTanh, AgreesWithReferenceForwardAndBackward) {
+  for_each_target([] {
+    for (Dtype dtype : kBothDtypes) {
+      for (int64_t c : {1, 7, 16, 33, 200}) {
+        GuardedBuffer x(kRows * c, Dtype::kFloat32), gain(c, Dtype::kFloat32), bias(c, Dtype::kFloat32);
+        GuardedBuffer y(kRows * c, dtype), expected_y(kRows * c, dtype), dy(kRows * c, dtype);
+        x.randomise(1, 3);
+        gain.randomise(3);
+        bias.randomise(4);
+        dy.randomise(2);
+        dynamic_tanh_forward(x.floats(), 0.4f, gain.floats(), bias.floats(), kRows, c, y.data(), dtype);
+        reference::dynamic_tanh_forward(x.floats(), 0.4f, gain.floats(), bias.floats(), kRows, c, expected_y.data(),
+                                        dtype);
+        expect_close(y, expected_y, tolerance(dtype), "y");
+        GuardedBuffer dx(kRows * c, Dtype::kFloat32), expected_dx(kRows * c, Dtype::kFloat32);
+        GuardedBuffer dgain(c, Dtype::kFloat32), expected_dgain(c, Dtype::kFloat32);
+        GuardedBuffer dbias(c, Dtype::kFloat32), expected_dbias(c, Dtype::kFloat32);
+        GuardedBuffer dalpha(1, Dtype::kFloat32), expected_dalpha(1, Dtype::kFloat32);
+        for (GuardedBuffer* d : {&dx, &expected_dx, &dgain, &expected_dgain, &dbias, &expected_dbias}) d->randomise(5);
+        dynamic_tanh_backward(x.floats(), 0.4f, gain.floats(), dy.data(), dtype, kRows, c, dx.floats(), dalpha.floats(),
+                              dgain.floats(), dbias.floats());
+        reference::dynamic_tanh_backward(x.floats(), 0.4f, gain.floats(), dy.data(), dtype, kRows, c,
+                                         expected_dx.floats(), expected_dalpha.floats(), expected_dgain.floats(),
+                                         expected_dbias.floats());
+        expect_close(dx, expected_dx, tolerance(Dtype::kFloat32), "dx");
+        expect_close(dgain, expected_dgain, tolerance(Dtype::kFloat32), "dgain");
+        expect_close(dbias, expected_dbias, tolerance(Dtype::kFloat32), "dbias");
+        // One sum over everything, in which terms cancel: against the size of the terms.
+        EXPECT_NEAR(dalpha[0], expected_dalpha[0], 1e-5 * static_cast<double>(kRows * c) + 1e-5);
+      }
+    }
+  });
+}
+
 }  // namespace
 }  // namespace flywheel::kernels

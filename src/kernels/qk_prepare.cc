@@ -21,15 +21,14 @@ float dot(const T* a, const T* b, int64_t n) {
   return hn::GetLane(hn::SumOfLanes(kFloats, sum));
 }
 
-// x = factor * x, then the pairs (i, i + half) turned by the angle; direction -1 turns back. Null cosines: no turn.
+// x (n) = factor * x, the pairs (i, i + half) of the first 2 * half turned by the angle.
 template <typename T>
-void scale_and_rotate(T* x, float factor, const float* cosines, const float* sines, float direction, int64_t n) {
-  const auto f = hn::Set(kFloats, factor), sign = hn::Set(kFloats, direction);
-  const int64_t half = n / 2;
-  for (int64_t i = 0; !cosines && i < n; i += kLanes) store(hn::Mul(load(x + i, n - i), f), x + i, n - i);
-  for (int64_t i = 0; cosines && i < half; i += kLanes) {
+void scale_and_rotate(T* x, float factor, const float* cosines, const float* sines, int64_t half, int64_t n) {
+  const auto f = hn::Set(kFloats, factor);
+  for (int64_t i = 2 * half; i < n; i += kLanes) store(hn::Mul(load(x + i, n - i), f), x + i, n - i);
+  for (int64_t i = 0; i < half; i += kLanes) {
     const auto a = hn::Mul(load(x + i, half - i), f), b = hn::Mul(load(x + half + i, half - i), f);
-    const auto c = load(cosines + i, half - i), s = hn::Mul(load(sines + i, half - i), sign);
+    const auto c = load(cosines + i, half - i), s = load(sines + i, half - i);
     store(hn::NegMulAdd(b, s, hn::Mul(a, c)), x + i, half - i);
     store(hn::MulAdd(a, s, hn::Mul(b, c)), x + half + i, half - i);
   }
@@ -37,7 +36,7 @@ void scale_and_rotate(T* x, float factor, const float* cosines, const float* sin
 
 template <typename T>
 void prepare_forward(const QkShape& s, T* qkv, float* inverse_rms) {
-  const int64_t half = s.head_dim / 2;
+  const int64_t half = s.cosines ? s.rotary / 2 : 0;
   for (int64_t t = 0; t < s.tokens; ++t) {
     for (int64_t v = 0; v < s.vectors; ++v) {
       T* x = qkv + t * s.stride + v * s.head_dim;
@@ -46,11 +45,7 @@ void prepare_forward(const QkShape& s, T* qkv, float* inverse_rms) {
         factor = 1 / std::sqrt(dot(x, x, s.head_dim) / static_cast<float>(s.head_dim) + kNormEpsilon);
         inverse_rms[t * s.vectors + v] = factor;
       }
-      if (s.cosines) {
-        scale_and_rotate(x, factor, s.cosines + t * half, s.sines + t * half, 1.0f, s.head_dim);
-      } else if (s.qk_norm) {
-        scale_and_rotate<T>(x, factor, nullptr, nullptr, 1.0f, s.head_dim);
-      }
+      scale_and_rotate(x, factor, s.cosines + t * half, s.sines + t * half, half, s.head_dim);
     }
   }
 }
@@ -59,8 +54,7 @@ void prepare_forward(const QkShape& s, T* qkv, float* inverse_rms) {
 // intermediate keeps T's precision only once: both steps happen before the store.
 template <typename T>
 void prepare_backward(const QkShape& s, const T* qkv, const float* inverse_rms, T* dqkv) {
-  const int64_t half = s.head_dim / 2;
-  const int64_t n = s.cosines ? half : s.head_dim;  // vectors of a pair of halves, or of the whole
+  const int64_t half = s.cosines ? s.rotary / 2 : 0;
   for (int64_t t = 0; t < s.tokens; ++t) {
     for (int64_t v = 0; v < s.vectors; ++v) {
       const T* y = qkv + t * s.stride + v * s.head_dim;
@@ -68,14 +62,15 @@ void prepare_backward(const QkShape& s, const T* qkv, const float* inverse_rms, 
       const float mean = s.qk_norm ? dot(y, dx, s.head_dim) / static_cast<float>(s.head_dim) : 0.0f;
       const auto factor = hn::Set(kFloats, s.qk_norm ? inverse_rms[t * s.vectors + v] : 1.0f),
                  m = hn::Set(kFloats, mean);
-      for (int64_t i = 0; i < n; i += kLanes) {
-        const int64_t count = n - i;
-        const auto a = hn::Mul(factor, hn::NegMulAdd(load(y + i, count), m, load(dx + i, count)));
-        if (!s.cosines) {
-          store(a, dx + i, count);
-          continue;
-        }
-        const auto b = hn::Mul(factor, hn::NegMulAdd(load(y + half + i, count), m, load(dx + half + i, count)));
+      const auto unscaled = [&](int64_t i, int64_t count) {
+        return hn::Mul(factor, hn::NegMulAdd(load(y + i, count), m, load(dx + i, count)));
+      };
+      for (int64_t i = 2 * half; i < s.head_dim; i += kLanes) {
+        store(unscaled(i, s.head_dim - i), dx + i, s.head_dim - i);
+      }
+      for (int64_t i = 0; i < half; i += kLanes) {
+        const int64_t count = half - i;
+        const auto a = unscaled(i, count), b = unscaled(half + i, count);
         const auto c = load(s.cosines + t * half + i, count), sine = load(s.sines + t * half + i, count);
         store(hn::MulAdd(b, sine, hn::Mul(a, c)), dx + i, count);
         store(hn::NegMulAdd(a, sine, hn::Mul(b, c)), dx + half + i, count);
@@ -104,11 +99,11 @@ namespace flywheel::kernels {
 HWY_EXPORT(qk_forward_any);
 HWY_EXPORT(qk_backward_any);
 
-void rope_table(int64_t tokens, int head_dim, double base, float* cosines, float* sines) {
-  const int64_t half = head_dim / 2;
+void rope_table(int64_t tokens, int width, double base, float* cosines, float* sines) {
+  const int64_t half = width / 2;
   for (int64_t t = 0; t < tokens; ++t) {
     for (int64_t i = 0; i < half; ++i) {
-      const double angle = static_cast<double>(t) * std::pow(base, -2.0 * static_cast<double>(i) / head_dim);
+      const double angle = static_cast<double>(t) * std::pow(base, -2.0 * static_cast<double>(i) / width);
       cosines[t * half + i] = static_cast<float>(std::cos(angle));
       sines[t * half + i] = static_cast<float>(std::sin(angle));
     }

@@ -21,25 +21,41 @@ float rounded_to(Dtype dtype, float x) {
   return dtype == Dtype::kBfloat16 ? to_float(to_bfloat16(x)) : x;
 }
 
-// Causal softmax of one head's row t: weights (t + 1), and the row's log-sum-exp.
-double softmax_row(const AttentionShape& s, Dtype dtype, const void* qkv, int head, int64_t t,
-                   std::vector<double>& weights) {
+struct SoftmaxRow {
+  std::vector<double> weights, slopes;  // (t + 1): the softmax, and the derivative of each score's soft-cap
+  double sink = 0, log_sum_exp = 0;     // the sink's weight
+};
+
+// One head's row t, every feature of AttentionShape spelt out.
+SoftmaxRow softmax_row(const AttentionShape& s, Dtype dtype, const void* qkv, int head, int64_t t) {
   const int64_t query = t * s.qkv_stride + int64_t{head} * s.head_dim;
   const int64_t key = (int64_t{s.heads} + head / (s.heads / s.kv_heads)) * s.head_dim;
-  double largest = -std::numeric_limits<double>::infinity();
-  weights.assign(static_cast<size_t>(t + 1), 0.0);
+  const double never = -std::numeric_limits<double>::infinity();
+  SoftmaxRow row;
   for (int64_t u = 0; u <= t; ++u) {
-    double dot = 0;
+    double dot = 0, slope = 1;
     for (int64_t d = 0; d < s.head_dim; ++d) {
       dot += double{load_element(qkv, dtype, query + d)} * load_element(qkv, dtype, u * s.qkv_stride + key + d);
     }
-    weights[static_cast<size_t>(u)] = dot * s.scale;
-    largest = std::max(largest, dot * s.scale);
+    double score = dot * s.scale;
+    if (s.softcap > 0) {
+      const double capped = std::tanh(score / s.softcap);
+      score = s.softcap * capped;
+      slope = 1 - capped * capped;
+    }
+    if (s.alibi) score -= double{alibi_slope(head, s.heads)} * static_cast<double>(t - u);
+    if (s.window > 0 && t - u >= s.window) score = never;
+    row.weights.push_back(score);
+    row.slopes.push_back(slope);
   }
-  double sum = 0;
-  for (double& w : weights) sum += w = std::exp(w - largest);
-  for (double& w : weights) w /= sum;
-  return largest + std::log(sum);
+  double largest = s.sinks ? s.sinks[head] : never, sum = 0;
+  for (double w : row.weights) largest = std::max(largest, w);
+  if (s.sinks) sum += row.sink = std::exp(s.sinks[head] - largest);
+  for (double& w : row.weights) sum += w = std::exp(w - largest);
+  for (double& w : row.weights) w /= sum;
+  row.sink /= sum;
+  row.log_sum_exp = largest + std::log(sum);
+  return row;
 }
 
 }  // namespace
@@ -47,12 +63,14 @@ double softmax_row(const AttentionShape& s, Dtype dtype, const void* qkv, int he
 double activate(Activation kind, double x) {
   if (kind == Activation::kReluSquared) return x > 0 ? x * x : 0;
   if (kind == Activation::kNone) return x;
+  if (kind == Activation::kSilu) return x * sigmoid(x);
   return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
 }
 
 double activation_slope(Activation kind, double x) {
   if (kind == Activation::kReluSquared) return x > 0 ? 2 * x : 0;
   if (kind == Activation::kNone) return 1;
+  if (kind == Activation::kSilu) return sigmoid(x) * (1 + x * (1 - sigmoid(x)));
   const double c = std::sqrt(2.0 / std::numbers::pi);
   const double t = std::tanh(c * (x + 0.044715 * x * x * x));
   return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * c * (1.0 + 3.0 * 0.044715 * x * x);
@@ -94,15 +112,15 @@ void matmul_outer_accumulate(const void* dy, int64_t dy_stride, const void* x, i
 }
 
 void attention_forward(const AttentionShape& s, Dtype dtype, const void* qkv, void* out, float* log_sum_exp) {
-  std::vector<double> weights;
   for (int head = 0; head < s.heads; ++head) {
     const int64_t value = (int64_t{s.heads} + s.kv_heads + head / (s.heads / s.kv_heads)) * s.head_dim;
     for (int64_t t = 0; t < s.tokens; ++t) {
-      log_sum_exp[head * s.tokens + t] = static_cast<float>(softmax_row(s, dtype, qkv, head, t, weights));
+      const SoftmaxRow row = softmax_row(s, dtype, qkv, head, t);
+      log_sum_exp[head * s.tokens + t] = static_cast<float>(row.log_sum_exp);
       for (int64_t d = 0; d < s.head_dim; ++d) {
         double sum = 0;
         for (int64_t u = 0; u <= t; ++u) {
-          sum += weights[static_cast<size_t>(u)] * load_element(qkv, dtype, u * s.qkv_stride + value + d);
+          sum += row.weights[static_cast<size_t>(u)] * load_element(qkv, dtype, u * s.qkv_stride + value + d);
         }
         store_element(out, dtype, t * s.out_stride + int64_t{head} * s.head_dim + d, static_cast<float>(sum));
       }
@@ -110,30 +128,32 @@ void attention_forward(const AttentionShape& s, Dtype dtype, const void* qkv, vo
   }
 }
 
-void attention_backward(const AttentionShape& s, Dtype dtype, const void* qkv, const void* dout, void* dqkv) {
+void attention_backward(const AttentionShape& s, Dtype dtype, const void* qkv, const void* dout, void* dqkv,
+                        float* dsinks) {
   const int64_t width = (int64_t{s.heads} + 2 * int64_t{s.kv_heads}) * s.head_dim;
   std::vector<double> gradient(static_cast<size_t>(s.tokens * width));  // dqkv in float64, rows packed
-  std::vector<double> weights, dweights;
+  std::vector<double> dweights;
   for (int head = 0; head < s.heads; ++head) {
     const int64_t kv_head = head / (s.heads / s.kv_heads);
     const int64_t query = int64_t{head} * s.head_dim;
     const int64_t key = (s.heads + kv_head) * s.head_dim, value = key + int64_t{s.kv_heads} * s.head_dim;
     for (int64_t t = 0; t < s.tokens; ++t) {
-      softmax_row(s, dtype, qkv, head, t, weights);
-      dweights.assign(weights.size(), 0.0);
+      const SoftmaxRow row = softmax_row(s, dtype, qkv, head, t);
+      dweights.assign(row.weights.size(), 0.0);
       double mean = 0;
       for (int64_t u = 0; u <= t; ++u) {
         const size_t at = static_cast<size_t>(u);
         for (int64_t d = 0; d < s.head_dim; ++d) {
           const double dy = load_element(dout, dtype, t * s.out_stride + query + d);
           dweights[at] += dy * load_element(qkv, dtype, u * s.qkv_stride + value + d);
-          gradient[static_cast<size_t>(u * width + value + d)] += weights[at] * dy;
+          gradient[static_cast<size_t>(u * width + value + d)] += row.weights[at] * dy;
         }
-        mean += weights[at] * dweights[at];
+        mean += row.weights[at] * dweights[at];
       }
+      if (s.sinks) dsinks[head] -= static_cast<float>(row.sink * mean);
       for (int64_t u = 0; u <= t; ++u) {
         const size_t at = static_cast<size_t>(u);
-        const double dscore = weights[at] * (dweights[at] - mean) * s.scale;
+        const double dscore = row.weights[at] * (dweights[at] - mean) * row.slopes[at] * s.scale;
         for (int64_t d = 0; d < s.head_dim; ++d) {
           gradient[static_cast<size_t>(t * width + query + d)] +=
               dscore * load_element(qkv, dtype, u * s.qkv_stride + key + d);
@@ -152,7 +172,7 @@ void attention_backward(const AttentionShape& s, Dtype dtype, const void* qkv, c
 }
 
 void qk_prepare_forward(const QkShape& s, Dtype dtype, void* qkv, float* inverse_rms) {
-  const int64_t half = s.head_dim / 2;
+  const int64_t half = s.rotary / 2;
   for (int64_t t = 0; t < s.tokens; ++t) {
     for (int64_t v = 0; v < s.vectors; ++v) {
       const int64_t at = t * s.stride + v * s.head_dim;
@@ -182,7 +202,7 @@ void qk_prepare_forward(const QkShape& s, Dtype dtype, void* qkv, float* inverse
 }
 
 void qk_prepare_backward(const QkShape& s, Dtype dtype, const void* qkv, const float* inverse_rms, void* dqkv) {
-  const int64_t half = s.head_dim / 2;
+  const int64_t half = s.rotary / 2;
   for (int64_t t = 0; t < s.tokens; ++t) {
     for (int64_t v = 0; v < s.vectors; ++v) {
       const int64_t at = t * s.stride + v * s.head_dim;
@@ -211,27 +231,32 @@ void qk_prepare_backward(const QkShape& s, Dtype dtype, const void* qkv, const f
   }
 }
 
-double head_loss_and_gradient(const HeadShape& s, const void* x, const float* head, float logit_scale, float loss_scale,
-                              const uint16_t* targets, float* dx, float* dw) {
+double head_loss_and_gradient(const HeadShape& s, const void* x, const float* head, const HeadOptions& options,
+                              float loss_scale, const uint16_t* targets, float* dx, float* dw) {
   double loss = 0;
   std::vector<double> logits(static_cast<size_t>(s.vocabulary)), row_gradient(static_cast<size_t>(s.width));
   for (int64_t t = 0; t < s.tokens; ++t) {
     double largest = -std::numeric_limits<double>::infinity(), sum = 0;
     for (int64_t v = 0; v < s.vocabulary; ++v) {
-      double dot = 0;
+      double logit = 0;
       for (int64_t i = 0; i < s.width; ++i) {
-        dot += double{load_element(x, s.dtype, t * s.width + i)} * rounded_to(s.dtype, head[v * s.width + i]);
+        logit += double{load_element(x, s.dtype, t * s.width + i)} * rounded_to(s.dtype, head[v * s.width + i]);
       }
-      logits[static_cast<size_t>(v)] = dot * logit_scale;
-      largest = std::max(largest, dot * logit_scale);
+      logit *= options.logit_scale;
+      if (options.softcap > 0) logit = options.softcap * std::tanh(logit / options.softcap);
+      logits[static_cast<size_t>(v)] = logit;
+      largest = std::max(largest, logit);
     }
     for (double logit : logits) sum += std::exp(logit - largest);
-    loss += largest + std::log(sum) - logits[targets[t]];
+    const double log_partition = largest + std::log(sum);
+    loss += log_partition - logits[targets[t]];
     if (!dx) continue;
     std::fill(row_gradient.begin(), row_gradient.end(), 0.0);
     for (int64_t v = 0; v < s.vocabulary; ++v) {
-      const double probability = std::exp(logits[static_cast<size_t>(v)] - largest) / sum;
-      const double d = (probability - (v == targets[t] ? 1.0 : 0.0)) * double{loss_scale} * logit_scale;
+      const double logit = logits[static_cast<size_t>(v)], probability = std::exp(logit - largest) / sum;
+      const double capped = options.softcap > 0 ? logit / options.softcap : 0;
+      const double of_logit = probability * (1 + 2 * options.z_loss * log_partition) - (v == targets[t] ? 1.0 : 0.0);
+      const double d = of_logit * (1 - capped * capped) * double{loss_scale} * options.logit_scale;
       for (int64_t i = 0; i < s.width; ++i) {
         row_gradient[static_cast<size_t>(i)] += d * rounded_to(s.dtype, head[v * s.width + i]);
         dw[v * s.width + i] += static_cast<float>(d * load_element(x, s.dtype, t * s.width + i));
@@ -256,24 +281,25 @@ void activation_backward(Activation kind, const void* x, const void* dy, void* d
   }
 }
 
-void swiglu_forward(const void* gate_up, void* y, Dtype dtype, int64_t m, int64_t f) {
+void gated_forward(Activation kind, const void* gate_up, void* y, Dtype dtype, int64_t m, int64_t f) {
   for (int64_t row = 0; row < m; ++row) {
     for (int64_t i = 0; i < f; ++i) {
       const double gate = load_element(gate_up, dtype, row * 2 * f + i);
       const double up = load_element(gate_up, dtype, row * 2 * f + f + i);
-      store_element(y, dtype, row * f + i, static_cast<float>(gate * sigmoid(gate) * up));
+      store_element(y, dtype, row * f + i, static_cast<float>(activate(kind, gate) * up));
     }
   }
 }
 
-void swiglu_backward(const void* gate_up, const void* dy, void* dgate_up, Dtype dtype, int64_t m, int64_t f) {
+void gated_backward(Activation kind, const void* gate_up, const void* dy, void* dgate_up, Dtype dtype, int64_t m,
+                    int64_t f) {
   for (int64_t row = 0; row < m; ++row) {
     for (int64_t i = 0; i < f; ++i) {
       const int64_t at = row * 2 * f + i;
       const double gate = load_element(gate_up, dtype, at), up = load_element(gate_up, dtype, at + f);
-      const double d = load_element(dy, dtype, row * f + i), s = sigmoid(gate);
-      store_element(dgate_up, dtype, at, static_cast<float>(d * up * s * (1 + gate * (1 - s))));
-      store_element(dgate_up, dtype, at + f, static_cast<float>(d * gate * s));
+      const double d = load_element(dy, dtype, row * f + i);
+      store_element(dgate_up, dtype, at, static_cast<float>(d * up * activation_slope(kind, gate)));
+      store_element(dgate_up, dtype, at + f, static_cast<float>(d * activate(kind, gate)));
     }
   }
 }
@@ -314,6 +340,28 @@ void norm_backward(bool subtract_mean, const float* x, const float* gain, const 
       dx[row * c + i] += static_cast<float>(inverse * centred);
     }
   }
+}
+
+void dynamic_tanh_forward(const float* x, float alpha, const float* gain, const float* bias, int64_t m, int64_t c,
+                          void* y, Dtype y_dtype) {
+  for (int64_t i = 0; i < m * c; ++i) {
+    const double squashed = std::tanh(double{alpha} * x[i]);
+    store_element(y, y_dtype, i, static_cast<float>(gain[i % c] * squashed + bias[i % c]));
+  }
+}
+
+void dynamic_tanh_backward(const float* x, float alpha, const float* gain, const void* dy, Dtype dy_dtype, int64_t m,
+                           int64_t c, float* dx, float* dalpha, float* dgain, float* dbias) {
+  double sum = 0;
+  for (int64_t i = 0; i < m * c; ++i) {
+    const double d = load_element(dy, dy_dtype, i), squashed = std::tanh(double{alpha} * x[i]);
+    const double inside = d * gain[i % c] * (1 - squashed * squashed);
+    dgain[i % c] += static_cast<float>(d * squashed);
+    dbias[i % c] += static_cast<float>(d);
+    dx[i] += static_cast<float>(inside * alpha);
+    sum += inside * x[i];
+  }
+  *dalpha += static_cast<float>(sum);
 }
 
 void adamw(const AdamwStep& s, const float* gradient, float* weight, float* moment1, float* moment2, int64_t n) {

@@ -20,23 +20,30 @@ void matmul_outer_accumulate(const void* dy, int64_t dy_stride, const void* x, i
                              int64_t n, int64_t k, float* dw, int64_t dw_stride);
 
 void attention_forward(const AttentionShape& shape, Dtype dtype, const void* qkv, void* out, float* log_sum_exp);
-void attention_backward(const AttentionShape& shape, Dtype dtype, const void* qkv, const void* dout, void* dqkv);
+void attention_backward(const AttentionShape& shape, Dtype dtype, const void* qkv, const void* dout, void* dqkv,
+                        float* dsinks);
 void qk_prepare_forward(const QkShape& shape, Dtype dtype, void* qkv, float* inverse_rms);
 void qk_prepare_backward(const QkShape& shape, Dtype dtype, const void* qkv, const float* inverse_rms, void* dqkv);
 
 // head is W (V, C) float32, rounded to the shape's dtype. dx and dw null: the loss alone.
-double head_loss_and_gradient(const HeadShape& shape, const void* x, const float* head, float logit_scale,
+double head_loss_and_gradient(const HeadShape& shape, const void* x, const float* head, const HeadOptions& options,
                               float loss_scale, const uint16_t* targets, float* dx, float* dw);
 
 void activation_forward(Activation kind, const void* x, void* y, Dtype dtype, int64_t n);
 void activation_backward(Activation kind, const void* x, const void* dy, void* dx, Dtype dtype, int64_t n);
-void swiglu_forward(const void* gate_up, void* y, Dtype dtype, int64_t m, int64_t f);
-void swiglu_backward(const void* gate_up, const void* dy, void* dgate_up, Dtype dtype, int64_t m, int64_t f);
+void gated_forward(Activation gate, const void* gate_up, void* y, Dtype dtype, int64_t m, int64_t f);
+void gated_backward(Activation gate, const void* gate_up, const void* dy, void* dgate_up, Dtype dtype, int64_t m,
+                    int64_t f);
 
 void norm_forward(bool subtract_mean, const float* x, const float* gain, const float* bias, int64_t m, int64_t c,
                   void* y, Dtype y_dtype, float* statistics);
 void norm_backward(bool subtract_mean, const float* x, const float* gain, const float* statistics, const void* dy,
                    Dtype dy_dtype, int64_t m, int64_t c, float* dx, float* dgain, float* dbias);
+
+void dynamic_tanh_forward(const float* x, float alpha, const float* gain, const float* bias, int64_t m, int64_t c,
+                          void* y, Dtype y_dtype);
+void dynamic_tanh_backward(const float* x, float alpha, const float* gain, const void* dy, Dtype dy_dtype, int64_t m,
+                           int64_t c, float* dx, float* dalpha, float* dgain, float* dbias);
 
 void adamw(const AdamwStep& step, const float* gradient, float* weight, float* moment1, float* moment2, int64_t n);
 

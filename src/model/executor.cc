@@ -79,14 +79,4 @@ double Executor::eval_sequence(std::span<const uint16_t> tokens) {
   return s.loss;
 }
 
-void Executor::next_logits(std::span<const uint16_t> tokens, float* logits) {
-  State& s = *state_;
-  CHECK(!tokens.empty() && tokens.size() <= s.context(), "{} tokens for a context of {}", tokens.size(), s.context());
-  std::memcpy(s.padded.data(), tokens.data(), tokens.size_bytes());
-  s.bind(s.padded.data(), s.padded.data() + 1);
-  s.count = static_cast<int32_t>(tokens.size());
-  s.slots[Slots::kLogits] = logits;
-  s.program->sample->run(s.buffers);
-}
-
 }  // namespace flywheel::model

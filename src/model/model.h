@@ -20,11 +20,13 @@ class Profile;
 namespace flywheel::model {
 
 // What decides learning rate, initialisation and optimizer of a parameter.
-enum class ParameterGroup : uint8_t { kMatrix, kEmbedding, kHead, kVector };
+// kBalance: experts' biases, which follow the sign of their "gradient" and no optimizer (model.expert_balance_rate a
+// step); that gradient is too small to be seen in the gradient norm.
+enum class ParameterGroup : uint8_t { kMatrix, kEmbedding, kHead, kVector, kBalance };
 
 struct ParameterInfo {
   std::string name;  // "blocks.3.attention.qkv", stable: used by checkpoints and exports
-  Shape shape;       // matrices are (out, in)
+  Shape shape;       // matrices are (out, in), stacks of them (count, out, in)
   ParameterGroup group = ParameterGroup::kMatrix;
   double initial_sd = 0;     // normal; 0 with initial_value
   double initial_value = 0;  // norms' gains: 1
@@ -89,13 +91,29 @@ class Executor {
                                  graph::Profile& profile);
   // Sum of the token losses. Windows shorter than the context are allowed (at least 2 tokens).
   double eval_sequence(std::span<const uint16_t> tokens);
-  // Logits (V) of the token that follows `tokens` (1 to context of them).
-  void next_logits(std::span<const uint16_t> tokens, float* logits);
 
  private:
   struct State;
   template <typename Observer>
   double train_observed(std::span<const uint16_t> tokens, float loss_scale, float* gradients, Observer&& observe);
+  std::unique_ptr<State> state_;
+};
+
+// One text, a token at a time: the model in its recurrent form, which gives the numbers of the parallel one. Keys and
+// values, or recurrent states, of the tokens so far are kept.
+class Generation {
+ public:
+  // program, packed and parameters must outlive it. Throws as Program does.
+  Generation(const Program& program, const PackedWeights& packed, const float* parameters);
+  ~Generation();
+  // Forgets everything.
+  void reset();
+  // Takes the next token, and gives the logits (V) of the one that follows. REQUIRES position() < context.
+  std::span<const float> next(uint16_t token);
+  int64_t position() const;  // tokens taken since the last reset
+
+ private:
+  struct State;
   std::unique_ptr<State> state_;
 };
 

@@ -7,12 +7,13 @@
 #include "graph/autodiff.h"
 #include "graph/fusion.h"
 #include "graph/ops/head.h"
-#include "model/blocks.h"
+#include "model/decoder.h"
+#include "model/ends.h"
 
 namespace flywheel::model {
 namespace {
 
-enum class Purpose { kTrain, kEval, kSample };
+enum class Purpose { kTrain, kEval };
 
 void check_size(const Recipe& recipe, const Size& size) {
   const auto refuse = [](const char* field, int64_t found, const std::string& expected) {
@@ -28,17 +29,19 @@ void check_size(const Recipe& recipe, const Size& size) {
   at_least_one("feed_forward", size.feed_forward);
   at_least_one("context", size.context);
   if (size.vocabulary < 2 || size.vocabulary > 65536) refuse("vocabulary", size.vocabulary, "2 to 65536");
+  if (recipe.model.predicted_tokens > size.context)
+    refuse("context", size.context, fmt::format("at least predicted_tokens ({})", recipe.model.predicted_tokens));
   if (size.heads % size.kv_heads != 0)
     refuse("kv_heads", size.kv_heads, fmt::format("a divisor of heads ({})", size.heads));
   if (recipe.model.head_dim < 1) refuse("model.head_dim", recipe.model.head_dim, "at least 1");
-  if (recipe.model.positions == Positions::kRope && recipe.model.head_dim % 2 != 0) {
+  if (recipe.model.positions == Positions::kRope && recipe.model.rope_fraction == 1 && recipe.model.head_dim % 2 != 0) {
     refuse("model.head_dim", recipe.model.head_dim, "an even number with rotary positions");
   }
 }
 
 std::unique_ptr<graph::Plan> compile(Program::State& state, Purpose purpose, Program::Fusion fusion) {
   graph::Graph graph(&state.packed);
-  Builder builder(state.recipe, state.size, state.compute_dtype, state.parameters, graph);
+  Builder builder(state.recipe, state.size, state.compute_dtype, Form::kParallel, state.parameters, graph);
   const int64_t context = state.size.context;
   std::array<graph::ValueId, Slots::kNumber> slots;
   slots[Slots::kTokens] = graph.external("tokens", {context}, Dtype::kUint16);
@@ -46,22 +49,16 @@ std::unique_ptr<graph::Plan> compile(Program::State& state, Purpose purpose, Pro
   slots[Slots::kLossScale] = graph.external("loss_scale", {1}, Dtype::kFloat32);
   slots[Slots::kCount] = graph.external("count", {1}, Dtype::kInt32);
   slots[Slots::kLoss] = graph.external("loss", {1}, Dtype::kFloat32);
-  slots[Slots::kLogits] = graph.external("logits", {state.size.vocabulary}, Dtype::kFloat32);
 
-  const graph::ValueId x = decoder(builder, slots[Slots::kTokens]);
-  const graph::ValueId weight = head_weight(builder);
-  const float scale = logit_scale(state.recipe, state.size);
-  switch (purpose) {
-    case Purpose::kTrain:
-      graph::head_train(graph, x, weight, scale, slots[Slots::kTargets], slots[Slots::kLossScale], slots[Slots::kLoss]);
-      graph::differentiate(graph, {});
-      break;
-    case Purpose::kEval:
-      graph::head_loss(graph, x, weight, scale, slots[Slots::kTargets], slots[Slots::kCount], slots[Slots::kLoss]);
-      break;
-    case Purpose::kSample:
-      graph::head_logits(graph, x, weight, scale, slots[Slots::kCount], slots[Slots::kLogits]);
-      break;
+  builder.tokens = slots[Slots::kTokens];
+  if (purpose == Purpose::kTrain) {
+    builder.loss_scale = slots[Slots::kLossScale];
+    train_heads(builder, decoder(builder), slots[Slots::kTargets], slots[Slots::kLoss]);
+    graph::differentiate(graph, {});
+  } else {
+    const graph::ValueId x = final_norm(builder, decoder(builder));
+    graph::head_loss(graph, x, head_weight(builder), head_attributes(state.recipe, state.size), slots[Slots::kTargets],
+                     slots[Slots::kCount], slots[Slots::kLoss]);
   }
   if (fusion == Program::Fusion::kOn) graph::fuse(graph);
   return std::make_unique<graph::Plan>(std::move(graph), graph::Backend::kCpu);
@@ -77,7 +74,6 @@ Program::Program(const Recipe& recipe, const Size& size, Dtype compute_dtype, Fu
   state_->compute_dtype = compute_dtype;
   state_->train = compile(*state_, Purpose::kTrain, fusion);
   state_->eval = compile(*state_, Purpose::kEval, fusion);
-  state_->sample = compile(*state_, Purpose::kSample, fusion);
 }
 
 Program::~Program() = default;
@@ -96,7 +92,7 @@ const Size& Program::size() const {
 }
 
 Program::Memory Program::memory() const {
-  const int64_t eval = std::max(state_->eval->arena_bytes(), state_->sample->arena_bytes());
+  const int64_t eval = state_->eval->arena_bytes();
   return {.arena_bytes_train = std::max(state_->train->arena_bytes(), eval),
           .arena_bytes_eval = eval,
           .packed_bytes = state_->packed.bytes()};

@@ -11,7 +11,7 @@ namespace flywheel::model {
 
 // External slots that every graph of a model declares first, in this order.
 struct Slots {
-  enum : size_t { kTokens, kTargets, kLossScale, kCount, kLoss, kLogits, kNumber };
+  enum : size_t { kTokens, kTargets, kLossScale, kCount, kLoss, kNumber };
 };
 
 struct Program::State {
@@ -20,7 +20,7 @@ struct Program::State {
   Dtype compute_dtype = Dtype::kFloat32;
   ParameterTable parameters;
   graph::PackedLayout packed;
-  std::unique_ptr<graph::Plan> train, eval, sample;  // loss and gradients; loss; logits of one row
+  std::unique_ptr<graph::Plan> train, eval;  // loss and gradients; loss
 };
 
 }  // namespace flywheel::model

@@ -11,13 +11,13 @@
 
 namespace flywheel {
 
-enum class FieldKind { kReal, kInteger, kBoolean, kText, kChoice };
+enum class FieldKind { kReal, kInteger, kBoolean, kText, kChoice, kPattern };  // kPattern: choices, comma-separated
 
 struct RecipeField {
   std::string section, name;
   FieldKind kind;
   double low = 0, high = 0;          // inclusive; numbers only
-  std::vector<std::string> choices;  // allowed values of kText and kChoice
+  std::vector<std::string> choices;  // allowed values, or parts of kPattern
   std::string doc;
   std::function<Json(const Recipe&)> get;
   std::function<void(Recipe&, const Json&)> set;  // REQUIRES a value that check_field_value accepted

@@ -121,7 +121,7 @@ std::string to_toml(const Recipe& recipe) {
       text += fmt::format("\n[{}]\n", section);
     }
     std::string value = field_text(field, recipe);
-    if (field.kind == FieldKind::kText || field.kind == FieldKind::kChoice) value = fmt::format("\"{}\"", value);
+    if (field.get(recipe).is_string()) value = fmt::format("\"{}\"", value);
     const std::string choices = field.choices.size() > 1 ? fmt::format(" ({})", fmt::join(field.choices, ", ")) : "";
     text += fmt::format("{:<39} # {}{}\n", fmt::format("{} = {}", field.name, value), field.doc, choices);
   }
@@ -155,24 +155,6 @@ std::vector<std::string> recipe_difference(const Recipe& from, const Recipe& to)
       differences.push_back(
           fmt::format("{}: {} -> {}", field.full_name(), field_text(field, from), field_text(field, to)));
   return differences;
-}
-
-void validate(const Recipe& recipe, const std::string& where) {
-  Recipe scratch;
-  for (const RecipeField& field : recipe_fields())
-    set_field(scratch, field.section, field.name, field.get(recipe), where);
-  if (recipe.model.positions == Positions::kRope && recipe.model.head_dim % 2 != 0)
-    throw_bad_input("{}: field \"model.head_dim\": expected an even number with rotary positions, found {}", where,
-                    recipe.model.head_dim);
-  const double fractions = recipe.schedule.warmup_fraction +
-                           (recipe.schedule.kind == ScheduleKind::kWsd ? recipe.schedule.decay_fraction : 0);
-  if (fractions > 1 + 1e-9)
-    throw_bad_input(
-        "{}: field \"schedule.decay_fraction\": expected warmup_fraction + decay_fraction of at most 1, found {:g}",
-        where, fractions);
-  if (static_cast<int64_t>(recipe.model.head_dim) * recipe.model.kv_group > 1 << 15)
-    throw_bad_input("{}: field \"model.kv_group\": expected head_dim * kv_group of at most {}, found {} * {}", where,
-                    1 << 15, recipe.model.head_dim, recipe.model.kv_group);
 }
 
 }  // namespace flywheel

@@ -35,7 +35,7 @@ std::string toml_refusal(const std::string& text) {
 Json other_value(const RecipeField& field, const Recipe& recipe) {
   const Json now = field.get(recipe);
   if (field.kind == FieldKind::kBoolean) return !now.get<bool>();
-  if (field.kind == FieldKind::kText || field.kind == FieldKind::kChoice)
+  if (field.kind == FieldKind::kText || field.kind == FieldKind::kChoice || field.kind == FieldKind::kPattern)
     return field.choices[0] == now.get<std::string>() && field.choices.size() > 1 ? field.choices[1] : field.choices[0];
   if (field.kind == FieldKind::kInteger) return now.get<int>() + 2;
   return now.get<double>() == 0                ? 0.25
@@ -44,7 +44,7 @@ Json other_value(const RecipeField& field, const Recipe& recipe) {
 }
 
 TEST(Recipe, HashOfTheDefaultIsKnown) {
-  EXPECT_EQ(recipe_hash(Recipe()), "b6fcd7e8a18271aebfdac2d55fceccc4a31d9f8804faa552f1d6a2a9b375b3df");
+  EXPECT_EQ(recipe_hash(Recipe()), "627ab22ca3e26859845f72284e87e90f9c0303bba2c721e15b2c03722ce2a5f1");
 }
 
 TEST(Recipe, TableCoversEveryFieldOnce) {
@@ -53,7 +53,7 @@ TEST(Recipe, TableCoversEveryFieldOnce) {
     EXPECT_TRUE(names.insert(field.full_name()).second) << field.full_name();
     EXPECT_FALSE(field.doc.empty());
   }
-  EXPECT_EQ(names.size(), 32u);
+  EXPECT_EQ(names.size(), 65u);
 }
 
 TEST(Recipe, EveryFieldSurvivesTomlJsonAndPatchAndChangesTheHash) {
@@ -113,6 +113,41 @@ TEST(Recipe, FieldsThatDoNotFitTogetherAreRefused) {
   Recipe bad;
   bad.model.context = -5;
   EXPECT_THAT(refusal([&] { validate(bad, "code"); }), HasSubstr("model.context"));
+}
+
+TEST(Recipe, AttentionThatMakesNoSenseIsRefusedNamingTheFields) {
+  const auto refused = [](const auto& change) {
+    Recipe recipe;
+    change(recipe.model);
+    return refusal([&] { validate(recipe, "r.toml"); });
+  };
+  using M = Recipe::Model;
+  for (double fraction : {0.0, 0.05, 0.2})  // of 16: nothing, 1 and 3
+    EXPECT_THAT(refused([&](M& m) { m.rope_fraction = fraction; }),
+                AllOf(HasSubstr("r.toml"), HasSubstr("model.rope_fraction"), HasSubstr("model.head_dim")));
+  EXPECT_THAT(refused([](M& m) {
+                m.mixers = "attention,latent";
+                m.head_dim = 2;
+              }),
+              AllOf(HasSubstr("model.head_dim"), HasSubstr("latent")));
+  for (const char* mixers : {"latent", "window,latent"})
+    EXPECT_THAT(refused([&](M& m) {
+                  m.mixers = mixers;
+                  m.value_residual = true;
+                }),
+                AllOf(HasSubstr("model.value_residual"), HasSubstr("model.mixers")));
+  EXPECT_THAT(refused([](M& m) {
+                m.mixers = "latent";
+                m.kv_group = 2;
+              }),
+              AllOf(HasSubstr("model.kv_group"), HasSubstr("model.mixers")));
+  Recipe fine;
+  fine.model.head_dim = 15;
+  fine.model.rope_fraction = 0.4;  // 6 of an odd width
+  fine.model.mixers = "window,latent,attention";
+  fine.model.kv_group = 2;
+  fine.model.attention_sink = fine.model.attention_gate = true;
+  validate(fine, "fine");
 }
 
 TEST(Recipe, BadPatchesAreRefused) {

@@ -22,7 +22,7 @@ int rule_depth(const Recipe& recipe, int width) {
 
 int hidden_units(const Recipe& recipe, int width) {
   double ratio = recipe.model.feed_forward_ratio;
-  if (ratio == 0) ratio = recipe.model.feed_forward == FeedForward::kSwiglu ? 8.0 / 3.0 : 4.0;
+  if (ratio == 0) ratio = is_gated(recipe.model.feed_forward) ? 8.0 / 3.0 : 4.0;
   return std::max(16, static_cast<int>(std::lround(ratio * width / 16)) * 16);
 }
 
@@ -44,7 +44,7 @@ Candidate candidate(const Recipe& recipe, int width, int layers) {
   size.kv_heads = size.heads / recipe.model.kv_group;
   size.feed_forward = hidden_units(recipe, width);
   size.context = recipe.model.context;
-  result.parameters = count(recipe, size).matrix_parameters;
+  result.parameters = count(recipe, size).active_matrix_parameters;
   return result;
 }
 
@@ -65,29 +65,6 @@ void require_positive(double value, const char* what, double high) {
 }
 
 }  // namespace
-
-Counts count(const Recipe& recipe, const Size& size) {
-  const int64_t width = size.width, hidden = size.feed_forward, head = static_cast<int64_t>(size.vocabulary) * width;
-  const int64_t attention_width = static_cast<int64_t>(size.heads) * recipe.model.head_dim;
-  const int64_t qkv = width * (size.heads + 2 * static_cast<int64_t>(size.kv_heads)) * recipe.model.head_dim;
-  const int64_t matrices = recipe.model.feed_forward == FeedForward::kSwiglu ? 3 : 2;
-  const int64_t layer = qkv + attention_width * width + matrices * width * hidden;
-  const int64_t norm = recipe.model.norm == NormKind::kLayerNorm ? 2 * width : width;
-  Counts counts;
-  counts.matrix_parameters = size.layers * layer + head;
-  counts.parameters = counts.matrix_parameters + (2 * static_cast<int64_t>(size.layers) + 1) * norm;
-  if (!recipe.model.tied_head) counts.parameters += head;  // the embedding table of its own
-  if (recipe.model.positions == Positions::kLearned) counts.parameters += static_cast<int64_t>(size.context) * width;
-  counts.forward_flops_per_token =
-      2.0 * static_cast<double>(counts.matrix_parameters) +
-      2.0 * size.layers * static_cast<double>(size.context) * static_cast<double>(attention_width);
-  counts.flops_per_token = 3.0 * counts.forward_flops_per_token;
-  return counts;
-}
-
-double training_flops(const Recipe& recipe, const Size& size) {
-  return count(recipe, size).flops_per_token * static_cast<double>(size.tokens());
-}
 
 std::vector<Size> family(const Recipe& recipe, double low, double high) {
   require_positive(high, "largest model size", kMaxParameters);
@@ -203,7 +180,7 @@ void validate(const Recipe& recipe, const Size& size, const std::string& where) 
     throw_bad_input(
         "{}: field \"size.heads\": expected heads that divide the width, heads * head_dim = {}, found {} * {}", where,
         size.width, size.heads, recipe.model.head_dim);
-  if (size.heads % size.kv_heads != 0 || size.heads / size.kv_heads != recipe.model.kv_group)
+  if (size.kv_heads < 1 || size.heads % size.kv_heads != 0 || size.heads / size.kv_heads != recipe.model.kv_group)
     throw_bad_input("{}: field \"size.kv_heads\": expected heads / kv_group = {} / {}, found {}", where, size.heads,
                     recipe.model.kv_group, size.kv_heads);
 }

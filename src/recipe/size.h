@@ -25,23 +25,28 @@ Size size_from_json(const Json& json, const std::string& where);
 void validate(const Recipe& recipe, const Size& size, const std::string& where);
 
 // Counts. The FLOP convention, used in every report: a matrix product of (m, k) by (k, n) is 2mkn; the backward pass
-// costs twice the forward; causal attention counts the half of the scores that is needed; output head included; norms,
-// activations, embeddings look-ups and the optimizer are not counted. So training FLOPs per token are
-// 6 * matrix_parameters + 6 * layers * context * attention_width (Kaplan et al. 2020 with the head, PaLM appendix B
-// halved).
+// costs twice the forward; causal attention counts the half of the scores that is needed, T² / 2 of them, and a window
+// W its band, T W - W² / 2; output head included; norms, activations, embeddings look-ups and the optimizer are not
+// counted. So training FLOPs per token are
+// 6 * active_matrix_parameters + 6 * layers * context * attention_width for attention (Kaplan et al. 2020 with the
+// head, PaLM appendix B halved).
 struct Counts {
   int64_t parameters = 0;  // everything that is trained
   int64_t matrix_parameters =
       0;  // weights in matrix products, head included (tied or not), look-up tables excluded: the N of laws
-  double flops_per_token = 0;  // training: forward and backward
+  int64_t active_matrix_parameters = 0;  // of them, those that each token passes: all of them without experts
+  double flops_per_token = 0;            // training: forward and backward, and heads that only training has
   double forward_flops_per_token = 0;
 };
 Counts count(const Recipe& recipe, const Size& size);
+bool is_gated(FeedForward kind);  // two matrices in, one out
+// Hidden units of one expert: those of the dense block over the experts that a token passes, a multiple of 8.
+int expert_width(const Recipe& recipe, const Size& size);
 double training_flops(const Recipe& recipe, const Size& size);  // of the whole run
 
-// The model of the family (recipe's aspect and head_dim) whose matrix_parameters come nearest to `parameters`.
+// The model of the family (recipe's aspect and head_dim) whose active_matrix_parameters come nearest to `parameters`.
 Size nearest_size(const Recipe& recipe, double parameters);
-// All distinct model sizes of the family with matrix_parameters in [low, high], smallest first, steps unset.
+// All distinct model sizes of the family with active_matrix_parameters in [low, high], smallest first, steps unset.
 std::vector<Size> family(const Recipe& recipe, double low, double high);
 // Batch, steps and learning rates for `flops` of training with this model; steps round to the nearest, at least 1.
 Size with_flops(const Recipe& recipe, Size model, double flops);

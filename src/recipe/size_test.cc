@@ -59,6 +59,39 @@ TEST(Counts, MatchHandComputedGeluLayerNormLearnedTied) {
   EXPECT_EQ(counts.parameters, 3 * 49152 + 16448 + 256 * 64 + 7 * 128);
 }
 
+TEST(Counts, MatchHandComputedWindowsGatesSinksAndValueResiduals) {
+  Recipe recipe = hand_recipe();
+  recipe.model.mixers = "window,window,attention";
+  recipe.model.window = 64;
+  recipe.model.attention_gate = recipe.model.attention_sink = recipe.model.value_residual = true;
+  const Counts counts = count(recipe, hand_size());
+  // A gate of 64*64 more per layer than above; four sinks per layer, two shares.
+  EXPECT_EQ(counts.matrix_parameters, 3 * (46080 + 4096) + 16448);
+  EXPECT_EQ(counts.parameters, 3 * (46080 + 4096) + 2 * 16448 + 7 * 64 + 3 * 4 + 2);
+  // Of 256 tokens those from the 64th on see 64: 256*64 - 64*64/2 = 14336 pairs, 56 a token, where a full layer has
+  // 128; 4 * 64 FLOPs each.
+  EXPECT_EQ(counts.forward_flops_per_token, 2 * counts.matrix_parameters + (2 * 56 + 128) * 4 * 64);
+  recipe.model.window = 10000;
+  EXPECT_EQ(count(recipe, hand_size()).forward_flops_per_token, 2 * counts.matrix_parameters + 3 * 128 * 4 * 64);
+}
+
+TEST(Counts, MatchHandComputedLatentAttention) {
+  Recipe recipe;
+  recipe.model.mixers = "latent";
+  Size size = hand_size();
+  size.kv_heads = 4;
+  // Latent 4*16 = 64, rotary key 8. Per layer: query 64*64, latent 64*64, rotary key 8*64, up 4*(8+16)*64, out 64*64:
+  // 18944, feed-forward 33792.
+  Counts counts = count(recipe, size);
+  EXPECT_EQ(counts.matrix_parameters, 3 * (18944 + 33792) + 16448);
+  EXPECT_EQ(counts.parameters, counts.matrix_parameters + 16448 + 7 * 64 + 3 * 64);
+  EXPECT_EQ(counts.forward_flops_per_token, 2 * counts.matrix_parameters + 2 * 3 * 256 * 64);
+  recipe.model.positions = Positions::kNone;
+  recipe.model.latent_dim = 32;
+  // Query 64*64, latent 32*64, up 4*(16+16)*32, out 64*64: 14336.
+  EXPECT_EQ(count(recipe, size).matrix_parameters, 3 * (14336 + 33792) + 16448);
+}
+
 TEST(Counts, StayExactForTheLargestModels) {
   Size size = hand_size();
   size.layers = 120;
@@ -135,7 +168,8 @@ TEST_P(FamilyOf, NearestSizeIsTheNearestMember) {
 
 INSTANTIATE_TEST_SUITE_P(Recipes, FamilyOf,
                          testing::Values("", "model.kv_group=2", "model.head_dim=64",
-                                         "model.head_dim=24 model.kv_group=3",
+                                         "model.head_dim=24 model.kv_group=3", "model.kv_group=8",
+                                         "model.mixers=latent,window,attention",
                                          "model.aspect=128 model.feed_forward=gelu", "model.aspect=8",
                                          "model.head_dim=128"));
 
@@ -231,6 +265,15 @@ TEST(Size, SurvivesJsonAndRefusesNonsense) {
   odd.heads = 3;
   odd.kv_heads = 3;
   EXPECT_THROW(validate(Recipe(), odd, "s"), Error);
+  // Fewer heads than a group of keys has.
+  Size small = hand_size();
+  small.kv_heads = 0;
+  try {
+    validate(apply_patch(Recipe(), "model.kv_group=8"), small, "s");
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& e) {
+    EXPECT_THAT(e.what(), testing::AllOf(testing::HasSubstr("size.kv_heads"), testing::HasSubstr("kv_group = 4 / 8")));
+  }
 }
 
 TEST(Size, ImpossibleRequestsAreRefused) {

@@ -14,24 +14,33 @@ constexpr int64_t kChunk = 16384;      // elements reduced at a time
 constexpr double kAdamwCost = 20;      // of an element, in multiplications of a matrix product
 constexpr double kClipEpsilon = 1e-6;  // as PyTorch's clip_grad_norm_
 
-// Rows of the matrices inside a fused one, in order; one entry for a plain one.
+// Rows of the matrices inside a fused one, in order; one entry for a plain one. A stack of matrices is as many.
 std::vector<int64_t> fused_rows(const Recipe& recipe, const Size& size, const model::ParameterInfo& parameter) {
-  const int64_t rows = parameter.shape[0];
+  const int64_t rows = parameter.shape[parameter.shape.rank - 2];
+  std::vector<int64_t> parts{rows};
   if (parameter.name.ends_with(".qkv")) {
     const int64_t queries = int64_t{size.heads} * recipe.model.head_dim;
     const int64_t keys = int64_t{size.kv_heads} * recipe.model.head_dim;
     CHECK(queries + 2 * keys == rows, "{} has {} rows", parameter.name, rows);
-    return {queries, keys, keys};
+    parts = {queries, keys, keys};
   }
-  if (parameter.name.ends_with(".gate_up")) return {rows / 2, rows / 2};
-  return {rows};
+  if (parameter.name.ends_with(".gate_up")) parts = {rows / 2, rows / 2};
+  if (parameter.shape.rank < 3) return parts;
+  std::vector<int64_t> all;
+  for (int64_t i = 0; i < parameter.shape[0]; ++i) all.insert(all.end(), parts.begin(), parts.end());
+  return all;
 }
 
 }  // namespace
 
 Optimizer::Optimizer(const Recipe& recipe, const Size& size, std::span<const model::ParameterInfo> parameters,
                      int64_t elements, Dtype compute_dtype, int threads)
-    : rules_(recipe.optimizer), size_(size), elements_(elements), dtype_(compute_dtype), threads_(threads) {
+    : rules_(recipe.optimizer),
+      balance_rate_(static_cast<float>(recipe.model.expert_balance_rate)),
+      size_(size),
+      elements_(elements),
+      dtype_(compute_dtype),
+      threads_(threads) {
   for (const model::ParameterInfo& parameter : parameters) add_pieces(recipe, size, parameter);
   state_ = Arena(state_elements_ * int64_t{sizeof(float)});
   chunk_squares_.resize(static_cast<size_t>((elements + kChunk - 1) / kChunk));
@@ -41,7 +50,7 @@ Optimizer::Optimizer(const Recipe& recipe, const Size& size, std::span<const mod
 void Optimizer::add_pieces(const Recipe& recipe, const Size& size, const model::ParameterInfo& parameter) {
   const int64_t elements = parameter.shape.elements();
   if (rules_.kind == OptimizerKind::kMuon && parameter.group == model::ParameterGroup::kMatrix) {
-    const int64_t columns = parameter.shape[1];
+    const int64_t columns = parameter.shape[parameter.shape.rank - 1];
     int64_t offset = parameter.offset;
     for (const int64_t rows : fused_rows(recipe, size, parameter)) {
       pieces_.push_back({.muon = true,
@@ -118,6 +127,7 @@ double Optimizer::peak_rate(model::ParameterGroup group) const {
     case model::ParameterGroup::kHead:
       return size_.head_learning_rate;
     case model::ParameterGroup::kVector:
+    case model::ParameterGroup::kBalance:
       break;
   }
   return size_.vector_learning_rate;
@@ -127,6 +137,12 @@ void Optimizer::update(const float* gradient, float* weights, int thread) {
   float* state = reinterpret_cast<float*>(state_.data());
   for (const size_t index : pieces_of_thread_[static_cast<size_t>(thread)]) {
     const Piece& piece = pieces_[index];
+    if (piece.group == model::ParameterGroup::kBalance) {
+      // Loss-free balancing: by the sign alone (Wang et al. 2024).
+      for (int64_t i = piece.offset; i < piece.offset + piece.elements; ++i)
+        weights[i] -= balance_rate_ * static_cast<float>((gradient[i] > 0) - (gradient[i] < 0));
+      continue;
+    }
     const float rate = static_cast<float>(peak_rate(piece.group)) * share_;
     const float decay = piece.group == model::ParameterGroup::kMatrix ? static_cast<float>(rules_.weight_decay) : 0.0f;
     if (piece.muon) {

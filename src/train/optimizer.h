@@ -54,6 +54,7 @@ class Optimizer {
   double peak_rate(model::ParameterGroup group) const;
 
   Recipe::Optimizer rules_;
+  float balance_rate_;
   Size size_;
   int64_t elements_;
   Dtype dtype_;

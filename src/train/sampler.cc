@@ -72,13 +72,20 @@ std::string sample_text(LoadedModel& model, const SampleOptions& options, const 
   const Size& size = model.program().size();
   std::vector<uint16_t> tokens{data::kEndOfDocument};
   for (const char byte : options.prompt) tokens.push_back(static_cast<unsigned char>(byte));
-  std::vector<float> logits(static_cast<size_t>(size.vocabulary));
+  model::Generation generation(model.program(), model.packed(), model.parameters().data());
+  // Beyond the context the model starts again from its second half.
+  const auto keep = static_cast<size_t>(std::max(1, size.context / 2));
+  size_t taken = tokens.size() - std::min(tokens.size(), static_cast<size_t>(size.context));
   std::vector<int> order;
   Rng rng(options.seed);
   std::string text;
   for (int64_t i = 0; i < options.tokens && !(stop && stop()); ++i) {
-    const size_t seen = std::min(tokens.size(), static_cast<size_t>(size.context));
-    model.executor(0).next_logits(std::span<const uint16_t>(tokens).last(seen), logits.data());
+    if (generation.position() == size.context) {
+      generation.reset();
+      taken = tokens.size() - keep;
+    }
+    std::span<const float> logits;
+    while (taken < tokens.size()) logits = generation.next(tokens[taken++]);
     const int token = draw_token(logits, options, rng, order);
     if (token >= data::kEndOfDocument) break;
     tokens.push_back(static_cast<uint16_t>(token));

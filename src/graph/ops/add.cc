@@ -13,7 +13,7 @@ namespace {
 // Inputs: a, b. Output: a + b.
 std::vector<TensorType> infer(const Graph& graph, const Node& node) {
   const Value &a = graph.value(node.inputs[0]), &b = graph.value(node.inputs[1]);
-  CHECK(a.shape == b.shape && a.dtype == Dtype::kFloat32 && b.dtype == Dtype::kFloat32, "{}", graph.describe(node));
+  CHECK(a.shape == b.shape && a.dtype == b.dtype, "{}", graph.describe(node));
   return {{a.shape, a.dtype}};
 }
 
@@ -23,13 +23,21 @@ void vjp(Backward& backward, const Node& node) {
   backward.add_gradient(node.inputs[1], gradient);
 }
 
-void run_cpu(const KernelArguments& arguments) {
-  const int64_t n = arguments.out_value(0).shape.elements();
-  float* sum = arguments.out<float>(0);
-  const float *a = arguments.in<float>(0), *b = arguments.in<float>(1);
+template <typename T>
+void run(const T* a, const T* b, T* sum, int64_t n) {
   if (sum == b) std::swap(a, b);
-  if (sum != a) std::memcpy(sum, a, static_cast<size_t>(n) * sizeof(float));
+  if (sum != a) std::memcpy(sum, a, static_cast<size_t>(n) * sizeof(T));
   kernels::add(b, sum, n);
+}
+
+void run_cpu(const KernelArguments& arguments) {
+  const Value& sum = arguments.out_value(0);
+  const int64_t n = sum.shape.elements();
+  if (sum.dtype == Dtype::kBfloat16) {
+    run(arguments.in<Bf16>(0), arguments.in<Bf16>(1), arguments.out<Bf16>(0), n);
+  } else {
+    run(arguments.in<float>(0), arguments.in<float>(1), arguments.out<float>(0), n);
+  }
 }
 
 }  // namespace

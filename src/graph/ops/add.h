@@ -6,7 +6,7 @@
 namespace flywheel::graph {
 
 extern const struct Op kAdd;
-// Float32.
+// Both float32 or both bfloat16.
 ValueId add(Graph& graph, ValueId a, ValueId b);
 
 }  // namespace flywheel::graph

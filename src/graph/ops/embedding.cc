@@ -8,11 +8,12 @@
 namespace flywheel::graph {
 namespace {
 
-// Inputs: tokens, table, positions?. Output: x.
+// Inputs: tokens, table, positions?, position?. Output: x.
 std::vector<TensorType> infer(const Graph& graph, const Node& node) {
   const Shape &tokens = graph.value(node.inputs[0]).shape, &table = graph.value(node.inputs[1]).shape;
   const Shape x{tokens[0], table[1]};
-  CHECK(node.inputs[2] == kNoValue || graph.value(node.inputs[2]).shape == x, "{}", graph.describe(node));
+  const bool whole = node.inputs[3] == kNoValue;
+  CHECK(node.inputs[2] == kNoValue || !whole || graph.value(node.inputs[2]).shape == x, "{}", graph.describe(node));
   return {{x, Dtype::kFloat32}};
 }
 
@@ -24,7 +25,9 @@ void vjp(Backward& backward, const Node& node) {
 
 void run_cpu(const KernelArguments& a) {
   const Shape& x = a.out_value(0).shape;
-  kernels::embedding_forward(a.in<uint16_t>(0), a.in<float>(1), a.in<float>(2), x[0], x[1], a.out<float>(0));
+  const float* positions = a.in<float>(2);
+  if (positions != nullptr && a.inputs[3] != nullptr) positions += *a.in<int32_t>(3) * x[1];
+  kernels::embedding_forward(a.in<uint16_t>(0), a.in<float>(1), positions, x[0], x[1], a.out<float>(0));
 }
 
 // Inputs: tokens, dx. Outputs: gradients of table and positions?, added to.
@@ -43,8 +46,8 @@ const Op kEmbedding{.name = "embedding", .infer = infer, .vjp = vjp, .kernels = 
 const Op kEmbeddingBackward{
     .name = "embedding_backward", .infer = infer_backward, .vjp = nullptr, .kernels = {run_backward_cpu}};
 
-ValueId embedding(Graph& graph, ValueId tokens, ValueId table, ValueId positions) {
-  return graph.append(kEmbedding, {tokens, table, positions})[0];
+ValueId embedding(Graph& graph, ValueId tokens, ValueId table, ValueId positions, ValueId position) {
+  return graph.append(kEmbedding, {tokens, table, positions, position})[0];
 }
 
 }  // namespace flywheel::graph

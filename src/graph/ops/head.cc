@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "graph/autodiff.h"
 #include "graph/op.h"
-#include "kernels/cross_entropy.h"
+#include "kernels/elementwise.h"
 
 namespace flywheel::graph {
 namespace {
@@ -19,7 +19,9 @@ double forward_flops(const Graph& graph, const Node& node) {
   return 2.0 * static_cast<double>(s.tokens) * static_cast<double>(s.width) * static_cast<double>(s.vocabulary);
 }
 double train_flops(const Graph& graph, const Node& node) {
-  return 3.0 * forward_flops(graph, node);
+  kernels::HeadShape s = shape_of(graph, node);
+  s.tokens -= node.attributes.as<HeadAttributes>().ahead;
+  return 6.0 * static_cast<double>(s.tokens) * static_cast<double>(s.width) * static_cast<double>(s.vocabulary);
 }
 
 int64_t workspace(const Graph& graph, const Node& node) {
@@ -36,13 +38,13 @@ void run_loss_cpu(const KernelArguments& a) {
   kernels::HeadShape shape = shape_of(a.graph, a.node);
   shape.tokens = *a.in<int32_t>(3);
   *static_cast<double*>(a.inputs[4]) = kernels::head_loss(
-      shape, a.inputs[0], a.inputs[1], a.node.attributes.as<float>(), a.in<uint16_t>(2), a.workspace);
+      shape, a.inputs[0], a.inputs[1], a.node.attributes.as<HeadAttributes>().options, a.in<uint16_t>(2), a.workspace);
 }
 
-// Inputs: x, packed weight, packed transposed weight, targets, loss_scale, loss (written). Outputs: dx, weight
+// Inputs: x, packed weight, packed transposed weight, targets, loss_scale, loss? (written). Outputs: dx, weight
 // gradient.
 std::vector<TensorType> infer_train(const Graph& graph, const Node& node) {
-  shape_of(graph, node);
+  CHECK(node.attributes.as<HeadAttributes>().ahead < shape_of(graph, node).tokens, "{}", graph.describe(node));
   return {{graph.value(node.inputs[0]).shape, Dtype::kFloat32}};
 }
 
@@ -51,9 +53,15 @@ void vjp_train(Backward& backward, const Node& node) {
 }
 
 void run_train_cpu(const KernelArguments& a) {
-  *static_cast<double*>(a.inputs[5]) = kernels::head_loss_and_gradient(
-      shape_of(a.graph, a.node), a.inputs[0], a.inputs[1], a.inputs[2], a.node.attributes.as<float>(), *a.in<float>(4),
-      a.in<uint16_t>(3), a.out<float>(0), a.out<float>(1), a.workspace);
+  const auto attributes = a.node.attributes.as<HeadAttributes>();
+  kernels::HeadShape shape = shape_of(a.graph, a.node);
+  shape.tokens -= attributes.ahead;
+  float* dx = a.out<float>(0);
+  const double loss = kernels::head_loss_and_gradient(
+      shape, a.inputs[0], a.inputs[1], a.inputs[2], attributes.options, attributes.share * *a.in<float>(4),
+      a.in<uint16_t>(3) + attributes.ahead, dx, a.out<float>(1), a.workspace);
+  kernels::fill(dx + shape.tokens * shape.width, 0, attributes.ahead * shape.width);
+  if (a.inputs[5] != nullptr) *static_cast<double*>(a.inputs[5]) = loss;
 }
 
 // Inputs: x, packed weight, count, logits (written).
@@ -62,7 +70,7 @@ void run_logits_cpu(const KernelArguments& a) {
   const int64_t row = *a.in<int32_t>(2) - 1;
   shape.tokens = 1;
   kernels::head_logits(shape, a.in<std::byte>(0) + row * shape.width * dtype_bytes(shape.dtype), a.inputs[1],
-                       a.node.attributes.as<float>(), static_cast<float*>(a.inputs[3]));
+                       a.node.attributes.as<HeadAttributes>().options, static_cast<float*>(a.inputs[3]));
 }
 
 }  // namespace
@@ -82,23 +90,24 @@ const Op kHeadTrain{.name = "head_train",
                     .kernels = {run_train_cpu}};
 const Op kHeadLogits{.name = "head_logits", .infer = infer_nothing, .vjp = nullptr, .kernels = {run_logits_cpu}};
 
-void head_loss(Graph& graph, ValueId x, ValueId weight, float logit_scale, ValueId targets, ValueId count,
-               ValueId loss) {
+void head_loss(Graph& graph, ValueId x, ValueId weight, const HeadAttributes& attributes, ValueId targets,
+               ValueId count, ValueId loss) {
   const ValueId packed = graph.packed(weight, false, graph.value(x).dtype);
-  graph.append(kHeadLoss, {x, packed, targets, count, loss}, Attributes::of(logit_scale));
+  graph.append(kHeadLoss, {x, packed, targets, count, loss}, Attributes::of(attributes));
 }
 
-void head_train(Graph& graph, ValueId x, ValueId weight, float logit_scale, ValueId targets, ValueId loss_scale,
-                ValueId loss) {
+void head_train(Graph& graph, ValueId x, ValueId weight, const HeadAttributes& attributes, ValueId targets,
+                ValueId loss_scale, ValueId loss) {
   const Dtype dtype = graph.value(x).dtype;
   const ValueId packed = graph.packed(weight, false, dtype), transposed = graph.packed(weight, true, dtype);
-  graph.append(kHeadTrain, {x, packed, transposed, targets, loss_scale, loss}, Attributes::of(logit_scale),
+  graph.append(kHeadTrain, {x, packed, transposed, targets, loss_scale, loss}, Attributes::of(attributes),
                {graph.parameter_gradient(weight)});
 }
 
-void head_logits(Graph& graph, ValueId x, ValueId weight, float logit_scale, ValueId count, ValueId logits) {
+void head_logits(Graph& graph, ValueId x, ValueId weight, const HeadAttributes& attributes, ValueId count,
+                 ValueId logits) {
   const ValueId packed = graph.packed(weight, false, graph.value(x).dtype);
-  graph.append(kHeadLogits, {x, packed, count, logits}, Attributes::of(logit_scale));
+  graph.append(kHeadLogits, {x, packed, count, logits}, Attributes::of(attributes));
 }
 
 }  // namespace flywheel::graph

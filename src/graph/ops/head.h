@@ -3,6 +3,7 @@
 #pragma once
 
 #include "graph/graph.h"
+#include "kernels/cross_entropy.h"
 
 namespace flywheel::graph {
 
@@ -10,15 +11,25 @@ extern const struct Op kHeadLoss;
 extern const struct Op kHeadTrain;
 extern const struct Op kHeadLogits;
 
+struct HeadAttributes {
+  kernels::HeadOptions options;
+  // kHeadTrain only: multi-token prediction. The head at token t predicts the target of token t + ahead, so that the
+  // last `ahead` tokens have none; its gradient counts `share`.
+  int ahead = 0;
+  float share = 1;
+};
+
 // x (T, C); `weight` a parameter (V, C); targets (T) uint16 external. `loss` is an external of one element that points
 // to a double and is written: the sum of the token losses in nats. `count` (int32 external) is how many leading tokens
 // count.
-void head_loss(Graph& graph, ValueId x, ValueId weight, float logit_scale, ValueId targets, ValueId count,
-               ValueId loss);
-// Over all tokens, with the gradients of loss_scale (float external) times the sum. Differentiable without a seed.
-void head_train(Graph& graph, ValueId x, ValueId weight, float logit_scale, ValueId targets, ValueId loss_scale,
-                ValueId loss);
+void head_loss(Graph& graph, ValueId x, ValueId weight, const HeadAttributes& attributes, ValueId targets,
+               ValueId count, ValueId loss);
+// Over all tokens, with the gradients of loss_scale (float external) times the sum (and the z-loss, which is not in
+// `loss`). `loss` may be kNoValue. Differentiable without a seed.
+void head_train(Graph& graph, ValueId x, ValueId weight, const HeadAttributes& attributes, ValueId targets,
+                ValueId loss_scale, ValueId loss);
 // Logits (V) float32, written to the external `logits`, of row count - 1.
-void head_logits(Graph& graph, ValueId x, ValueId weight, float logit_scale, ValueId count, ValueId logits);
+void head_logits(Graph& graph, ValueId x, ValueId weight, const HeadAttributes& attributes, ValueId count,
+                 ValueId logits);
 
 }  // namespace flywheel::graph

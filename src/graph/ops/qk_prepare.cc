@@ -17,6 +17,7 @@ kernels::QkShape shape_of(const KernelArguments& a, const Shape& qkv, size_t cos
           .vectors = attributes.vectors,
           .head_dim = attributes.head_dim,
           .qk_norm = attributes.qk_norm,
+          .rotary = a.inputs[cosines] ? static_cast<int>(2 * a.in_value(cosines).shape[1]) : 0,
           .cosines = a.in<float>(cosines),
           .sines = a.in<float>(cosines + 1)};
 }
@@ -25,7 +26,7 @@ void copy_unless_in_place(const Value& value, const void* from, void* to) {
   if (from != to) std::memcpy(to, from, static_cast<size_t>(value.shape.elements() * dtype_bytes(value.dtype)));
 }
 
-// Inputs: qkv, cosines?, sines?. Outputs: prepared qkv, inverse_rms (T, vectors; one element when unused).
+// Inputs: qkv, cosines?, sines?, position?. Outputs: prepared qkv, inverse_rms (T, vectors; one element when unused).
 std::vector<TensorType> infer(const Graph& graph, const Node& node) {
   const Value& qkv = graph.value(node.inputs[0]);
   const auto attributes = node.attributes.as<QkPrepareAttributes>();
@@ -45,7 +46,13 @@ void vjp(Backward& backward, const Node& node) {
 void run_cpu(const KernelArguments& a) {
   const Value& qkv = a.in_value(0);
   copy_unless_in_place(qkv, a.inputs[0], a.outputs[0]);
-  kernels::qk_prepare_forward(shape_of(a, qkv.shape, 1), qkv.dtype, a.outputs[0], a.out<float>(1));
+  kernels::QkShape shape = shape_of(a, qkv.shape, 1);
+  if (a.inputs[3] != nullptr && shape.cosines != nullptr) {
+    const int64_t offset = *a.in<int32_t>(3) * a.in_value(1).shape[1];
+    shape.cosines += offset;
+    shape.sines += offset;
+  }
+  kernels::qk_prepare_forward(shape, qkv.dtype, a.outputs[0], a.out<float>(1));
 }
 
 // Inputs: prepared qkv, inverse_rms, cosines?, sines?, gradient of prepared qkv. Output: dqkv.
@@ -70,8 +77,9 @@ const Op kQkPrepareBackward{.name = "qk_prepare_backward",
                             .in_place = {4},
                             .kernels = {run_backward_cpu}};
 
-ValueId qk_prepare(Graph& graph, ValueId qkv, ValueId cosines, ValueId sines, const QkPrepareAttributes& attributes) {
-  return graph.append(kQkPrepare, {qkv, cosines, sines}, Attributes::of(attributes))[0];
+ValueId qk_prepare(Graph& graph, ValueId qkv, ValueId cosines, ValueId sines, const QkPrepareAttributes& attributes,
+                   ValueId position) {
+  return graph.append(kQkPrepare, {qkv, cosines, sines, position}, Attributes::of(attributes))[0];
 }
 
 }  // namespace flywheel::graph

@@ -14,7 +14,10 @@ struct QkPrepareAttributes {
   int head_dim = 0;
   bool qk_norm = false;
 };
-// qkv (T, (H + 2G) * Dh); cosines and sines (T, Dh / 2) constants, or both kNoValue for no rotation.
-ValueId qk_prepare(Graph& graph, ValueId qkv, ValueId cosines, ValueId sines, const QkPrepareAttributes& attributes);
+// qkv (T, (H + 2G) * Dh); cosines and sines constants (T, half of the part of a head that is rotated), or both
+// kNoValue for no rotation.
+// `position` (int32 external or kNoValue): the row of the tables that the first token takes, for decoding.
+ValueId qk_prepare(Graph& graph, ValueId qkv, ValueId cosines, ValueId sines, const QkPrepareAttributes& attributes,
+                   ValueId position = kNoValue);
 
 }  // namespace flywheel::graph

@@ -1,4 +1,4 @@
-#include "graph/ops/swiglu.h"
+#include "graph/ops/gated.h"
 
 #include "base/check.h"
 #include "graph/autodiff.h"
@@ -16,13 +16,15 @@ std::vector<TensorType> infer(const Graph& graph, const Node& node) {
 }
 
 void vjp(Backward& backward, const Node& node) {
-  const ValueId dx = backward.graph.append(kSwigluBackward, {node.inputs[0], backward.gradient(node.outputs[0])})[0];
+  const ValueId dx =
+      backward.graph.append(kGatedBackward, {node.inputs[0], backward.gradient(node.outputs[0])}, node.attributes)[0];
   backward.add_gradient(node.inputs[0], dx);
 }
 
 void run_cpu(const KernelArguments& a) {
   const Value& y = a.out_value(0);
-  kernels::swiglu_forward(a.in<void>(0), a.out<void>(0), y.dtype, y.shape[0], y.shape[1]);
+  kernels::gated_forward(a.node.attributes.as<kernels::Activation>(), a.in<void>(0), a.out<void>(0), y.dtype,
+                         y.shape[0], y.shape[1]);
 }
 
 // Inputs: gate_up, dy. Output: dgate_up.
@@ -34,17 +36,18 @@ std::vector<TensorType> infer_backward(const Graph& graph, const Node& node) {
 
 void run_backward_cpu(const KernelArguments& a) {
   const Value& dy = a.in_value(1);
-  kernels::swiglu_backward(a.in<void>(0), a.in<void>(1), a.out<void>(0), dy.dtype, dy.shape[0], dy.shape[1]);
+  kernels::gated_backward(a.node.attributes.as<kernels::Activation>(), a.in<void>(0), a.in<void>(1), a.out<void>(0),
+                          dy.dtype, dy.shape[0], dy.shape[1]);
 }
 
 }  // namespace
 
-const Op kSwiglu{.name = "swiglu", .infer = infer, .vjp = vjp, .kernels = {run_cpu}};
-const Op kSwigluBackward{
-    .name = "swiglu_backward", .infer = infer_backward, .vjp = nullptr, .kernels = {run_backward_cpu}};
+const Op kGated{.name = "gated", .infer = infer, .vjp = vjp, .kernels = {run_cpu}};
+const Op kGatedBackward{
+    .name = "gated_backward", .infer = infer_backward, .vjp = nullptr, .kernels = {run_backward_cpu}};
 
-ValueId swiglu(Graph& graph, ValueId gate_up) {
-  return graph.append(kSwiglu, {gate_up})[0];
+ValueId gated(Graph& graph, kernels::Activation gate, ValueId gate_up) {
+  return graph.append(kGated, {gate_up}, Attributes::of(gate))[0];
 }
 
 }  // namespace flywheel::graph

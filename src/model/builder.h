@@ -1,0 +1,60 @@
+// What building one graph of a model needs: the recipe, the parameters it declares, and the values that blocks share.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "graph/graph.h"
+#include "model/parameter_table.h"
+#include "recipe/recipe.h"
+#include "recipe/size.h"
+
+namespace flywheel::model {
+
+// A graph is made in one of two forms that give the same numbers: kParallel takes a whole sequence (T = context),
+// kRecurrent one token (T = 1) with what came before it in states.
+enum class Form { kParallel, kRecurrent };
+
+class Builder {
+ public:
+  Builder(const Recipe& recipe, const Size& size, Dtype compute_dtype, Form form, ParameterTable& parameters,
+          graph::Graph& graph);
+
+  const Recipe& recipe;
+  const Size& size;
+  const Dtype compute_dtype;
+  const Form form;
+  graph::Graph& graph;
+  graph::ValueId tokens = graph::kNoValue;    // (T) uint16
+  graph::ValueId position = graph::kNoValue;  // kRecurrent only: int32, the tokens before this one
+
+  graph::ValueId loss_scale = graph::kNoValue;  // training only: float, of gradients
+
+  bool recurrent() const { return form == Form::kRecurrent; }
+
+  // Declared in the table and in the graph, with the initialisation of its role (initialisation.h).
+  graph::ValueId matrix(const std::string& name, int64_t out, int64_t in, bool writes_residual = false);
+  graph::ValueId table(const std::string& name, int64_t rows, int64_t columns);
+  graph::ValueId head(const std::string& name, int64_t rows, int64_t columns);
+  // `count` matrices of one shape, (count, out, in): of experts.
+  graph::ValueId stacked(const std::string& name, int64_t count, int64_t out, int64_t in, bool writes_residual = false);
+  // ParameterGroup::kBalance; starts at zero.
+  graph::ValueId balance(const std::string& name, int64_t elements);
+  graph::ValueId vector(const std::string& name, int64_t elements, double initial_value);
+
+  struct Rotary {
+    graph::ValueId cosines = graph::kNoValue, sines = graph::kNoValue;
+  };
+  Rotary rotary(int width);  // tables for heads of which `width` elements are rotated
+
+  graph::ValueId first_values = graph::kNoValue;  // of the first layer, for value_residual
+
+ private:
+  graph::ValueId declare(ParameterInfo info);
+  graph::ValueId declare_matrix(const std::string& name, const Shape& shape, bool writes_residual);
+
+  ParameterTable& parameters_;
+  std::map<int, Rotary> rotary_;
+};
+
+}  // namespace flywheel::model
