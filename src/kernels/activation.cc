@@ -6,81 +6,53 @@
 #define HWY_TARGET_INCLUDE "kernels/activation.cc"
 #include <hwy/foreach_target.h>
 
-#include "kernels/simd-inl.h"
+#include "kernels/activation-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace flywheel::kernels::HWY_NAMESPACE {
 
-HWY_INLINE Floats value_of(Activation kind, Floats x) {
-  if (kind == Activation::kGelu) return gelu(x);
-  if (kind == Activation::kSilu) return silu(x);
-  return kind == Activation::kReluSquared ? relu_squared(x) : x;
-}
-HWY_INLINE Floats slope_of(Activation kind, Floats x) {
-  if (kind == Activation::kGelu) return gelu_slope(x);
-  if (kind == Activation::kSilu) return silu_slope(x);
-  if (kind == Activation::kNone) return hn::Set(kFloats, 1.0f);
-  return hn::Mul(hn::Max(hn::Zero(kFloats), x), hn::Set(kFloats, 2.0f));
-}
-
 template <typename T>
 void forward(Activation kind, const T* x, T* y, int64_t n) {
-  for (int64_t i = 0; i < n; i += kLanes) store(value_of(kind, load(x + i, n - i)), y + i, n - i);
+  with_kind(kind, [&](auto known) HWY_ATTR {
+    each_vector(
+        n, [&](int64_t i, auto count) HWY_ATTR { store(activate<known, T>(load(x + i, count)).value, y + i, count); });
+  });
 }
 template <typename T>
 void backward(Activation kind, const T* x, const T* dy, T* dx, int64_t n) {
-  for (int64_t i = 0; i < n; i += kLanes) {
-    store(hn::Mul(load(dy + i, n - i), slope_of(kind, load(x + i, n - i))), dx + i, n - i);
-  }
+  with_kind(kind, [&](auto known) HWY_ATTR {
+    each_vector(n, [&](int64_t i, auto count) HWY_ATTR {
+      store(hn::Mul(load(dy + i, count), activate<known, T>(load(x + i, count)).slope), dx + i, count);
+    });
+  });
 }
 
-// silu and its slope share a sigmoid.
-struct SiluGate {
-  static HWY_INLINE Floats value(Floats x) { return silu(x); }
-  static HWY_INLINE void value_and_slope(Floats x, Floats& value, Floats& slope) {
-    const auto s = sigmoid(x);
-    value = hn::Mul(x, s);
-    slope = hn::MulAdd(value, hn::Sub(hn::Set(kFloats, 1.0f), s), s);
-  }
-};
-struct GeluGate {
-  static HWY_INLINE Floats value(Floats x) { return gelu(x); }
-  static HWY_INLINE void value_and_slope(Floats x, Floats& value, Floats& slope) {
-    value = gelu(x);
-    slope = gelu_slope(x);
-  }
-};
-
-template <typename Gate, typename T>
-void gated_rows(const T* gate_up, T* y, int64_t m, int64_t f) {
-  for (int64_t row = 0; row < m; ++row, gate_up += 2 * f, y += f) {
-    for (int64_t i = 0; i < f; i += kLanes) {
-      const auto gate = load(gate_up + i, f - i), up = load(gate_up + f + i, f - i);
-      store(hn::Mul(Gate::value(gate), up), y + i, f - i);
+template <typename T>
+void gated_rows(Activation kind, const T* gate_up, T* y, int64_t m, int64_t f) {
+  with_kind(kind, [&](auto known) HWY_ATTR {
+    for (int64_t row = 0; row < m; ++row) {
+      const T *gate = gate_up + row * 2 * f, *up = gate + f;
+      T* to = y + row * f;
+      each_vector(f, [&](int64_t i, auto count) HWY_ATTR {
+        store(hn::Mul(activate<known, T>(load(gate + i, count)).value, load(up + i, count)), to + i, count);
+      });
     }
-  }
-}
-template <typename Gate, typename T>
-void gated_rows_backward(const T* gate_up, const T* dy, T* dgate_up, int64_t m, int64_t f) {
-  for (int64_t row = 0; row < m; ++row, gate_up += 2 * f, dgate_up += 2 * f, dy += f) {
-    for (int64_t i = 0; i < f; i += kLanes) {
-      const auto gate = load(gate_up + i, f - i), up = load(gate_up + f + i, f - i), d = load(dy + i, f - i);
-      Floats value, slope;
-      Gate::value_and_slope(gate, value, slope);
-      store(hn::Mul(hn::Mul(d, up), slope), dgate_up + i, f - i);
-      store(hn::Mul(d, value), dgate_up + f + i, f - i);
-    }
-  }
+  });
 }
 template <typename T>
-void gated_as(Activation gate, const T* gate_up, T* y, int64_t m, int64_t f) {
-  if (gate == Activation::kGelu) return gated_rows<GeluGate>(gate_up, y, m, f);
-  gated_rows<SiluGate>(gate_up, y, m, f);
-}
-template <typename T>
-void gated_backward_as(Activation gate, const T* gate_up, const T* dy, T* dgate_up, int64_t m, int64_t f) {
-  if (gate == Activation::kGelu) return gated_rows_backward<GeluGate>(gate_up, dy, dgate_up, m, f);
-  gated_rows_backward<SiluGate>(gate_up, dy, dgate_up, m, f);
+void gated_rows_backward(Activation kind, const T* gate_up, const T* dy, T* dgate_up, int64_t m, int64_t f) {
+  with_kind(kind, [&](auto known) HWY_ATTR {
+    for (int64_t row = 0; row < m; ++row) {
+      const T *gate = gate_up + row * 2 * f, *up = gate + f, *from = dy + row * f;
+      T *dgate = dgate_up + row * 2 * f, *dup = dgate + f;
+      each_vector(f, [&](int64_t i, auto count) HWY_ATTR {
+        const auto d = load(from + i, count);
+        const Activated y = activate<known, T>(load(gate + i, count));
+        store(hn::Mul(hn::Mul(d, load(up + i, count)), y.slope), dgate + i, count);
+        store(hn::Mul(d, y.value), dup + i, count);
+      });
+    }
+  });
 }
 
 void activation_forward_any(Activation kind, const void* x, void* y, Dtype dtype, int64_t n) {
@@ -95,18 +67,18 @@ void activation_backward_any(Activation kind, const void* x, const void* dy, voi
 }
 void gated_forward_any(Activation gate, const void* gate_up, void* y, Dtype dtype, int64_t m, int64_t f) {
   if (dtype == Dtype::kFloat32) {
-    return gated_as(gate, static_cast<const float*>(gate_up), static_cast<float*>(y), m, f);
+    return gated_rows(gate, static_cast<const float*>(gate_up), static_cast<float*>(y), m, f);
   }
-  gated_as(gate, static_cast<const Bf16*>(gate_up), static_cast<Bf16*>(y), m, f);
+  gated_rows(gate, static_cast<const Bf16*>(gate_up), static_cast<Bf16*>(y), m, f);
 }
 void gated_backward_any(Activation gate, const void* gate_up, const void* dy, void* dgate_up, Dtype dtype, int64_t m,
                         int64_t f) {
   if (dtype == Dtype::kFloat32) {
-    return gated_backward_as(gate, static_cast<const float*>(gate_up), static_cast<const float*>(dy),
-                             static_cast<float*>(dgate_up), m, f);
+    return gated_rows_backward(gate, static_cast<const float*>(gate_up), static_cast<const float*>(dy),
+                               static_cast<float*>(dgate_up), m, f);
   }
-  gated_backward_as(gate, static_cast<const Bf16*>(gate_up), static_cast<const Bf16*>(dy), static_cast<Bf16*>(dgate_up),
-                    m, f);
+  gated_rows_backward(gate, static_cast<const Bf16*>(gate_up), static_cast<const Bf16*>(dy),
+                      static_cast<Bf16*>(dgate_up), m, f);
 }
 
 }  // namespace flywheel::kernels::HWY_NAMESPACE

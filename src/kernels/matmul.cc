@@ -11,28 +11,11 @@
 #define HWY_TARGET_INCLUDE "kernels/matmul.cc"
 #include <hwy/foreach_target.h>
 
+#include "kernels/activation-inl.h"
 #include "kernels/tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace flywheel::kernels::HWY_NAMESPACE {
-
-// What an activation gives, and its derivative there.
-struct Activated {
-  Floats value, slope;
-};
-template <Activation kKind, typename T>
-HWY_INLINE Activated activate(Floats x) {
-  if constexpr (kKind == Activation::kGelu) {
-    const auto gate = gelu_gate<T>(x);
-    return {hn::Mul(x, gate), gelu_slope(x, gate)};
-  }
-  if constexpr (kKind == Activation::kReluSquared) {
-    const auto positive = hn::Max(hn::Zero(kFloats), x);  // in this order NaN stays NaN
-    return {hn::Mul(positive, positive), hn::Add(positive, positive)};
-  }
-  if constexpr (kKind == Activation::kSilu) return {silu(x), silu_slope(x)};
-  return {x, hn::Set(kFloats, 1.0f)};
-}
 
 // Brings a finished tile (row stride 64) through the epilogue into C at (row, column). Pointers of `e` are those of the
 // tile's first element.
@@ -62,16 +45,7 @@ void finish_activated(const float* sums, int64_t rows, int64_t columns, const Ep
 
 template <typename T>
 void finish_tile(const float* sums, int64_t rows, int64_t columns, const Epilogue& e, T* c, int64_t c_stride) {
-  switch (e.activation) {
-    case Activation::kNone:
-      return finish_activated<Activation::kNone>(sums, rows, columns, e, c, c_stride);
-    case Activation::kGelu:
-      return finish_activated<Activation::kGelu>(sums, rows, columns, e, c, c_stride);
-    case Activation::kReluSquared:
-      return finish_activated<Activation::kReluSquared>(sums, rows, columns, e, c, c_stride);
-    case Activation::kSilu:
-      return finish_activated<Activation::kSilu>(sums, rows, columns, e, c, c_stride);
-  }
+  with_kind(e.activation, [&](auto kind) HWY_ATTR { finish_activated<kind>(sums, rows, columns, e, c, c_stride); });
 }
 
 // Asks for where finish_tile will write, while the tile is being computed.
