@@ -22,6 +22,7 @@ constexpr double kRoundSeconds = 0.15;
 
 Recipe recipe_of(const std::string& mixer, int context) {
   Recipe r;
+  r.model.ngram_embeddings = 0;
   r.model.mixers = mixer;
   r.model.head_dim = kHeadDim;
   r.model.context = context;

@@ -44,6 +44,7 @@ class Workload {
   float* gradients() { return reinterpret_cast<float*>(gradients_.data()); }
   static Recipe recipe(const Case& c) {
     Recipe r;
+    r.model.ngram_embeddings = 0;
     r.model.positions = Positions::kLearned;
     r.model.norm = NormKind::kLayerNorm;
     r.model.feed_forward = FeedForward::kGelu;

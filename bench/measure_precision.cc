@@ -18,7 +18,7 @@ constexpr int kSeeds = 5;
 constexpr ShortRun kSizes[] = {{.width = 32, .layers = 2}, {.width = 64, .layers = 2}, {.width = 96, .layers = 3}};
 
 Recipe patched(const std::string& patches) {
-  Recipe recipe = apply_patch(Recipe(), "model.context=64");
+  Recipe recipe = apply_patches(Recipe(), {"model.context=64", "model.ngram_embeddings=0"});
   for (size_t start = 0; start < patches.size();) {
     const size_t end = std::min(patches.find(',', start), patches.size());
     recipe = apply_patch(recipe, patches.substr(start, end - start));

@@ -25,6 +25,7 @@ constexpr double kRates[] = {0.0005, 0.001, 0.002, 0.004, 0.008, 0.016};
 
 Recipe recipe_of(const std::string& optimizer, const std::string& transfer, double rate) {
   Recipe recipe;
+  recipe.model.ngram_embeddings = 0;
   if (optimizer == "schedule_free") recipe = apply_patch(recipe, "schedule.kind=constant");
   for (const std::string& patch :
        {std::string("model.context=64"), "optimizer.kind=" + optimizer, "initialisation.transfer=" + transfer,

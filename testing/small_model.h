@@ -23,6 +23,7 @@ struct SmallModel {
 inline SmallModel small_model(Positions positions, NormKind norm, FeedForward feed_forward, int kv_group, bool qk_norm,
                               bool tied, Transfer transfer) {
   SmallModel m;
+  m.recipe.model.ngram_embeddings = 0;
   m.recipe.model.positions = positions;
   m.recipe.model.norm = norm;
   m.recipe.model.feed_forward = feed_forward;

@@ -36,6 +36,7 @@ struct Options {
 
 std::pair<Recipe, Size> model_of(const BenchSize& bench) {
   Recipe recipe;
+  recipe.model.ngram_embeddings = 0;
   recipe.model.positions = Positions::kLearned;
   recipe.model.norm = NormKind::kLayerNorm;
   recipe.model.feed_forward = FeedForward::kGelu;

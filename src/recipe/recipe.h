@@ -60,7 +60,7 @@ struct Recipe {
     int residual_streams = 1;  // hyper-connections when more than one
     // Ends.
     bool tied_head = false;
-    int ngram_embeddings = 0;  // longest hashed byte n-gram that is looked up beside the token; 0: off
+    int ngram_embeddings = 4;  // longest hashed byte n-gram that is looked up beside the token; 0: off
     int ngram_rows = 4096;     // of each n-gram's table
     double logit_softcap = 0;  // 0: off
     double z_loss = 0;         // weight of the squared log-partition
