@@ -67,6 +67,11 @@ def interval(values):
     return mean, mean - half, mean + half
 
 
+def shown(m):
+    """The base was measured from half to twice the FLOPs: what lies beyond four times is no measurement."""
+    return "more than 4x" if m[1] > 4 else f"{m[0]:.2f}x [{m[1]:.2f}, {m[2]:.2f}]"
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--corpus", required=True)
@@ -111,7 +116,7 @@ def main():
     for r in rows:
         m = r["compute"]
         print(f"| {r['change']} | `{' '.join(r['patches'])}` | {r['flops']:.3g} | {r['bits_per_byte']:.4f} | {r['difference']:+.4f} "
-              f"[{r['low']:+.4f}, {r['high']:+.4f}] | {m[0]:.2f}x [{m[1]:.2f}, {m[2]:.2f}] |")
+              f"[{r['low']:+.4f}, {r['high']:+.4f}] | {shown(m)} |")
     if options.out:
         pathlib.Path(options.out).write_text(json.dumps({"base": {f"{c:g}": v for c, v in base.items()}, "rows": rows}, indent=1))
 
