@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bench/short_runs.h"
+#include "recipe/readers.h"
 
 namespace flywheel::bench {
 namespace {
@@ -26,13 +27,13 @@ constexpr double kRates[] = {0.0005, 0.001, 0.002, 0.004, 0.008, 0.016};
 Recipe recipe_of(const std::string& optimizer, const std::string& transfer, double rate) {
   Recipe recipe;
   recipe.model.ngram_embeddings = 0;
-  if (optimizer == "schedule_free") recipe = apply_patch(recipe, "schedule.kind=constant");
-  for (const std::string& patch :
-       {std::string("model.context=64"), "optimizer.kind=" + optimizer, "initialisation.transfer=" + transfer,
-        fmt::format("initialisation.base_width={}", kBaseWidth),
-        fmt::format("initialisation.base_depth={}", kBaseDepth), std::string("initialisation.standard_deviation=0.1"),
-        fmt::format("optimizer.learning_rate={}", rate)})
-    recipe = apply_patch(recipe, patch);
+  std::vector<std::string> patches = {"model.context=64", "optimizer.kind=" + optimizer,
+                                      "initialisation.transfer=" + transfer, "initialisation.standard_deviation=0.1",
+                                      fmt::format("optimizer.learning_rate={}", rate)};
+  if (optimizer == "schedule_free") patches.emplace_back("schedule.kind=constant");
+  recipe = apply_patches(recipe, patches);
+  if (is_read(recipe, "initialisation.base_width")) recipe.initialisation.base_width = kBaseWidth;
+  if (is_read(recipe, "initialisation.base_depth")) recipe.initialisation.base_depth = kBaseDepth;
   return recipe;
 }
 

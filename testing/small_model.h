@@ -2,12 +2,14 @@
 // gradients.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/rng.h"
 #include "model/model.h"
+#include "recipe/readers.h"
 #include "recipe/recipe.h"
 #include "recipe/size.h"
 
@@ -32,7 +34,7 @@ inline SmallModel small_model(Positions positions, NormKind norm, FeedForward fe
   m.recipe.model.tied_head = tied;
   m.recipe.model.head_dim = 6;
   m.recipe.initialisation.transfer = transfer;
-  m.recipe.initialisation.base_width = 16;
+  if (transfer != Transfer::kStandard) m.recipe.initialisation.base_width = 16;
   m.size = {.vocabulary = 19,
             .layers = 2,
             .width = 24,
@@ -118,8 +120,11 @@ inline bool trains_on_its_loss(const Recipe& recipe) {
 // small_model of the plain kind, with patches such as "model.window=5".
 inline SmallModel patched_model(const std::vector<std::string>& patches) {
   SmallModel m =
-      small_model(Positions::kRope, NormKind::kRmsNorm, FeedForward::kSwiglu, 1, false, false, Transfer::kStandard);
+      small_model(Positions::kRope, NormKind::kRmsNorm, FeedForward::kSwiglu, 1, true, false, Transfer::kStandard);
   m.recipe = apply_patches(m.recipe, patches);
+  const bool normalised = std::find(patches.begin(), patches.end(), "model.qk_norm=true") != patches.end();
+  if (is_read(m.recipe, "model.qk_norm")) m.recipe.model.qk_norm = normalised;
+  if (is_read(m.recipe, "initialisation.base_width")) m.recipe.initialisation.base_width = 16;
   m.patches = fmt::format("{}", fmt::join(patches, " "));
   m.size.layers = 3;
   m.size.kv_heads = m.size.heads / m.recipe.model.kv_group;

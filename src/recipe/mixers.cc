@@ -96,8 +96,9 @@ bool has_mixer(const Recipe& recipe, Mixer mixer) {
   return ("," + recipe.model.mixers + ",").find(wanted) != std::string::npos;
 }
 
-bool attends(Mixer mixer) {
-  return row_of(mixer).attends;
+bool any_attends(const Recipe& recipe) {
+  return std::any_of(std::begin(kRows), std::end(kRows),
+                     [&](const Row& row) { return row.attends && has_mixer(recipe, row.mixer); });
 }
 
 int rotary_width(const Recipe& recipe, Mixer mixer) {

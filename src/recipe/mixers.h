@@ -16,8 +16,8 @@ std::vector<std::string> mixer_names();
 // The mixer of each layer: `model.mixers`, repeated over the depth. REQUIRES a validated recipe.
 std::vector<Mixer> layer_mixers(const Recipe& recipe, int layers);
 bool has_mixer(const Recipe& recipe, Mixer mixer);
-// True for those that attend: positions, heads and key/value groups mean something to them.
-bool attends(Mixer mixer);
+// True with a layer that attends: positions and QK-norm mean something there.
+bool any_attends(const Recipe& recipe);
 // The part of each head that a layer rotates, when positions are rotary: rope_fraction of it, and in latent layers at
 // most half, since the rotary part of a key does not come from the latent. Even in a validated recipe.
 int rotary_width(const Recipe& recipe, Mixer mixer);

@@ -43,8 +43,8 @@ TEST(BatchRamp, GrowsFromItsFirstBatchToTheFullOneOverItsShareOfTheTokens) {
 }
 
 TEST(BatchRamp, TokensAndFlopsAreTheSumOfItsSteps) {
-  for (const char* fraction : {"0", "0.1", "0.6"}) {
-    const Recipe recipe = ramped(fraction, "0.2");
+  for (const auto& [fraction, start] : {std::pair{"0", "0.25"}, {"0.1", "0.2"}, {"0.6", "0.2"}}) {
+    const Recipe recipe = ramped(fraction, start);
     for (double flops = 1e10; flops < 1e14; flops *= 7) {
       const Size size = with_flops(recipe, nearest_size(recipe, 1e5), flops);
       EXPECT_EQ(size.tokens(), sum_of_batches(size, size.steps) * size.context);

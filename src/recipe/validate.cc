@@ -1,10 +1,11 @@
 // Combinations of fields that make no sense, each refused naming the fields: one function per part of the recipe.
+// Fields that nothing reads: readers.h.
 #include <algorithm>
 #include <initializer_list>
-#include <utility>
 
 #include "recipe/fields.h"
 #include "recipe/mixers.h"
+#include "recipe/readers.h"
 #include "recipe/recurrent.h"
 
 namespace flywheel {
@@ -19,17 +20,10 @@ bool only_mixers(const Recipe& recipe, std::initializer_list<Mixer> wanted) {
   return true;
 }
 
-bool any_attends(const Recipe& recipe) {
-  for (size_t i = 0; i < mixer_names().size(); ++i) {
-    if (attends(static_cast<Mixer>(i)) && has_mixer(recipe, static_cast<Mixer>(i))) return true;
-  }
-  return false;
-}
-
 void check_rotary(const Recipe& recipe, const std::string& where) {
   const Recipe::Model& m = recipe.model;
   if (m.rope_fraction == 1 && m.head_dim % 2 != 0)
-    throw_bad_input("{}: field \"model.head_dim\": expected an even number with rotary positions, found {}", where,
+    throw_bad_input("{}: field \"model.head_dim\": expected an even number with model.positions rope, found {}", where,
                     m.head_dim);
   const int width = rotary_width(recipe, Mixer::kAttention);
   if (width < 2 || width % 2 != 0)
@@ -48,32 +42,20 @@ void check_rotary(const Recipe& recipe, const std::string& where) {
 
 void check_attention(const Recipe& recipe, const std::string& where) {
   const Recipe::Model& m = recipe.model;
-  if (m.positions == Positions::kRope) check_rotary(recipe, where);
+  if (is_read(recipe, "model.rope_fraction")) check_rotary(recipe, where);
   if (int64_t{m.head_dim} * m.kv_group > 1 << 15)
     throw_bad_input("{}: field \"model.kv_group\": expected head_dim * kv_group of at most {}, found {} * {}", where,
                     1 << 15, m.head_dim, m.kv_group);
-  if (!any_attends(recipe)) {
-    const std::pair<bool, const char*> wants_attention[] = {{m.positions == Positions::kAlibi, "positions"},
-                                                            {m.attention_softcap > 0, "attention_softcap"},
-                                                            {m.attention_sink, "attention_sink"},
-                                                            {m.attention_gate, "attention_gate"}};
-    for (const auto& [set, field] : wants_attention) {
-      if (set)
-        throw_bad_input("{}: field \"model.{}\": belongs to attention, and model.mixers \"{}\" has no layer of it",
-                        where, field, m.mixers);
-    }
-  }
+  if (m.positions == Positions::kAlibi && !any_attends(recipe))
+    throw_bad_input(
+        "{}: field \"model.positions\": alibi belongs to attention, and model.mixers \"{}\" has no layer of it", where,
+        m.mixers);
   if (m.value_residual && !only_mixers(recipe, {Mixer::kAttention, Mixer::kWindow}))
     throw_bad_input(
         "{}: field \"model.value_residual\": expected only \"attention\" and \"window\" in model.mixers, whose values "
         "have "
         "one shape, found \"{}\"",
         where, m.mixers);
-  if (m.kv_group > 1 && only_mixers(recipe, {Mixer::kLatent}))
-    throw_bad_input(
-        "{}: field \"model.kv_group\": expected 1 when model.mixers is \"{}\", whose heads have keys of their own, "
-        "found {}",
-        where, m.mixers, m.kv_group);
 }
 
 void check_recurrent(const Recipe& recipe, const std::string& where) {
@@ -197,6 +179,7 @@ void validate(const Recipe& recipe, const std::string& where) {
   check_ends(recipe, where);
   check_optimizer(recipe, where);
   check_schedule(recipe, where);
+  refuse_unread_fields(recipe, where);
 }
 
 }  // namespace flywheel

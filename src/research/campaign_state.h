@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "recipe/phases.h"
+#include "recipe/readers.h"
 #include "research/campaign.h"
 #include "research/ladder.h"
 #include "research/points.h"
@@ -116,7 +117,7 @@ struct Campaign::State {
   Recipe recipe_with(double run_multiplier) const {
     Recipe recipe = options.recipe;
     recipe.optimizer.learning_rate *= run_multiplier;
-    recipe.optimizer.adam_learning_rate *= run_multiplier;
+    if (is_read(recipe, "optimizer.adam_learning_rate")) recipe.optimizer.adam_learning_rate *= run_multiplier;
     return recipe;
   }
 
