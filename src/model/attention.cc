@@ -36,7 +36,8 @@ ValueId attention_over_cache(Builder& b, const std::string& name, ValueId qkv,
 
 ValueId attend(Builder& b, const MixerInput& input, Mixer mixer, int64_t window) {
   const int head_dim = b.recipe.model.head_dim, heads = b.size.heads, kv_heads = b.size.kv_heads;
-  const ValueId qkv_weight = b.matrix(input.name + ".qkv", int64_t{heads + 2 * kv_heads} * head_dim, b.size.width);
+  const int64_t queries = int64_t{heads} * head_dim, keys = int64_t{kv_heads} * head_dim;
+  const ValueId qkv_weight = b.fused(input.name + ".qkv", {queries, keys, keys}, b.size.width);
   ValueId qkv = graph::linear(b.graph, input.h, qkv_weight, b.compute_dtype);
   qkv = convolve(b, input.name, qkv);
   qkv = prepare_heads(b, qkv, heads + kv_heads, head_dim, rotary_width(b.recipe, mixer));

@@ -1,5 +1,7 @@
 #include "model/builder.h"
 
+#include <numeric>
+
 #include "kernels/attention.h"
 #include "model/initialisation.h"
 
@@ -16,19 +18,28 @@ ValueId Builder::declare(ParameterInfo info) {
   return graph.parameter(placed.name, placed.shape, placed.offset);
 }
 
-ValueId Builder::declare_matrix(const std::string& name, const Shape& shape, bool writes_residual) {
+ValueId Builder::declare_matrix(const std::string& name, const Shape& shape, std::vector<int64_t> parts,
+                                bool writes_residual) {
   // Where residual scaling makes what blocks add smaller, the matrices need not be.
   const bool shrinks = writes_residual && recipe.model.residual_scaling == ResidualScaling::kNone;
   const double sd = matrix_initial_sd(recipe, size, static_cast<double>(shape[shape.rank - 1]), shrinks);
-  return declare({.name = name, .shape = shape, .group = ParameterGroup::kMatrix, .initial_sd = sd});
+  return declare(
+      {.name = name, .shape = shape, .parts = std::move(parts), .group = ParameterGroup::kMatrix, .initial_sd = sd});
 }
 
 ValueId Builder::matrix(const std::string& name, int64_t out, int64_t in, bool writes_residual) {
-  return declare_matrix(name, {out, in}, writes_residual);
+  return declare_matrix(name, {out, in}, {}, writes_residual);
 }
 
-ValueId Builder::stacked(const std::string& name, int64_t count, int64_t out, int64_t in, bool writes_residual) {
-  return declare_matrix(name, {count, out, in}, writes_residual);
+ValueId Builder::fused(const std::string& name, std::vector<int64_t> parts, int64_t in) {
+  const int64_t out = std::accumulate(parts.begin(), parts.end(), int64_t{0});
+  return declare_matrix(name, {out, in}, std::move(parts), false);
+}
+
+ValueId Builder::stacked(const std::string& name, int64_t count, std::vector<int64_t> parts, int64_t in,
+                         bool writes_residual) {
+  const int64_t out = std::accumulate(parts.begin(), parts.end(), int64_t{0});
+  return declare_matrix(name, {count, out, in}, std::move(parts), writes_residual);
 }
 
 ValueId Builder::balance(const std::string& name, int64_t elements) {

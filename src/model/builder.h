@@ -34,10 +34,13 @@ class Builder {
 
   // Declared in the table and in the graph, with the initialisation of its role (initialisation.h).
   graph::ValueId matrix(const std::string& name, int64_t out, int64_t in, bool writes_residual = false);
+  // Several matrices of one input in one product, one below the other.
+  graph::ValueId fused(const std::string& name, std::vector<int64_t> parts, int64_t in);
   graph::ValueId table(const std::string& name, int64_t rows, int64_t columns);
   graph::ValueId head(const std::string& name, int64_t rows, int64_t columns);
-  // `count` matrices of one shape, (count, out, in): of experts.
-  graph::ValueId stacked(const std::string& name, int64_t count, int64_t out, int64_t in, bool writes_residual = false);
+  // `count` matrices of one shape, (count, out, in), each fused of `parts`: of experts.
+  graph::ValueId stacked(const std::string& name, int64_t count, std::vector<int64_t> parts, int64_t in,
+                         bool writes_residual = false);
   // ParameterGroup::kBalance; starts at zero.
   graph::ValueId balance(const std::string& name, int64_t elements);
   graph::ValueId vector(const std::string& name, int64_t elements, double initial_value);
@@ -53,7 +56,8 @@ class Builder {
 
  private:
   graph::ValueId declare(ParameterInfo info);
-  graph::ValueId declare_matrix(const std::string& name, const Shape& shape, bool writes_residual);
+  graph::ValueId declare_matrix(const std::string& name, const Shape& shape, std::vector<int64_t> parts,
+                                bool writes_residual);
 
   ParameterTable& parameters_;
   std::map<int, Rotary> rotary_;

@@ -38,13 +38,14 @@ const char* up_name(const Builder& b) {
   return is_gated(b.recipe.model.feed_forward) ? ".gate_up" : ".up";
 }
 
-int64_t up_rows(const Builder& b, int64_t hidden) {
-  return is_gated(b.recipe.model.feed_forward) ? 2 * hidden : hidden;
+std::vector<int64_t> up_parts(const Builder& b, int64_t hidden) {
+  if (is_gated(b.recipe.model.feed_forward)) return {hidden, hidden};
+  return {hidden};
 }
 
 // Two matrices, or three with a gate: h (T, C) in compute_dtype gives (T, C) float32.
 ValueId dense(Builder& b, const std::string& name, ValueId h, int64_t hidden) {
-  const ValueId up = b.matrix(name + up_name(b), up_rows(b, hidden), b.size.width);
+  const ValueId up = b.fused(name + up_name(b), up_parts(b, hidden), b.size.width);
   const ValueId y = activate(b, graph::linear(b.graph, h, up, b.compute_dtype));
   return graph::linear(b.graph, y, b.matrix(name + ".down", b.size.width, hidden, true), Dtype::kFloat32);
 }
@@ -60,8 +61,8 @@ ValueId experts(Builder& b, const std::string& name, ValueId h) {
       m.expert_balance == ExpertBalance::kLoss ? static_cast<float>(m.expert_balance_rate) : 0.0f;
   const graph::Routing routing =
       graph::route(b.graph, logits, bias, b.loss_scale, {.active = m.experts_active, .balance_loss = balance_loss});
-  const ValueId up = b.stacked(name + ".experts" + up_name(b), m.experts, up_rows(b, hidden), width);
-  const ValueId down = b.stacked(name + ".experts.down", m.experts, width, hidden, true);
+  const ValueId up = b.stacked(name + ".experts" + up_name(b), m.experts, up_parts(b, hidden), width);
+  const ValueId down = b.stacked(name + ".experts.down", m.experts, {width}, hidden, true);
   const ValueId rows = graph::spread(b.graph, h, routing.places);
   const ValueId y = activate(b, graph::grouped_linear(b.graph, rows, up, routing.first, b.compute_dtype));
   const ValueId results = graph::grouped_linear(b.graph, y, down, routing.first, Dtype::kFloat32);

@@ -18,8 +18,9 @@ ValueId gated_delta(Builder& b, const MixerInput& input) {
   a.unit_keys = true;
   a.delta = kernels::Delta::kBeta;
   a.query_scale = 1.0f / std::sqrt(static_cast<float>(a.key_dim));
-  const int64_t values = int64_t{a.heads} * a.value_dim, qkv = 2 * int64_t{a.heads} * a.key_dim + values;
-  const ValueId in = b.matrix(input.name + ".in", qkv + values + 2 * a.heads, b.size.width);
+  const int64_t keys = int64_t{a.heads} * a.key_dim, values = int64_t{a.heads} * a.value_dim, qkv = 2 * keys + values;
+  // Queries, keys, values, gate, steps, betas.
+  const ValueId in = b.fused(input.name + ".in", {keys, keys, values, values, a.heads, a.heads}, b.size.width);
   const auto parts =
       graph::split(b.graph, graph::linear(b.graph, input.h, in, b.compute_dtype), {qkv, values, 2 * a.heads});
   const ValueId bias = b.ruled(input.name + ".step_bias", {a.heads}, initial_step_bias);

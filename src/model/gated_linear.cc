@@ -18,7 +18,8 @@ ValueId gated_linear(Builder& b, const MixerInput& input) {
   a.channel_decay = true;
   a.query_scale = 1.0f / std::sqrt(static_cast<float>(a.key_dim));
   const int64_t keys = int64_t{a.heads} * a.key_dim, values = int64_t{a.heads} * a.value_dim, qkv = 2 * keys + values;
-  const ValueId in = b.matrix(input.name + ".in", qkv + values + kForgetRank, b.size.width);
+  // Queries, keys, values, gate, the forget gate's first factor.
+  const ValueId in = b.fused(input.name + ".in", {keys, keys, values, values, kForgetRank}, b.size.width);
   const auto parts =
       graph::split(b.graph, graph::linear(b.graph, input.h, in, b.compute_dtype), {qkv, values, kForgetRank});
   const ValueId forget_weight = b.matrix(input.name + ".forget", keys, kForgetRank);

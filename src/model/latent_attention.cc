@@ -33,7 +33,8 @@ Parts parts_of(Builder& b, const MixerInput& input) {
     parts.rotary_key = graph::linear(b.graph, input.h, key_weight, b.compute_dtype);
     parts.rotary_key = prepare_heads(b, parts.rotary_key, 1, rotary, rotary);
   }
-  parts.up = b.matrix(input.name + ".up", int64_t{heads} * (2 * head_dim - rotary), latent_dim);
+  const int64_t keys = int64_t{heads} * (head_dim - rotary), values = int64_t{heads} * head_dim;
+  parts.up = b.fused(input.name + ".up", {keys, values}, latent_dim);
   return parts;
 }
 

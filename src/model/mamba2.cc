@@ -15,7 +15,8 @@ ValueId mamba2(Builder& b, const MixerInput& input) {
   graph::RecurrenceAttributes a = recurrence_attributes(b);
   a.shared_keys = true;
   const int64_t values = int64_t{a.heads} * a.value_dim, qkv = 2 * a.key_dim + values;
-  const ValueId in = b.matrix(input.name + ".in", qkv + values + a.heads, b.size.width);
+  // Queries, keys, values, gate, steps.
+  const ValueId in = b.fused(input.name + ".in", {a.key_dim, a.key_dim, values, values, a.heads}, b.size.width);
   const auto parts =
       graph::split(b.graph, graph::linear(b.graph, input.h, in, b.compute_dtype), {qkv, values, a.heads});
   const ValueId bias = b.ruled(input.name + ".step_bias", {a.heads}, initial_step_bias);

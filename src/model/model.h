@@ -29,6 +29,9 @@ enum class ParameterGroup : uint8_t { kMatrix, kEmbedding, kHead, kVector, kBala
 struct ParameterInfo {
   std::string name;  // "blocks.3.attention.qkv", stable: used by checkpoints and exports
   Shape shape;       // matrices are (out, in), stacks of them (count, out, in)
+  // Rows of the matrices that one parameter holds, one after the other and each with all columns, as in queries, keys
+  // and values: optimizers that look at whole matrices take it apart. Of each of a stack; empty: it is one.
+  std::vector<int64_t> parts{};
   ParameterGroup group = ParameterGroup::kMatrix;
   double initial_sd = 0;                                        // normal; 0 with initial_value
   double initial_value = 0;                                     // norms' gains: 1

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <thread>
 
 #include "base/error.h"
@@ -30,6 +31,32 @@ TEST(Program, FlopsAndParametersAreExactlyThoseOfTheRecipe) {
     int64_t parameters = 0;
     for (const ParameterInfo& p : program.parameters()) parameters += p.shape.elements();
     EXPECT_EQ(parameters, counts.parameters);
+  }
+}
+
+TEST(Program, FusedMatricesSayWhatTheyAreMadeOf) {
+  const auto parts_of = [](const char* mixers, const std::string& name) {
+    const SmallModel m = testing::patched_model({std::string("model.mixers=") + mixers});
+    const Program program(m.recipe, m.size, Dtype::kFloat32);
+    for (const ParameterInfo& p : program.parameters())
+      if (p.name == "blocks.0." + name) return p.parts;
+    ADD_FAILURE() << name;
+    return std::vector<int64_t>{};
+  };
+  using Parts = std::vector<int64_t>;
+  EXPECT_EQ(parts_of("attention", "attention.qkv"), (Parts{24, 24, 24}));
+  EXPECT_EQ(parts_of("attention", "attention.out"), Parts{});
+  EXPECT_EQ(parts_of("attention", "feed_forward.gate_up"), (Parts{20, 20}));
+  EXPECT_EQ(parts_of("latent", "attention.up"), (Parts{16, 24}));  // two of six are the rotary key's
+  EXPECT_EQ(parts_of("gated_linear", "attention.in"), (Parts{24, 24, 24, 24, 16}));
+  EXPECT_EQ(parts_of("mamba2", "attention.in"), (Parts{6, 6, 24, 24, 4}));
+  EXPECT_EQ(parts_of("gated_delta", "attention.in"), (Parts{24, 24, 24, 24, 4, 4}));
+  for (const SmallModel& m : testing::vocabulary_models()) {
+    const Program program(m.recipe, m.size, Dtype::kFloat32);
+    for (const ParameterInfo& p : program.parameters()) {
+      if (p.parts.empty()) continue;
+      EXPECT_EQ(std::accumulate(p.parts.begin(), p.parts.end(), int64_t{0}), p.shape[p.shape.rank - 2]) << p.name;
+    }
   }
 }
 

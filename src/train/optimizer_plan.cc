@@ -4,7 +4,6 @@
 #include <numeric>
 
 #include "model/initialisation.h"
-#include "model/parameter_parts.h"
 #include "train/rules/rules.h"
 
 namespace flywheel::train {
@@ -23,6 +22,16 @@ constexpr KindRules kRules[] = {
     {&kSoap, &kAdamw},                 //
     {&kScheduleFree, &kScheduleFree},  //
 };
+
+// Rows of every matrix in it, in order.
+std::vector<int64_t> matrices_in(const model::ParameterInfo& parameter) {
+  const Shape& shape = parameter.shape;
+  std::vector<int64_t> parts = parameter.parts, all;
+  if (parts.empty()) parts = {shape[shape.rank - 2]};
+  const int64_t stack = shape.rank == 3 ? shape[0] : 1;
+  for (int64_t i = 0; i < stack; ++i) all.insert(all.end(), parts.begin(), parts.end());
+  return all;
+}
 
 double peak_rate(const Size& size, model::ParameterGroup group) {
   switch (group) {
@@ -71,7 +80,7 @@ void OptimizerPlan::add(const Recipe& recipe, const Size& size, const model::Par
   }
   if (piece.rule->whole_matrices) {
     piece.columns = parameter.shape[parameter.shape.rank - 1];
-    for (const int64_t rows : model::matrix_parts(recipe, size, parameter)) {
+    for (const int64_t rows : matrices_in(parameter)) {
       piece.rows = rows;
       piece.state = state_elements;
       piece.plane_stride = piece.elements();

@@ -102,14 +102,12 @@ TEST(Optimizer, ExpertsBiasesMoveByOneStepAgainstTheSurplusAndAreNoPartOfTheNorm
   }
 }
 
-TEST(Optimizer, OrthogonalisesQueriesKeysAndValuesApart) {
+TEST(Optimizer, OrthogonalisesFusedMatricesApart) {
   const int64_t width = 16;
   Size size = rates(1, 1);
-  size.heads = 4;
-  size.kv_heads = 2;
   Recipe recipe = muon_recipe();
   recipe.optimizer.weight_decay = 0;
-  const std::vector<ParameterInfo> parameters = {{.name = "blocks.0.attention.qkv", .shape = {32, width}, .offset = 0}};
+  const std::vector<ParameterInfo> parameters = {{.name = "qkv", .shape = {32, width}, .parts = {16, 8, 8}}};
   Optimizer optimizer(recipe, size, parameters, 32 * width, Dtype::kFloat32, 1);
   std::vector<float> weights(static_cast<size_t>(32 * width), 0.0f), gradient = draws(32 * width, 5);
   // The three parts in very different scales: orthogonalised together, the small ones would vanish.
@@ -147,7 +145,7 @@ std::vector<Recipe> optimizer_recipes() {
 const std::vector<ParameterInfo> kMixedParameters = {
     {.name = "embedding", .shape = {257, 160}, .group = ParameterGroup::kEmbedding, .offset = 0},
     {.name = "a", .shape = {24, 40}, .offset = 41120},
-    {.name = "blocks.0.feed_forward.gate_up", .shape = {40, 24}, .offset = 42080},
+    {.name = "blocks.0.feed_forward.gate_up", .shape = {40, 24}, .parts = {20, 20}, .offset = 42080},
     {.name = "gain", .shape = {40}, .group = ParameterGroup::kVector, .offset = 43040}};
 
 TEST(Optimizer, GivesTheSameBitsWithAnyNumberOfThreads) {
