@@ -29,6 +29,7 @@
 #include "graph/ops/short_convolution.h"
 #include "graph/ops/sigmoid_gate.h"
 #include "graph/ops/split.h"
+#include "graph/ops/value_lerp.h"
 #include "graph/ops/value_residual.h"
 #include "kernels/attention.h"
 #include "testing/gradient_check.h"
@@ -239,6 +240,9 @@ std::vector<Fragment> fragments() {
              {.heads = 2, .key_dim = 3, .value_dim = 5, .channel_decay = true, .delta = kernels::Delta::kGiven});
          return rwkv_output(g, {mixed, made.qkv, x[5], p[4], p[5], p[6]}, heads);
        }});
+  list.push_back({"value lerp", {{8, 7}, {8, 7}, {8, 7}}, {{7}}, [](Graph& g, const Ids& x, const Ids& p, ValueId) {
+                    return value_lerp(g, x[0], x[1], x[2], p[0]);
+                  }});
   return list;
 }
 

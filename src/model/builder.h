@@ -52,7 +52,8 @@ class Builder {
   };
   Rotary rotary(int width);  // tables for heads of which `width` elements are rotated
 
-  graph::ValueId first_values = graph::kNoValue;  // of the first layer, for value_residual
+  // Of the first layer that keeps them: for value_residual, which is refused with RWKV-7, and for RWKV-7's own.
+  graph::ValueId first_values = graph::kNoValue;
 
  private:
   graph::ValueId declare(ParameterInfo info);

@@ -1,9 +1,11 @@
 // RWKV-7 (Peng et al. 2025): S_t = (diag(w_t) - u (r u)ᵀ) S_{t-1} + k vᵀ. What the state holds for the direction u of a
 // key is removed at a rate r per channel, and every channel decays on its own. Inputs are mixed with the token before;
-// the output is group-normalised, given a bonus for the token itself, and gated. Without the value residual.
+// the output is group-normalised, given a bonus for the token itself, and gated. Values of layers after the first go a
+// learned part of the way to the first one's.
 #include "graph/ops/forget.h"
 #include "graph/ops/linear.h"
 #include "graph/ops/rwkv.h"
+#include "graph/ops/value_lerp.h"
 #include "model/initialisation.h"
 #include "model/recurrent.h"
 #include "recipe/recurrent.h"
@@ -24,6 +26,17 @@ std::vector<ValueId> shifted(Builder& b, const MixerInput& input) {
   return graph::token_shift_step(b.graph, input.h, shares, before);
 }
 
+// v + (v of the first layer - v) sigmoid(a low-rank projection of the value's stream + bias).
+ValueId with_first_values(Builder& b, const std::string& name, ValueId value, ValueId stream) {
+  if (b.first_values == graph::kNoValue) return b.first_values = value;
+  const int64_t values = b.graph.value(value).shape[1], rank = rwkv_value_rank(b.size);
+  const ValueId down = b.matrix(name + ".first_value_down", rank, b.size.width);
+  const ValueId up = b.matrix(name + ".first_value", values, rank);
+  const ValueId low = graph::linear(b.graph, stream, down, b.compute_dtype);
+  return graph::value_lerp(b.graph, value, b.first_values, graph::linear(b.graph, low, up, b.compute_dtype),
+                           b.vector(name + ".first_value_bias", values, 1));
+}
+
 }  // namespace
 
 ValueId rwkv7(Builder& b, const MixerInput& input) {
@@ -40,7 +53,8 @@ ValueId rwkv7(Builder& b, const MixerInput& input) {
   };
   const ValueId receptance = project(streams[kReceptance], "receptance", keys);
   const ValueId key = project(streams[kKey], "key", keys);
-  const ValueId value = project(streams[kValue], "value", values);
+  const ValueId own_value = project(streams[kValue], "value", values);
+  const ValueId value = with_first_values(b, input.name, own_value, streams[kValue]);
   const ValueId decay_low =
       graph::squash(b.graph, kernels::Squash::kTanh, project(streams[kDecay], "decay_down", rank));
   const ValueId decay_bias = b.ruled(named("decay_bias"), {keys},

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "recipe/mixers.h"
+#include "recipe/recurrent.h"
 #include "recipe/size.h"
 
 namespace flywheel {
@@ -78,7 +79,8 @@ bool is_gated(FeedForward kind) {
 }
 
 Counts count(const Recipe& recipe, const Size& size) {
-  std::vector<PartCounts> parts = {residual_counts(recipe, size), end_counts(recipe, size)};
+  std::vector<PartCounts> parts = {residual_counts(recipe, size), end_counts(recipe, size),
+                                   rwkv7_value_residual_counts(recipe, size)};
   for (const Mixer mixer : layer_mixers(recipe, size.layers)) {
     parts.push_back(mixer_counts(recipe, size, mixer));
     parts.push_back(feed_forward_counts(recipe, size));

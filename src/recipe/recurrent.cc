@@ -68,6 +68,10 @@ int rwkv_gate_rank(const Size& size) {
   return std::max(16, static_cast<int>(std::lround(0.6 * std::pow(size.width, 0.8) / 16)) * 16);
 }
 
+int rwkv_value_rank(const Size& size) {
+  return std::max(16, static_cast<int>(std::lround(1.3 * std::sqrt(size.width) / 16)) * 16);
+}
+
 PartCounts rwkv7_counts(const Recipe& recipe, const Size& size) {
   const Widths w(recipe, size);
   PartCounts counts;
@@ -77,6 +81,16 @@ PartCounts rwkv7_counts(const Recipe& recipe, const Size& size) {
   // Shares of six streams; biases of decay and rate, removal, replacement and bonus; the output norm's gain and bias.
   counts.vectors = 6 * w.width + 5 * w.keys + 2 * w.values;
   counts.extra_flops = recurrence_flops(recipe, size, true);
+  return counts;
+}
+
+PartCounts rwkv7_value_residual_counts(const Recipe& recipe, const Size& size) {
+  const std::vector<Mixer> mixers = layer_mixers(recipe, size.layers);
+  const int64_t after_first = std::max<int64_t>(0, std::count(mixers.begin(), mixers.end(), Mixer::kRwkv7) - 1);
+  const Widths w(recipe, size);
+  PartCounts counts;
+  counts.matrices = after_first * rwkv_value_rank(size) * (w.width + w.values);
+  counts.vectors = after_first * w.values;
   return counts;
 }
 

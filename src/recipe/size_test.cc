@@ -118,8 +118,10 @@ TEST(Counts, MatchHandComputedMixersBeyondAttention) {
   EXPECT_EQ(layer("gated_linear"), std::tuple(64 * (32 + 32 + 64 + 64 + 16) + 32 * 16 + 64 * 64, 32 + 64, 2048.0));
   EXPECT_EQ(layer("mamba2"), std::tuple(64 * (8 + 8 + 64 + 64 + 4) + 64 * 64, 3 * 4 + 64, 2048.0));
   EXPECT_EQ(layer("gated_delta"), std::tuple(64 * (32 + 32 + 64 + 64 + 8) + 64 * 64, 2 * 4 + 64, 4096.0));
-  EXPECT_EQ(layer("rwkv7"), std::tuple(64 * (32 + 32 + 64 + 64) + 2 * 16 * (64 + 32) + 16 * (64 + 64),
-                                       6 * 64 + 5 * 32 + 2 * 64, 4096.0));
+  // Two of the three layers take values from the first: 16 (64 + 64) weights and 64 biases each.
+  EXPECT_EQ(layer("rwkv7"),
+            std::tuple(64 * (32 + 32 + 64 + 64) + 2 * 16 * (64 + 32) + 16 * (64 + 64) + 2 * 16 * (64 + 64) / 3,
+                       6 * 64 + 5 * 32 + 2 * 64 + 2 * 64 / 3, 4096.0));
   recipe.model.short_convolution = 3;
   EXPECT_EQ(layer("gated_delta"), std::tuple(64 * 200 + 64 * 64, 2 * 4 + 64 + 3 * 128, 4096.0 + 2 * 3 * 128));
   EXPECT_EQ(layer("mamba2"), std::tuple(64 * 148 + 64 * 64, 3 * 4 + 64 + 3 * 80, 2048.0 + 2 * 3 * 80));

@@ -31,6 +31,7 @@ class Model(gpt_trace.Model):
         self.mixers.update(gated_linear=self.gated_linear, mamba2=self.mamba2, gated_delta=self.gated_delta,
                            rwkv7=self.rwkv7)
         self.keys = self.c["state_dim"] or HEAD_DIM
+        self.first_value = None  # of the first layer of RWKV-7
 
     def linear(self, name, x, out):
         y = super().linear(name, x, out)
@@ -106,6 +107,13 @@ class Model(gpt_trace.Model):
         receptance, decay, key, value, rate, gate = (h + (before - h) * share for share in shares)
         r, k = self.linear(name + ".receptance", receptance, keys), self.linear(name + ".key", key, keys)
         v = self.linear(name + ".value", value, values)
+        if self.first_value is None:
+            self.first_value = v
+        else:
+            low = self.linear(name + ".first_value_down", value, 16)
+            towards = self.linear(name + ".first_value", low, values)
+            share = torch.sigmoid(towards + self.parameter(name + ".first_value_bias", values, around=1.0))
+            v = v + (self.first_value - v) * share
         decay = torch.tanh(self.linear(name + ".decay_down", decay, rank))
         bias = self.parameter(name + ".decay_bias", keys)
         w = torch.exp(-torch.exp(torch.tensor(-0.5)) * torch.sigmoid(bias + self.linear(name + ".decay", decay, keys)))

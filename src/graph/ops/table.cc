@@ -26,6 +26,7 @@
 #include "graph/ops/short_convolution.h"
 #include "graph/ops/sigmoid_gate.h"
 #include "graph/ops/split.h"
+#include "graph/ops/value_lerp.h"
 #include "graph/ops/value_residual.h"
 
 namespace flywheel::graph {
@@ -71,6 +72,8 @@ constexpr std::array kOps = {
     &kRwkvKeysBackward,
     &kRwkvOutput,
     &kRwkvOutputBackward,
+    &kValueLerp,
+    &kValueLerpBackward,
     &kForget,
     &kForgetBackward,
     &kRecurrence,
