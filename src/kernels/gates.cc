@@ -15,6 +15,12 @@
 HWY_BEFORE_NAMESPACE();
 namespace flywheel::kernels::HWY_NAMESPACE {
 
+// exp clamps, which would hide a rate that is not a number.
+HWY_INLINE Floats rate_of(const float* log_rate, int64_t left) {
+  const auto x = load(log_rate, left);
+  return hn::IfThenElse(hn::IsNaN(x), x, exp(x));
+}
+
 inline constexpr float kRootScale = 1.0f / 16, kSigmoidScale = -0.60653066f;  // -e^-0.5
 
 template <typename T>
@@ -26,7 +32,7 @@ void forget(const ForgetShape& s, const T* x, const float* bias, const float* ra
       Floats decay = hn::Zero(kFloats);
       if (has_rate(s.kind)) {
         const auto step = softplus(z);
-        decay = hn::Neg(hn::Mul(exp(load(rate + i, left)), step));
+        decay = hn::Neg(hn::Mul(rate_of(rate + i, left), step));
         store(s.kind == Forget::kStep ? step : sigmoid(load(x + s.width + i, left)), beta + i, left);
       } else if (s.kind == Forget::kRoot) {
         decay = hn::Mul(hn::Set(kFloats, -kRootScale), softplus(hn::Neg(z)));
@@ -50,7 +56,7 @@ void forget_gradients(const ForgetShape& s, const T* x, const float* bias, const
       const auto db = dbeta ? load(dbeta + i, left) : hn::Zero(kFloats);
       Floats dz = hn::Zero(kFloats);
       if (has_rate(s.kind)) {
-        const auto change = hn::Neg(hn::Mul(d, exp(load(rate + i, left))));
+        const auto change = hn::Neg(hn::Mul(d, rate_of(rate + i, left)));
         store(hn::MulAdd(change, softplus(z), load(drate + i, left)), drate + i, left);
         dz = hn::Mul(sig, s.kind == Forget::kStep ? hn::Add(change, db) : change);
         if (s.kind == Forget::kDelta) {

@@ -67,8 +67,8 @@ double Executor::train_sequence_profiled(std::span<const uint16_t> tokens, float
 
 double Executor::eval_sequence(std::span<const uint16_t> tokens) {
   State& s = *state_;
-  CHECK(tokens.size() >= 2 && tokens.size() <= s.context() + 1, "{} tokens for a context of {}", tokens.size(),
-        s.context());
+  if (tokens.size() < 2) return 0;  // nothing to predict
+  CHECK(tokens.size() <= s.context() + 1, "{} tokens for a context of {}", tokens.size(), s.context());
   s.bind(tokens.data(), tokens.data() + 1);
   if (tokens.size() < s.context() + 1) {
     std::memcpy(s.padded.data(), tokens.data(), tokens.size_bytes());

@@ -98,7 +98,7 @@ class Executor {
   // The same, adding the time of each op to `profile`.
   double train_sequence_profiled(std::span<const uint16_t> tokens, float loss_scale, float* gradients,
                                  graph::Profile& profile);
-  // Sum of the token losses. Windows shorter than the context are allowed (at least 2 tokens).
+  // Sum of the token losses. Windows shorter than the context are allowed; with less than two tokens it is 0.
   double eval_sequence(std::span<const uint16_t> tokens);
 
  private:
