@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "data/corpus.h"
 #include "recipe/recipe.h"
 #include "recipe/size.h"
@@ -29,6 +30,7 @@ inline Size size_of(const Recipe& recipe, const ShortRun& run) {
   Size size;
   for (const Size& candidate : sizes)
     if (candidate.width == run.width) size = candidate;
+  if (size.width != run.width) throw_bad_input("width {} is not in the recipe's family of sizes", run.width);
   size = with_flops(shaped, size, 1e9);
   size.layers = run.layers;
   size.batch_sequences = run.batch_sequences;
