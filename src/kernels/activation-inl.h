@@ -30,7 +30,7 @@ HWY_INLINE Activated activate(Floats x) {
     return {value, silu_slope(value, gate)};
   }
   if constexpr (kKind == Activation::kReluSquared) {
-    const auto positive = hn::Max(hn::Zero(kFloats), x);  // in this order NaN stays NaN
+    const auto positive = at_least(hn::Zero(kFloats), x);
     return {hn::Mul(positive, positive), hn::Add(positive, positive)};
   }
   return {x, hn::Set(kFloats, 1.0f)};

@@ -217,7 +217,7 @@ struct Attention {
   // nothing could overflow: it makes the largest weight 1, exact in bfloat16.
   template <bool kBent>
   void softmax_row(float* row, T* probabilities, const Row& r, const float* sink, float* maximum, float* total) const {
-    const auto scale = hn::Set(kFloats, s.scale), none = hn::Set(kFloats, -3e38f);
+    const auto scale = hn::Set(kFloats, s.scale), none = hn::Set(kFloats, -INFINITY);
     Floats largest = sink ? hn::Set(kFloats, *sink) : none, sum = hn::Zero(kFloats), slope;
     for (int64_t i = r.columns.begin; i < r.keys; i += kLanes) {
       Floats x = hn::Mul(load(row + i), scale);

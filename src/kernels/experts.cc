@@ -87,7 +87,8 @@ float weight_divisor(const float* scores, const int32_t* choice, int64_t active)
   return sum;
 }
 
-// The expert with the largest score + bias that is not among the first `taken` choices.
+// The expert with the largest score + bias that is not among the first `taken` choices. NaN counts as the largest: left
+// out it would be hidden.
 int32_t next_choice(const float* scores, const float* bias, int64_t experts, const int32_t* choice, int64_t taken) {
   int32_t best = -1;
   float best_score = 0;
@@ -95,7 +96,7 @@ int32_t next_choice(const float* scores, const float* bias, int64_t experts, con
     bool is_taken = false;
     for (int64_t j = 0; j < taken; ++j) is_taken = is_taken || choice[j] == e;
     const float score = scores[e] + (bias ? bias[e] : 0);
-    if (is_taken || (best >= 0 && !(score > best_score))) continue;
+    if (is_taken || (best >= 0 && (score <= best_score || std::isnan(best_score)))) continue;
     best = e;
     best_score = score;
   }

@@ -88,7 +88,9 @@ inline void expect_close(const GuardedBuffer& actual, const GuardedBuffer& expec
 
 // Runs `body` once for each instruction set that this machine has and this binary was built for.
 inline void for_each_target(const std::function<void()>& body) {
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+  const std::vector<int64_t> targets = hwy::SupportedAndGeneratedTargets();
+  ASSERT_FALSE(targets.empty());
+  for (const int64_t target : targets) {
     SCOPED_TRACE(hwy::TargetName(target));
     hwy::SetSupportedTargetsForTest(target);
     hwy::GetChosenTarget().Update(hwy::SupportedTargets());

@@ -108,7 +108,7 @@ struct RecurrentChunk {
       float* growth = w.factors + count * stride;
       Floats lowest = hn::Zero(kFloats);
       for (int64_t c = 0; c < channels; c += kLanes) {
-        const auto sum = hn::Add(load(growth + c, stride - c), hn::Max(floor, load(decay + c, channels - c)));
+        const auto sum = hn::Add(load(growth + c, stride - c), at_least(floor, load(decay + c, channels - c)));
         lowest = hn::Min(lowest, sum);
         store(sum, growth + stride + c, stride - c);
       }

@@ -122,9 +122,28 @@ HWY_INLINE Floats times_power_of_two(Floats p, Floats n) {
   return hn::BitCast(kFloats, hn::Add(hn::BitCast(kInts, p), power));
 #endif
 }
-// In this order of operands NaN stays NaN.
+// The larger and the smaller of a bound and x, where NaN in x stays NaN: x86 returns its second operand then, but Arm
+// and the portable targets, as Highway 1.0.3 uses them, the one that is a number.
+HWY_INLINE Floats at_least(Floats bound, Floats x) {
+#if HWY_TARGET == HWY_NEON
+  return Floats(vmaxq_f32(bound.raw, x.raw));
+#elif HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR
+  return hn::IfThenElse(hn::Gt(bound, x), bound, x);
+#else
+  return hn::Max(bound, x);
+#endif
+}
+HWY_INLINE Floats at_most(Floats bound, Floats x) {
+#if HWY_TARGET == HWY_NEON
+  return Floats(vminq_f32(bound.raw, x.raw));
+#elif HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR
+  return hn::IfThenElse(hn::Lt(bound, x), bound, x);
+#else
+  return hn::Min(bound, x);
+#endif
+}
 HWY_INLINE Floats clamp_exponent(Floats x) {
-  return hn::Max(hn::Set(kFloats, -87.3f), hn::Min(hn::Set(kFloats, 88.3f), x));
+  return at_least(hn::Set(kFloats, -87.3f), at_most(hn::Set(kFloats, 88.3f), x));
 }
 
 // e^x for x clamped to [-87.3, 88.3]: 2^n times a degree-6 polynomial on [-ln 2 / 2, ln 2 / 2]. Relative error below
@@ -216,7 +235,7 @@ HWY_INLINE Floats gelu_slope(Floats x) {
   return gelu_slope(x, gelu_gate<Stored>(x));
 }
 HWY_INLINE Floats relu_squared(Floats x) {
-  const auto positive = hn::Max(hn::Zero(kFloats), x);  // in this order NaN stays NaN
+  const auto positive = at_least(hn::Zero(kFloats), x);
   return hn::Mul(positive, positive);
 }
 

@@ -16,7 +16,7 @@ namespace flywheel::kernels::HWY_NAMESPACE {
 // log(1 + e^x) without overflow.
 HWY_INLINE Floats softplus(Floats x) {
   const auto tail = hn::Log1p(kFloats, exp(hn::Neg(hn::Abs(x))));
-  return hn::Add(hn::Max(hn::Zero(kFloats), x), tail);
+  return hn::Add(at_least(hn::Zero(kFloats), x), tail);
 }
 
 }  // namespace flywheel::kernels::HWY_NAMESPACE

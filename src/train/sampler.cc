@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/error.h"
 #include "data/corpus.h"
 
 namespace flywheel::train {
@@ -42,6 +43,9 @@ std::string valid_utf8(std::string_view bytes) {
 }
 
 int draw_token(std::span<const float> logits, const SampleOptions& options, Rng& rng, std::vector<int>& order) {
+  for (const float logit : logits) {
+    if (!std::isfinite(logit)) throw_failed("the model gives logits that are no numbers: its parameters are damaged");
+  }
   order.resize(logits.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),

@@ -26,6 +26,7 @@ struct SampleOptions {
 std::string sample_text(LoadedModel& model, const SampleOptions& options, const std::function<bool()>& stop = {});
 
 // The index drawn from logits under the options' temperature, top_k and top_p. `order` is scratch of the same length.
+// Throws Error (kFailed) for logits that are not finite.
 int draw_token(std::span<const float> logits, const SampleOptions& options, Rng& rng, std::vector<int>& order);
 
 // Every byte that is no part of valid UTF-8 becomes U+FFFD.

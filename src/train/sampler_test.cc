@@ -5,6 +5,8 @@
 #include <cmath>
 #include <set>
 
+#include "base/error.h"
+
 namespace flywheel::train {
 namespace {
 
@@ -55,6 +57,11 @@ TEST(DrawToken, TopKAndTopPCutTheTail) {
   options.top_p = 0.9;
   const auto nucleus = drawn(logits, options, 400);
   EXPECT_EQ(std::set<int>(nucleus.begin(), nucleus.end()), (std::set<int>{0, 1, 2}));
+}
+
+TEST(DrawToken, RefusesLogitsThatAreNoNumbers) {
+  for (const float bad : {std::nanf(""), INFINITY, -INFINITY})
+    EXPECT_THROW(drawn({0.f, bad, 1.f}, {}, 1), Error) << bad;
 }
 
 }  // namespace
