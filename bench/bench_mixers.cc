@@ -60,7 +60,11 @@ class Workload {
       throw std::runtime_error(mixer + ": not a fresh model's loss");
   }
   double step() { return executor_->train_sequence(tokens_, 1e-3f, gradients_.data()); }
-  void step(graph::Profile& profile) { executor_->train_sequence_profiled(tokens_, 1e-3f, gradients_.data(), profile); }
+  void step(graph::Profile& profile) {
+    const Executor::Tokens sequence = tokens_;
+    double loss;
+    executor_->train_profiled({&sequence, 1}, 1e-3f, gradients_.data(), &loss, profile);
+  }
   double flops() const { return program_.train_flops(); }
   int64_t arena_bytes() const { return program_.memory().arena_bytes_train; }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <vector>
 
 #include "base/rng.h"
@@ -18,30 +19,49 @@ namespace {
 
 struct Case {
   int width, layers, heads;
+  int context = 256, sequences = 1;  // at once
+  int64_t tokens() const { return int64_t{context} * sequences; }
 };
-constexpr Case kCases[] = {{64, 4, 4}, {128, 4, 4}, {256, 6, 4}, {512, 8, 8}, {1024, 8, 16}};
+constexpr Case kCases[] = {{64, 4, 4},  {128, 4, 4}, {128, 4, 4, 64, 1}, {128, 4, 4, 64, 3},
+                           {256, 6, 4}, {512, 8, 8}, {1024, 8, 16}};
 
-// The comparison's model: GPT-2's block at vocabulary 256, context 256.
+// The comparison's model: GPT-2's block at vocabulary 256.
 class Workload {
  public:
   Workload(const Case& c, Dtype dtype)
-      : program_(recipe(c), size(c), dtype),
+      : program_(recipe(c), size(c), dtype, c.sequences),
         packed_(program_),
         parameters_(draw()),
         gradients_(program_.parameter_elements() * 4) {
     packed_.refresh(parameters_.data(), 0, 1);
     executor_ = std::make_unique<Executor>(program_, packed_, parameters_.data(), true);
     Rng rng(2);
-    for (int i = 0; i <= program_.size().context; ++i) tokens_.push_back(static_cast<uint16_t>(rng.below(256)));
+    for (int64_t i = 0; i <= c.tokens(); ++i) tokens_.push_back(static_cast<uint16_t>(rng.below(256)));
+    const auto context = static_cast<size_t>(c.context);
+    for (size_t i = 0; i < static_cast<size_t>(c.sequences); ++i)
+      sequences_.push_back(Executor::Tokens(tokens_).subspan(i * context, context + 1));
+    losses_.resize(sequences_.size());
   }
   const Program& program() const { return program_; }
-  double step() { return executor_->train_sequence(tokens_, 1.0f / 256, gradients()); }
+  // The mean loss of a token.
+  double step() {
+    executor_->train(sequences_, 1.0f / 256, gradients(), losses_.data());
+    return mean_loss();
+  }
   void refresh() { packed_.refresh(parameters_.data(), 0, 1); }
-  void step(graph::Profile& profile) { executor_->train_sequence_profiled(tokens_, 1.0f / 256, gradients(), profile); }
-  double eval() { return executor_->eval_sequence(tokens_); }
+  void step(graph::Profile& profile) {
+    executor_->train_profiled(sequences_, 1.0f / 256, gradients(), losses_.data(), profile);
+  }
+  double eval() {
+    executor_->evaluate(sequences_, losses_.data());
+    return mean_loss();
+  }
 
  private:
   float* gradients() { return reinterpret_cast<float*>(gradients_.data()); }
+  double mean_loss() const {
+    return std::accumulate(losses_.begin(), losses_.end(), 0.0) / static_cast<double>(tokens_.size() - 1);
+  }
   static Recipe recipe(const Case& c) {
     Recipe r;
     r.model.ngram_embeddings = 0;
@@ -61,7 +81,7 @@ class Workload {
     s.width = c.width;
     s.heads = s.kv_heads = c.heads;
     s.feed_forward = 4 * c.width;
-    s.context = 256;
+    s.context = c.context;
     return s;
   }
   std::vector<float> draw() const {
@@ -81,6 +101,8 @@ class Workload {
   Arena gradients_;
   std::unique_ptr<Executor> executor_;
   std::vector<uint16_t> tokens_;
+  std::vector<Executor::Tokens> sequences_;
+  std::vector<double> losses_;
 };
 
 double peak_gflops(Dtype dtype) {
@@ -100,15 +122,15 @@ void report(benchmark::State& state, double flops, double tokens, Dtype dtype) {
 void train(benchmark::State& state, Case c, Dtype dtype) {
   Workload work(c, dtype);
   const double loss = work.step();
-  if (std::abs(loss / 256 - std::log(256.0)) > 0.5) state.SkipWithError("the first loss is not that of a fresh model");
+  if (std::abs(loss - std::log(256.0)) > 0.5) state.SkipWithError("the first loss is not that of a fresh model");
   for (auto _ : state) benchmark::DoNotOptimize(work.step());
-  report(state, work.program().train_flops(), 256, dtype);
+  report(state, c.sequences * work.program().train_flops(), static_cast<double>(c.tokens()), dtype);
 }
 
 void evaluate(benchmark::State& state, Case c, Dtype dtype) {
   Workload work(c, dtype);
   for (auto _ : state) benchmark::DoNotOptimize(work.eval());
-  report(state, work.program().eval_flops(), 256, dtype);
+  report(state, c.sequences * work.program().eval_flops(), static_cast<double>(c.tokens()), dtype);
 }
 
 void refresh_weights(benchmark::State& state, Case c, Dtype dtype) {
@@ -120,10 +142,12 @@ void print_profile(const Case& c, Dtype dtype) {
   Workload work(c, dtype);
   graph::Profile warm_up, profile;
   work.step(warm_up);
-  const int steps = std::max(3, static_cast<int>(0.5e11 / work.program().train_flops()));
+  const int steps = std::max(3, static_cast<int>(0.5e11 / (c.sequences * work.program().train_flops())));
   for (int i = 0; i < steps; ++i) work.step(profile);
-  fmt::print("\n{} wide, {} layers, {}: {:.1f} us a sequence of 256, arena {:.2f} MB\n", c.width, c.layers,
-             dtype == Dtype::kBfloat16 ? "bf16" : "float32", profile.seconds() / steps * 1e6,
+  fmt::print("\n{} wide, {} layers, {}: {:.1f} us for {} x {} tokens, {:.0f}% of peak, arena {:.2f} MB\n", c.width,
+             c.layers, dtype == Dtype::kBfloat16 ? "bf16" : "float32", profile.seconds() / steps * 1e6, c.sequences,
+             c.context,
+             100 * c.sequences * work.program().train_flops() * steps / profile.seconds() * 1e-9 / peak_gflops(dtype),
              static_cast<double>(work.program().memory().arena_bytes_train) * 1e-6);
   std::vector<std::pair<std::string, graph::Profile::Line>> lines(profile.lines().begin(), profile.lines().end());
   std::sort(lines.begin(), lines.end(),
@@ -143,7 +167,11 @@ const char* dtype_text(Dtype dtype) {
 void register_all() {
   for (const Case& c : kCases) {
     for (Dtype dtype : {Dtype::kFloat32, Dtype::kBfloat16}) {
-      const auto name = [&](const char* what) { return fmt::format("{}/{}/{}", what, c.width, dtype_text(dtype)); };
+      const auto name = [&](const char* what) {
+        const std::string size =
+            c.context == 256 ? fmt::format("{}", c.width) : fmt::format("{}x{}x{}", c.width, c.context, c.sequences);
+        return fmt::format("{}/{}/{}", what, size, dtype_text(dtype));
+      };
       benchmark::RegisterBenchmark(name("train").c_str(), train, c, dtype)->Unit(benchmark::kMicrosecond);
       benchmark::RegisterBenchmark(name("evaluate").c_str(), evaluate, c, dtype)->Unit(benchmark::kMicrosecond);
       benchmark::RegisterBenchmark(name("pack").c_str(), refresh_weights, c, dtype)->Unit(benchmark::kMicrosecond);

@@ -1,6 +1,6 @@
-// flywheel bench: this machine's peak, and the engine's speed against it, on all cores and on one. Training steps are
-// whole ones: forward, backward, clipping and AdamW, on the architecture that PyTorch users know as GPT-2's (LayerNorm,
-// GELU, tied head).
+// flywheel bench: this machine's peak, the engine's speed against it, on all cores and on one, and how long a run takes
+// to begin. Training steps are whole ones: forward, backward, clipping and AdamW, on the architecture that PyTorch
+// users know as GPT-2's (LayerNorm, GELU, tied head).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "base/subprocess.h"
+#include "cli/bench_start.h"
 #include "cli/cli.h"
 #include "kernels/kernels.h"
 #include "train/trainer.h"
@@ -22,6 +23,7 @@ namespace {
 
 constexpr int kVocabulary = 256, kContext = 256;
 constexpr int kManyRunsDim = 128;
+constexpr double kStartFlops = 1e12;  // of the base recipe whose start is timed: the lowest rungs of a search
 
 struct BenchSize {
   int dim, layers, heads, batch;
@@ -99,6 +101,7 @@ class Workload {
     return median_seconds(seconds, 2, [&] { trainer_.model().evaluate(sample_); });
   }
   double step_tokens() const { return static_cast<double>(size_.batch_sequences) * size_.context; }
+  std::vector<std::string> slower_sizes() { return trainer_.model().program().slower_sizes(); }
   double step_flops() const { return step_tokens() * count(recipe_, size_).flops_per_token; }
 
  private:
@@ -180,7 +183,34 @@ OrderedJson measure_size(const BenchSize& size, Dtype dtype, const Peak& peak, d
           {"gflops_per_second", gflops},
           {"fraction_of_peak", gflops / peak.of(dtype)},
           {"evaluation_tokens_per_second", work.step_tokens() / evaluation},
-          {"evaluation_fraction_of_peak", evaluation_gflops / peak.of(dtype)}};
+          {"evaluation_fraction_of_peak", evaluation_gflops / peak.of(dtype)},
+          {"slower_sizes", work.slower_sizes()}};
+}
+
+OrderedJson measure_starts() {
+  auto [gpt, small] = model_of(kSizes[0]);
+  small.vocabulary = data::kVocabulary;
+  const Recipe base;
+  const Size lowest = size_for_flops(base, kStartFlops);
+  OrderedJson rows = OrderedJson::array();
+  const auto add = [&](const char* model, const Recipe& recipe, const Size& size) {
+    rows.push_back({{"model", model},
+                    {"dim", size.width},
+                    {"layers", size.layers},
+                    {"parameters", count(recipe, size).parameters},
+                    {"start_ms", start_milliseconds(recipe, size)}});
+  };
+  add("gpt2", gpt, small);
+  add("base recipe", base, lowest);
+  return rows;
+}
+
+void print_starts(const OrderedJson& rows) {
+  fmt::print("\n{:<12} {:>5} {:>6} {:>12} {:>10}\n", "start of", "dim", "layers", "parameters", "ms");
+  for (const OrderedJson& row : rows) {
+    fmt::print("{:<12} {:>5} {:>6} {:>12} {:>10.1f}\n", row["model"].get<std::string>(), row["dim"].get<int>(),
+               row["layers"].get<int>(), row["parameters"].get<int64_t>(), row["start_ms"].get<double>());
+  }
 }
 
 void print_header(const Peak& peak) {
@@ -196,6 +226,7 @@ void print_row(const OrderedJson& row) {
              row["batch"].get<int>(), row["precision"].get<std::string>(), row["tokens_per_second"].get<double>(),
              row["gflops_per_second"].get<double>(), 100 * row["fraction_of_peak"].get<double>(),
              row["evaluation_tokens_per_second"].get<double>(), 100 * row["evaluation_fraction_of_peak"].get<double>());
+  for (const OrderedJson& line : row["slower_sizes"]) fmt::print("      slower: {}\n", line.get<std::string>());
   std::fflush(stdout);
 }
 
@@ -231,10 +262,12 @@ int bench(const Options& options) {
   }
   const double ratio = many_runs_ratio(train::choose_dtype(Precision::kAuto), options.seconds, tokens);
   report["many_runs_ratio"] = ratio;
+  report["starts"] = measure_starts();
   if (options.json) {
     fmt::print("{}\n", report.dump());
   } else {
     fmt::print("\ntwo single-threaded runs side by side do {:.2f} times the work of one\n", ratio);
+    print_starts(report["starts"]);
   }
   return 0;
 }

@@ -109,6 +109,7 @@ class Graph {
   ValueId add_value(std::string name, Shape shape, Dtype dtype);
   void compact();
 
+  int64_t externals() const { return externals_; }
   int64_t state_bytes() const { return state_bytes_; }
 
   // Model FLOPs of one run (recipe/size.h says the convention).

@@ -31,6 +31,7 @@ struct KernelArguments {
   void* const* inputs;
   void* const* outputs;
   void* workspace;
+  int64_t sequences = 1;  // whose rows lie one after the other, for an op that joins them; 1 for any other
 
   template <typename T>
   const T* in(size_t i) const {
@@ -71,6 +72,8 @@ struct Op {
   double (*flops)(const Graph&, const Node&) = nullptr;
   // Scratch memory that only this node's run needs. Null: none.
   int64_t (*workspace_bytes)(const Graph&, const Node&) = nullptr;
+  // Why a node of these sizes is not served fast, for people; null when it is. Null: served fast at any size.
+  const char* (*slower)(const Graph&, const Node&) = nullptr;
   // Output 0 may take the memory of one of these inputs when that one dies here and has the same bytes; the kernel must
   // then give the same result as apart.
   Positions in_place{};
@@ -78,6 +81,9 @@ struct Op {
   int accumulate_input = -1;
   // The node computes the gradients of its inputs in its forward run (the training head): backward starts there.
   bool carries_gradient = false;
+  // Sees rows and not sequences: run once for all the sequences of a run, its operands their rows one after the other
+  // and the workspace as many times as large. Other ops are run for each sequence in turn.
+  bool joins_sequences = false;
   std::array<Kernel, kBackends> kernels{};
 };
 

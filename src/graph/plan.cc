@@ -24,7 +24,7 @@ struct Lifetimes {
   std::vector<int> block_of_workspace;
 };
 
-Lifetimes find_lifetimes(const Graph& graph) {
+Lifetimes find_lifetimes(const Graph& graph, int sequences) {
   const std::span<const Node> nodes = graph.nodes();
   const int steps = static_cast<int>(nodes.size());
   const Uses uses(graph);
@@ -54,7 +54,7 @@ Lifetimes find_lifetimes(const Graph& graph) {
       }
       if (block < 0) {
         block = static_cast<int>(result.blocks.size());
-        result.blocks.push_back({value_bytes(graph.value(output)), step, step});
+        result.blocks.push_back({sequences * value_bytes(graph.value(output)), step, step});
       }
       result.block_of_value[static_cast<size_t>(output)] = block;
       Block& b = result.blocks[static_cast<size_t>(block)];
@@ -62,8 +62,9 @@ Lifetimes find_lifetimes(const Graph& graph) {
     }
     const int64_t workspace = node.op->workspace_bytes == nullptr ? 0 : node.op->workspace_bytes(graph, node);
     if (workspace > 0) {
+      const int64_t bytes = node.op->joins_sequences ? sequences * workspace : workspace;
       result.block_of_workspace[static_cast<size_t>(step)] = static_cast<int>(result.blocks.size());
-      result.blocks.push_back({workspace, step, step});
+      result.blocks.push_back({bytes, step, step});
     }
   }
   return result;
@@ -71,7 +72,7 @@ Lifetimes find_lifetimes(const Graph& graph) {
 
 }  // namespace
 
-Plan::Plan(Graph graph, Backend backend) : graph_(std::move(graph)) {
+Plan::Plan(Graph graph, Backend backend, int sequences) : graph_(std::move(graph)), sequences_(sequences) {
   place_values();
   steps_.reserve(graph_.nodes().size());
   for (size_t i = 0; i < graph_.nodes().size(); ++i) {
@@ -84,6 +85,11 @@ Plan::Plan(Graph graph, Backend backend) : graph_(std::move(graph)) {
                       node.op->name, backend_name(backend));
     }
     step.node = i;
+    for (const ValueId id : node.inputs) {
+      CHECK(sequences_ == 1 || !node.op->joins_sequences || id == kNoValue ||
+                graph_.value(id).storage != Storage::kExternal,
+            "{} takes the rows of several sequences, which externals are not", node.op->name);
+    }
     for (size_t k = 0; k < node.inputs.size(); ++k) {
       if (node.inputs[k] != kNoValue) step.inputs[k] = operands_[static_cast<size_t>(node.inputs[k])];
     }
@@ -96,7 +102,7 @@ Plan::Plan(Graph graph, Backend backend) : graph_(std::move(graph)) {
 }
 
 void Plan::place_values() {
-  const Lifetimes lifetimes = find_lifetimes(graph_);
+  const Lifetimes lifetimes = find_lifetimes(graph_, sequences_);
   const MemoryPlan memory = plan_memory(lifetimes.blocks);
   arena_bytes_ = memory.bytes;
   operands_.resize(graph_.values().size());
@@ -110,7 +116,9 @@ void Plan::place_values() {
       const int block = lifetimes.block_of_value[i];
       operands_[i].present = block >= 0;
       operands_[i].offset = block >= 0 ? memory.offsets[static_cast<size_t>(block)] : 0;
+      operands_[i].stride = value_bytes(value);
     }
+    if (value.storage == Storage::kExternal) operands_[i].stride = graph_.externals();
   }
   workspaces_.resize(graph_.nodes().size());
   for (size_t i = 0; i < workspaces_.size(); ++i) {
@@ -119,11 +127,12 @@ void Plan::place_values() {
   }
 }
 
-void* Plan::resolve(const Operand& operand, const Buffers& buffers) const {
+void* Plan::resolve(const Operand& operand, const Buffers& buffers, int sequence) const {
   if (!operand.present) return nullptr;
+  const int64_t offset = operand.offset + sequence * operand.stride;
   switch (operand.storage) {
     case Storage::kArena:
-      return buffers.arena + operand.offset;
+      return buffers.arena + offset;
     case Storage::kParameter:
       return const_cast<std::byte*>(reinterpret_cast<const std::byte*>(buffers.parameters) + operand.offset);
     case Storage::kParameterGradient:
@@ -135,21 +144,39 @@ void* Plan::resolve(const Operand& operand, const Buffers& buffers) const {
     case Storage::kState:
       return buffers.state + operand.offset;
     case Storage::kExternal:
-      return buffers.externals[static_cast<size_t>(operand.offset)];
+      return buffers.externals[static_cast<size_t>(offset)];
   }
   return nullptr;
 }
 
 void* Plan::address(ValueId value, const Buffers& buffers) const {
-  return resolve(operands_[static_cast<size_t>(value)], buffers);
+  return resolve(operands_[static_cast<size_t>(value)], buffers, 0);
 }
 
-void Plan::run_step(const Step& step, const Buffers& buffers) const {
+void Plan::run_step(const Step& step, const Buffers& buffers, int sequences) const {
   std::array<void*, kMaxOperands> inputs, outputs;
   const Node& node = graph_.nodes()[step.node];
-  for (size_t i = 0; i < node.inputs.size(); ++i) inputs[i] = resolve(step.inputs[i], buffers);
-  for (size_t i = 0; i < node.outputs.size(); ++i) outputs[i] = resolve(step.outputs[i], buffers);
-  step.kernel({graph_, node, inputs.data(), outputs.data(), resolve(step.workspace, buffers)});
+  const int together = node.op->joins_sequences ? sequences : 1;
+  for (int sequence = 0; sequence < sequences; sequence += together) {
+    for (size_t i = 0; i < node.inputs.size(); ++i) inputs[i] = resolve(step.inputs[i], buffers, sequence);
+    for (size_t i = 0; i < node.outputs.size(); ++i) outputs[i] = resolve(step.outputs[i], buffers, sequence);
+    void* workspace = resolve(step.workspace, buffers, 0);
+    step.kernel({graph_, node, inputs.data(), outputs.data(), workspace, together});
+  }
+}
+
+std::vector<std::string> Plan::slower_sizes() const {
+  std::vector<std::string> list;
+  for (const Node& node : graph_.nodes()) {
+    const char* why = node.op->slower == nullptr ? nullptr : node.op->slower(graph_, node);
+    if (why == nullptr) continue;
+    std::string line = node.op->name;
+    for (const ValueId input : std::span(node.inputs).first(std::min<size_t>(2, node.inputs.size())))
+      if (input != kNoValue) line.append(1, ' ').append(to_string(graph_.value(input).shape));
+    line.append(": ").append(why);
+    if (std::find(list.begin(), list.end(), line) == list.end()) list.push_back(line);
+  }
+  return list;
 }
 
 std::string Plan::describe() const {

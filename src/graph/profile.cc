@@ -15,7 +15,7 @@ double thread_cpu_seconds() {
 
 }  // namespace
 
-void Profile::observe(const Plan& plan, size_t step) {
+void Profile::observe(const Plan& plan, size_t step, int sequences) {
   const double now = thread_cpu_seconds();
   if (step > 0) {
     const Node& node = plan.graph().nodes()[plan.steps()[step - 1].node];
@@ -25,7 +25,7 @@ void Profile::observe(const Plan& plan, size_t step) {
     }
     Line& line = lines_[key];
     line.seconds += now - started_;
-    line.flops += node.op->flops == nullptr ? 0 : node.op->flops(plan.graph(), node);
+    line.flops += node.op->flops == nullptr ? 0 : sequences * node.op->flops(plan.graph(), node);
     ++line.calls;
   }
   started_ = thread_cpu_seconds();

@@ -16,7 +16,7 @@ class Profile {
     double seconds = 0, flops = 0;
     int64_t calls = 0;
   };
-  void observe(const Plan& plan, size_t step);
+  void observe(const Plan& plan, size_t step, int sequences = 1);
   // By op name and the shape of its first input.
   const std::map<std::string, Line>& lines() const { return lines_; }
   double seconds() const;

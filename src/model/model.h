@@ -47,11 +47,13 @@ double initial_element(const ParameterInfo& parameter, Rng& rng, int64_t element
 class Program {
  public:
   enum class Fusion : uint8_t { kOn, kOff };  // off: to test and to measure what fusion does
-  Program(const Recipe& recipe, const Size& size, Dtype compute_dtype, Fusion fusion = Fusion::kOn);
+  // `sequences`: how many executors may take through the graphs at once.
+  Program(const Recipe& recipe, const Size& size, Dtype compute_dtype, int sequences = 1, Fusion fusion = Fusion::kOn);
   ~Program();
   std::span<const ParameterInfo> parameters() const;
   int64_t parameter_elements() const;  // of the flat buffer, padding included
   Dtype compute_dtype() const;
+  int sequences() const;
   const Size& size() const;
 
   struct Memory {
@@ -62,6 +64,8 @@ class Program {
   // Model FLOPs of one sequence, summed over the graph's ops: equal to count() of recipe/size.h times the context.
   double train_flops() const;
   double eval_flops() const;
+  // Of training, the ops whose sizes no kernel serves fast, and why: for people.
+  std::vector<std::string> slower_sizes() const;
   // One line per op in order, with shapes, dtypes and offsets: for people and tests.
   std::string describe() const;
 
@@ -85,26 +89,42 @@ class PackedWeights {
   Arena memory_;
 };
 
-// Runs one sequence at a time through the whole graph. One per thread; no allocation after construction.
+// Runs some sequences at a time through the whole graph. One per thread; no allocation after construction.
 class Executor {
  public:
   // parameters: the flat float32 buffer (vectors and tables are read from it), alive as long as this, as are program
   // and packed. An evaluating executor has a smaller arena and may not train.
   Executor(const Program& program, const PackedWeights& packed, const float* parameters, bool training);
   ~Executor();
-  // Forward and backward over context + 1 tokens. Adds loss_scale * d(sum of losses) to `gradients` (flat, as the
-  // parameters). Returns the sum of the token losses in nats (unscaled).
-  double train_sequence(std::span<const uint16_t> tokens, float loss_scale, float* gradients);
+  using Tokens = std::span<const uint16_t>;
+  // Forward and backward over 1 to program.sequences() sequences of context + 1 tokens. Adds loss_scale * d(sum of
+  // losses) to `gradients` (flat, as the parameters). losses: of each sequence, the sum over its tokens in nats
+  // (unscaled).
+  void train(std::span<const Tokens> sequences, float loss_scale, float* gradients, double* losses);
   // The same, adding the time of each op to `profile`.
-  double train_sequence_profiled(std::span<const uint16_t> tokens, float loss_scale, float* gradients,
-                                 graph::Profile& profile);
-  // Sum of the token losses. Windows shorter than the context are allowed; with less than two tokens it is 0.
-  double eval_sequence(std::span<const uint16_t> tokens);
+  void train_profiled(std::span<const Tokens> sequences, float loss_scale, float* gradients, double* losses,
+                      graph::Profile& profile);
+  // The losses alone. Windows shorter than the context are allowed (at least 2 tokens).
+  void evaluate(std::span<const Tokens> windows, double* losses);
+
+  // Of one sequence.
+  double train_sequence(Tokens tokens, float loss_scale, float* gradients) {
+    double loss = 0;
+    train({&tokens, 1}, loss_scale, gradients, &loss);
+    return loss;
+  }
+  double eval_sequence(Tokens window) {
+    if (window.size() < 2) return 0;  // nothing to predict
+    double loss = 0;
+    evaluate({&window, 1}, &loss);
+    return loss;
+  }
 
  private:
   struct State;
   template <typename Observer>
-  double train_observed(std::span<const uint16_t> tokens, float loss_scale, float* gradients, Observer&& observe);
+  void train_observed(std::span<const Tokens> sequences, float loss_scale, float* gradients, double* losses,
+                      Observer&& observe);
   std::unique_ptr<State> state_;
 };
 

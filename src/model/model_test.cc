@@ -161,6 +161,15 @@ TEST(Program, ImpossibleSizesAreRefusedByField) {
   refused([](SmallModel& b) { b.recipe.model.head_dim = 5; }, "head_dim");
 }
 
+TEST(Program, SizesThatNoKernelServesFastAreNamedOnce) {
+  SmallModel m =
+      testing::small_model(Positions::kRope, NormKind::kRmsNorm, FeedForward::kGelu, 1, false, false, Transfer::kMup);
+  EXPECT_EQ(Program(m.recipe, m.size, Dtype::kFloat32).slower_sizes().size(), 9u);  // 7 products, attention, head
+  m.recipe.model.head_dim = 16;
+  m.size.width = m.size.feed_forward = m.size.vocabulary = 64;
+  EXPECT_TRUE(Program(m.recipe, m.size, Dtype::kBfloat16).slower_sizes().empty());
+}
+
 TEST(Executor, ShortWindowsLoseWhatThePrefixOfALongOneLoses) {
   for (Dtype dtype : {Dtype::kFloat32, Dtype::kBfloat16}) {
     const SmallModel m = testing::small_model(Positions::kRope, NormKind::kRmsNorm, FeedForward::kSwiglu, 2, true,
@@ -205,20 +214,49 @@ TEST(Executor, GradientsAccumulateAndScale) {
   EXPECT_LT(testing::relative_distance(both, sum), 1e-5);
 }
 
+// Each product's rows are computed one by one, so losses are the same bits; gradients sum rows in another order.
+TEST(Executor, SequencesAtOnceGiveTheNumbersOfEachAlone) {
+  for (const SmallModel& m : testing::every_model()) {
+    SCOPED_TRACE(describe(m));
+    const Program one(m.recipe, m.size, Dtype::kFloat32), three(m.recipe, m.size, Dtype::kFloat32, 3);
+    const std::vector<float> parameters = testing::random_parameters(one, 1);
+    PackedWeights packed(one);
+    packed.refresh(parameters.data(), 0, 1);
+    Executor alone(one, packed, parameters.data(), true), together(three, packed, parameters.data(), true);
+    std::vector<std::vector<uint16_t>> texts;
+    for (uint64_t seed : {2, 3, 4})
+      texts.push_back(testing::random_tokens(m.size.context + 1, m.size.vocabulary, seed));
+    for (size_t count : {3u, 2u}) {
+      const std::vector<Executor::Tokens> sequences(texts.begin(), texts.begin() + static_cast<int64_t>(count));
+      std::vector<float> expected(parameters.size(), 0.0f), gradients(parameters.size(), 0.0f);
+      std::vector<double> losses(count), windows(count);
+      together.train(sequences, 0.5f, gradients.data(), losses.data());
+      together.evaluate(sequences, windows.data());
+      for (size_t i = 0; i < count; ++i) {
+        EXPECT_EQ(losses[i], alone.train_sequence(sequences[i], 0.5f, expected.data()));
+        EXPECT_EQ(windows[i], alone.eval_sequence(sequences[i]));
+      }
+      EXPECT_LT(testing::relative_distance(gradients, expected), 1e-5);
+    }
+  }
+}
+
 TEST(Executor, NothingIsAllocatedInAStep) {
   for (Dtype dtype : {Dtype::kFloat32, Dtype::kBfloat16}) {
     for (const SmallModel& m : testing::every_model()) {
       SCOPED_TRACE(describe(m));
-      const Program program(m.recipe, m.size, dtype);
+      const Program program(m.recipe, m.size, dtype, 2);
       const std::vector<float> parameters = testing::random_parameters(program, 1);
       const std::vector<uint16_t> tokens = testing::random_tokens(m.size.context + 1, m.size.vocabulary, 2);
+      const std::vector<Executor::Tokens> sequences = {tokens, tokens};
+      std::vector<double> losses(2);
       PackedWeights packed(program);
       Executor executor(program, packed, parameters.data(), true);
       Generation generation(program, packed, parameters.data());
       std::vector<float> gradients(parameters.size());
       const int64_t before = testing::allocation_count;
       packed.refresh(parameters.data(), 0, 1);
-      executor.train_sequence(tokens, 1, gradients.data());
+      executor.train(sequences, 1, gradients.data(), losses.data());
       executor.eval_sequence(std::span(tokens).first(5));
       generation.next(tokens[0]);
       EXPECT_EQ(testing::allocation_count, before);
@@ -255,7 +293,8 @@ TEST(Executor, ThreadsSharingAProgramGiveTheNumbersOfOne) {
 TEST(Fusion, OnAndOffGiveTheSameNumbers) {
   for (const SmallModel& m : testing::every_model()) {
     SCOPED_TRACE(describe(m));
-    const Program on(m.recipe, m.size, Dtype::kFloat32), off(m.recipe, m.size, Dtype::kFloat32, Program::Fusion::kOff);
+    const Program on(m.recipe, m.size, Dtype::kFloat32),
+        off(m.recipe, m.size, Dtype::kFloat32, 1, Program::Fusion::kOff);
     const std::vector<float> parameters = testing::random_parameters(on, 1);
     const std::vector<uint16_t> tokens = testing::random_tokens(m.size.context + 1, m.size.vocabulary, 2);
     const auto a = testing::loss_and_gradient(on, parameters, tokens),

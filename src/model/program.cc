@@ -62,17 +62,18 @@ std::unique_ptr<graph::Plan> compile(Program::State& state, Purpose purpose, Pro
                      slots[Slots::kCount], slots[Slots::kLoss]);
   }
   if (fusion == Program::Fusion::kOn) graph::fuse(graph);
-  return std::make_unique<graph::Plan>(std::move(graph), graph::Backend::kCpu);
+  return std::make_unique<graph::Plan>(std::move(graph), graph::Backend::kCpu, state.sequences);
 }
 
 }  // namespace
 
-Program::Program(const Recipe& recipe, const Size& size, Dtype compute_dtype, Fusion fusion)
+Program::Program(const Recipe& recipe, const Size& size, Dtype compute_dtype, int sequences, Fusion fusion)
     : state_(std::make_unique<State>()) {
   check_size(recipe, size);
   state_->recipe = recipe;
   state_->size = size;
   state_->compute_dtype = compute_dtype;
+  state_->sequences = sequences;
   state_->train = compile(*state_, Purpose::kTrain, fusion);
   state_->eval = compile(*state_, Purpose::kEval, fusion);
 }
@@ -87,6 +88,9 @@ int64_t Program::parameter_elements() const {
 }
 Dtype Program::compute_dtype() const {
   return state_->compute_dtype;
+}
+int Program::sequences() const {
+  return state_->sequences;
 }
 const Size& Program::size() const {
   return state_->size;
@@ -104,6 +108,10 @@ double Program::train_flops() const {
 }
 double Program::eval_flops() const {
   return state_->eval->graph().flops();
+}
+
+std::vector<std::string> Program::slower_sizes() const {
+  return state_->train->slower_sizes();
 }
 
 std::string Program::describe() const {

@@ -18,6 +18,7 @@ struct Program::State {
   Recipe recipe;
   Size size;
   Dtype compute_dtype = Dtype::kFloat32;
+  int sequences = 1;
   ParameterTable parameters;
   graph::PackedLayout packed;
   std::unique_ptr<graph::Plan> train, eval;  // loss and gradients; loss

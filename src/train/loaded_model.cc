@@ -1,5 +1,6 @@
 #include "train/loaded_model.h"
 
+#include <algorithm>
 #include <numbers>
 
 #include "base/hash.h"
@@ -9,6 +10,15 @@
 #include "kernels/random.h"
 
 namespace flywheel::train {
+namespace {
+
+constexpr int64_t kRowsAtOnce = 256;
+
+int64_t divided_up(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+}  // namespace
 
 Dtype choose_dtype(Precision precision) {
   const bool bfloat16 =
@@ -20,8 +30,14 @@ const char* precision_name(Dtype dtype) {
   return dtype == Dtype::kBfloat16 ? "bf16" : "fp32";
 }
 
+int sequences_at_once(const Size& size, int threads) {
+  const int64_t of_thread = divided_up(std::max(1, size.batch_sequences), threads);
+  const int64_t runs = divided_up(of_thread * size.context, std::max<int64_t>(kRowsAtOnce, size.context));
+  return static_cast<int>(divided_up(of_thread, runs));
+}
+
 LoadedModel::LoadedModel(const Recipe& recipe, const Size& size, Dtype dtype, int threads, Purpose purpose)
-    : program_(recipe, size, dtype),
+    : program_(recipe, size, dtype, sequences_at_once(size, threads)),
       parameters_(program_.parameter_elements() * int64_t{sizeof(float)}),
       packed_(program_),
       team_(threads) {
@@ -52,10 +68,12 @@ void LoadedModel::refresh() {
 }
 
 Evaluation LoadedModel::evaluate(const data::EvalSample& sample) {
-  std::vector<double> losses(sample.windows.size());
+  const std::span windows(sample.windows);
+  std::vector<double> losses(windows.size());
+  const auto at_once = static_cast<size_t>(program_.sequences()), team = static_cast<size_t>(threads());
   team_.run([&](int thread) {
-    for (size_t i = static_cast<size_t>(thread); i < losses.size(); i += static_cast<size_t>(threads()))
-      losses[i] = executor(thread).eval_sequence(sample.windows[i]);
+    for (size_t i = static_cast<size_t>(thread) * at_once; i < losses.size(); i += team * at_once)
+      executor(thread).evaluate(windows.subspan(i, std::min(at_once, losses.size() - i)), losses.data() + i);
   });
   double sum = 0;
   for (const double loss : losses) sum += loss;

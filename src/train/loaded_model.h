@@ -24,6 +24,10 @@ struct Evaluation {
   int64_t tokens = 0;
 };
 
+// How many sequences a thread takes through the graph at once. Of short ones several, so that a product has the rows
+// that it needs to be fast, and as many in every run.
+int sequences_at_once(const Size& size, int threads);
+
 // Used from one thread; it drives its own team.
 class LoadedModel {
  public:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "train/loaded_model.h"
 #include "train/optimizer_plan.h"
 
 namespace flywheel::train {
@@ -17,7 +18,7 @@ constexpr uint64_t kThreadBytes = 256u << 10;
 
 uint64_t predict_memory_bytes(const Recipe& recipe, const Size& size, Dtype compute_dtype, int threads,
                               uint64_t corpus_bytes) {
-  const model::Program program(recipe, size, compute_dtype);
+  const model::Program program(recipe, size, compute_dtype, sequences_at_once(size, threads));
   const model::Program::Memory memory = program.memory();
   const OptimizerPlan optimizer(recipe, size, program.parameters(), program.parameter_elements(), compute_dtype,
                                 threads);

@@ -14,7 +14,8 @@ Trainer::Trainer(const Recipe& recipe, const Size& size, Dtype dtype, int thread
       size_(size),
       model_(recipe, size, dtype, threads, LoadedModel::Purpose::kTraining),
       optimizer_(recipe, size, model_.program().parameters(), model_.program().parameter_elements(), dtype, threads),
-      losses_(static_cast<size_t>(size.batch_sequences)) {
+      drawn_(static_cast<size_t>(size.batch_sequences)),
+      losses_(drawn_.size()) {
   // A thread without a sequence needs no buffer.
   const int buffers = std::min(threads, size.batch_sequences);
   for (int i = 0; i < buffers; ++i) {
@@ -37,14 +38,17 @@ Trainer::Trainer(const Recipe& recipe, const Size& size, Dtype dtype, int thread
 }
 
 void Trainer::train_sequences(int thread) {
-  const int threads = model_.threads();
-  if (thread >= static_cast<int>(gradients_.size())) return;
+  const int threads = static_cast<int>(gradients_.size());
+  if (thread >= threads) return;
   float* gradients = gradients_[static_cast<size_t>(thread)];
   std::memset(gradients, 0, parameters().size_bytes());
   const float loss_scale = 1.0f / (static_cast<float>(sequences_) * static_cast<float>(size_.context));
-  for (int i = thread; i < sequences_; i += threads) {
-    losses_[static_cast<size_t>(i)] =
-        model_.executor(thread).train_sequence(batches_->drawn(first_sequence_ + i), loss_scale, gradients);
+  const int last = sequences_ * (thread + 1) / threads, at_once = model_.program().sequences();
+  for (int i = sequences_ * thread / threads; i < last; i += at_once) {
+    const auto first = static_cast<size_t>(i), count = static_cast<size_t>(std::min(at_once, last - i));
+    const std::span run = std::span(drawn_).subspan(first, count);
+    for (size_t k = 0; k < count; ++k) run[k] = batches_->drawn(first_sequence_ + i + static_cast<int>(k));
+    model_.executor(thread).train(run, loss_scale, gradients, losses_.data() + first);
   }
 }
 

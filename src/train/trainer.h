@@ -1,6 +1,6 @@
-// Training steps of one model. Each thread trains whole sequences of the batch through its own executor into its own
-// gradient buffer; gradients are reduced, the optimizer run and the packed weights refreshed once per step. The same
-// recipe, size, seed, data and number of threads give bit-identical losses; nothing is allocated in a step.
+// Training steps of one model. Each thread trains its part of the batch's sequences through its own executor into its
+// own gradient buffer; gradients are reduced, the optimizer run and the packed weights refreshed once per step. The
+// same recipe, size, seed, data and number of threads give bit-identical losses; nothing is allocated in a step.
 #pragma once
 
 #include <exception>
@@ -50,8 +50,9 @@ class Trainer {
   Optimizer optimizer_;
   std::vector<Arena> gradient_memory_;
   std::vector<float*> gradients_;
-  std::vector<double> losses_;                // of the batch's sequences
-  std::vector<std::exception_ptr> failures_;  // of the threads: a token file that was damaged meanwhile
+  std::vector<model::Executor::Tokens> drawn_;  // the step's sequences
+  std::vector<double> losses_;                  // of them
+  std::vector<std::exception_ptr> failures_;    // of the threads: a token file that was damaged meanwhile
   const data::BatchSampler* batches_ = nullptr;
   int64_t first_sequence_ = 0;  // of the step at hand
   int sequences_ = 0;           // in it

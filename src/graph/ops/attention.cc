@@ -6,6 +6,7 @@
 #include "graph/autodiff.h"
 #include "graph/op.h"
 #include "kernels/attention.h"
+#include "kernels/slower.h"
 
 namespace flywheel::graph {
 namespace {
@@ -58,6 +59,10 @@ int64_t workspace(const Graph& graph, const Node& node) {
   return kernels::attention_workspace_bytes(shape_of(graph, node), graph.value(node.inputs[0]).dtype);
 }
 
+const char* slower(const Graph& graph, const Node& node) {
+  return kernels::slower_attention(node.attributes.as<AttentionAttributes>().head_dim);
+}
+
 void run_cpu(const KernelArguments& a) {
   kernels::AttentionShape shape = shape_of(a.graph, a.node);
   shape.sinks = a.in<float>(1);
@@ -85,6 +90,7 @@ const Op kAttention{.name = "attention",
                     .vjp = vjp,
                     .flops = flops,
                     .workspace_bytes = workspace,
+                    .slower = slower,
                     .kernels = {run_cpu}};
 const Op kAttentionBackward{.name = "attention_backward",
                             .infer = infer_backward,

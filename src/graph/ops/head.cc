@@ -4,6 +4,7 @@
 #include "graph/autodiff.h"
 #include "graph/op.h"
 #include "kernels/elementwise.h"
+#include "kernels/slower.h"
 
 namespace flywheel::graph {
 namespace {
@@ -26,6 +27,11 @@ double train_flops(const Graph& graph, const Node& node) {
 
 int64_t workspace(const Graph& graph, const Node& node) {
   return kernels::head_workspace_bytes(shape_of(graph, node));
+}
+
+const char* slower(const Graph& graph, const Node& node) {
+  const kernels::HeadShape s = shape_of(graph, node);
+  return kernels::slower_product(s.width, s.vocabulary, s.dtype);
 }
 
 std::vector<TensorType> infer_nothing(const Graph& graph, const Node& node) {
@@ -80,12 +86,14 @@ const Op kHeadLoss{.name = "head_loss",
                    .vjp = nullptr,
                    .flops = forward_flops,
                    .workspace_bytes = workspace,
+                   .slower = slower,
                    .kernels = {run_loss_cpu}};
 const Op kHeadTrain{.name = "head_train",
                     .infer = infer_train,
                     .vjp = vjp_train,
                     .flops = train_flops,
                     .workspace_bytes = workspace,
+                    .slower = slower,
                     .carries_gradient = true,
                     .kernels = {run_train_cpu}};
 const Op kHeadLogits{.name = "head_logits", .infer = infer_nothing, .vjp = nullptr, .kernels = {run_logits_cpu}};

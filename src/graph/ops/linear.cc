@@ -4,6 +4,7 @@
 #include "graph/autodiff.h"
 #include "graph/op.h"
 #include "graph/ops/convert.h"
+#include "kernels/slower.h"
 
 namespace flywheel::graph {
 namespace {
@@ -44,9 +45,14 @@ double flops(const Graph& graph, const Node& node) {
   return 2.0 * static_cast<double>(y.elements()) * static_cast<double>(inner(graph.value(node.inputs[kLinearWeight])));
 }
 
+const char* slower(const Graph& graph, const Node& node) {
+  const Value& weight = graph.value(node.inputs[kLinearWeight]);
+  return kernels::slower_product(inner(weight), outer(weight), weight.dtype);
+}
+
 void run_cpu(const KernelArguments& a) {
   const Value &x = a.in_value(kLinearX), &y = a.out_value(0);
-  const int64_t m = y.shape[0], n = y.shape[1], k = x.shape[1];
+  const int64_t m = a.sequences * y.shape[0], n = y.shape[1], k = x.shape[1];
   const kernels::Epilogue epilogue{.activation = a.node.attributes.as<LinearAttributes>().activation,
                                    .slope = a.node.outputs.size() > 1 ? a.outputs[1] : nullptr,
                                    .factor = a.inputs[kLinearFactor],
@@ -74,7 +80,7 @@ int64_t weight_gradient_workspace(const Graph& graph, const Node& node) {
 
 void run_weight_gradient_cpu(const KernelArguments& a) {
   const Value &dy = a.in_value(0), &x = a.in_value(1);
-  const int64_t m = dy.shape[0], n = dy.shape[1], k = x.shape[1];
+  const int64_t m = a.sequences * dy.shape[0], n = dy.shape[1], k = x.shape[1];
   kernels::matmul_outer_accumulate(a.in<void>(0), n, a.in<void>(1), k, dy.dtype, m, n, k, a.out<float>(0), k,
                                    a.workspace);
 }
@@ -85,14 +91,17 @@ const Op kLinear{.name = "linear",
                  .infer = infer,
                  .vjp = vjp,
                  .flops = flops,
+                 .slower = slower,
                  .in_place = {static_cast<int8_t>(kLinearAccumulate), static_cast<int8_t>(kLinearFactor)},
                  .accumulate_input = static_cast<int>(kLinearAccumulate),
+                 .joins_sequences = true,
                  .kernels = {run_cpu}};
 const Op kLinearWeightGradient{.name = "linear_weight_gradient",
                                .infer = infer_weight_gradient,
                                .vjp = nullptr,
                                .flops = weight_gradient_flops,
                                .workspace_bytes = weight_gradient_workspace,
+                               .joins_sequences = true,
                                .kernels = {run_weight_gradient_cpu}};
 
 ValueId linear(Graph& graph, ValueId x, ValueId weight, Dtype out_dtype) {

@@ -1,0 +1,13 @@
+// How long a run takes to begin: what the shortest runs of a search pay each time.
+#pragma once
+
+#include "recipe/recipe.h"
+#include "recipe/size.h"
+
+namespace flywheel::cli {
+
+// Milliseconds from the start of a run's process (`flywheel train`, one thread, a new directory) to its first training
+// step: the median of several. Throws kFailed when such a run fails.
+double start_milliseconds(const Recipe& recipe, Size size);
+
+}  // namespace flywheel::cli
