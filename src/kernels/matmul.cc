@@ -1,5 +1,5 @@
-// C = A · B over packed panels: for each panel of 64 columns (which then stays in the L2 cache), blocks of at most 6
-// rows, each one register tile deep as the whole of K. Goto and van de Geijn 2008, without the blocking that sizes like
+// C = A · B over packed panels: for each panel (which then stays in the L1 or L2 cache), blocks of at most 6 rows, each
+// one register tile deep as the whole of K. Goto and van de Geijn 2008, without the blocking that sizes like
 // ours do not need. dW += dYᵀ · X is the same tile with both sides packed along M.
 #include "kernels/matmul.h"
 
@@ -17,8 +17,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace flywheel::kernels::HWY_NAMESPACE {
 
-// Brings a finished tile (row stride 64) through the epilogue into C at (row, column). Pointers of `e` are those of the
-// tile's first element.
+// Brings a finished tile (row stride kPanelColumns) through the epilogue into C at (row, column). Pointers of `e` are
+// those of the tile's first element.
 template <Activation kKind, typename T>
 void finish_activated(const float* sums, int64_t rows, int64_t columns, const Epilogue& e, T* c, int64_t c_stride) {
   T* slope = static_cast<T*>(e.slope);

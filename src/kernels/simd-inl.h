@@ -118,8 +118,9 @@ HWY_INLINE Floats times_power_of_two(Floats p, Floats n) {
 #if HWY_TARGET == HWY_AVX3
   return Floats{_mm512_maskz_scalef_ps(0xffff, p.raw, n.raw)};
 #else
-  const auto power = hn::ShiftLeft<23>(hn::ConvertTo(kInts, n));
-  return hn::BitCast(kFloats, hn::Add(hn::BitCast(kInts, p), power));
+  // A product, not a sum of exponents: NaN has no exponent that a sum would leave alone.
+  const auto power = hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(kInts, n), hn::Set(kInts, 127)));
+  return hn::Mul(p, hn::BitCast(kFloats, power));
 #endif
 }
 // The larger and the smaller of a bound and x, where NaN in x stays NaN: x86 returns its second operand then, but Arm

@@ -22,6 +22,14 @@ inline constexpr int kTileVectors = 4;
 inline constexpr int kTileVectors = 2;
 #endif
 
+// A panel is as wide as a tile: then it lies in one piece, and in the L1 cache for all the blocks of rows.
+inline constexpr int64_t kPanelColumns = std::max(kColumnMultiple, kTileVectors* kLanes);
+
+// Width of the panel that starts at `column`, a multiple of kPanelColumns.
+inline int64_t panel_width(int64_t column, int64_t n) {
+  return std::min(kPanelColumns, padded_columns(n) - column);
+}
+
 template <int kRows, int kVectors>
 HWY_INLINE void add_step(Floats (&sum)[kRows][kVectors], const Floats (&right)[kVectors], const float* a,
                          int64_t stride) {
@@ -266,10 +274,10 @@ void pack_transposed(const T* source, int64_t stride, int64_t n, int64_t k, T* p
   }
 }
 
-// The same from float32 to bfloat16, by way of blocks of 64 x 64 that stay in the L1 cache.
+// The same from float32 to bfloat16, by way of blocks 64 deep that stay in the L1 cache.
 inline void pack_transposed(const float* source, int64_t stride, int64_t n, int64_t k, Bf16* panels) {
-  constexpr int64_t kBlock = kPanelColumns;
-  HWY_ALIGN Bf16 block[kBlock * kBlock];
+  constexpr int64_t kBlock = 64;
+  HWY_ALIGN Bf16 block[kPanelColumns * kBlock];
   for (int64_t start = 0; start < n; start += kPanelColumns) {
     const int64_t columns = std::min(kPanelColumns, n - start);
     for (int64_t first = 0; first < k; first += kBlock) {
