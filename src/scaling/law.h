@@ -54,6 +54,9 @@ struct FlopsRule {
 };
 FlopsRule flops_rule(std::span<const Point> points);
 
+// Throws kBadInput for no points and for values that are not finite or not above 0 (C: below 0), naming the run.
+void check_points(std::span<const Point> points);
+
 struct Fit {
   Law law;
   std::vector<Law> resamples;  // bootstrap
