@@ -70,10 +70,11 @@ double law_value(const LawVector& theta, double x_n, double x_d, double* gradien
 }
 
 double misfit_correlation(const Beliefs& beliefs, double ln_n1, double ln_d1, double ln_n2, double ln_d2) {
-  const double compute = (ln_n1 + ln_d1 - ln_n2 - ln_d2) / beliefs.reach_compute;
+  const double compute = std::abs(ln_n1 + ln_d1 - ln_n2 - ln_d2) / beliefs.reach_compute;
   const double ratio = ((ln_d1 - ln_n1) - (ln_d2 - ln_n2)) / (2 * beliefs.reach_ratio);
   const double distance = std::sqrt(5 * (compute * compute + ratio * ratio));
-  return (1 + distance + distance * distance / 3) * std::exp(-distance);
+  const double smooth = (1 + distance + distance * distance / 3) * std::exp(-distance);
+  return (1 - beliefs.rough_share) * smooth + beliefs.rough_share * std::exp(-compute);
 }
 
 void law_prior(const Runs& runs, const Beliefs& beliefs, LawVector& mean, LawVector& sd) {
@@ -94,7 +95,8 @@ MisfitFit fit_misfit(const Runs& runs, const Eigen::MatrixXd& correlation, const
   const Eigen::VectorXd relative = relative_variance(runs, beliefs);
   Eigen::VectorXd weight = Eigen::VectorXd::Ones(n);
   LawVector theta = start;
-  double noise = 0.02;
+  double noise = 0.02, predictive = noise;
+  const double effective_runs = relative.cwiseInverse().sum();
   Eigen::LLT<Eigen::MatrixXd> factor;
   const auto refactor = [&] {
     Eigen::MatrixXd covariance = misfit_sd * misfit_sd * correlation;
@@ -134,6 +136,7 @@ MisfitFit fit_misfit(const Runs& runs, const Eigen::MatrixXd& correlation, const
     const double change = std::abs(std::log(next / noise));
     for (Eigen::Index i = 0; i < n; ++i) weight[i] = (beliefs.tail + 1) / (beliefs.tail + standardised[i]);
     noise = next;
+    predictive = std::sqrt(squares / (beliefs.noise_runs + effective_runs));
     if (iteration > 5 && step.cwiseAbs().maxCoeff() < 2e-3 && change < 0.01) break;
   }
 
@@ -142,7 +145,7 @@ MisfitFit fit_misfit(const Runs& runs, const Eigen::MatrixXd& correlation, const
   MisfitFit fit;
   fit.theta = start = theta;
   fit.misfit_sd = misfit_sd;
-  fit.noise_sd = noise;
+  fit.noise_sd = predictive;
   fit.factor = factor.matrixL();
   fit.whitened = factor.matrixL().solve(l.jacobian);
   fit.alpha = factor.solve(l.residual);

@@ -9,12 +9,13 @@ namespace flywheel::scaling {
 // What is believed before a ladder is seen, the same for all; learnt from public ladders (docs/forecast-backtests.md).
 // Logs are natural; sd of a log is relative.
 struct Beliefs {
-  double alpha = 0.28, alpha_log_sd = 0.2;  // effective exponents, kappa times those within
-  double beta = 0.28, beta_log_sd = 0.4;
-  double floor = 0.53, floor_log_sd = 0.25;  // E over the lowest loss seen
-  double kappa = 0.5, kappa_log_sd = 0.6;
+  double alpha = 0.3, alpha_log_sd = 0.3;  // effective exponents, kappa times those within
+  double beta = 0.3, beta_log_sd = 0.4;
+  double floor = 0.53, floor_log_sd = 0.3;  // E over the lowest loss seen
+  double kappa = 0.55, kappa_log_sd = 0.6;
   double misfit_sd = 0.04, misfit_log_sd = 1;     // of log loss
   double reach_compute = 5.5, reach_ratio = 2.5;  // length scales of the misfit in ln C and in half ln D/N
+  double rough_share = 0.01;                      // of the misfit's variance that runs of one compute level share
   double noise_sd = 0.003, noise_runs = 10;       // of log loss, and how many runs this counts as
   double tail = 3;                                // degrees of freedom of the noise
   double focus = 0.45;                            // noise variance falls as (C / highest C)^-focus
@@ -34,12 +35,14 @@ using LawVector = Eigen::Matrix<double, kLawParameters, 1>;
 
 // ln(E + (A / N^alpha + B / D^beta)^kappa), x measured from the centre; gradient may be null.
 double law_value(const LawVector& theta, double x_n, double x_d, double* gradient);
-// Correlation of the misfit between two runs: Matern with smoothness 5/2.
+// Correlation of the misfit between two runs: Matern with smoothness 5/2, and a small part with smoothness 1/2 along
+// compute, for what tuning each level anew adds.
 double misfit_correlation(const Beliefs& beliefs, double ln_n1, double ln_d1, double ln_n2, double ln_d2);
 
 struct MisfitFit {
   LawVector theta;
-  double misfit_sd = 0, noise_sd = 0;
+  double misfit_sd = 0;
+  double noise_sd = 0;  // of a run at the frontier's top, were the noise the same everywhere
   double log_evidence = 0;
   Eigen::VectorXd alpha;                                            // covariance^-1 residual
   Eigen::MatrixXd factor;                                           // lower Cholesky factor of the covariance
