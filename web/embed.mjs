@@ -1,8 +1,8 @@
-// Turns the built page into a C++ source that holds it as one string: node embed.mjs report.html report_template.cc
+// Turns a built page into a C++ source that holds it as one string: node embed.mjs report.html report_template.cc kReportTemplate
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
-const [page, output] = process.argv.slice(2);
+const [page, output, name] = process.argv.slice(2);
 const bytes = readFileSync(page);
 const html = bytes.toString("utf8");
 const close = ')flywheel_page"';
@@ -18,6 +18,6 @@ for (let start = 0; start < html.length; ) {
 mkdirSync(dirname(output), { recursive: true });
 writeFileSync(
   output,
-  `// Generated from web/ by embed.mjs.\n#include "report/report_template.h"\n\nnamespace flywheel {\n\n` +
-    `const char* const kReportTemplate =\n${pieces.join("\n")};\nconst std::size_t kReportTemplateSize = ${bytes.length};\n\n}  // namespace flywheel\n`,
+  `// Generated from web/ by embed.mjs.\n#include "report/page_templates.h"\n\nnamespace flywheel {\n\n` +
+    `constexpr char kText[] =\n${pieces.join("\n")};\nconst std::string_view ${name}(kText, ${bytes.length});\n\n}  // namespace flywheel\n`,
 );

@@ -11,6 +11,8 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "cli/cli.h"
+#include "scaling/backtest.h"
+#include "scaling/forecaster.h"
 #include "scaling/law.h"
 #include "scaling/runs_table.h"
 
@@ -99,18 +101,15 @@ OrderedJson fit_json(const Options& options) {
   published.threads = options.threads;
   const Fit fit = scaling::fit(points, published);
 
-  FitOptions forecasting;
-  forecasting.form = options.form;
-  forecasting.huber_delta = options.huber;
-  forecasting.bootstrap = std::min(options.bootstrap, 400);
-  forecasting.seed = options.seed;
-  forecasting.threads = options.threads;
-  Fit forecaster = scaling::fit(points, forecasting);
-  FitOptions cheap = forecasting;
-  cheap.bootstrap = std::min(options.bootstrap, 100);
-  const std::vector<scaling::BacktestRow> rows = scaling::backtest(points, cheap, 3);
+  scaling::Forecaster forecaster(points);
+  const std::vector<scaling::BacktestRow> rows = scaling::backtest(points, 3);
   forecaster.error_inflation = scaling::inflation_from_backtest(rows);
-  const scaling::Wall wall = scaling::wall_test(points, cheap);
+  FitOptions wall_options;
+  wall_options.form = options.form;
+  wall_options.huber_delta = options.huber;
+  wall_options.bootstrap = std::min(options.bootstrap, 100);
+  wall_options.seed = options.seed;
+  const scaling::Wall wall = scaling::wall_test(points, wall_options);
 
   OrderedJson interval = OrderedJson::object();
   for (const auto& [name, range] : fit.interval95) interval[name] = {range.first, range.second};
@@ -135,8 +134,8 @@ OrderedJson fit_json(const Options& options) {
   json["allocation"] = allocation_json(fit);
   json["forecast"] = OrderedJson::array();
   for (const double multiply : {3.0, 10.0, 100.0}) {
-    const double flops = multiply * forecaster.highest_flops;
-    const Optimum o = scaling::compute_optimal(forecaster, flops);
+    const double flops = multiply * forecaster.highest_flops();
+    const Optimum o = forecaster.compute_optimal(flops);
     json["forecast"].push_back({{"multiply", multiply},
                                 {"flops", flops},
                                 {"params", o.N},
@@ -156,7 +155,7 @@ OrderedJson fit_json(const Options& options) {
                   {"why", wall.why}};
   json["predictions"] = OrderedJson::array();
   for (const Point& p : wanted) {
-    const Optimum o = scaling::predict(forecaster, p.N, p.D, p.C);
+    const Optimum o = forecaster.predict(p.N, p.D);
     json["predictions"].push_back({{"N", p.N}, {"D", p.D}, {"loss", o.loss}, {"low", o.low}, {"high", o.high}});
   }
   json["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -4,13 +4,21 @@
 #include <cmath>
 
 #include "research/campaign_state.h"
-#include "scaling/trend.h"
+#include "scaling/backtest.h"
+#include "scaling/forecaster.h"
 
 namespace flywheel::research {
 namespace {
 
 constexpr int kSampleTokens = 400;
 constexpr double kForecastMultiples[] = {3, 10, 100};
+
+scaling::Forecaster calibrated_forecaster(const std::vector<scaling::Point>& points,
+                                          const std::vector<scaling::BacktestRow>& backtests) {
+  scaling::Forecaster forecaster(points);
+  forecaster.error_inflation = scaling::inflation_from_backtest(backtests);
+  return forecaster;
+}
 
 }  // namespace
 
@@ -31,20 +39,11 @@ void Campaign::State::forecast_top() {
   const auto below = points(false);
   const auto runs = isoflop_runs(options.recipe, plan.rungs.back(), decision.at("centre").get<double>(), plan.top_sizes,
                                  max_tokens());
-  scaling::Fit fit = scaling::fit(below, fit_options());
-  fit.error_inflation = scaling::inflation_from_backtest(scaling::backtest(below, fit_options()));
+  const scaling::Forecaster forecaster = calibrated_forecaster(below, scaling::backtest(below));
   Json each = Json::array();
   const scaling::Optimum* best = nullptr;
   std::vector<scaling::Optimum> predictions;
-  for (const LadderRun& run : runs) predictions.push_back(scaling::predict(fit, run.parameters, run.tokens, run.flops));
-  // The trend speaks of the best size only: all sizes move with it.
-  const scaling::Optimum optimum = scaling::compute_optimal(fit, plan.rungs.back());
-  const scaling::Optimum blended = scaling::blend(fit, scaling::frontier_trend(below), plan.rungs.back(), optimum);
-  for (scaling::Optimum& prediction : predictions) {
-    prediction.loss *= blended.loss / optimum.loss;
-    prediction.low = prediction.loss * blended.low / blended.loss;
-    prediction.high = prediction.loss * blended.high / blended.loss;
-  }
+  for (const LadderRun& run : runs) predictions.push_back(forecaster.predict(run.parameters, run.tokens));
   for (size_t i = 0; i < runs.size(); ++i) {
     if (best == nullptr || predictions[i].loss < best->loss) best = &predictions[i];
     each.push_back({{"run", fmt::format("top-r{}-n{}", plan.rungs.size() - 1, i)},
@@ -54,7 +53,7 @@ void Campaign::State::forecast_top() {
                     {"low", predictions[i].low},
                     {"high", predictions[i].high}});
   }
-  ledger.append_all({{"fit", fit_record("below the top rung", fit, below)},
+  ledger.append_all({{"fit", fit_record("below the top rung", scaling::fit(below, fit_options()), below)},
                      {"forecast", Json{{"name", "top rung"},
                                        {"flops", plan.rungs.back()},
                                        {"train_below_flops", plan.rungs[plan.rungs.size() - 2]},
@@ -121,10 +120,8 @@ void Campaign::State::fill_rest() {
 void Campaign::State::conclude() {
   if (!ledger.records("wall").empty()) return;
   const auto all = points(true);
-  scaling::Fit fit = scaling::fit(all, fit_options());
-  const auto backtests = scaling::backtest(all, fit_options());
-  fit.error_inflation = scaling::inflation_from_backtest(backtests);
-  const scaling::Trend trend = scaling::frontier_trend(all);
+  const auto backtests = scaling::backtest(all);
+  const scaling::Forecaster forecaster = calibrated_forecaster(all, backtests);
   Json rows = Json::array();
   for (const auto& row : backtests)
     rows.push_back({{"train_below_flops", row.train_below_flops},
@@ -138,7 +135,7 @@ void Campaign::State::conclude() {
   Json future = Json::array();
   for (double multiple : kForecastMultiples) {
     const double flops = multiple * plan.rungs.back();
-    const scaling::Optimum optimum = scaling::blend(fit, trend, flops, scaling::compute_optimal(fit, flops));
+    const scaling::Optimum optimum = forecaster.compute_optimal(flops);
     future.push_back({{"multiply", multiple},
                       {"flops", flops},
                       {"params", optimum.N},
@@ -151,12 +148,12 @@ void Campaign::State::conclude() {
   const double first = plan.rungs.front(), last = 100 * plan.rungs.back();
   for (int i = 0; i <= 48; ++i) {
     const double flops = first * std::pow(last / first, i / 48.0);
-    const scaling::Optimum optimum = scaling::blend(fit, trend, flops, scaling::compute_optimal(fit, flops));
+    const scaling::Optimum optimum = forecaster.compute_optimal(flops);
     frontier.push_back(
         {{"flops", flops}, {"bits_per_byte", optimum.loss}, {"low", optimum.low}, {"high", optimum.high}});
   }
   const scaling::Wall wall = scaling::wall_test(all, fit_options());
-  Json fitted = fit_record("all", fit, all);
+  Json fitted = fit_record("all", scaling::fit(all, fit_options()), all);
   fitted["backtest"] = rows;
   fitted["frontier"] = frontier;
   ledger.append_all({{"fit", fitted},

@@ -1,12 +1,17 @@
 // Rolling-origin backtests: what would this ladder's lower part have said about its upper part?
+#include "scaling/backtest.h"
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
-#include "scaling/law.h"
+#include "scaling/forecaster.h"
+#include "scaling/statistics.h"
 
 namespace flywheel::scaling {
 namespace {
+
+constexpr size_t kFewestRuns = 6;
 
 double flops_of(const Point& point) {
   return point.C > 0 ? point.C : 6 * point.N * point.D;
@@ -33,13 +38,13 @@ std::vector<std::vector<size_t>> compute_levels(std::span<const Point> points) {
   return levels;
 }
 
-std::vector<BacktestRow> backtest(std::span<const Point> points, const FitOptions& options, int min_levels) {
+std::vector<BacktestRow> backtest(std::span<const Point> points, int min_levels) {
   const std::vector<std::vector<size_t>> levels = compute_levels(points);
   std::vector<BacktestRow> rows;
   std::vector<Point> below;
   for (size_t cut = 0; cut < levels.size(); ++cut) {
-    if (cut >= static_cast<size_t>(std::max(1, min_levels)) && below.size() >= 6) {
-      const Fit fitted = fit(below, options);
+    if (cut >= static_cast<size_t>(std::max(1, min_levels)) && below.size() >= kFewestRuns) {
+      const Forecaster forecaster(below);
       for (size_t held = cut; held < levels.size(); ++held) {
         BacktestRow row;
         row.train_below_flops = flops_of(points[levels[cut].front()]);
@@ -49,16 +54,15 @@ std::vector<BacktestRow> backtest(std::span<const Point> points, const FitOption
           const Point& p = points[i];
           row.measured = std::min(row.measured, p.L);
           row.held_out_flops = std::max(row.held_out_flops, flops_of(p));
-          const double loss = fitted.law.loss(p.N, p.D);
-          if (forecast.loss == 0 || loss < forecast.loss) forecast = {p.N, p.D, loss, 0, 0, 0, 0};
+          const Optimum one = forecaster.predict(p.N, p.D);
+          if (forecast.loss == 0 || one.loss < forecast.loss) forecast = one;
         }
-        forecast = predict(fitted, forecast.N, forecast.D, row.held_out_flops);
         row.predicted = forecast.loss;
         row.low = forecast.low;
         row.high = forecast.high;
         row.error_percent = 100 * (row.predicted - row.measured) / row.measured;
         row.inside = row.low <= row.measured && row.measured <= row.high;
-        row.decades = std::max(0.0, std::log10(row.held_out_flops / fitted.highest_flops));
+        row.decades = std::max(0.0, std::log10(row.held_out_flops / forecaster.highest_flops()));
         row.points = static_cast<int>(below.size());
         rows.push_back(row);
       }
@@ -71,7 +75,7 @@ std::vector<BacktestRow> backtest(std::span<const Point> points, const FitOption
 double inflation_from_backtest(const std::vector<BacktestRow>& rows) {
   double squares = kPriorRows, count = kPriorRows;
   for (const BacktestRow& row : rows) {
-    const double sd = std::log(row.high / row.low) / (2 * 1.6448536269514722);
+    const double sd = std::log(row.high / row.low) / (2 * kNormal90);
     if (!(sd > 0) || !(row.measured > 0)) continue;
     const double z = std::log(row.measured / row.predicted) / sd;
     squares += std::min(z * z, 100.0);

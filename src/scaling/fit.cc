@@ -20,22 +20,6 @@ double flops_of(const Point& point) {
   return point.C > 0 ? point.C : 6 * point.N * point.D;
 }
 
-void check(std::span<const Point> points) {
-  if (points.empty()) throw_bad_input("a law needs runs, found none");
-  for (size_t i = 0; i < points.size(); ++i) {
-    const Point& p = points[i];
-    const auto require = [&](const char* name, double value) {
-      if (!std::isfinite(value) || value <= 0)
-        throw_bad_input("run {}: {} is {}, expected a finite number above 0", i + 1, name, value);
-    };
-    require("N (parameters)", p.N);
-    require("D (tokens)", p.D);
-    require("L (loss)", p.L);
-    if (!std::isfinite(p.C) || p.C < 0)
-      throw_bad_input("run {}: C (FLOPs) is {}, expected a finite number, 0 or more", i + 1, p.C);
-  }
-}
-
 // What the runs cannot tell, in words.
 void find_gaps(const Sample& sample, size_t parameters, Fit& fit) {
   const auto distinct = [](const std::vector<double>& logs) {
@@ -114,6 +98,22 @@ std::vector<double> resample_weights(std::span<const double> weights, uint64_t s
 
 }  // namespace
 
+void check_points(std::span<const Point> points) {
+  if (points.empty()) throw_bad_input("a law needs runs, found none");
+  for (size_t i = 0; i < points.size(); ++i) {
+    const Point& p = points[i];
+    const auto require = [&](const char* name, double value) {
+      if (!std::isfinite(value) || value <= 0)
+        throw_bad_input("run {}: {} is {}, expected a finite number above 0", i + 1, name, value);
+    };
+    require("N (parameters)", p.N);
+    require("D (tokens)", p.D);
+    require("L (loss)", p.L);
+    if (!std::isfinite(p.C) || p.C < 0)
+      throw_bad_input("run {}: C (FLOPs) is {}, expected a finite number, 0 or more", i + 1, p.C);
+  }
+}
+
 FitOptions published_options() {
   FitOptions options;
   options.focus = 0;
@@ -127,7 +127,7 @@ Fit fit(std::span<const Point> points, const FitOptions& options) {
   if (form == nullptr) throw_bad_input("form \"{}\" is not known; there is {}", options.form, form_names());
   if (!(options.huber_delta > 0))
     throw_bad_input("the Huber delta is {}, expected a number above 0", options.huber_delta);
-  check(points);
+  check_points(points);
 
   Fit result;
   Sample sample;

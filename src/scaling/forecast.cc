@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "scaling/form.h"
 #include "scaling/law.h"
+#include "scaling/optimum.h"
 #include "scaling/statistics.h"
 
 namespace flywheel::scaling {
@@ -25,31 +26,6 @@ class Evaluator {
   const Form* form_;
   Theta theta_;
 };
-
-// ln N that minimises log loss along C = per_token(N) D: a coarse scan, then golden section. The scan spans from one
-// token to one parameter, so every law has its minimum inside or at a sensible end.
-double best_ln_n(const Evaluator& law, double ln_flops, const std::function<double(double)>& per_token, double from,
-                 double to, int steps) {
-  const auto loss = [&](double ln_n) { return law.log_loss(ln_n, ln_flops - std::log(per_token(std::exp(ln_n)))); };
-  const double width = (to - from) / steps;
-  int best = 0;
-  double lowest = INFINITY;
-  for (int i = 0; i <= steps; ++i) {
-    const double value = loss(from + i * width);
-    if (value < lowest) lowest = value, best = i;
-  }
-  double a = std::max(from, from + (best - 1) * width), b = std::min(to, from + (best + 1) * width);
-  constexpr double kGolden = 0.6180339887498949;
-  double x = b - kGolden * (b - a), y = a + kGolden * (b - a), fx = loss(x), fy = loss(y);
-  while (b - a > 1e-5) {
-    if (fx <= fy) {
-      b = y, y = x, fy = fx, x = b - kGolden * (b - a), fx = loss(x);
-    } else {
-      a = x, x = y, fx = fy, y = a + kGolden * (b - a), fy = loss(y);
-    }
-  }
-  return 0.5 * (a + b);
-}
 
 void set_interval(const Fit& fit, double ln_n, double ln_d, double flops, Optimum& optimum) {
   const double center = std::log(optimum.loss);
@@ -124,15 +100,20 @@ Optimum compute_optimal(const Fit& fit, double flops) {
 Optimum compute_optimal(const Fit& fit, double flops, const std::function<double(double N)>& flops_per_token) {
   if (!(flops > 0) || !std::isfinite(flops)) throw_bad_input("a compute budget is FLOPs above 0, found {}", flops);
   const double ln_flops = std::log(flops);
-  const double best = best_ln_n(Evaluator(fit.law), ln_flops, flops_per_token, 0, ln_flops - std::log(6.0), 100);
+  const auto best_ln_n = [&](const Law& law, double from, double to, int steps) {
+    const Evaluator evaluator(law);
+    return minimum_of(
+        [&](double ln_n) { return evaluator.log_loss(ln_n, ln_flops - std::log(flops_per_token(std::exp(ln_n)))); },
+        from, to, steps);
+  };
+  const double best = best_ln_n(fit.law, 0, ln_flops - std::log(6.0), 100);
   Optimum optimum;
   optimum.N = std::exp(best);
   optimum.D = flops / flops_per_token(optimum.N);
   optimum.loss = fit.law.loss(optimum.N, optimum.D);
   set_interval(fit, best, std::log(optimum.D), flops, optimum);
   std::vector<double> sizes;
-  for (const Law& law : fit.resamples)
-    sizes.push_back(best_ln_n(Evaluator(law), ln_flops, flops_per_token, std::max(0.0, best - 5), best + 5, 10));
+  for (const Law& law : fit.resamples) sizes.push_back(best_ln_n(law, std::max(0.0, best - 5), best + 5, 10));
   optimum.N_low = sizes.empty() ? optimum.N : std::exp(quantile(sizes, 0.05));
   optimum.N_high = sizes.empty() ? optimum.N : std::exp(quantile(sizes, 0.95));
   return optimum;

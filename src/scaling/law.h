@@ -54,6 +54,9 @@ struct FlopsRule {
 };
 FlopsRule flops_rule(std::span<const Point> points);
 
+// Throws kBadInput for no points and for values that are not finite or not above 0 (C: below 0), naming the run.
+void check_points(std::span<const Point> points);
+
 struct Fit {
   Law law;
   std::vector<Law> resamples;  // bootstrap
@@ -83,21 +86,6 @@ Optimum compute_optimal(const Fit& fit, double flops, const std::function<double
 Optimum predict(const Fit& fit, double N, double D, double flops = 0);
 inline constexpr double kDriftSd = 0.01;  // of log loss per square root of a decade
 inline constexpr double kBiasSd = 0.02;   // of log loss per decade
-
-struct BacktestRow {
-  double train_below_flops = 0, held_out_flops = 0;
-  double predicted = 0, low = 0, high = 0, measured = 0, error_percent = 0;  // (predicted - measured) / measured
-  bool inside = false;
-  double decades = 0;  // from the highest FLOPs fitted to those held out
-  int points = 0;      // fitted
-};
-// Rolling origin: for each compute level with at least min_levels levels below it, fit below, predict the best loss of
-// that level and of all levels above it from their sizes alone.
-std::vector<BacktestRow> backtest(std::span<const Point> points, const FitOptions& options, int min_levels = 2);
-// The error_inflation for which backtest errors lie inside their 90% intervals. Few rows say little, so it starts from
-// 1 with the weight of kPriorRows rows; never below 1.
-double inflation_from_backtest(const std::vector<BacktestRow>& rows);
-inline constexpr double kPriorRows = 4;
 
 // Compute levels, lowest first: indices of the points of each. Runs within 20% in C share a level; where C is
 // continuous, a level spans at most a factor of 2.

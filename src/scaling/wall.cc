@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "scaling/forecaster.h"
 #include "scaling/form.h"
 #include "scaling/law.h"
 #include "scaling/statistics.h"
@@ -111,15 +112,15 @@ std::vector<Point> near_frontier(std::span<const Point> points) {
 // Does the top level lie above the 90% interval that the runs up to the break would have forecast? The interval holds
 // the law's misfit on public ladders, which residuals inside one ladder cannot show.
 bool forecast_is_missed(std::span<const Point> points, const std::vector<std::vector<size_t>>& levels,
-                        size_t break_level, const FitOptions& options) {
+                        size_t break_level) {
   std::vector<Point> below;
   for (size_t level = 0; level <= break_level; ++level)
     for (const size_t i : levels[level]) below.push_back(points[i]);
-  const Fit fitted = fit(below, options);
+  const Forecaster forecaster(below);
   double measured = INFINITY, high = INFINITY;
   for (const size_t i : levels.back()) {
     measured = std::min(measured, points[i].L);
-    high = std::min(high, predict(fitted, points[i].N, points[i].D, flops_of(points[i])).high);
+    high = std::min(high, forecaster.predict(points[i].N, points[i].D).high);
   }
   return measured > high;
 }
@@ -224,7 +225,7 @@ Wall wall_test(std::span<const Point> all_points, const FitOptions& options) {
   const double steepness = std::abs(wall.slope);
   const bool bent = wall.p_value <= kFalseAlarm && found.change > 0.2 * steepness;
   const size_t break_level = hinges.levels[static_cast<size_t>(found.break_index)];
-  if (bent && !forecast_is_missed(points, levels, break_level, plain)) {
+  if (bent && !forecast_is_missed(points, levels, break_level)) {
     wall.why = fmt::format(
         "the slope seems to rise by {:.4f} (p = {:.3f}), but the top level lies inside the forecast from "
         "the levels below the bend",

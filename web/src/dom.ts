@@ -26,6 +26,16 @@ export function missing(what: string): HTMLElement {
   return h("p", { class: "missing" }, what);
 }
 
+// One key number of an opening.
+export function tile(label: string, value: string, note: Child, emphasis = false): HTMLElement {
+  return h(
+    "div",
+    { class: emphasis ? "tile emphasis" : "tile" },
+    h("dt", {}, label),
+    h("dd", {}, h("span", { class: "value" }, value), h("span", { class: "note" }, note)),
+  );
+}
+
 export interface Column<Row> {
   title: string;
   cell: (row: Row) => Child;

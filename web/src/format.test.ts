@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytes, duration, fixed, logTicks, offBy, percent, scientific, short, signed, time } from "./format";
+import { bytes, duration, fixed, logTicks, offBy, percent, ratioTicks, scientific, short, signed, time } from "./format";
 
 test("numbers too large or small for plain digits become powers of ten", () => {
   assert.equal(scientific(1e12), "10¹²");
@@ -40,4 +40,14 @@ test("log ticks lie inside the domain and thin out where there is no room", () =
   assert.ok(wide.every((tick) => tick >= 2e10 && tick <= 6e14));
   assert.ok(wide.includes(1e12) && wide.some((tick) => Math.abs(tick / 3e12 - 1) < 1e-9));
   assert.ok(logTicks(1, 1e30, 200).length <= 6);
+});
+
+test("ticks of a short logarithmic axis are round, equal steps inside it", () => {
+  for (const [low, high] of [[1.86, 3.3], [0.91, 1.02], [2.31, 2.33], [11, 48], [1, 5]] as const) {
+    const ticks = ratioTicks(low, high, 8);
+    assert.ok(ticks.length >= 3 && ticks.length <= 9, `${low} to ${high}: ${ticks}`);
+    assert.ok(ticks.every((tick) => tick >= low * 0.999999 && tick <= high * 1.000001));
+    for (let i = 2; i < ticks.length; i++) assert.ok(Math.abs(ticks[i]! - 2 * ticks[i - 1]! + ticks[i - 2]!) < 1e-9, `${ticks}`);
+  }
+  assert.deepEqual(ratioTicks(0.8, 25, 8), [1, 2, 5, 10, 20]);
 });

@@ -91,3 +91,24 @@ export function logTicks(low: number, high: number, room: number): number[] {
   }
   return ticks.filter((tick) => tick >= low * 0.999 && tick <= high * 1.001);
 }
+
+// About `count` round values of a logarithmic axis: equal steps of 1, 2 or 5 where it spans little, 1-2-5 and decades else.
+export function ratioTicks(low: number, high: number, count: number): number[] {
+  const inside = (tick: number): boolean => tick >= low * (1 - 1e-9) && tick <= high * (1 + 1e-9);
+  const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
+  if (high / low > 100) return logTicks(low, high, count * 48);
+  if (high / low > 5) {
+    const decades = Array.from({ length: last - first + 1 }, (_, index) => 10 ** (first + index));
+    return decades.flatMap((decade) => [1, 2, 5].map((factor) => Number((factor * decade).toPrecision(6)))).filter(inside);
+  }
+  // Equal steps crowd towards the top.
+  const apart = Math.log(high / low) / (count * 1.5);
+  for (let exponent = first - 9; exponent <= last; exponent++)
+    for (const factor of [1, 2, 5]) {
+      const step = factor * 10 ** exponent;
+      const steps = Math.floor(high / step + 1e-9) - Math.ceil(low / step - 1e-9);
+      if (steps >= count || Math.log1p(step / high) < apart) continue;
+      return Array.from({ length: steps + 1 }, (_, index) => Number(((Math.ceil(low / step - 1e-9) + index) * step).toPrecision(12)));
+    }
+  return [low, high];
+}

@@ -1,25 +1,15 @@
 // The report page: reads the data that the lab embedded and lays out the sections.
 import { Rungs } from "./charts/chart";
 import { readData, type ReportData } from "./data";
-import { h, missing, type Child } from "./dom";
 import { isNumber } from "./format";
+import { layout, open, type Section } from "./page";
 import { opening } from "./sections/opening";
 import { commandsSection, limitsSection, provenanceSection } from "./sections/record";
 import { runsSection } from "./sections/runs";
 import { backtestSection, forecastTestSection, isoflopSection, lossSection } from "./sections/scaling";
 import { curvesSection, findingsSection, learningRateSection, noiseSection, sampleSection, spendSection } from "./sections/training";
-import "./style.css";
-import { applyStoredTheme, themeToggle } from "./theme";
 
-interface Section {
-  id: string;
-  title: string;
-  short: string; // in the navigation; empty: not there
-  wide: boolean;
-  content: (data: ReportData, rungs: Rungs) => Child[];
-}
-
-const kSections: Section[] = [
+const kSections: Section<[ReportData, Rungs]>[] = [
   { id: "loss", title: "What compute buys", short: "Compute", wide: true, content: lossSection },
   { id: "forecast", title: "Forecast against outcome", short: "Forecast", wide: true, content: forecastTestSection },
   { id: "isoflop", title: "The best size at each rung", short: "Sizes", wide: true, content: isoflopSection },
@@ -41,33 +31,9 @@ function rungsOf(data: ReportData): Rungs {
   return new Rungs([...new Set(flops.filter(isNumber))].sort((a, b) => a - b));
 }
 
-// One damaged part of the data must not hide the rest.
-function section(spec: Section, data: ReportData, rungs: Rungs): HTMLElement {
-  let content: Child[];
-  try {
-    content = spec.content(data, rungs);
-  } catch (error) {
-    content = [missing(`This part of the data cannot be shown: ${error instanceof Error ? error.message : String(error)}`)];
-  }
-  return h("section", { id: spec.id, class: spec.wide ? "wide" : null, "aria-labelledby": `${spec.id}-title` }, h("h2", { id: `${spec.id}-title` }, spec.title), content);
-}
-
-function page(data: ReportData): HTMLElement[] {
-  const rungs = rungsOf(data);
-  const links = kSections.filter((spec) => spec.short !== "").map((spec) => h("a", { href: `#${spec.id}` }, spec.short));
-  return [
-    h("nav", { "aria-label": "Sections" }, h("span", { class: "brand" }, "flywheel"), h("div", { class: "links" }, links), themeToggle()),
-    h("main", { id: "main" }, opening(data), h("div", { class: "sections" }, kSections.map((spec) => section(spec, data, rungs)))),
-    h("footer", {}, "Losses are bits per byte on the search split unless said otherwise; intervals are 90%. The same numbers are in report.json and results.tsv."),
-  ];
-}
-
-applyStoredTheme();
-const root = document.getElementById("page")!;
-try {
-  const data = readData(document.getElementById("data")?.textContent ?? "{}");
+open((json) => {
+  const data = readData(json);
   if (data.headline) document.title = `${data.headline} · Flywheel`;
-  root.replaceChildren(...page(data));
-} catch (error) {
-  root.replaceChildren(h("main", { id: "main" }, missing(`This report's data cannot be read: ${error instanceof Error ? error.message : String(error)}`)));
-}
+  const footer = "Losses are bits per byte on the search split unless said otherwise; intervals are 90%. The same numbers are in report.json and results.tsv.";
+  return layout(opening, kSections, footer, data, rungsOf(data));
+});

@@ -63,6 +63,23 @@ export function flopsAxis(low: number, high: number, width: number): Plot.Markis
   return bottomAxis(logTicks(low, high, width), (value) => scientific(value, 1), "training FLOPs");
 }
 
+// A horizontal line as a dot symbol: the end of an interval.
+const kCap = {
+  draw(context: CanvasPath, size: number): void {
+    const half = Math.sqrt(size / Math.PI);
+    context.moveTo(-half, 0);
+    context.lineTo(half, 0);
+  },
+};
+
+// Vertical intervals with caps, because one may be no taller than its dot.
+export function intervals<Row>(rows: Row[], x: keyof Row & string, low: keyof Row & string, high: keyof Row & string, stroke: string): Plot.Markish {
+  return [
+    Plot.ruleX(rows, { x, y1: low, y2: high, stroke, strokeWidth: 2 }),
+    [low, high].map((y) => Plot.dot(rows, { x, y, symbol: kCap, r: 7, stroke, strokeWidth: 2 })),
+  ];
+}
+
 // A loop: thousands of learning curves are more values than a call takes arguments.
 export function range(values: number[]): [number, number] {
   let [low, high] = [Infinity, -Infinity];

@@ -2,7 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import type { ReportData, Run } from "../data";
 import { fixed, isNumber, scientific, short } from "../format";
-import { figure, kStyle, kTip, flopsAxis, quantile, range, type Rungs } from "./chart";
+import { figure, intervals, kStyle, kTip, flopsAxis, quantile, range, type Rungs } from "./chart";
 
 interface Dot {
   flops: number;
@@ -10,15 +10,6 @@ interface Dot {
   shown: number; // clamped to the top of the scale
   run: Run;
 }
-
-// A horizontal line as a dot symbol: the end of an interval.
-const kCap = {
-  draw(context: CanvasPath, size: number): void {
-    const half = Math.sqrt(size / Math.PI);
-    context.moveTo(-half, 0);
-    context.lineTo(half, 0);
-  },
-};
 
 export function lossChart(data: ReportData, rungs: Rungs): HTMLElement | null {
   const measured = data.runs.filter((run) => isNumber(run.flops) && run.flops > 0 && isNumber(run.bits_per_byte));
@@ -75,9 +66,7 @@ export function lossChart(data: ReportData, rungs: Rungs): HTMLElement | null {
           x: "flops", y: "shown", r: 4, fill: (dot: Dot) => dot.run.rung_flops, fillOpacity: 0.78, stroke: "var(--card)", strokeWidth: 0.8,
         }),
         Plot.dot(above, { x: "flops", y: "shown", r: 4, symbol: "triangle", fill: (dot: Dot) => dot.run.rung_flops, dy: 2 }),
-        Plot.ruleX(bounded, { x: "flops", y1: "low", y2: "high", stroke: "var(--accent)", strokeWidth: 2 }),
-        // Caps, because an interval may be no taller than its dot.
-        ["low", "high"].map((end) => Plot.dot(bounded, { x: "flops", y: end, symbol: kCap, r: 7, stroke: "var(--accent)", strokeWidth: 2 })),
+        intervals(bounded, "flops", "low", "high", "var(--accent)"),
         Plot.dot(forecast, { x: "flops", y: "bits_per_byte", r: 3.4, fill: "var(--accent)", stroke: "var(--card)", strokeWidth: 0.8 }),
         Plot.text(forecast, {
           x: "flops", y: (row) => (isNumber(row.high) ? row.high : row.bits_per_byte), dy: -15,

@@ -1,16 +1,7 @@
 // The first screen: the headline in one sentence and the numbers behind it.
 import type { ReportData } from "../data";
-import { h, type Child } from "../dom";
+import { h, tile } from "../dom";
 import { bytes, duration, fixed, integer, isNumber, offBy, percent, scientific, short, time } from "../format";
-
-function tile(label: string, value: string, note: Child, emphasis = false): HTMLElement {
-  return h(
-    "div",
-    { class: emphasis ? "tile emphasis" : "tile" },
-    h("dt", {}, label),
-    h("dd", {}, h("span", { class: "value" }, value), h("span", { class: "note" }, note)),
-  );
-}
 
 export function opening(data: ReportData): HTMLElement {
   const { report } = data;

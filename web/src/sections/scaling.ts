@@ -98,10 +98,12 @@ export function forecastTestSection(data: ReportData): Child[] {
       h("li", {}, h("strong", {}, "First run of the rung started"), h("span", {}, test.first_run_started_at ? `${time(test.first_run_started_at)}, record ${test.first_run_record ?? "unknown"}` : "not started")),
       before !== null && h("li", { class: before ? "good" : "bad" }, before ? "✓ The forecast came first." : "✗ The forecast came after its run: it proves nothing."),
     ),
-    intervalChart([
-      { name: "top rung", flops: test.rung_flops, predicted: test.predicted, low: test.low, high: test.high, measured: test.measured ?? null },
-      ...[...data.backtests].sort((a, b) => b.held_out_flops - a.held_out_flops).map((row) => ({ name: "backtest", flops: row.held_out_flops, ...row })),
-    ].map(({ name, flops, predicted, low, high, measured }) => ({ name, flops, predicted, low, high, measured }))),
+    intervalChart(
+      [{ label: `top rung ${scientific(test.rung_flops)}`, predicted: test.predicted, low: test.low, high: test.high, measured: test.measured ?? null }].concat(
+        [...data.backtests].sort((a, b) => b.held_out_flops - a.held_out_flops).map(({ held_out_flops, predicted, low, high, measured }) => ({ label: `backtest ${scientific(held_out_flops)}`, predicted, low, high, measured })),
+      ),
+      "Bar: the 90% interval predicted from smaller rungs only. Dot: what was then measured; hollow where it lies outside. Zero is the prediction.",
+    ),
   ];
 }
 

@@ -1,0 +1,14 @@
+// The page of `flywheel fit RUNS.csv --report OUT.html`: a fit of anybody's runs, what it says and what it cannot say.
+#pragma once
+
+#include <string>
+
+#include "base/json.h"
+
+namespace flywheel {
+
+// `data` has the shape of FitData in web/src/fit/data.ts, where every field but points may be missing: the page says
+// what is. What embedded_page.h says of strings and numbers holds. Parameters keep the order they have in `data`.
+std::string fit_page(const OrderedJson& data);
+
+}  // namespace flywheel
