@@ -13,7 +13,7 @@
 #include "base/file_system.h"
 #include "base/json.h"
 #include "cli/run_curves.h"
-#include "scaling/curve_backtest.h"
+#include "scaling/curve_forecast.h"
 #include "scaling/curve_table.h"
 #include "scaling/statistics.h"
 
@@ -95,12 +95,13 @@ std::vector<std::vector<size_t>> held_sets(const std::vector<Curve>& curves, con
 }
 
 OrderedJson forecast_json(const scaling::CurveForecaster& forecaster, const Curve& curve) {
-  const scaling::CurvePrediction p = scaling::predict_end(forecaster.law, curve, forecaster.left_out);
+  const scaling::CurvePrediction p = scaling::forecast_end(forecaster, curve);
   OrderedJson row = {{"name", p.name},
                      {"step", p.step},
                      {"loss", p.loss},
                      {"low", number_or_null(p.low)},
                      {"high", number_or_null(p.high)},
+                     {"basis", p.basis},
                      {"measured", nullptr}};
   if (!curve.losses.empty() && curve.losses.back().step == p.step) row["measured"] = curve.losses.back().loss;
   return row;
@@ -121,7 +122,7 @@ OrderedJson held_out_json(const std::vector<Curve>& curves, const std::vector<si
   std::vector<Curve> kept;
   for (size_t c = 0; c < curves.size(); ++c)
     if (std::find(held.begin(), held.end(), c) == held.end()) kept.push_back(curves[c]);
-  const scaling::CurveForecaster forecaster = scaling::best_forecaster(kept, options);
+  const scaling::CurveForecaster forecaster = scaling::curve_forecaster(kept, options);
   json["forecast_by"] = scaling::name_of(forecaster.law.layout.form);
   json["forecasts"] = OrderedJson::array();
   for (const size_t c : held) json["forecasts"].push_back(forecast_json(forecaster, curves[c]));
@@ -152,7 +153,7 @@ OrderedJson fit_json(const Options& options, const std::string& predict, double 
     law = scaling::fit_curves(measured, fitting);
     json["forms"].push_back(form_json(law, measured, fitting));
   }
-  const scaling::CurveForecaster forecaster = scaling::best_forecaster(measured, fitting);
+  const scaling::CurveForecaster forecaster = scaling::curve_forecaster(measured, fitting);
   law = forecaster.law;
   json["points"] = law.points;
   json["reference_n"] = law.reference_n;
@@ -165,7 +166,12 @@ OrderedJson fit_json(const Options& options, const std::string& predict, double 
     json["held_out"].push_back(held_out_json(measured, held, fitting));
 
   json["forecast_by"] = scaling::name_of(law.layout.form);
-  json["leave_one_out"] = forecaster.left_out.empty() ? OrderedJson(nullptr) : errors_json(forecaster.left_out);
+  const std::pair<const char*, const scaling::GroupErrors*> tests[] = {{"leave_one_out", &forecaster.one_out},
+                                                                       {"leave_schedule_out", &forecaster.new_schedule},
+                                                                       {"leave_size_out", &forecaster.new_size},
+                                                                       {"leave_longest_out", &forecaster.longer}};
+  for (const auto& [name, errors] : tests)
+    json[name] = errors->groups == 0 ? OrderedJson(nullptr) : errors_json(errors->errors);
   json["predictions"] = OrderedJson::array();
   for (const Curve& curve : wanted) json["predictions"].push_back(forecast_json(forecaster, curve));
   json["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -204,10 +210,12 @@ void print_text(const OrderedJson& json) {
     for (const auto& form : test["forms"]) print_errors(form);
     for (const auto& p : test["forecasts"]) print_forecast(p);
   }
-  if (!json["leave_one_out"].is_null())
-    fmt::print("one curve left out at a time, best form {}: median error {:.3f}%, of the ends {:.3f}%\n",
-               json["forecast_by"].get<std::string>(), json["leave_one_out"]["median_error_percent"].get<double>(),
-               json["leave_one_out"]["median_final_error_percent"].get<double>());
+  fmt::print("forecasts by {}; its errors on\n", json["forecast_by"].get<std::string>());
+  for (const char* name : {"leave_one_out", "leave_schedule_out", "leave_size_out", "leave_longest_out"})
+    if (!json[name].is_null())
+      fmt::print("  {:<18}  median error {:.3f}%, of the ends {:.3f}%\n", name,
+                 json[name]["median_error_percent"].get<double>(),
+                 json[name]["median_final_error_percent"].get<double>());
   for (const auto& p : json["predictions"]) print_forecast(p);
 }
 

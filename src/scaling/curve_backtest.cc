@@ -3,28 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
+#include <set>
 
 #include "base/error.h"
 #include "scaling/statistics.h"
 
 namespace flywheel::scaling {
 namespace {
-
-// 95% quantile of Student's t.
-double student95(size_t degrees) {
-  constexpr std::array kTable = {6.314, 2.920, 2.353, 2.132, 2.015, 1.943, 1.895, 1.860, 1.833, 1.812};
-  if (degrees == 0) return std::numeric_limits<double>::quiet_NaN();
-  if (degrees <= kTable.size()) return kTable[degrees - 1];
-  return kNormal90 * (1 + 1.0 / (1.1 * static_cast<double>(degrees)));
-}
-
-// Root mean square of the final errors in log loss.
-double final_rms(std::span<const CurveError> errors) {
-  double squares = 0;
-  for (const CurveError& error : errors) squares += std::pow(std::log1p(error.final), 2);
-  return std::sqrt(squares / static_cast<double>(errors.size()));
-}
 
 constexpr int kShapePoints = 20;
 std::array<double, kShapePoints> shape_of(const Curve& curve) {
@@ -94,44 +79,36 @@ HeldOut hold_out(std::span<const Curve> curves, const std::vector<size_t>& held,
   return result;
 }
 
-std::vector<CurveError> leave_one_out(std::span<const Curve> curves, const CurveFitOptions& options) {
-  std::vector<CurveError> errors;
-  if (curves.size() < 3) return errors;
-  for (size_t c = 0; c < curves.size(); ++c) {
-    // A size that no other curve has is an extrapolation over N that one curve cannot be blamed for.
-    const bool size_known = std::any_of(curves.begin(), curves.end(), [&](const Curve& other) {
-      return &other != &curves[c] && other.N == curves[c].N;
-    });
-    if (!size_known || curves[c].losses.empty()) continue;
-    HeldOut one = hold_out(curves, {c}, options);
-    if (one.decay_seen || options.form == CurveForm::kTokens) errors.push_back(one.errors.front());
-  }
-  return errors;
+double GroupErrors::final_rms() const {
+  double squares = 0;
+  for (const CurveError& error : errors) squares += std::pow(std::log1p(error.final), 2);
+  return std::sqrt(squares / static_cast<double>(errors.size()));
 }
 
-CurveForecaster best_forecaster(std::span<const Curve> curves, const CurveFitOptions& options) {
-  CurveForecaster best;
-  CurveFitOptions chosen = options;
-  double least = INFINITY;
-  for (const CurveForm form : kCurveForms) {
-    CurveFitOptions trying = options;
-    trying.form = form;
-    std::vector<CurveError> errors = leave_one_out(curves, trying);
-    if (errors.empty() || (!best.left_out.empty() && errors.size() != best.left_out.size())) continue;
-    const double off = final_rms(errors);
-    if (off < least) least = off, chosen.form = form, best.left_out = std::move(errors);
+GroupErrors leave_groups_out(std::span<const Curve> curves, const std::vector<std::vector<size_t>>& groups,
+                             const CurveFitOptions& options) {
+  GroupErrors result;
+  for (const std::vector<size_t>& group : groups) {
+    std::set<double> sizes;
+    size_t others = 0;
+    for (size_t c = 0; c < curves.size(); ++c)
+      if (std::find(group.begin(), group.end(), c) == group.end() && !curves[c].losses.empty())
+        sizes.insert(curves[c].N), ++others;
+    const bool told = std::all_of(group.begin(), group.end(),
+                                  [&](size_t c) { return sizes.size() > 1 || sizes.contains(curves[c].N); });
+    if (others < 2 || !told) continue;
+    HeldOut held = hold_out(curves, group, options);
+    if (held.errors.empty() || (!held.decay_seen && options.form != CurveForm::kTokens)) continue;
+    result.errors.insert(result.errors.end(), held.errors.begin(), held.errors.end());
+    ++result.groups;
   }
-  if (best.left_out.empty()) chosen.form = CurveForm::kMultiPower;
-  best.law = fit_curves(curves, chosen);
-  return best;
+  return result;
 }
 
-CurvePrediction predict_end(const CurveLaw& law, const Curve& curve, std::span<const CurveError> held_out) {
-  const double step = curve.last_step();
-  const double loss = law.predict(curve, std::span(&step, 1)).front();
-  const double half =
-      held_out.empty() ? std::numeric_limits<double>::quiet_NaN() : student95(held_out.size()) * final_rms(held_out);
-  return {curve.name, step, loss, loss * std::exp(-half), loss * std::exp(half)};
+GroupErrors leave_one_out(std::span<const Curve> curves, const CurveFitOptions& options) {
+  std::vector<std::vector<size_t>> each;
+  for (size_t c = 0; c < curves.size(); ++c) each.push_back({c});
+  return leave_groups_out(curves, each, options);
 }
 
 }  // namespace flywheel::scaling

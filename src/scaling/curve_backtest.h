@@ -35,25 +35,16 @@ struct HeldOut {
 // Fits on the curves that are not in `held`, predicts those that are.
 HeldOut hold_out(std::span<const Curve> curves, const std::vector<size_t>& held, const CurveFitOptions& options);
 
-// Each curve in turn predicted from all others; those whose others show no decay, or have no other length or schedule
-// to tell, are left out. With one size and two curves or fewer: empty.
-std::vector<CurveError> leave_one_out(std::span<const Curve> curves, const CurveFitOptions& options);
-
-// A law for predictions, with the errors that it made on curves left out.
-struct CurveForecaster {
-  CurveLaw law;
-  std::vector<CurveError> left_out;
+// Errors of groups of curves, each predicted without any of its group.
+struct GroupErrors {
+  std::vector<CurveError> errors;
+  size_t groups = 0;         // that were held out: errors within a group are not independent
+  double final_rms() const;  // of the ends, in log loss; the mean is taken as 0
 };
-// The form whose ends of curves left out were best (root mean square), fitted to all. The choice among four forms makes
-// its errors look slightly better than they will be. Where nothing can be left out: multi_power, no errors.
-CurveForecaster best_forecaster(std::span<const Curve> curves, const CurveFitOptions& options);
-
-struct CurvePrediction {
-  std::string name;
-  double step = 0, loss = 0, low = 0, high = 0;  // 90%; low and high NaN when nothing was held out
-};
-// Loss at the end of the curve's schedule. The interval is Student's over the root mean square of the final errors of
-// curves held out (their mean is taken as 0), in log loss.
-CurvePrediction predict_end(const CurveLaw& law, const Curve& curve, std::span<const CurveError> held_out);
+// Groups whose others show no decay, are fewer than two, or are all of one other size than theirs, are left out.
+GroupErrors leave_groups_out(std::span<const Curve> curves, const std::vector<std::vector<size_t>>& groups,
+                             const CurveFitOptions& options);
+// Each curve a group of its own.
+GroupErrors leave_one_out(std::span<const Curve> curves, const CurveFitOptions& options);
 
 }  // namespace flywheel::scaling

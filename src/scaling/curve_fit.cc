@@ -85,8 +85,11 @@ CurveLaw fit_curves(std::span<const Curve> curves, const CurveFitOptions& option
     law.warnings.push_back(
         fmt::format("{} points for {} parameters: the prior decides the rest", law.points, law.layout.size()));
 
+  const bool warm = options.warm.size() == law.layout.size();
+  std::vector<std::vector<double>> from = curve_starts(problem, lowest, warm ? 1 : kPolished);
+  if (warm) from.push_back(options.warm);
   law.objective = INFINITY;
-  for (std::vector<double>& theta : curve_starts(problem, lowest, kPolished)) {
+  for (std::vector<double>& theta : from) {
     const double reached = problem.polish(theta);
     if (reached < law.objective) law.objective = reached, law.theta = theta;
   }

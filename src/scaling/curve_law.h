@@ -93,7 +93,8 @@ struct CurveFitOptions {
   // Points before this share of the shortest fitted curve, and those in the warm-up, are left out: no power law holds
   // there.
   double skip = 0.1;
-  double prior = 1;  // strength of the weak priors (curve_fit.cc); 0: none
+  double prior = 1;          // strength of the weak priors (curve_starts.cc); 0: none
+  std::vector<double> warm;  // a theta of this layout to start from, beside the best of the grid alone: faster
 };
 // Every curve has the same weight in total. Deterministic. Throws kBadInput for no curves, no points after the warm-up,
 // rates that are zero throughout, or sizes on some curves only.

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "scaling/curve_backtest.h"
+#include "scaling/curve_forecast.h"
 #include "scaling/synthetic_curves.h"
 
 namespace flywheel::scaling {
@@ -119,36 +119,6 @@ TEST(CurveLaw, PredictsAHeldOutScheduleBetterThanOneThatKnowsNoSchedule) {
     EXPECT_LT(std::abs(held.errors[i].final), 0.006);
     EXPECT_LT(std::abs(held.errors[i].final), std::abs(naive.errors[i].final));
   }
-}
-
-TEST(CurveLaw, PredictsTheEndOfARunThatHasNotDecayedYetWithAnInterval) {
-  const MadeLaw made;
-  const std::vector<Curve> curves = made_curves(made, 0.002, 6);
-  const std::vector<CurveError> left_out = leave_one_out(curves, {});
-  EXPECT_EQ(left_out.size(), 5u);
-  Rng rng(7);
-  Curve longer = made_curve("longer", made, kStableDecay, 5000, 0, rng);
-  const double truth = longer.losses.back().loss;
-  std::vector<Curve> seen = curves;
-  longer.losses.resize(20);  // half of it, before the decay
-  seen.push_back(longer);
-  const CurvePrediction end = predict_end(fit_curves(seen, {}), longer, left_out);
-  EXPECT_EQ(end.step, 5000);
-  EXPECT_LT(end.low, truth);
-  EXPECT_GT(end.high, truth);
-  EXPECT_LT(end.high / end.low, 1.03);
-  EXPECT_TRUE(std::isnan(predict_end(fit_curves(seen, {}), longer, {}).low));
-}
-
-TEST(CurveLaw, TheForecasterIsTheFormThatPredictsCurvesLeftOutBest) {
-  EXPECT_NE(best_forecaster(made_curves({}, 0.001, 10), {}).law.layout.form, CurveForm::kTokens);
-  // A loss that knows no schedule.
-  std::vector<Curve> plain = made_curves({.B = 0}, 0, 1);
-  for (Curve& curve : plain)
-    for (LossPoint& point : curve.losses) point.loss = 1.5 + 5 * std::pow(point.step, -0.4);
-  const CurveForecaster forecaster = best_forecaster(plain, {});
-  EXPECT_EQ(forecaster.left_out.size(), plain.size());
-  for (const CurveError& error : forecaster.left_out) EXPECT_LT(std::abs(error.final), 0.002);
 }
 
 TEST(CurveLaw, SaysWhenNoCurveDecays) {

@@ -73,6 +73,13 @@ std::vector<std::vector<double>> curve_starts(const CurveProblem& problem, doubl
   for (const double power : {1.0, 0.4, 0.1})
     for (const double alpha : {0.15, 0.3, 0.45, 0.65, 0.9})
       if (power == 1.0 || layout.has_power()) exponents.emplace_back(power, alpha);
+  Eigen::MatrixXd powers(n, static_cast<Eigen::Index>(exponents.size()));
+  for (size_t e = 0; e < exponents.size(); ++e)
+    for (Eigen::Index i = 0; i < n; ++i) {
+      const CurvePoint& point = problem.points[static_cast<size_t>(i)];
+      const double ln_s = layout.has_power() ? ln_progress(point, std::log(exponents[e].first), nullptr) : point.ln_s;
+      powers(i, static_cast<Eigen::Index>(e)) = std::exp(-exponents[e].second * ln_s) / point.loss;
+    }
   std::vector<std::pair<double, std::vector<double>>> found;
   for (const std::vector<double>& shape : drop_grid(layout.form)) {
     for (Eigen::Index i = 0; i < n; ++i) {
@@ -82,13 +89,9 @@ std::vector<std::vector<double>> curve_starts(const CurveProblem& problem, doubl
       if (drops) columns(i, 2) = -gained(layout, shape.data(), point, nullptr) / point.loss;
       if (layout.sized) columns(i, columns.cols() - 1) = std::exp(-0.35 * point.ln_n) / point.loss;
     }
-    for (const auto& [power, alpha] : exponents) {
-      for (Eigen::Index i = 0; i < n; ++i) {
-        const CurvePoint& point = problem.points[static_cast<size_t>(i)];
-        columns(i, 1) =
-            std::exp(-alpha * (layout.has_power() ? ln_progress(point, std::log(power), nullptr) : point.ln_s)) /
-            point.loss;
-      }
+    for (size_t e = 0; e < exponents.size(); ++e) {
+      const auto [power, alpha] = exponents[e];
+      columns.col(1) = powers.col(static_cast<Eigen::Index>(e));
       double error = 0;
       const Eigen::VectorXd x = amplitudes(columns, weights, error);
       const auto ln = [&](Eigen::Index c) { return std::log(std::max(x(c), 0.01 * lowest)); };
