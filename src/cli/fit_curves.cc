@@ -31,6 +31,8 @@ struct Options {
   std::vector<std::string> hold_out;  // parts of names
 };
 
+constexpr size_t kMostPoints = 200;  // of a curve: more are averaged
+
 std::vector<Curve> read_curves(const std::string& path, bool loss_required) {
   if (std::filesystem::is_directory(path)) return read_run_curves(path);
   if (!std::filesystem::is_regular_file(path))
@@ -103,7 +105,7 @@ OrderedJson forecast_json(const scaling::CurveForecaster& forecaster, const Curv
                      {"high", number_or_null(p.high)},
                      {"basis", p.basis},
                      {"measured", nullptr}};
-  if (!curve.losses.empty() && curve.losses.back().step == p.step) row["measured"] = curve.losses.back().loss;
+  if (!curve.losses.empty() && curve.losses.back().step >= 0.99 * p.step) row["measured"] = curve.losses.back().loss;
   return row;
 }
 
@@ -134,7 +136,10 @@ OrderedJson fit_json(const Options& options, const std::string& predict, double 
   const std::vector<Curve> all = read_curves(options.curves, true);
   std::vector<Curve> measured, wanted;
   for (const Curve& curve : all) {
-    if (!curve.losses.empty()) measured.push_back(curve);
+    if (!curve.losses.empty()) {
+      measured.push_back(curve);
+      measured.back().losses = scaling::averaged(curve.losses, kMostPoints);
+    }
     if (curve.losses.empty() || curve.losses.back().step < curve.last_step()) wanted.push_back(curve);
   }
   if (measured.size() < 2)

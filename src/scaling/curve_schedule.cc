@@ -58,6 +58,20 @@ double Curve::last_step() const {
   return losses.empty() ? last_rate : std::max(last_rate, losses.back().step);
 }
 
+std::vector<LossPoint> averaged(const std::vector<LossPoint>& losses, size_t most) {
+  if (losses.size() <= most) return losses;
+  std::vector<LossPoint> means;
+  for (size_t bin = 0; bin < most; ++bin) {
+    const size_t first = bin * losses.size() / most, end = (bin + 1) * losses.size() / most;
+    LossPoint mean;
+    for (size_t i = first; i < end; ++i) mean.step += losses[i].step, mean.loss += losses[i].loss;
+    mean.step /= static_cast<double>(end - first);
+    mean.loss /= static_cast<double>(end - first);
+    means.push_back(mean);
+  }
+  return means;
+}
+
 std::vector<RatePoint> compress_rates(const std::vector<RatePoint>& rates, double tolerance) {
   if (rates.size() < 3) return rates;
   double peak = 0;

@@ -25,6 +25,10 @@ struct Curve {
   double last_step() const;
 };
 
+// At most `most` points, each the mean of equally many neighbours in order: losses of single batches become a curve
+// that is quick to fit.
+std::vector<LossPoint> averaged(const std::vector<LossPoint>& losses, size_t most);
+
 // The same schedule with as few points as stay within `tolerance` times the peak rate of it (Ramer-Douglas-Peucker).
 std::vector<RatePoint> compress_rates(const std::vector<RatePoint>& rates, double tolerance = 5e-4);
 

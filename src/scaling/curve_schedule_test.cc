@@ -18,6 +18,16 @@ TEST(CurveSchedule, CompressionKeepsTheScheduleWithFewPoints) {
   for (const RatePoint& r : rates) EXPECT_NEAR(schedule.rate_at(r.step), r.rate, 0.02 * 5.1e-4);
 }
 
+TEST(CurveSchedule, AveragesLossesOfSingleBatches) {
+  std::vector<LossPoint> losses;
+  for (int t = 1; t <= 1000; ++t) losses.push_back({static_cast<double>(t), 3.0 + (t % 2 ? 0.5 : -0.5)});
+  const std::vector<LossPoint> means = averaged(losses, 100);
+  ASSERT_EQ(means.size(), 100u);
+  EXPECT_DOUBLE_EQ(means[0].step, 5.5);
+  for (const LossPoint& mean : means) EXPECT_DOUBLE_EQ(mean.loss, 3.0);
+  EXPECT_EQ(averaged(losses, 2000).size(), 1000u);
+}
+
 TEST(CurveSchedule, AStableDecayScheduleIsThreePieces) {
   EXPECT_LE(compress_rates(made_rates(kStableDecay, 5000, 100, 0.02)).size(), 6u);
 }
