@@ -88,6 +88,9 @@ TEST_F(FitCurves, NamesWhatIsWrong) {
   EXPECT_THAT(err, HasSubstr("1 curve"));
   EXPECT_EQ(fit({one, "--curves", one}), 2);
   EXPECT_THAT(err, HasSubstr("give one of them"));
+  const std::string warming = write("warming.csv", "run,step,lr,loss\na,1,0.1,3\na,2,0.2,2\nb,1,0.1,3\nb,2,0.2,2\n");
+  EXPECT_EQ(fit({"--curves", warming}), 2);
+  EXPECT_THAT(err, HasSubstr("no loss is measured after the warm-up"));
   const std::string two = write("two.csv", "run,step,lr,loss\na,1,0.1,3\na,2,0.1,2\nb,1,0.1,3\nb,2,0.1,2\n");
   EXPECT_EQ(fit({"--curves", two, "--hold-out", "c"}), 2);
   EXPECT_THAT(err, HasSubstr("--hold-out c"));

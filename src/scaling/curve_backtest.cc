@@ -27,10 +27,11 @@ std::array<double, kShapePoints> shape_of(const Curve& curve) {
 CurveError curve_error(const CurveLaw& law, const Curve& curve, const CurveFitOptions& options) {
   CurveError error;
   error.name = curve.name;
-  const double from = std::max(Schedule(curve.rates).warmup_end(), options.skip * law.shortest);
+  const double warmup_end = Schedule(curve.rates).warmup_end();
   std::vector<double> steps, measured, absolute;
   for (const LossPoint& point : curve.losses)
-    if (point.step >= from) steps.push_back(point.step), measured.push_back(point.loss);
+    if (point.step > warmup_end && point.step >= options.skip * law.shortest)
+      steps.push_back(point.step), measured.push_back(point.loss);
   if (steps.empty()) throw_bad_input("curve \"{}\": no loss after the warm-up", curve.name);
   const std::vector<double> predicted = law.predict(curve, steps);
   for (size_t i = 0; i < steps.size(); ++i) absolute.push_back(std::abs(predicted[i] / measured[i] - 1));

@@ -50,11 +50,10 @@ CurveLaw fit_curves(std::span<const Curve> curves, const CurveFitOptions& option
       law.layout, {}, curve_priors(law.layout, lowest), options.huber_delta, options.prior * kPriorNoise * kPriorNoise};
   double most_dropped = 0;
   for (size_t c = 0; c < curves.size(); ++c) {
-    const double from = std::max(schedules[c].warmup_end(), options.skip * law.shortest);
     const double reference = law.reference_rates[curves[c].N];
     const size_t before = problem.points.size();
     for (const LossPoint& measured : curves[c].losses) {
-      if (measured.step < from) continue;
+      if (measured.step <= schedules[c].warmup_end() || measured.step < options.skip * law.shortest) continue;
       problem.points.push_back(curve_point(options.form, schedules[c], measured.step, reference,
                                            law.layout.sized ? std::log(curves[c].N / law.reference_n) : 0));
       problem.points.back().loss = measured.loss;

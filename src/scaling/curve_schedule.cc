@@ -100,13 +100,13 @@ std::vector<RatePoint> compress_rates(const std::vector<RatePoint>& rates, doubl
 }
 
 Schedule::Schedule(const std::vector<RatePoint>& rates) : knots_(compress_rates(rates)) {
-  if (knots_.front().step > 0) knots_.insert(knots_.begin(), {0, knots_.front().rate});
+  const bool before = knots_.front().step > 0;
+  if (before) knots_.insert(knots_.begin(), {0, knots_.front().rate});
   for (const RatePoint& knot : knots_) peak_ = std::max(peak_, knot.rate);
   sums_.assign(1, 0.0);
   for (size_t i = 0; i + 1 < knots_.size(); ++i) sums_.push_back(sum_in(i, knots_[i + 1].step));
   const auto rises = [&](size_t i) { return knots_[i + 1].rate > knots_[i].rate + 1e-3 * peak_; };
-  // The level piece before the first point that was logged belongs to the rise that follows.
-  size_t i = knots_.size() > 2 && !rises(0) && rises(1) && knots_[1].step <= 0.02 * knots_.back().step ? 1 : 0;
+  size_t i = before ? 1 : 0;  // the level piece before the first point belongs to the rise that follows
   while (i + 1 < knots_.size() && rises(i)) warmup_ = ++i;
   nodes_ = std::clamp(64 / static_cast<int>(knots_.size() - warmup_), 3, kMostNodes);
 }

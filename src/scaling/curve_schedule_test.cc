@@ -64,6 +64,9 @@ TEST(CurveSchedule, TheWarmUpEndsAtTheFirstLevelAndIsNoDrop) {
   EXPECT_NEAR(schedule.warmup_end(), 41, 1);
   EXPECT_TRUE(schedule.drops_to(800).empty());
   EXPECT_EQ(Schedule(made_rates(kStableDecay, 800, 0, 0.02)).warmup_end(), 0);
+  EXPECT_EQ(Schedule({{1, 0.1}, {10, 1}}).warmup_end(), 10);
+  EXPECT_EQ(Schedule({{100, 0.1}, {200, 1}, {300, 1}}).warmup_end(), 200);
+  EXPECT_EQ(Schedule({{0, 0}, {10, 1}, {300, 1}}).warmup_end(), 10);
 }
 
 TEST(CurveSchedule, DropsAddUpToTheFallOfTheRate) {
