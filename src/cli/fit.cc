@@ -11,6 +11,7 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "cli/cli.h"
+#include "cli/fit_curves.h"
 #include "scaling/backtest.h"
 #include "scaling/forecaster.h"
 #include "scaling/law.h"
@@ -205,7 +206,8 @@ Action declare_fit(CLI::App& app) {
   app.add_option("--seed", options->seed, "Seed of the resamples")->capture_default_str();
   app.add_option("--threads", options->threads, "Threads; the numbers do not depend on it")->check(CLI::Range(1, 256));
   app.add_flag("--json", options->json, "Print one JSON object");
-  return [options] {
+  return [options, curves = declare_fit_curves(app)] {
+    if (const auto status = curves()) return *status;
     for (const std::string& path : {options->runs, options->predict})
       if (!path.empty() && !std::filesystem::is_regular_file(path))
         throw_bad_input("{}: no such file; expected a CSV of runs", path);
