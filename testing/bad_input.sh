@@ -55,6 +55,18 @@ expect 2 "head_dim" run --corpus "$work/text" --budget 30s --dir "$lab" --recipe
 expect 2 "broken.toml" run --corpus "$work/text" --budget 30s --dir "$lab" --recipe "$work/broken.toml"; absent "$lab"
 for command in status runs verify report findings; do expect 2 "$work/nolab" "$flywheel" "$command" --dir "$work/nolab"; absent "$work/nolab"; done
 
+printf 'N,D,L\n1e6,2e7,3.9\n2e6,2e7,3.7\n1e6,4e7,3.8\n2e6,4e7,3.6\n4e6,8e7,3.3\n' >"$work/runs.csv"
+plan() { "$flywheel" plan "$@"; }
+expect 2 "--csv" plan --flops 1e15
+expect 2 "--flops" plan --csv "$work/runs.csv"
+for budget in abc 0 -1 nan 1e30 1e400; do expect 2 "budget" plan --csv "$work/runs.csv" "--flops=$budget"; done
+expect 2 "below the data" plan --csv "$work/runs.csv" --flops 1e9
+expect 2 "needs a rate" plan --csv "$work/runs.csv" --seconds 1d
+expect 2 "no such file" plan --csv "$work/nowhere.csv" --flops 1e15
+expect 2 "no such lab" plan --law "$work/nolab" --flops 1e15; absent "$work/nolab"
+expect 2 "ledger" plan --law "$work/empty" --flops 1e15; absent "$work/empty/ledger.sqlite"
+expect 0 "" plan --csv "$work/runs.csv" --flops 1e15 --bootstrap 10
+
 # A lab at work: a second one is refused, another question too; SIGTERM leaves a lab that resumes.
 "$flywheel" run --corpus "$work/text" --budget 60s --dir "$lab" >/dev/null 2>"$work/.lab" &
 pid=$!

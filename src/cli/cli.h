@@ -32,5 +32,6 @@ Action declare_findings(CLI::App& app);
 Action declare_report(CLI::App& app);
 Action declare_verify(CLI::App& app);
 Action declare_recipe(CLI::App& app);
+Action declare_plan(CLI::App& app);
 
 }  // namespace flywheel::cli

@@ -1,0 +1,10 @@
+// The JSON of `flywheel plan` as people read it.
+#pragma once
+
+#include "base/json.h"
+
+namespace flywheel::cli {
+
+void print_plan(const OrderedJson& json);  // on stdout
+
+}  // namespace flywheel::cli
