@@ -6,14 +6,6 @@
 #include "scaling/law.h"
 
 namespace flywheel::scaling {
-namespace {
-
-double flops_of(const Point& point) {
-  return point.C > 0 ? point.C : 6 * point.N * point.D;
-}
-
-}  // namespace
-
 std::vector<std::vector<size_t>> compute_levels(std::span<const Point> points) {
   std::vector<size_t> order(points.size());
   std::iota(order.begin(), order.end(), size_t{0});

@@ -17,8 +17,8 @@ class Evaluator {
     if (form_ == nullptr) throw_bad_input("form \"{}\" is not known; there is {}", law.form, form_names());
     theta_ = form_->internal(law.parameters);
   }
-  double log_loss(double ln_n, double ln_d) const {
-    return form_->log_loss(theta_.data(), ln_n, ln_d, nullptr, nullptr);
+  double log_loss(double ln_n, double ln_d, double ln_flops) const {
+    return form_->log_loss(theta_.data(), {ln_n, ln_d, ln_flops, ln_d}, nullptr, nullptr);
   }
 
  private:
@@ -30,7 +30,9 @@ class Evaluator {
 // token to one parameter, so every law has its minimum inside or at a sensible end.
 double best_ln_n(const Evaluator& law, double ln_flops, const std::function<double(double)>& per_token, double from,
                  double to, int steps) {
-  const auto loss = [&](double ln_n) { return law.log_loss(ln_n, ln_flops - std::log(per_token(std::exp(ln_n)))); };
+  const auto loss = [&](double ln_n) {
+    return law.log_loss(ln_n, ln_flops - std::log(per_token(std::exp(ln_n))), ln_flops);
+  };
   const double width = (to - from) / steps;
   int best = 0;
   double lowest = INFINITY;
@@ -54,7 +56,7 @@ double best_ln_n(const Evaluator& law, double ln_flops, const std::function<doub
 void set_interval(const Fit& fit, double ln_n, double ln_d, double flops, Optimum& optimum) {
   const double center = std::log(optimum.loss);
   std::vector<double> spread;
-  for (const Law& law : fit.resamples) spread.push_back(Evaluator(law).log_loss(ln_n, ln_d));
+  for (const Law& law : fit.resamples) spread.push_back(Evaluator(law).log_loss(ln_n, ln_d, std::log(flops)));
   const double bootstrap =
       fit.resamples.empty() ? 0 : (quantile(spread, 0.95) - quantile(spread, 0.05)) / (2 * kNormal90);
   const double decades = std::max(0.0, std::log10(flops / fit.highest_flops));
@@ -112,8 +114,9 @@ Optimum predict(const Fit& fit, double N, double D, double flops) {
   Optimum optimum;
   optimum.N = optimum.N_low = optimum.N_high = N;
   optimum.D = D;
-  optimum.loss = fit.law.loss(N, D);
-  set_interval(fit, std::log(N), std::log(D), flops > 0 ? flops : fit.flops_rule.per_token(N) * D, optimum);
+  const double spent = flops > 0 ? flops : fit.flops_rule.per_token(N) * D;
+  optimum.loss = fit.law.loss(N, D, spent);
+  set_interval(fit, std::log(N), std::log(D), spent, optimum);
   return optimum;
 }
 
@@ -128,7 +131,7 @@ Optimum compute_optimal(const Fit& fit, double flops, const std::function<double
   Optimum optimum;
   optimum.N = std::exp(best);
   optimum.D = flops / flops_per_token(optimum.N);
-  optimum.loss = fit.law.loss(optimum.N, optimum.D);
+  optimum.loss = fit.law.loss(optimum.N, optimum.D, flops);
   set_interval(fit, best, std::log(optimum.D), flops, optimum);
   std::vector<double> sizes;
   for (const Law& law : fit.resamples)
