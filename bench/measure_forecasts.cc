@@ -16,21 +16,10 @@
 #include "scaling/runs_table.h"
 #include "scaling/statistics.h"
 
-namespace flywheel::bench {
-namespace {
-
-using scaling::Point;
-
-double flops_of(const Point& p) {
-  return p.C > 0 ? p.C : 6 * p.N * p.D;
-}
-
-}  // namespace
-}  // namespace flywheel::bench
-
 int main(int count, char** arguments) {
   using namespace flywheel;
-  using namespace flywheel::bench;
+  using scaling::flops_of;
+  using scaling::Point;
   try {
     const double kCuts[] = {3, 10, 30, 100};
     std::vector<double> all[4], covered[4];

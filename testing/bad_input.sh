@@ -66,6 +66,32 @@ expect 2 "no such file" plan --csv "$work/nowhere.csv" --flops 1e15
 expect 2 "no such lab" plan --law "$work/nolab" --flops 1e15; absent "$work/nolab"
 expect 2 "ledger" plan --law "$work/empty" --flops 1e15; absent "$work/empty/ledger.sqlite"
 expect 0 "" plan --csv "$work/runs.csv" --flops 1e15 --bootstrap 10
+# Tables of runs.
+table() { printf "$@" >"$work/runs.csv"; }
+fit() { "$flywheel" fit "$work/runs.csv" --bootstrap 5 "$@"; }
+expect 2 "nowhere.csv" "$flywheel" fit "$work/nowhere.csv"
+expect 2 "binary" "$flywheel" fit "$work/binary/zeros"
+table ''; expect 2 "empty" fit
+table 'N,D,L\n'; expect 2 "no runs" fit
+table 'N,L\n1e6,2\n'; expect 2 "line 1: expected a header" fit
+table 'N,D\n1e6,1e7\n'; expect 2 "expected a loss column" fit
+for bad in 0 -1 nan inf abc ''; do
+  table 'N,D,L\n1e6,1e7,3\n1e6,%s,2\n' "$bad"; expect 2 "runs.csv: line 3: column D" fit
+done
+table 'N,D,L\n1e6,1e7,3\n1e6,oops,2\n2e6,x,1\n'; expect 2 "2 bad rows" fit
+expect 0 "" fit --skip-bad-rows
+table 'N,D,L\n3.1,1e7,1e6\n'; expect 2 "swapped" fit
+table 'N,D,L\n1e6,3,900\n2e6,2,800\n'; expect 2 "swapped" fit
+table 'N,D,L\n1e6,1e7,3\n1e6,2e7,2.9\n'; expect 0 "" fit
+expect 2 "astrology" fit --forms astrology
+expect 2 "named twice" fit --forms tied,tied
+expect 2 "--drop-highest 2" fit --drop-highest 2
+expect 2 "--reduce mode" fit --reduce mode
+expect 2 "no column" fit --group nothing
+expect 2 "--group" fit --shared-exponents
+table 'N;C;val_loss\r\n1e12;1e30;1.5\r\n2e12;1e30;1.51\r\n'; expect 0 "" fit
+gzip -kf "$work/runs.csv"; expect 0 "" "$flywheel" fit "$work/runs.csv.gz" --bootstrap 5
+head -c 40 "$work/runs.csv.gz" >"$work/cut.csv.gz"; expect 2 "cut.csv.gz" "$flywheel" fit "$work/cut.csv.gz"
 
 # A lab at work: a second one is refused, another question too; SIGTERM leaves a lab that resumes.
 "$flywheel" run --corpus "$work/text" --budget 60s --dir "$lab" >/dev/null 2>"$work/.lab" &

@@ -1,180 +1,52 @@
-// flywheel fit RUNS.csv: a scaling law of anybody's runs, what it forecasts, and how such forecasts did on these runs.
+// flywheel fit RUNS.csv: scaling laws of anybody's runs, what they forecast, and how such forecasts did on these runs.
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <memory>
 
-#include "base/error.h"
-#include "base/file_system.h"
 #include "base/format.h"
-#include "base/json.h"
 #include "cli/cli.h"
 #include "cli/fit_curves.h"
-#include "scaling/backtest.h"
-#include "scaling/forecaster.h"
-#include "scaling/law.h"
-#include "scaling/runs_table.h"
+#include "cli/fit_json.h"
 
 namespace flywheel::cli {
 namespace {
 
-using scaling::Fit;
-using scaling::FitOptions;
-using scaling::Optimum;
-using scaling::Point;
-
-struct Options {
-  std::string runs, predict;
-  std::string form = "chinchilla";
-  double huber = 1e-3;
-  int drop_highest = 0, bootstrap = 400, threads = 1;
-  uint64_t seed = 1;
-  bool json = false;
-};
-
-std::vector<Point> read_runs(const Options& options) {
-  std::vector<Point> points = scaling::parse_runs(real_file_system().read(options.runs), options.runs).points;
-  if (options.drop_highest < 0 || static_cast<size_t>(options.drop_highest) >= points.size())
-    throw_bad_input("--drop-highest {}: expected 0 to {} for the {} runs in {}", options.drop_highest,
-                    points.size() - 1, points.size(), options.runs);
-  std::stable_sort(points.begin(), points.end(), [](const Point& a, const Point& b) { return a.L > b.L; });
-  points.erase(points.begin(), points.begin() + options.drop_highest);
-  return points;
+void print_shared(const OrderedJson& shared) {
+  fmt::print("== exponents in common, form {}\n", shared["form"].get<std::string>());
+  for (const OrderedJson& group : shared["groups"]) {
+    fmt::print("{}:", group["group"].get<std::string>());
+    for (const auto& [name, value] : group["parameters"].items()) fmt::print("  {} {:.6g}", name, value.get<double>());
+    fmt::print("\n");
+  }
 }
 
-// Exponent of N_opt in C, from the law's own exponents and those of its resamples.
-OrderedJson allocation_json(const Fit& fit) {
-  const auto exponent = [](const scaling::Law& law) {
-    const double alpha = law.parameters.at("alpha"), beta = law.parameters.at("beta");
-    return beta / (alpha + beta);
-  };
-  OrderedJson json = {{"a", exponent(fit.law)}, {"low", nullptr}, {"high", nullptr}};
-  std::vector<double> values;
-  for (const scaling::Law& law : fit.resamples) values.push_back(exponent(law));
-  if (values.empty()) return json;
-  std::sort(values.begin(), values.end());
-  const auto last = static_cast<double>(values.size() - 1);
-  json["low"] = values[static_cast<size_t>(std::lround(0.025 * last))];
-  json["high"] = values[static_cast<size_t>(std::lround(0.975 * last))];
-  return json;
-}
-
-// Backtests by distance of extrapolation, the nearest of k = 3, 10, 30, 100.
-OrderedJson backtest_json(const std::vector<scaling::BacktestRow>& rows) {
-  OrderedJson json = OrderedJson::array();
-  const double kDistances[] = {3, 10, 30, 100};
-  for (const double k : kDistances) {
-    std::vector<double> errors;
-    int inside = 0;
-    for (const scaling::BacktestRow& row : rows) {
-      const double off = std::abs(row.decades - std::log10(k));
-      const bool nearest = std::none_of(std::begin(kDistances), std::end(kDistances),
-                                        [&](double other) { return std::abs(row.decades - std::log10(other)) < off; });
-      if (!nearest) continue;
-      errors.push_back(std::abs(row.error_percent));
-      inside += row.inside;
+void print_forms(const OrderedJson& json) {
+  for (const OrderedJson& form : json["forms"]) {
+    fmt::print("form {}: {}\n  objective {:.8g}, weight {:.3f} among forms of {} runs\n",
+               form["name"].get<std::string>(), form["formula"].get<std::string>(), form["objective"].get<double>(),
+               form["weight"].get<double>(), form["runs"].get<std::string>());
+    for (const auto& [name, value] : form["parameters"].items()) {
+      fmt::print("  {:<6} {:>12.6g}", name, value.get<double>());
+      if (form["interval95"].contains(name))
+        fmt::print("   95% {:.4g} to {:.4g}", form["interval95"][name][0].get<double>(),
+                   form["interval95"][name][1].get<double>());
+      fmt::print("\n");
     }
-    if (errors.empty()) continue;
-    std::sort(errors.begin(), errors.end());
-    const size_t n = errors.size();
-    json.push_back({{"k", k},
-                    {"points", n},
-                    {"median_error_percent", 0.5 * (errors[(n - 1) / 2] + errors[n / 2])},
-                    {"coverage90", static_cast<double>(inside) / static_cast<double>(n)}});
   }
-  return json;
-}
-
-OrderedJson fit_json(const Options& options) {
-  const auto start = std::chrono::steady_clock::now();
-  const std::vector<Point> points = read_runs(options);
-  std::vector<Point> wanted;
-  if (!options.predict.empty())
-    wanted = scaling::parse_runs(real_file_system().read(options.predict), options.predict, false).points;
-
-  FitOptions published = scaling::published_options();
-  published.form = options.form;
-  published.huber_delta = options.huber;
-  published.bootstrap = options.bootstrap;
-  published.seed = options.seed;
-  published.threads = options.threads;
-  const Fit fit = scaling::fit(points, published);
-
-  scaling::Forecaster forecaster(points);
-  const std::vector<scaling::BacktestRow> rows = scaling::backtest(points, 3);
-  forecaster.error_inflation = scaling::inflation_from_backtest(rows);
-  FitOptions wall_options;
-  wall_options.form = options.form;
-  wall_options.huber_delta = options.huber;
-  wall_options.bootstrap = std::min(options.bootstrap, 100);
-  wall_options.seed = options.seed;
-  const scaling::Wall wall = scaling::wall_test(points, wall_options);
-
-  OrderedJson interval = OrderedJson::object();
-  for (const auto& [name, range] : fit.interval95) interval[name] = {range.first, range.second};
-  OrderedJson json;
-  json["points"] = points.size();
-  const double free_parameters = static_cast<double>(fit.law.parameters.size()) + 1;
-  const double n = static_cast<double>(points.size());
-  // Laplace likelihood, which the Huber objective is outside its small quadratic zone; undefined for few runs.
-  const double scale = std::max(fit.law.objective / (options.huber * n), 1e-12);
-  OrderedJson aicc = nullptr;
-  if (n > free_parameters + 1)
-    aicc = 2 * n * std::log(2 * scale) + 2 * n + 2 * free_parameters +
-           2 * free_parameters * (free_parameters + 1) / (n - free_parameters - 1);
-  json["forms"] = OrderedJson::array({{{"name", fit.law.form},
-                                       {"objective", fit.law.objective},
-                                       {"parameters", OrderedJson(fit.law.parameters)},
-                                       {"interval95", interval},
-                                       {"aicc", aicc},
-                                       {"weight", 1.0}}});
-  json["identified"] = fit.identified;
-  json["warnings"] = fit.warnings;
-  json["allocation"] = allocation_json(fit);
-  json["forecast"] = OrderedJson::array();
-  for (const double multiply : {3.0, 10.0, 100.0}) {
-    const double flops = multiply * forecaster.highest_flops();
-    const Optimum o = forecaster.compute_optimal(flops);
-    json["forecast"].push_back({{"multiply", multiply},
-                                {"flops", flops},
-                                {"params", o.N},
-                                {"tokens", o.D},
-                                {"loss", o.loss},
-                                {"low", o.low},
-                                {"high", o.high}});
-  }
-  json["backtest"] = backtest_json(rows);
-  json["error_inflation"] = forecaster.error_inflation;
-  json["wall"] = {{"verdict", wall.verdict},
-                  {"slope", wall.slope},
-                  {"slope_low", wall.slope_low},
-                  {"slope_high", wall.slope_high},
-                  {"smallest_detectable", wall.smallest_detectable},
-                  {"p_value", wall.p_value},
-                  {"why", wall.why}};
-  json["predictions"] = OrderedJson::array();
-  for (const Point& p : wanted) {
-    const Optimum o = forecaster.predict(p.N, p.D);
-    json["predictions"].push_back({{"N", p.N}, {"D", p.D}, {"loss", o.loss}, {"low", o.low}, {"high", o.high}});
-  }
-  json["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return json;
+  for (const auto& form : json["left_out"])
+    fmt::print("form {} left out: {}\n", form["name"].get<std::string>(), form["reason"].get<std::string>());
 }
 
 void print_text(const OrderedJson& json) {
-  const OrderedJson& form = json["forms"][0];
-  fmt::print("{} runs, form {}, objective {:.8g}\n", json["points"].get<size_t>(), form["name"].get<std::string>(),
-             form["objective"].get<double>());
-  for (const auto& [name, value] : form["parameters"].items()) {
-    fmt::print("  {:<6} {:>12.6g}", name, value.get<double>());
-    if (form["interval95"].contains(name))
-      fmt::print("   95% {:.4g} to {:.4g}", form["interval95"][name][0].get<double>(),
-                 form["interval95"][name][1].get<double>());
-    fmt::print("\n");
-  }
-  for (const auto& warning : json["warnings"]) fmt::print("note: {}\n", warning.get<std::string>());
+  if (json.contains("group")) fmt::print("== {}\n", json["group"].get<std::string>());
+  fmt::print("{} runs, losses in {}\n", json["points"].get<size_t>(), json["unit"].get<std::string>());
+  print_forms(json);
+  for (const char* kind : {"warnings", "notes"})
+    for (const auto& note : json[kind]) fmt::print("note: {}\n", note.get<std::string>());
+  for (const auto& row : json["outliers"]["rows"])
+    fmt::print("outlier: line {}, loss {:.4g}, the law says {:.4g}{}\n", row["line"].get<int>(),
+               row["loss"].get<double>(), row["expected"].get<double>(),
+               json["outliers"]["dropped"].get<bool>() ? "; dropped" : "");
   fmt::print("forecast at the compute-optimal size (90%, weighted towards the top of the ladder):\n");
   for (const auto& row : json["forecast"])
     fmt::print("  {:>4.0f}x  {:<14}  N {:<7}  D {:<7}  loss {:.4f}  {:.4f} to {:.4f}\n", row["multiply"].get<double>(),
@@ -194,28 +66,42 @@ void print_text(const OrderedJson& json) {
 }  // namespace
 
 Action declare_fit(CLI::App& app) {
-  auto options = std::make_shared<Options>();
-  app.add_option("runs", options->runs, "CSV of finished runs: columns N, D, L and optionally C")->required();
-  app.add_option("--forms", options->form, "Form of the law")->capture_default_str();
-  app.add_option("--huber", options->huber, "Huber delta on log residuals")->capture_default_str();
-  app.add_option("--drop-highest", options->drop_highest, "Leave out this many of the highest losses");
-  app.add_option("--bootstrap", options->bootstrap, "Resamples for intervals")
+  auto command = std::make_shared<FitCommand>();
+  app.add_option("runs", command->runs, "CSV of finished runs: two of N, D, C, and L; may be compressed")->required();
+  app.add_option("--forms", command->forms, "Forms of the law, comma-separated; the first one forecasts")
+      ->capture_default_str();
+  app.add_option("--huber", command->huber, "Huber delta on log residuals")->capture_default_str();
+  app.add_option("--drop-highest", command->drop_highest, "Leave out this many of the highest losses");
+  app.add_option("--bootstrap", command->bootstrap, "Resamples for intervals")
       ->check(CLI::Range(0, 1000000))
       ->capture_default_str();
-  app.add_option("--predict", options->predict, "CSV of sizes (N, D) to predict");
-  app.add_option("--seed", options->seed, "Seed of the resamples")->capture_default_str();
-  app.add_option("--threads", options->threads, "Threads; the numbers do not depend on it")->check(CLI::Range(1, 256));
-  app.add_flag("--json", options->json, "Print one JSON object");
-  return [options, curves = declare_fit_curves(app)] {
+  app.add_option("--reduce", command->reduce, "Several losses of one (N, D): none, mean, median, min, last")
+      ->capture_default_str();
+  app.add_option("--group", command->group, "Column whose values get a law each");
+  app.add_flag("--shared-exponents", command->shared_exponents,
+               "With --group: also laws with exponents in common, A, B and E per group");
+  app.add_option("--outliers", command->outliers, "Runs far off the law: keep, drop")
+      ->check(CLI::IsMember({"keep", "drop"}))
+      ->capture_default_str();
+  app.add_option("--compute-runs", command->compute_runs, "What forms of compute alone are fitted to: frontier, all")
+      ->check(CLI::IsMember({"frontier", "all"}))
+      ->capture_default_str();
+  app.add_option("--unit", command->unit, "Label of the losses; by default from the column's name");
+  app.add_flag("--skip-bad-rows", command->skip_bad_rows, "Leave out rows that cannot be read instead of refusing");
+  app.add_option("--predict", command->predict, "CSV of sizes (N, D) to predict");
+  app.add_option("--seed", command->seed, "Seed of the resamples")->capture_default_str();
+  app.add_option("--threads", command->threads, "Threads; the numbers do not depend on it")->check(CLI::Range(1, 256));
+  app.add_flag("--json", command->json, "Print one JSON object");
+  return [command, curves = declare_fit_curves(app)] {
     if (const auto status = curves()) return *status;
-    for (const std::string& path : {options->runs, options->predict})
-      if (!path.empty() && !std::filesystem::is_regular_file(path))
-        throw_bad_input("{}: no such file; expected a CSV of runs", path);
-    const OrderedJson json = fit_json(*options);
-    if (options->json)
+    const OrderedJson json = fit_json(*command);
+    if (command->json)
       fmt::print("{}\n", json.dump());
-    else
+    else if (!json.contains("groups"))
       print_text(json);
+    else
+      for (const OrderedJson& group : json["groups"]) print_text(group);
+    if (!command->json && json.contains("shared_exponents")) print_shared(json["shared_exponents"]);
     return 0;
   };
 }

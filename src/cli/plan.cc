@@ -15,6 +15,8 @@
 #include "recipe/size.h"
 #include "scaling/allocation.h"
 #include "scaling/approaches.h"
+#include "scaling/backtest.h"
+#include "scaling/forecaster.h"
 #include "scaling/statistics.h"
 
 namespace flywheel::cli {
@@ -180,23 +182,16 @@ OrderedJson plan_json(const Options& options) {
   const std::vector<double> budgets = budgets_of(options, rate, source);
   const double served = options.inference.empty() ? 0 : amount("--inference-tokens", options.inference, 1, 1e20);
 
-  scaling::FitOptions forecasting;
-  forecasting.form = options.form;
-  forecasting.bootstrap = options.bootstrap;
-  forecasting.seed = options.seed;
-  forecasting.threads = options.threads;
-  Fit fit = scaling::fit(source.points, forecasting);
-  scaling::FitOptions cheap = forecasting;
-  cheap.bootstrap = std::min(options.bootstrap, 100);
-  fit.error_inflation = scaling::inflation_from_backtest(scaling::backtest(source.points, cheap, 3));
-  const scaling::Predictor predict = [&](double N, double D) { return scaling::predict(fit, N, D); };
+  scaling::Forecaster forecaster(source.points);
+  forecaster.error_inflation = scaling::inflation_from_backtest(scaling::backtest(source.points, 3));
+  const scaling::Predictor predict = [&](double N, double D) { return forecaster.predict(N, D); };
   scaling::FitOptions published = scaling::published_options();
   published.form = options.form;
   published.bootstrap = options.bootstrap;
   published.seed = options.seed;
   published.threads = options.threads;
-  // Sizes come from the plain fit: the forecasting one halves the say of runs off the frontier, which place the
-  // optimum.
+  // Sizes come from a plain fit, losses from the forecaster, which gives runs off the frontier, those that place the
+  // optimum, less of a say.
   const Fit plain = scaling::fit(source.points, published);
   const std::vector<scaling::Approach> approaches = scaling::all_approaches(source.points, plain);
   const scaling::RateRules rates = scaling::fit_rate_rules(source.sweep, options.bootstrap, options.seed);
@@ -206,10 +201,10 @@ OrderedJson plan_json(const Options& options) {
                       {"unit", source.unit},
                       {"lowest_flops", source.lowest_flops},
                       {"highest_flops", source.highest_flops},
-                      {"form", fit.law.form},
-                      {"parameters", OrderedJson(fit.law.parameters)},
-                      {"identified", fit.identified},
-                      {"warnings", fit.warnings},
+                      {"form", plain.law.form},
+                      {"parameters", OrderedJson(plain.law.parameters)},
+                      {"identified", plain.identified},
+                      {"warnings", plain.warnings},
                       {"plans", OrderedJson::array()}};
   for (const double flops : budgets) {
     const scaling::Allocation plan = scaling::allocate(plain, flops, predict);

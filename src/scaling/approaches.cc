@@ -32,10 +32,6 @@ constexpr const char* kParametricBiases =
     "depends on the form and on every run far from the frontier; stopping early and rounding gave Hoffmann et al. 2022 "
     "intervals far too narrow and an a that their other two approaches did not support (Besiroglu et al. 2024)";
 
-double flops_of(const Point& p) {
-  return p.C > 0 ? p.C : 6 * p.N * p.D;
-}
-
 Approach begin(const char* name, const char* biases) {
   Approach approach;
   approach.name = name;

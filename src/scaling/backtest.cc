@@ -13,10 +13,6 @@ namespace {
 
 constexpr size_t kFewestRuns = 6;
 
-double flops_of(const Point& point) {
-  return point.C > 0 ? point.C : 6 * point.N * point.D;
-}
-
 }  // namespace
 
 std::vector<std::vector<size_t>> compute_levels(std::span<const Point> points) {

@@ -56,7 +56,7 @@ Design::Design(const DesignProblem& problem) {
   for (const DesignSite& site : sites) {
     require(site, "a run of the design");
     std::vector<double> gradient(kMaxParameters, 0.0);
-    form->log_loss(theta.data(), std::log(site.N), std::log(site.D), gradient.data(), nullptr);
+    form->log_loss(theta.data(), run_of({.N = site.N, .D = site.D, .C = site.flops}), gradient.data(), nullptr);
     gradients.push_back(std::move(gradient));
   }
   const size_t all = sites.size();

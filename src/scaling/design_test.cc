@@ -45,7 +45,7 @@ TEST(Design, VarianceIsTheClosedFormOfTheLinearisedLaw) {
   const Theta theta = chinchilla_form().internal(problem.law.parameters);
   const auto gradient = [&](const DesignSite& s) {
     std::vector<double> g(kMaxParameters, 0.0);
-    chinchilla_form().log_loss(theta.data(), std::log(s.N), std::log(s.D), g.data(), nullptr);
+    chinchilla_form().log_loss(theta.data(), run_of({.N = s.N, .D = s.D, .C = s.flops}), g.data(), nullptr);
     return Eigen::VectorXd(Eigen::Map<Eigen::VectorXd>(g.data(), 5));
   };
   Eigen::MatrixXd information = Eigen::MatrixXd::Identity(5, 5) / (kPriorSd * kPriorSd);

@@ -15,25 +15,46 @@ namespace {
 
 // The prior speaks in units of log loss: a normal prior on the parameters against absolute errors of about this size.
 constexpr double kPriorNoise = 0.003;
+// A resample starts from the optimum of all runs, its delta falling from here.
+constexpr double kResampleFirstDelta = 0.004;
 
-double flops_of(const Point& point) {
-  return point.C > 0 ? point.C : 6 * point.N * point.D;
+size_t distinct(const std::vector<double>& logs) {
+  std::set<int64_t> seen;
+  for (const double x : logs) seen.insert(std::llround(x * 200));
+  return seen.size();
+}
+
+// Residual spread of ln D about its regression on ln N: without it the exponents trade against each other.
+double spread_beside_size(const Sample& sample) {
+  const double n = static_cast<double>(sample.size());
+  double mean_n = 0, mean_d = 0, nn = 0, nd = 0, dd = 0;
+  for (size_t i = 0; i < sample.size(); ++i) mean_n += sample.ln_n[i] / n, mean_d += sample.ln_d[i] / n;
+  for (size_t i = 0; i < sample.size(); ++i) {
+    const double x = sample.ln_n[i] - mean_n, y = sample.ln_d[i] - mean_d;
+    nn += x * x, nd += x * y, dd += y * y;
+  }
+  return nn > 0 && dd > 0 ? std::sqrt(std::max(0.0, dd - nd * nd / nn) / n) : 1;
 }
 
 // What the runs cannot tell, in words.
-void find_gaps(const Sample& sample, size_t parameters, Fit& fit) {
-  const auto distinct = [](const std::vector<double>& logs) {
-    std::set<int64_t> seen;
-    for (const double x : logs) seen.insert(std::llround(x * 200));
-    return seen.size();
-  };
-  std::set<std::pair<int64_t, int64_t>> cells;
-  for (size_t i = 0; i < sample.size(); ++i)
-    cells.emplace(std::llround(sample.ln_n[i] * 200), std::llround(sample.ln_d[i] * 200));
+void find_gaps(const Sample& sample, const Form& form, Fit& fit) {
   const auto unidentified = [&](std::string warning) {
     fit.identified = false;
     fit.warnings.push_back(std::move(warning));
   };
+  const size_t parameters = form.parameters.size();
+  if (form.sees == Form::Sees::kCompute) {
+    const size_t levels = distinct(sample.ln_c);
+    if (levels <= parameters)
+      unidentified(
+          fmt::format("{} compute levels for {} parameters of {}: the prior decides the rest; add at least {} "
+                      "levels of other compute",
+                      levels, parameters, form.name, parameters + 1 - levels));
+    return;
+  }
+  std::set<std::pair<int64_t, int64_t>> cells;
+  for (size_t i = 0; i < sample.size(); ++i)
+    cells.emplace(std::llround(sample.ln_n[i] * 200), std::llround(sample.ln_d[i] * 200));
   if (cells.size() <= parameters)
     unidentified(
         fmt::format("{} different (N, D) for {} parameters: the prior decides the rest; add at least {} runs of other "
@@ -48,15 +69,7 @@ void find_gaps(const Sample& sample, size_t parameters, Fit& fit) {
         fmt::format("{} training length(s): beta cannot be told; add runs of other lengths (at least 3, over a factor "
                     "of 4)",
                     distinct(sample.ln_d)));
-  // Residual spread of ln D about its regression on ln N: without it the exponents trade against each other.
-  const double n = static_cast<double>(sample.size());
-  double mean_n = 0, mean_d = 0, nn = 0, nd = 0, dd = 0;
-  for (size_t i = 0; i < sample.size(); ++i) mean_n += sample.ln_n[i] / n, mean_d += sample.ln_d[i] / n;
-  for (size_t i = 0; i < sample.size(); ++i) {
-    const double x = sample.ln_n[i] - mean_n, y = sample.ln_d[i] - mean_d;
-    nn += x * x, nd += x * y, dd += y * y;
-  }
-  if (sample.size() > 2 && nn > 0 && dd > 0 && std::sqrt(std::max(0.0, dd - nd * nd / nn) / n) < 0.1)
+  if (sample.size() > 2 && spread_beside_size(sample) < 0.1)
     unidentified(
         "tokens follow size throughout (D is a function of N): alpha and beta cannot be told apart; at one compute "
         "level, add runs that are 2x larger and shorter, and 2x smaller and longer");
@@ -64,7 +77,8 @@ void find_gaps(const Sample& sample, size_t parameters, Fit& fit) {
 
 std::vector<double> run_weights(std::span<const Point> points, double highest_flops, const FitOptions& options) {
   std::vector<double> weights;
-  for (const Point& point : points) weights.push_back(std::pow(flops_of(point) / highest_flops, options.focus));
+  for (const Point& point : points)
+    weights.push_back(point.count * std::pow(flops_of(point) / highest_flops, options.focus));
   if (!(options.frontier_width > 0)) return weights;
   for (const std::vector<size_t>& level : compute_levels(points)) {
     double best = INFINITY;
@@ -86,14 +100,52 @@ Law make_law(const Form& form, const Minimum& minimum, const Sample& sample) {
   return law;
 }
 
-std::vector<double> resample_weights(std::span<const double> weights, uint64_t seed, uint64_t resample) {
-  Rng rng(seed, resample);
-  std::vector<double> drawn(weights.size(), 0.0);
-  for (size_t i = 0; i < weights.size(); ++i) {
-    const size_t pick = rng.below(weights.size());
-    drawn[pick] += weights[pick];
+// The runs drawn with replacement, each once with its weight times how often it came. `drawn` is reused.
+void resample(const Sample& sample, uint64_t seed, uint64_t number, std::vector<int>& times, Sample& drawn) {
+  Rng rng(seed, number);
+  times.assign(sample.size(), 0);
+  for (size_t i = 0; i < sample.size(); ++i) ++times[rng.below(sample.size())];
+  drawn.clear();
+  for (size_t i = 0; i < sample.size(); ++i)
+    if (times[i] > 0) drawn.add(sample.run(i), sample.ln_l[i], times[i] * sample.weight[i]);
+}
+
+// The points that a form fits: all, or the best of each compute level.
+std::vector<Point> seen_by(const Form& form, std::span<const Point> points, bool frontier) {
+  if (form.sees != Form::Sees::kCompute || !frontier) return {points.begin(), points.end()};
+  std::vector<Point> best;
+  for (const std::vector<size_t>& level : compute_levels(points)) {
+    const size_t lowest =
+        *std::min_element(level.begin(), level.end(), [&](size_t a, size_t b) { return points[a].L < points[b].L; });
+    best.push_back(points[lowest]);
   }
-  return drawn;
+  return best;
+}
+
+double residual_sd(const Form& form, const Theta& theta, const Sample& sample) {
+  std::vector<double> residuals;
+  for (size_t i = 0; i < sample.size(); ++i)
+    residuals.push_back(sample.ln_l[i] - form.log_loss(theta.data(), sample.run(i), nullptr, nullptr));
+  const double n = static_cast<double>(sample.size()), freedom = n - static_cast<double>(theta.size());
+  return robust_sd(residuals) * (freedom > 0 ? std::sqrt(n / freedom) : 1);
+}
+
+// Numbers of the resample b depend on the seed and b alone, whatever thread works on it.
+std::vector<Law> bootstrap(const Objective& objective, const Theta& best, const FitOptions& options) {
+  const int count = std::max(0, options.bootstrap), threads = std::clamp(options.threads, 1, std::max(1, count));
+  std::vector<Law> laws(static_cast<size_t>(count));
+  ThreadPool pool(threads);
+  pool.run([&](int thread) {
+    Sample drawn;
+    std::vector<int> times;
+    for (int b = thread; b < count; b += threads) {
+      resample(objective.sample, options.seed, static_cast<uint64_t>(b) + 1, times, drawn);
+      const Objective redrawn{objective.form, drawn, objective.huber_delta, objective.prior, objective.prior_weight};
+      const Minimum minimum = minimise(redrawn, best, kResampleFirstDelta, Effort::kResample);
+      laws[static_cast<size_t>(b)] = make_law(objective.form, minimum, objective.sample);
+    }
+  });
+  return laws;
 }
 
 }  // namespace
@@ -111,6 +163,9 @@ void check_points(std::span<const Point> points) {
     require("L (loss)", p.L);
     if (!std::isfinite(p.C) || p.C < 0)
       throw_bad_input("run {}: C (FLOPs) is {}, expected a finite number, 0 or more", i + 1, p.C);
+    if (!std::isfinite(p.U) || p.U < 0)
+      throw_bad_input("run {}: U (unique tokens) is {}, expected a finite number, 0 or more", i + 1, p.U);
+    require("the count of runs", p.count);
   }
 }
 
@@ -122,69 +177,56 @@ FitOptions published_options() {
   return options;
 }
 
-Fit fit(std::span<const Point> points, const FitOptions& options) {
+Run run_of(const Point& p) {
+  const double ln_d = std::log(p.D);
+  return {std::log(p.N), ln_d, std::log(flops_of(p)), p.U > 0 ? std::min(ln_d, std::log(p.U)) : ln_d};
+}
+
+double flops_of(const Point& point) {
+  return point.C > 0 ? point.C : 6 * point.N * point.D;
+}
+
+Fit fit(std::span<const Point> all_points, const FitOptions& options) {
   const Form* form = find_form(options.form);
   if (form == nullptr) throw_bad_input("form \"{}\" is not known; there is {}", options.form, form_names());
   if (!(options.huber_delta > 0))
     throw_bad_input("the Huber delta is {}, expected a number above 0", options.huber_delta);
-  check_points(points);
+  check_points(all_points);
 
   Fit result;
-  Sample sample;
-  for (const Point& point : points) {
-    sample.ln_n.push_back(std::log(point.N));
-    sample.ln_d.push_back(std::log(point.D));
-    sample.ln_l.push_back(std::log(point.L));
-    result.highest_flops = std::max(result.highest_flops, flops_of(point));
-  }
+  const std::vector<Point> points = seen_by(*form, all_points, options.compute_sees_frontier);
+  for (const Point& point : points) result.highest_flops = std::max(result.highest_flops, flops_of(point));
   const std::vector<double> weights = run_weights(points, result.highest_flops, options);
-  result.flops_rule = flops_rule(points);
-  find_gaps(sample, form->parameters.size(), result);
+  Sample sample;
+  for (size_t i = 0; i < points.size(); ++i) sample.add(run_of(points[i]), std::log(points[i].L), weights[i]);
+  result.flops_rule = flops_rule(all_points);
+  find_gaps(sample, *form, result);
 
   // A singular problem gets the prior in any case: numbers that can be read, with identified = false.
   const double strength = result.identified ? options.prior : std::max(options.prior, 1.0);
-  const Objective objective{*form,
-                            sample,
-                            weights,
-                            options.huber_delta,
+  const Objective objective{*form, sample, options.huber_delta,
                             strength > 0 ? form->prior(sample) : std::vector<PriorTerm>{},
                             strength * options.huber_delta * kPriorNoise};
   const Minimum best = minimise_globally(objective);
   if (best.theta.empty()) throw_failed("no start of the form {} gives a finite loss on these runs", form->name);
   result.law = make_law(*form, best, sample);
-  std::vector<double> residuals;
-  for (size_t i = 0; i < sample.size(); ++i)
-    residuals.push_back(sample.ln_l[i] -
-                        form->log_loss(best.theta.data(), sample.ln_n[i], sample.ln_d[i], nullptr, nullptr));
-  result.law.residual_sd = robust_sd(residuals);
-  const double freedom = static_cast<double>(sample.size()) - static_cast<double>(form->parameters.size());
-  if (freedom > 0) result.law.residual_sd *= std::sqrt(static_cast<double>(sample.size()) / freedom);
-
-  const int count = std::max(0, options.bootstrap);
-  result.resamples.resize(static_cast<size_t>(count));
-  const int threads = std::clamp(options.threads, 1, std::max(1, count));
-  ThreadPool pool(threads);
-  pool.run([&](int thread) {
-    for (int b = thread; b < count; b += threads) {
-      const std::vector<double> drawn = resample_weights(weights, options.seed, static_cast<uint64_t>(b) + 1);
-      const Objective redrawn{*form, sample, drawn, options.huber_delta, objective.prior, objective.prior_weight};
-      result.resamples[static_cast<size_t>(b)] = make_law(*form, minimise(redrawn, best.theta, 0.016), sample);
-    }
-  });
-  if (count > 0)
-    for (const std::string& name : form->parameters) {
+  result.law.residual_sd = residual_sd(*form, best.theta, sample);
+  result.starts = best.starts;
+  result.resamples = bootstrap(objective, best.theta, options);
+  if (!result.resamples.empty())
+    for (const Parameter& parameter : form->parameters) {
       std::vector<double> values;
-      for (const Law& law : result.resamples) values.push_back(law.parameters.at(name));
-      result.interval95[name] = {quantile(values, 0.025), quantile(values, 0.975)};
+      for (const Law& law : result.resamples) values.push_back(law.parameters.at(parameter.name));
+      result.interval95[parameter.name] = {quantile(values, 0.025), quantile(values, 0.975)};
     }
   return result;
 }
 
-double Law::loss(double N, double D) const {
+double Law::loss(double N, double D, double flops, double unique_tokens) const {
   const Form* row = find_form(form);
   if (row == nullptr) throw_bad_input("form \"{}\" is not known; there is {}", form, form_names());
   const Theta theta = row->internal(parameters);
-  return std::exp(row->log_loss(theta.data(), std::log(N), std::log(D), nullptr, nullptr));
+  return std::exp(row->log_loss(theta.data(), run_of({N, D, 1, flops, unique_tokens}), nullptr, nullptr));
 }
 
 }  // namespace flywheel::scaling

@@ -18,8 +18,8 @@ class Evaluator {
     if (form_ == nullptr) throw_bad_input("form \"{}\" is not known; there is {}", law.form, form_names());
     theta_ = form_->internal(law.parameters);
   }
-  double log_loss(double ln_n, double ln_d) const {
-    return form_->log_loss(theta_.data(), ln_n, ln_d, nullptr, nullptr);
+  double log_loss(double ln_n, double ln_d, double ln_flops) const {
+    return form_->log_loss(theta_.data(), {ln_n, ln_d, ln_flops, ln_d}, nullptr, nullptr);
   }
 
  private:
@@ -30,7 +30,7 @@ class Evaluator {
 void set_interval(const Fit& fit, double ln_n, double ln_d, double flops, Optimum& optimum) {
   const double center = std::log(optimum.loss);
   std::vector<double> spread;
-  for (const Law& law : fit.resamples) spread.push_back(Evaluator(law).log_loss(ln_n, ln_d));
+  for (const Law& law : fit.resamples) spread.push_back(Evaluator(law).log_loss(ln_n, ln_d, std::log(flops)));
   const double bootstrap =
       fit.resamples.empty() ? 0 : (quantile(spread, 0.95) - quantile(spread, 0.05)) / (2 * kNormal90);
   const double decades = std::max(0.0, std::log10(flops / fit.highest_flops));
@@ -88,8 +88,9 @@ Optimum predict(const Fit& fit, double N, double D, double flops) {
   Optimum optimum;
   optimum.N = optimum.N_low = optimum.N_high = N;
   optimum.D = D;
-  optimum.loss = fit.law.loss(N, D);
-  set_interval(fit, std::log(N), std::log(D), flops > 0 ? flops : fit.flops_rule.per_token(N) * D, optimum);
+  const double spent = flops > 0 ? flops : fit.flops_rule.per_token(N) * D;
+  optimum.loss = fit.law.loss(N, D, spent);
+  set_interval(fit, std::log(N), std::log(D), spent, optimum);
   return optimum;
 }
 
@@ -103,14 +104,16 @@ Optimum compute_optimal(const Fit& fit, double flops, const std::function<double
   const auto best_ln_n = [&](const Law& law, double from, double to, int steps) {
     const Evaluator evaluator(law);
     return minimum_of(
-        [&](double ln_n) { return evaluator.log_loss(ln_n, ln_flops - std::log(flops_per_token(std::exp(ln_n)))); },
+        [&](double ln_n) {
+          return evaluator.log_loss(ln_n, ln_flops - std::log(flops_per_token(std::exp(ln_n))), ln_flops);
+        },
         from, to, steps);
   };
   const double best = best_ln_n(fit.law, 0, ln_flops - std::log(6.0), 100);
   Optimum optimum;
   optimum.N = std::exp(best);
   optimum.D = flops / flops_per_token(optimum.N);
-  optimum.loss = fit.law.loss(optimum.N, optimum.D);
+  optimum.loss = fit.law.loss(optimum.N, optimum.D, flops);
   set_interval(fit, best, std::log(optimum.D), flops, optimum);
   std::vector<double> sizes;
   for (const Law& law : fit.resamples) sizes.push_back(best_ln_n(law, std::max(0.0, best - 5), best + 5, 10));

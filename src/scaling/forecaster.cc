@@ -17,10 +17,6 @@ namespace {
 constexpr double kNegligible = 1e-3;  // models of less weight are left out
 constexpr int kDraws = 64;            // laws drawn from the posterior, for the interval of the optimal size
 
-double flops_of(const Point& point) {
-  return point.C > 0 ? point.C : 6 * point.N * point.D;
-}
-
 // One run a cell of a grid in (ln N, ln D), whose step doubles until at most `most` are left. The median loss stands
 // for a cell, so that one wild run does not.
 Runs merge(std::span<const Point> points, size_t most) {
@@ -37,13 +33,13 @@ Runs merge(std::span<const Point> points, size_t most) {
   } while (cells.size() > most);
   Runs runs;
   for (const auto& [cell, members] : cells) {
-    double n = 0, d = 0, c = 0;
+    double n = 0, d = 0, c = 0, count = 0;
     std::vector<double> losses;
     for (const Point* p : members) {
-      n += std::log(p->N), d += std::log(p->D), c += std::log(flops_of(*p));
+      n += p->count * std::log(p->N), d += p->count * std::log(p->D), c += p->count * std::log(flops_of(*p));
+      count += p->count;
       losses.push_back(std::log(p->L));
     }
-    const auto count = static_cast<double>(members.size());
     runs.ln_n.push_back(n / count);
     runs.ln_d.push_back(d / count);
     runs.ln_c.push_back(c / count);

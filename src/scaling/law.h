@@ -13,11 +13,14 @@
 namespace flywheel::scaling {
 
 struct Point {
-  double N = 0;  // parameters
-  double D = 0;  // training tokens
-  double L = 0;  // loss, any unit (nats per token, bits per byte)
-  double C = 0;  // training FLOPs; 0: 6 N D
+  double N = 0;      // parameters
+  double D = 0;      // training tokens
+  double L = 0;      // loss, any unit (nats per token, bits per byte)
+  double C = 0;      // training FLOPs; 0: 6 N D
+  double U = 0;      // unique training tokens; 0, or above D: all of D
+  double count = 1;  // runs that this one stands for: its weight in a fit
 };
+double flops_of(const Point& point);  // C, or 6 N D
 
 // The defaults are for forecasting. published_options() is the plain method of Hoffmann et al. 2022.
 struct FitOptions {
@@ -31,6 +34,8 @@ struct FitOptions {
   double focus = 1;              // a run's weight is (C / highest C)^focus ..
   double frontier_width = 0.05;  // .. halved where its loss exceeds the best of its level by this fraction; 0: not
   double prior = 2;              // strength of the form's prior on its exponents; 0: none
+  // A form of compute alone is fitted to the best run of each compute level; false: to all runs.
+  bool compute_sees_frontier = true;
 };
 FitOptions published_options();
 
@@ -41,7 +46,8 @@ struct Law {
   double objective = 0;
   int points = 0;
   double residual_sd = 0;  // robust, of log loss
-  double loss(double N, double D) const;
+  // flops 0: 6 N D. unique_tokens 0: all of D. Forms look at what they know of these.
+  double loss(double N, double D, double flops = 0, double unique_tokens = 0) const;
 };
 
 // FLOPs per token as a function of size. From runs that carry their own C (attention counted, say): 6N plus an excess
@@ -64,6 +70,7 @@ struct Fit {
   bool identified = true;             // false: the data cannot tell the exponents apart
   std::vector<std::string> warnings;  // what is missing and what would cure it
   double error_inflation = 1;         // intervals are multiplied by this (inflation_from_backtest)
+  int starts = 0;                     // that the search compared
   double highest_flops = 0;           // of the runs fitted: where extrapolation starts
   FlopsRule flops_rule;
 };

@@ -12,20 +12,34 @@
 namespace flywheel::scaling {
 namespace {
 
+constexpr size_t kListed = 5;  // bad rows that a message names
+
 struct Column {
-  char symbol;
+  const char* symbol;
   const char* means;
   std::vector<std::string_view> aliases;  // lower case, letters and digits only
 };
 
-const std::array<Column, 4>& columns() {
-  static const std::array<Column, 4> table = {{
-      {'N', "parameters", {"n", "params", "parameters", "modelsize", "nparams", "numparams", "numparameters", "size"}},
-      {'D', "training tokens", {"d", "tokens", "trainingtokens", "traintokens", "ntokens", "numtokens"}},
-      {'L',
+enum { kN, kD, kL, kC, kU, kEpochs, kColumns };
+
+const std::array<Column, kColumns>& columns() {
+  static const std::array<Column, kColumns> table = {{
+      {"N",
+       "parameters",
+       {"n", "params", "parameters", "modelsize", "nparams", "numparams", "numparameters", "size", "paramcount",
+        "parametercount", "nonembeddingparams", "nonembeddingparameters", "nonembparams", "totalparams",
+        "totalparameters", "modelparams"}},
+      {"D",
+       "training tokens",
+       {"d", "tokens", "trainingtokens", "traintokens", "ntokens", "numtokens", "tokencount", "tokensseen",
+        "totaltokens", "datasize", "datasetsize"}},
+      {"L",
        "loss",
-       {"l", "loss", "valloss", "validationloss", "evalloss", "finalloss", "testloss", "bpb", "bitsperbyte"}},
-      {'C', "FLOPs", {"c", "flops", "trainingflops", "trainflops", "compute", "flop"}},
+       {"l", "loss", "valloss", "validationloss", "evalloss", "finalloss", "testloss", "smoothloss", "crossentropy",
+        "nats", "bpb", "bitsperbyte", "valbpb", "bitspertoken", "perplexity", "ppl", "valperplexity", "valppl"}},
+      {"C", "FLOPs", {"c", "flops", "trainingflops", "trainflops", "compute", "flop", "totalflops"}},
+      {"U", "unique tokens", {"u", "uniquetokens", "nuniquetokens", "datauniquetokens"}},
+      {"epochs", "passes over the data", {"epochs", "epoch", "nepochs", "numepochs"}},
   }};
   return table;
 }
@@ -37,8 +51,8 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
-std::vector<std::string_view> split(std::string_view line, char separator) {
-  std::vector<std::string_view> cells;
+void split(std::string_view line, char separator, std::vector<std::string_view>& cells) {
+  cells.clear();
   bool quoted = false;
   size_t start = 0;
   for (size_t i = 0; i <= line.size(); ++i) {
@@ -48,7 +62,6 @@ std::vector<std::string_view> split(std::string_view line, char separator) {
       start = i + 1;
     }
   }
-  return cells;
 }
 
 std::string plain(std::string_view name) {
@@ -66,96 +79,147 @@ std::optional<double> parse_number(std::string_view text) {
   if (error != std::errc()) return std::nullopt;
   const std::string_view suffix = trim(text.substr(static_cast<size_t>(end - text.data())));
   if (suffix.empty()) return value;
-  if (suffix.size() != 1) return std::nullopt;
-  switch (suffix[0]) {
-    case 'k':
-    case 'K':
-      return value * 1e3;
-    case 'm':
-    case 'M':
-      return value * 1e6;
-    case 'b':
-    case 'B':
-    case 'g':
-    case 'G':
-      return value * 1e9;
-    case 't':
-    case 'T':
-      return value * 1e12;
-    default:
-      return std::nullopt;
+  constexpr std::string_view kSuffixes = "kKmMbBgGtT";
+  constexpr double kFactors[] = {1e3, 1e6, 1e9, 1e9, 1e12};
+  const size_t at = suffix.size() == 1 ? kSuffixes.find(suffix[0]) : std::string_view::npos;
+  if (at == std::string_view::npos) return std::nullopt;
+  return value * kFactors[at / 2];
+}
+
+// Where the columns stand, from the header.
+struct Header {
+  std::array<int, kColumns> at;
+  int group = -1;
+  size_t cells = 0;
+  char separator = ',';
+  bool perplexity = false;
+};
+
+Header read_header(std::string_view line, int number, const std::string& where, const TableOptions& options,
+                   RunsTable& table) {
+  Header header;
+  header.at.fill(-1);
+  if (line.find(',') == std::string_view::npos) {
+    if (line.find(';') != std::string_view::npos)
+      header.separator = ';';
+    else if (line.find('\t') != std::string_view::npos)
+      header.separator = '\t';
   }
+  std::vector<std::string_view> names;
+  split(line, header.separator, names);
+  header.cells = names.size();
+  for (size_t c = 0; c < names.size(); ++c) {
+    const std::string name = plain(names[c]);
+    if (!options.group.empty() && name == plain(options.group)) header.group = static_cast<int>(c);
+    for (size_t k = 0; k < kColumns; ++k) {
+      const auto& aliases = columns()[k].aliases;
+      if (std::find(aliases.begin(), aliases.end(), name) == aliases.end()) continue;
+      if (header.at[k] >= 0)
+        throw_bad_input("{}: line {}: columns {} (\"{}\") and {} (\"{}\") both look like {} ({}); keep one", where,
+                        number, header.at[k] + 1, names[static_cast<size_t>(header.at[k])], c + 1, names[c],
+                        columns()[k].symbol, columns()[k].means);
+      header.at[k] = static_cast<int>(c);
+      if (k != kL) continue;
+      if (name.find("bpb") != std::string::npos || name == "bitsperbyte") table.unit = "bits per byte";
+      if (name == "bitspertoken") table.unit = "bits per token";
+      header.perplexity = name.find("perplexity") != std::string::npos || name.find("ppl") != std::string::npos;
+    }
+  }
+  if ((header.at[kN] < 0) + (header.at[kD] < 0) + (header.at[kC] < 0) > 1)
+    throw_bad_input(
+        "{}: line {}: expected a header with two of N (params), D (tokens) and C (flops), found \"{}\"; name the "
+        "columns",
+        where, number, line.substr(0, 200));
+  table.has_loss = header.at[kL] >= 0;
+  if (options.loss_required && !table.has_loss)
+    throw_bad_input("{}: line {}: expected a loss column (L, loss, val_loss, bpb, perplexity), found \"{}\"", where,
+                    number, line.substr(0, 200));
+  if (!options.group.empty() && header.group < 0)
+    throw_bad_input("{}: line {}: no column \"{}\" to group by, found \"{}\"", where, number, options.group,
+                    line.substr(0, 200));
+  return header;
+}
+
+// The run of a line, or what is wrong with it.
+std::string read_row(const std::vector<std::string_view>& cells, const Header& header, const TableOptions& options,
+                     Point& point) {
+  if (cells.size() != header.cells)
+    return fmt::format("expected {} cells as in the header, found {}", header.cells, cells.size());
+  std::array<double, kColumns> values{};
+  for (size_t k = 0; k < kColumns; ++k) {
+    if (header.at[k] < 0 || (k == kL && !options.loss_required)) continue;
+    const std::string_view cell = cells[static_cast<size_t>(header.at[k])];
+    if (cell.empty() && k >= kU) continue;  // unknown: all tokens are unique
+    const std::optional<double> value = parse_number(cell);
+    if (!value || !std::isfinite(*value) || *value <= 0)
+      return fmt::format("column {} ({}): expected a finite number above 0, found \"{}\"", columns()[k].symbol,
+                         columns()[k].means, cell.substr(0, 40));
+    values[k] = *value;
+  }
+  if (header.perplexity && options.loss_required) {
+    if (values[kL] <= 1) return fmt::format("column L (perplexity): expected more than 1, found {}", values[kL]);
+    values[kL] = std::log(values[kL]);
+  }
+  point = {values[kN], values[kD], values[kL], values[kC], values[kU]};
+  if (point.N == 0) point.N = point.C / (6 * point.D);
+  if (point.D == 0) point.D = point.C / (6 * point.N);
+  if (point.U == 0 && values[kEpochs] > 0) point.U = point.D / std::max(1.0, values[kEpochs]);
+  if (options.loss_required && point.L > 1000)
+    return fmt::format("column L (loss) is {}, which is no loss per token; are columns swapped?", point.L);
+  return "";
+}
+
+void refuse_bad_rows(const std::vector<std::string>& bad, const std::string& where) {
+  std::string listed;
+  for (size_t i = 0; i < std::min(kListed, bad.size()); ++i)
+    listed += bad.size() == 1 ? bad[i] : fmt::format("\n  {}", bad[i]);
+  throw_bad_input("{}: {}{}\nmend the table, or leave such rows out with --skip-bad-rows", where,
+                  bad.size() == 1 ? "" : fmt::format("{} bad rows, the first of them:", bad.size()), listed);
 }
 
 }  // namespace
 
-RunsTable parse_runs(std::string_view text, const std::string& where, bool loss_required) {
+RunsTable parse_runs(std::string_view text, const std::string& where, const TableOptions& options) {
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   RunsTable table;
-  std::array<int, 4> at = {-1, -1, -1, -1};
-  size_t header_cells = 0;
-  char separator = ',';
+  std::optional<Header> header;
+  std::vector<std::string> bad;
+  std::vector<std::string_view> cells;
   int line_number = 0;
   while (!text.empty()) {
     const size_t end = text.find('\n');
     std::string_view line = text.substr(0, end);
     text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
     ++line_number;
-    line = trim(line);
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.remove_suffix(1);
+    while (!line.empty() && line.front() == ' ') line.remove_prefix(1);
     if (line.empty() || line.front() == '#') continue;
-    if (header_cells == 0) {
-      if (line.find(',') == std::string_view::npos) {
-        if (line.find(';') != std::string_view::npos)
-          separator = ';';
-        else if (line.find('\t') != std::string_view::npos)
-          separator = '\t';
-      }
-      const std::vector<std::string_view> names = split(line, separator);
-      header_cells = names.size();
-      for (size_t c = 0; c < names.size(); ++c)
-        for (size_t k = 0; k < columns().size(); ++k)
-          if (const auto& aliases = columns()[k].aliases;
-              std::find(aliases.begin(), aliases.end(), plain(names[c])) != aliases.end()) {
-            if (at[k] >= 0)
-              throw_bad_input("{}: line {}: columns {} and {} both look like {} ({}); keep one", where, line_number,
-                              at[k] + 1, c + 1, columns()[k].symbol, columns()[k].means);
-            at[k] = static_cast<int>(c);
-          }
-      if ((at[0] < 0) + (at[1] < 0) + (at[3] < 0) > 1)
-        throw_bad_input("{}: line {}: expected a header with two of N (params), D (tokens) and C (flops), found \"{}\"",
-                        where, line_number, line);
-      table.has_loss = at[2] >= 0;
-      if (loss_required && !table.has_loss)
-        throw_bad_input("{}: line {}: expected a loss column (L, loss, val_loss, bpb), found \"{}\"", where,
-                        line_number, line);
+    if (!header) {
+      header = read_header(line, line_number, where, options, table);
       continue;
     }
-    const std::vector<std::string_view> cells = split(line, separator);
-    if (cells.size() != header_cells)
-      throw_bad_input("{}: line {}: expected {} cells as in the header, found {}", where, line_number, header_cells,
-                      cells.size());
-    std::array<double, 4> values{};
-    for (size_t k = 0; k < columns().size(); ++k) {
-      if (at[k] < 0 || (columns()[k].symbol == 'L' && !loss_required)) continue;
-      const std::string_view cell = cells[static_cast<size_t>(at[k])];
-      const std::optional<double> value = parse_number(cell);
-      if (!value || !std::isfinite(*value) || *value <= 0)
-        throw_bad_input("{}: line {}: column {} ({}): expected a number above 0, found \"{}\"", where, line_number,
-                        columns()[k].symbol, columns()[k].means, cell);
-      values[k] = *value;
+    split(line, header->separator, cells);
+    Point point;
+    const std::string wrong = read_row(cells, *header, options, point);
+    if (!wrong.empty()) {
+      bad.push_back(fmt::format("line {}: {}", line_number, wrong));
+      continue;
     }
-    Point point{values[0], values[1], values[2], values[3]};
-    if (point.N == 0) point.N = point.C / (6 * point.D);
-    if (point.D == 0) point.D = point.C / (6 * point.N);
-    if (loss_required && point.L > 1000)
-      throw_bad_input("{}: line {}: column L is {}, which is no loss per token; are columns swapped?", where,
-                      line_number, point.L);
     table.points.push_back(point);
     table.rows.push_back(line_number);
+    if (header->group >= 0) table.groups.emplace_back(cells[static_cast<size_t>(header->group)]);
   }
-  if (header_cells == 0) throw_bad_input("{}: the file is empty, expected a header line and one run a line", where);
+  if (!header) throw_bad_input("{}: the file is empty, expected a header line and one run a line", where);
+  if (!bad.empty() && (!options.skip_bad_rows || table.points.empty())) refuse_bad_rows(bad, where);
   if (table.points.empty()) throw_bad_input("{}: a header but no runs, expected one run a line", where);
+  table.skipped = std::move(bad);
   return table;
+}
+
+RunsTable parse_runs(std::string_view text, const std::string& where, bool loss_required) {
+  TableOptions options;
+  options.loss_required = loss_required;
+  return parse_runs(text, where, options);
 }
 
 }  // namespace flywheel::scaling

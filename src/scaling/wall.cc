@@ -26,10 +26,6 @@ constexpr int kSimulations = 1000;
 constexpr double kFalseAlarm = 0.05;
 constexpr double kPowerShift = 0.8416;  // normal quantile of 80% power
 
-double flops_of(const Point& point) {
-  return point.C > 0 ? point.C : 6 * point.N * point.D;
-}
-
 // The hinges, with what a refit of the law could absorb projected out.
 struct Hinges {
   Eigen::MatrixXd tangent;  // orthonormal basis of the law's tangent space, (points, rank)
@@ -69,7 +65,7 @@ Hinges make_hinges(const Form& form, const Theta& theta, std::span<const Point> 
   double gradient[kMaxParameters];
   for (Eigen::Index i = 0; i < rows; ++i) {
     const Point& p = points[static_cast<size_t>(i)];
-    form.log_loss(theta.data(), std::log(p.N), std::log(p.D), gradient, nullptr);
+    form.log_loss(theta.data(), run_of(p), gradient, nullptr);
     for (Eigen::Index j = 0; j < jacobian.cols(); ++j) jacobian(i, j) = gradient[j];
   }
   Hinges hinges;
@@ -177,7 +173,7 @@ Wall wall_test(std::span<const Point> all_points, const FitOptions& options) {
   std::vector<double> absolute;
   for (Eigen::Index i = 0; i < rows; ++i) {
     const Point& p = points[static_cast<size_t>(i)];
-    residual[i] = std::log(p.L) - form.log_loss(theta.data(), std::log(p.N), std::log(p.D), nullptr, nullptr);
+    residual[i] = std::log(p.L) - form.log_loss(theta.data(), run_of(p), nullptr, nullptr);
     absolute.push_back(residual[i]);
   }
   // A bad run is not a break: residuals are pulled in to 4 robust standard deviations.
