@@ -1,12 +1,19 @@
 // flywheel fit RUNS.csv: scaling laws of anybody's runs, what they forecast, and how such forecasts did on these runs.
 #include <fmt/format.h>
 
+#include <cctype>
+#include <chrono>
 #include <memory>
+#include <set>
 
+#include "base/error.h"
+#include "base/file_system.h"
 #include "base/format.h"
 #include "cli/cli.h"
 #include "cli/fit_curves.h"
 #include "cli/fit_json.h"
+#include "cli/fit_page_data.h"
+#include "report/fit_page.h"
 
 namespace flywheel::cli {
 namespace {
@@ -61,6 +68,58 @@ void print_text(const OrderedJson& json) {
   for (const auto& row : json["predictions"])
     fmt::print("prediction N {:.4g} D {:.4g}: {:.4f}  {:.4f} to {:.4f}\n", row["N"].get<double>(),
                row["D"].get<double>(), row["loss"].get<double>(), row["low"].get<double>(), row["high"].get<double>());
+  if (json.contains("report")) fmt::print("report: {}\n", json["report"].get<std::string>());
+}
+
+// Before the work, not after it.
+void check_can_write(const Path& path) {
+  const Path folder = path.has_parent_path() ? path.parent_path() : Path(".");
+  if (!std::filesystem::is_directory(folder))
+    throw_bad_input("--report {}: the folder {} does not exist", path.string(), folder.string());
+  if (std::filesystem::is_directory(path)) throw_bad_input("--report {}: is a folder, expected a file", path.string());
+}
+
+// OUT.html; for a group OUT.GROUP.html, with what is no letter or digit of the group's name as "_".
+Path report_path(const FitCommand& command, const std::string& group) {
+  if (group.empty()) return command.report;
+  Path path = command.report;
+  std::string name;
+  for (const char c : group) name += std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' ? c : '_';
+  return path.replace_extension(name + (path.has_extension() ? path.extension().string() : ".html"));
+}
+
+OrderedJson run_fit(const FitCommand& command) {
+  if (command.shared_exponents && command.group.empty())
+    throw_bad_input("--shared-exponents needs --group COLUMN: whose laws are to share them?");
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<FitInput> inputs = read_inputs(command);
+  const std::vector<scaling::Point> wanted = read_predictions(command);
+  std::set<Path> pages;
+  if (!command.report.empty())
+    for (const FitInput& input : inputs) {
+      const Path page = report_path(command, input.group);
+      check_can_write(page);
+      if (!pages.insert(page).second)
+        throw_bad_input("--report: two groups would be written to {}; rename one of them", page.string());
+    }
+  std::vector<FitResult> results;
+  for (FitInput& input : inputs) results.push_back(fit_input(command, std::move(input)));
+  OrderedJson json;
+  for (const FitResult& result : results) {
+    OrderedJson one = result_json(result, wanted);
+    if (!command.report.empty()) {
+      const Path path = report_path(command, result.input.group);
+      real_file_system().write_atomic(path, fit_page(fit_page_data(command, result, one)));
+      one["report"] = path.string();
+    }
+    if (command.group.empty())
+      json = std::move(one);
+    else
+      json["groups"].push_back(std::move(one));
+  }
+  if (command.shared_exponents) json["shared_exponents"] = shared_exponents_json(command, results);
+  json["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return json;
 }
 
 }  // namespace
@@ -92,9 +151,10 @@ Action declare_fit(CLI::App& app) {
   app.add_option("--seed", command->seed, "Seed of the resamples")->capture_default_str();
   app.add_option("--threads", command->threads, "Threads; the numbers do not depend on it")->check(CLI::Range(1, 256));
   app.add_flag("--json", command->json, "Print one JSON object");
+  app.add_option("--report", command->report, "Write a page here: OUT.html; with --group one per group");
   return [command, curves = declare_fit_curves(app)] {
     if (const auto status = curves()) return *status;
-    const OrderedJson json = fit_json(*command);
+    const OrderedJson json = run_fit(*command);
     if (command->json)
       fmt::print("{}\n", json.dump());
     else if (!json.contains("groups"))

@@ -11,7 +11,7 @@
 namespace flywheel::cli {
 
 struct FitCommand {
-  std::string runs, predict;
+  std::string runs, predict, report;
   std::string forms = "all";
   std::string group, unit, reduce = "none", outliers = "keep", compute_runs = "frontier";
   double huber = 1e-3;

@@ -3,13 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
-#include "base/error.h"
-#include "scaling/backtest.h"
-#include "scaling/evidence.h"
-#include "scaling/forecaster.h"
 #include "scaling/form.h"
 #include "scaling/groups.h"
 #include "scaling/law.h"
@@ -75,17 +70,17 @@ OrderedJson left_out_json(const std::vector<FormFit>& fits) {
 }
 
 // Rows far off the first form's law, the worst first; at most kListed are named.
-OrderedJson outliers_json(const FitInput& input, const std::vector<scaling::Outlier>& found, bool dropped) {
+OrderedJson outliers_json(const FitResult& result) {
   constexpr size_t kListed = 20;
   OrderedJson rows = OrderedJson::array();
-  for (size_t i = 0; i < std::min(kListed, found.size()); ++i) {
-    const scaling::Outlier& o = found[i];
-    rows.push_back({{"line", input.table.rows[o.index]},
-                    {"loss", input.table.points[o.index].L},
+  for (size_t i = 0; i < std::min(kListed, result.outliers.size()); ++i) {
+    const scaling::Outlier& o = result.outliers[i];
+    rows.push_back({{"line", result.outlier_table.rows[o.index]},
+                    {"loss", result.outlier_table.points[o.index].L},
                     {"expected", o.expected},
                     {"robust_sd", o.deviation}});
   }
-  return {{"count", found.size()}, {"dropped", dropped}, {"rows", rows}};
+  return {{"count", result.outliers.size()}, {"dropped", result.dropped}, {"rows", rows}};
 }
 
 OrderedJson forecast_json(const Forecaster& forecaster) {
@@ -114,17 +109,17 @@ OrderedJson wall_json(const scaling::Wall& wall) {
           {"why", wall.why}};
 }
 
-OrderedJson predictions_json(const std::vector<Point>& wanted, const Forecaster& forecaster,
-                             const std::vector<FormFit>& fits) {
+OrderedJson predictions_json(const std::vector<Point>& wanted, const FitResult& result) {
   OrderedJson json = OrderedJson::array();
   for (const Point& p : wanted) {
-    const Optimum o = forecaster.predict(p.N, p.D);
+    const Point fresh = in_fresh_tokens(p, result.reuse);
+    const Optimum o = result.forecaster.predict(fresh.N, fresh.D);
     json.push_back({{"N", p.N},
                     {"D", p.D},
                     {"loss", o.loss},
                     {"low", o.low},
                     {"high", o.high},
-                    {"averaged", scaling::averaged_loss(fits, p.N, p.D, p.C, p.U)}});
+                    {"averaged", scaling::averaged_loss(result.forms, p.N, p.D, p.C, p.U)}});
   }
   return json;
 }
@@ -155,61 +150,33 @@ OrderedJson backtest_json(const std::vector<scaling::BacktestRow>& rows) {
   return json;
 }
 
-FitOptions published_options(const FitCommand& command) {
-  FitOptions options = scaling::published_options();
-  options.huber_delta = command.huber;
-  options.bootstrap = command.bootstrap;
-  options.seed = command.seed;
-  options.threads = command.threads;
-  options.compute_sees_frontier = command.compute_runs == "frontier";
-  return options;
-}
+}  // namespace
 
-OrderedJson input_json(const FitCommand& command, FitInput& input, const std::vector<Point>& wanted) {
-  const std::vector<std::string> names = wanted_forms(command);
-  std::vector<FormFit> fits = scaling::fit_forms(input.points, published_options(command), names);
-  const std::vector<scaling::Outlier> far = scaling::outliers(input.table.points, fits.front().fit.law);
-  const bool drop = command.outliers == "drop" && !far.empty();
-  const OrderedJson outliers = outliers_json(input, far, drop);
-  if (drop) {
-    std::vector<size_t> rows;
-    for (const scaling::Outlier& o : far) rows.push_back(o.index);
-    drop_rows(input, rows);
-    fits = scaling::fit_forms(input.points, published_options(command), names);
-  }
-  const Fit& first = fits.front().fit;
-  FitOptions wall_options;
-  wall_options.huber_delta = command.huber;
-  wall_options.bootstrap = std::min(command.bootstrap, 100);
-  wall_options.seed = command.seed;
-  wall_options.threads = command.threads;
-  Forecaster forecaster(input.points);
-  const std::vector<scaling::BacktestRow> rows = scaling::backtest(input.points, 3);
-  forecaster.error_inflation = scaling::inflation_from_backtest(rows);
-
+OrderedJson result_json(const FitResult& result, const std::vector<Point>& wanted) {
+  const Fit& first = result.forms.front().fit;
   OrderedJson json;
-  if (!input.group.empty()) json["group"] = input.group;
-  json["points"] = input.table.points.size();
-  json["unit"] = input.table.unit;
-  json["forms"] = forms_json(fits);
-  json["left_out"] = left_out_json(fits);
+  if (!result.input.group.empty()) json["group"] = result.input.group;
+  json["points"] = result.input.table.points.size();
+  json["unit"] = result.input.table.unit;
+  json["forms"] = forms_json(result.forms);
+  json["left_out"] = left_out_json(result.forms);
   json["identified"] = first.identified;
   json["warnings"] = first.warnings;
-  json["notes"] = input.notes;
-  json["outliers"] = outliers;
+  json["notes"] = result.input.notes;
+  json["outliers"] = outliers_json(result);
   json["allocation"] = allocation_json(first);
-  json["forecast"] = forecast_json(forecaster);
-  json["backtest"] = backtest_json(rows);
-  json["error_inflation"] = forecaster.error_inflation;
-  json["wall"] = wall_json(scaling::wall_test(input.points, wall_options));
-  json["predictions"] = predictions_json(wanted, forecaster, fits);
+  json["forecast"] = forecast_json(result.forecaster);
+  json["backtest"] = backtest_json(result.backtest);
+  json["error_inflation"] = result.forecaster.error_inflation;
+  json["wall"] = wall_json(result.wall);
+  json["predictions"] = predictions_json(wanted, result);
   return json;
 }
 
 // The first form once more, its exponents in common to all groups.
-OrderedJson shared_json(const FitCommand& command, const std::vector<FitInput>& inputs) {
+OrderedJson shared_exponents_json(const FitCommand& command, const std::vector<FitResult>& results) {
   std::vector<std::vector<Point>> groups;
-  for (const FitInput& input : inputs) groups.push_back(input.points);
+  for (const FitResult& result : results) groups.push_back(result.input.points);
   FitOptions options = published_options(command);
   options.form = wanted_forms(command).front();
   const std::vector<Fit> fits = scaling::fit_shared_exponents(groups, options);
@@ -217,31 +184,11 @@ OrderedJson shared_json(const FitCommand& command, const std::vector<FitInput>& 
   for (size_t g = 0; g < fits.size(); ++g) {
     OrderedJson interval = OrderedJson::object();
     for (const auto& [name, range] : fits[g].interval95) interval[name] = {range.first, range.second};
-    json["groups"].push_back({{"group", inputs[g].group},
+    json["groups"].push_back({{"group", results[g].input.group},
                               {"objective", fits[g].law.objective},
                               {"parameters", OrderedJson(fits[g].law.parameters)},
                               {"interval95", interval}});
   }
-  return json;
-}
-
-}  // namespace
-
-OrderedJson fit_json(const FitCommand& command) {
-  if (command.shared_exponents && command.group.empty())
-    throw_bad_input("--shared-exponents needs --group COLUMN: whose laws are to share them?");
-  const auto start = std::chrono::steady_clock::now();
-  std::vector<FitInput> inputs = read_inputs(command);
-  const std::vector<Point> wanted = read_predictions(command);
-  OrderedJson json;
-  if (command.group.empty()) {
-    json = input_json(command, inputs.front(), wanted);
-  } else {
-    json["groups"] = OrderedJson::array();
-    for (FitInput& input : inputs) json["groups"].push_back(input_json(command, input, wanted));
-    if (command.shared_exponents) json["shared_exponents"] = shared_json(command, inputs);
-  }
-  json["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return json;
 }
 

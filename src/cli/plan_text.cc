@@ -11,8 +11,8 @@ double number(const OrderedJson& json, const char* field) {
   return json.at(field).get<double>();
 }
 
-std::string between(const OrderedJson& range, std::string (*format)(double)) {
-  return fmt::format("{} (90%: {} to {})", format(number(range, "value")), format(number(range, "low")),
+std::string between(const OrderedJson& range, std::string (*format)(double), const char* unit = "") {
+  return fmt::format("{}{} (90%: {} to {})", format(number(range, "value")), unit, format(number(range, "low")),
                      format(number(range, "high")));
 }
 
@@ -43,8 +43,8 @@ void print_concrete(const OrderedJson& size, const std::string& unit) {
 
 void print_one(const OrderedJson& plan, const std::string& unit) {
   fmt::print("\nbudget {}\n", format_flops(number(plan, "flops")));
-  fmt::print("  model         {} parameters\n", between(plan.at("params"), format_count));
-  fmt::print("  data          {} tokens, {:.3g} a parameter\n", between(plan.at("tokens"), format_count),
+  fmt::print("  model         {}\n", between(plan.at("params"), format_count, " parameters"));
+  fmt::print("  data          {}, {:.3g} tokens a parameter\n", between(plan.at("tokens"), format_count, " tokens"),
              number(plan.at("tokens_per_parameter"), "value"));
   fmt::print("  loss          {:.4f} (90%: {:.4f} to {:.4f}), {}\n", number(plan, "loss"), number(plan, "low"),
              number(plan, "high"), unit);

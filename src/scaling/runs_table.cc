@@ -35,8 +35,9 @@ const std::array<Column, kColumns>& columns() {
         "totaltokens", "datasize", "datasetsize"}},
       {"L",
        "loss",
-       {"l", "loss", "valloss", "validationloss", "evalloss", "finalloss", "testloss", "smoothloss", "crossentropy",
-        "nats", "bpb", "bitsperbyte", "valbpb", "bitspertoken", "perplexity", "ppl", "valperplexity", "valppl"}},
+       {"l", "loss", "valloss", "validationloss", "evalloss", "finalloss", "testloss", "smoothloss", "smoothedloss",
+        "crossentropy", "nats", "bpb", "bitsperbyte", "valbpb", "bitspertoken", "perplexity", "ppl", "valperplexity",
+        "valppl"}},
       {"C", "FLOPs", {"c", "flops", "trainingflops", "trainflops", "compute", "flop", "totalflops"}},
       {"U", "unique tokens", {"u", "uniquetokens", "nuniquetokens", "datauniquetokens"}},
       {"epochs", "passes over the data", {"epochs", "epoch", "nepochs", "numepochs"}},
@@ -114,7 +115,12 @@ Header read_header(std::string_view line, int number, const std::string& where, 
     for (size_t k = 0; k < kColumns; ++k) {
       const auto& aliases = columns()[k].aliases;
       if (std::find(aliases.begin(), aliases.end(), name) == aliases.end()) continue;
-      if (header.at[k] >= 0)
+      // A smoothed loss beside the last batch's is the better measure of the same thing.
+      const bool smooth = name.starts_with("smooth");
+      if (header.at[k] >= 0 && k == kL && !smooth &&
+          plain(names[static_cast<size_t>(header.at[k])]).starts_with("smooth"))
+        continue;
+      if (header.at[k] >= 0 && !(k == kL && smooth))
         throw_bad_input("{}: line {}: columns {} (\"{}\") and {} (\"{}\") both look like {} ({}); keep one", where,
                         number, header.at[k] + 1, names[static_cast<size_t>(header.at[k])], c + 1, names[c],
                         columns()[k].symbol, columns()[k].means);

@@ -69,6 +69,7 @@ TEST(RunsTable, NamesLineAndColumnOfAMistake) {
   EXPECT_THAT(refused("N,D,L\n1e6,1e7\n"), HasSubstr("3 cells"));
   EXPECT_THAT(refused("N,D,ppl\n1e6,1e7,0.5\n"), HasSubstr("perplexity"));
   EXPECT_THAT(refused("N,D,L\n2.1,1e7,1e6\n"), HasSubstr("swapped"));
+  EXPECT_THAT(refused("N,D,L,val_loss\n1,2,3,4\n"), HasSubstr("both look like L"));
   EXPECT_THAT(refused("N,params,D,L\n1,2,3,4\n"), HasSubstr("both look like N"));
   EXPECT_THAT(refused("N,L\n1,2\n"), HasSubstr("header"));
   EXPECT_THAT(refused("N,D\n1,2\n"), HasSubstr("loss"));
