@@ -149,6 +149,20 @@ TEST(Wall, SeenWhenTheSlopeHalvesForADecade) {
   EXPECT_GE(wall_rate(ladder, 40), 0.8);
 }
 
+TEST(Wall, SeenAlongAFrontierOfOneSizeALevel) {
+  Ladder ladder;
+  ladder.rungs = 12, ladder.sizes = 1, ladder.factor = std::pow(1000.0, 1.0 / 11);
+  int straight = 0, halved = 0;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    ladder.flatten_after = INFINITY;
+    straight += wall_test(make_ladder(ladder, seed), {.bootstrap = 50}).verdict == "wall";
+    ladder.flatten_after = 2;
+    halved += wall_test(make_ladder(ladder, seed), {.bootstrap = 50}).verdict == "wall";
+  }
+  EXPECT_LE(straight, 3);
+  EXPECT_GE(halved, 16);
+}
+
 TEST(Wall, FewRungsCannotTell) {
   Ladder ladder;
   ladder.rungs = 3;

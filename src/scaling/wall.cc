@@ -24,6 +24,7 @@ constexpr double kSmoothDriftSd =
 constexpr double kTopDecades = 1.6;  // a wall is looked for in the last decades only
 constexpr int kSimulations = 1000;
 constexpr double kFalseAlarm = 0.05;
+constexpr size_t kFewestRuns = 8;
 constexpr double kPowerShift = 0.8416;  // normal quantile of 80% power
 
 // The hinges, with what a refit of the law could absorb projected out.
@@ -105,6 +106,15 @@ std::vector<Point> near_frontier(std::span<const Point> points) {
   return kept;
 }
 
+// The best run of each level.
+std::vector<Point> frontier(std::span<const Point> points) {
+  std::vector<Point> kept;
+  for (const std::vector<size_t>& level : compute_levels(points))
+    kept.push_back(points[*std::min_element(level.begin(), level.end(),
+                                            [&](size_t a, size_t b) { return points[a].L < points[b].L; })]);
+  return kept;
+}
+
 // Does the top level lie above the 90% interval that the runs up to the break would have forecast? The interval holds
 // the law's misfit on public ladders, which residuals inside one ladder cannot show.
 bool forecast_is_missed(std::span<const Point> points, const std::vector<std::vector<size_t>>& levels,
@@ -134,8 +144,19 @@ double frontier_slope(const Fit& fit, const Law& law, double flops) {
 
 Wall wall_test(std::span<const Point> all_points, const FitOptions& options) {
   Wall wall;
-  const std::vector<Point> points = near_frontier(all_points);
+  std::vector<Point> points = near_frontier(all_points);
   wall.verdict = "cannot tell";
+  FitOptions plain = options;
+  plain.bootstrap = std::clamp(options.bootstrap, 50, 100);
+  Fit fitted = fit(points, plain);
+  if (!fitted.identified) {
+    // One size a level: the exponents cannot be told apart, but the frontier can still be followed along compute.
+    const std::vector<Point> best = frontier(points);
+    FitOptions along = plain;
+    along.form = "compute";
+    if (best.size() >= kFewestRuns)
+      if (Fit fit_along = fit(best, along); fit_along.identified) fitted = std::move(fit_along), points = best;
+  }
   const std::vector<std::vector<size_t>> levels = compute_levels(points);
   std::vector<double> level_ln_c;
   for (const auto& level : levels) {
@@ -143,9 +164,6 @@ Wall wall_test(std::span<const Point> all_points, const FitOptions& options) {
     for (const size_t i : level) sum += std::log(flops_of(points[i]));
     level_ln_c.push_back(sum / static_cast<double>(level.size()));
   }
-  FitOptions plain = options;
-  plain.bootstrap = std::clamp(options.bootstrap, 50, 100);
-  const Fit fitted = fit(points, plain);
   const double top = std::exp(level_ln_c.back());
   wall.slope = frontier_slope(fitted, fitted.law, top);
   std::vector<double> slopes;
@@ -157,7 +175,7 @@ Wall wall_test(std::span<const Point> all_points, const FitOptions& options) {
   const double half = kNormal90 * std::hypot(bootstrap_sd, drift_sd);
   wall.slope_low = wall.slope - half;
   wall.slope_high = wall.slope + half;
-  if (levels.size() < 4 || points.size() < 8 || !fitted.identified) {
+  if (levels.size() < 4 || points.size() < kFewestRuns || !fitted.identified) {
     wall.why = fmt::format(
         "{} compute levels and {} runs: a change of slope needs at least 4 levels and 8 runs that identify "
         "the law",
@@ -165,7 +183,7 @@ Wall wall_test(std::span<const Point> all_points, const FitOptions& options) {
     return wall;
   }
 
-  const Form& form = *find_form(options.form);
+  const Form& form = *find_form(fitted.law.form);
   const Theta theta = form.internal(fitted.law.parameters);
   const Hinges hinges = make_hinges(form, theta, points, levels, level_ln_c);
   const auto rows = static_cast<Eigen::Index>(points.size());
