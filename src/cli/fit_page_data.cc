@@ -170,9 +170,8 @@ void say_backtests(const FitResult& result, std::vector<std::string>& words) {
     farthest = std::max(farthest, row.decades);
   }
   words.push_back(fmt::format(
-      "Forecasts from the lower part of these runs missed the upper part by {:.2g}% (median of {}, up to {:.2g} times "
-      "the "
-      "compute fitted); {} lay inside their 90% intervals.{}",
+      "Forecasts from the lower part of these runs missed the upper part by {:.2g}% (median of {}, up to {} times "
+      "the compute fitted); {} lay inside their 90% intervals.{}",
       scaling::quantile(errors, 0.5), errors.size(), times(farthest), inside,
       result.forecaster.error_inflation > 1.005
           ? fmt::format(" The intervals shown are {:.2f} times as wide for it.", result.forecaster.error_inflation)
@@ -180,7 +179,7 @@ void say_backtests(const FitResult& result, std::vector<std::string>& words) {
   words.push_back(
       fmt::format("Nothing here was tested farther than {} times beyond the runs fitted; a forecast for "
                   "more is an assumption that nothing changes.",
-                  std::pow(10, farthest)));
+                  times(farthest)));
 }
 
 void say_allocation(const FitResult& result, const OrderedJson& data, std::vector<std::string>& words) {

@@ -5,6 +5,7 @@
 
 #include "research/campaign_state.h"
 #include "research/noise.h"
+#include "research/rung_design.h"
 #include "research/tuning.h"
 
 namespace flywheel::research {
@@ -163,6 +164,9 @@ void Campaign::State::lowest_rung() {
 }
 
 double Campaign::State::centre_at(double flops) const {
+  // One level alone says nothing about how the optimum moves.
+  const std::vector<scaling::Point> below = points(false);
+  if (scaling::compute_levels(below).size() >= 2) return scaling::Forecaster(below).compute_optimal(flops).N;
   double sum = 0, weight = 0;
   for (const RungMinimum& rung : rung_minima(ledger)) {
     if (rung.minimum.N <= 0) continue;
@@ -172,6 +176,26 @@ double Campaign::State::centre_at(double flops) const {
   }
   if (weight == 0) return prior_optimum(options.recipe, flops);
   return std::exp(sum / weight + 0.5 * std::log(flops));
+}
+
+std::vector<LadderRun> Campaign::State::candidate_sizes(double flops, double centre) const {
+  return isoflop_runs(options.recipe, flops, centre, kCandidateSizes, max_tokens());
+}
+
+// The sizes of a middle rung that say most about the top rung's best, for what they cost: those that branch cost less.
+std::vector<LadderRun> Campaign::State::designed_rung(double flops, double centre) const {
+  std::vector<LadderRun> runs = candidate_sizes(flops, centre), branched = runs;
+  branch_off(options.recipe, branched, trunks());
+  std::vector<scaling::DesignSite> sites;
+  for (const LadderRun& run : branched)
+    sites.push_back({run.parameters, run.tokens, cost_flops(options.recipe, run, eval_tokens())});
+  const scaling::Forecaster forecaster(points(false));
+  const double top = plan.rungs.back();
+  const scaling::Optimum target = forecaster.compute_optimal(top);
+  std::vector<LadderRun> chosen;
+  for (const size_t i : choose_rung(forecaster, sites, {target.N, target.D, top}, plan.middle_sizes))
+    chosen.push_back(runs[i]);
+  return chosen;
 }
 
 // Upward, one rung after the other, each placed around the optimum seen so far. The ladder follows the machine as it
@@ -201,7 +225,12 @@ void Campaign::State::middle_rungs() {
       bool climb = affordable(flops, above);
       if (planned_as_top)  // no higher than the corpus carries
         climb = climb && static_cast<double>(size_for_flops(options.recipe, above).tokens()) <= max_tokens();
-      Json json{{"centre", centre_at(flops)}, {"climb", climb}};
+      const double centre = centre_at(flops);
+      Json json{{"centre", centre}, {"climb", climb}};
+      if (climb) {
+        json["sizes"] = Json::array();
+        for (const LadderRun& run : designed_rung(flops, centre)) json["sizes"].push_back(run.parameters);
+      }
       if (!climb && !planned_as_top)
         json["limits"] = {fmt::format("The machine was slower than planned: the ladder has {} rungs instead of {}.",
                                       rung + 1, plan.rungs.size())};
@@ -215,8 +244,11 @@ void Campaign::State::middle_rungs() {
       plan.rungs.push_back(above);
       say(fmt::format("time for one rung more: the top rung moves up to {}", format_flops(above)));
     }
-    const auto runs =
-        sized("ladder", static_cast<int>(rung), runs_at(flops, decision.at("centre").get<double>(), plan.middle_sizes));
+    std::vector<LadderRun> chosen;
+    for (const double parameters : decision.at("sizes").get<std::vector<double>>())
+      for (const LadderRun& run : candidate_sizes(flops, decision.at("centre").get<double>()))
+        if (run.parameters == parameters) chosen.push_back(run);
+    const auto runs = sized("ladder", static_cast<int>(rung), chosen);
     filler_pool.push_back(runs[runs.size() / 2]);
     recall_fillers();
     ensure(runs, true);

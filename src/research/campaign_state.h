@@ -289,8 +289,11 @@ struct Campaign::State {
   std::vector<scaling::Point> points(bool with_top) const {
     return ladder_points(ledger, with_top ? 1e300 : plan.rungs.back() * 0.999);
   }
-  // Compute-optimal parameters at `flops` from the isoFLOP minima seen so far, N* growing as the square root of C.
+  // Compute-optimal parameters at `flops` as the runs so far forecast it; from one level alone its isoFLOP minimum, N*
+  // growing as the square root of C.
   double centre_at(double flops) const;
+  std::vector<LadderRun> candidate_sizes(double flops, double centre) const;
+  std::vector<LadderRun> designed_rung(double flops, double centre) const;
   scaling::FitOptions fit_options() const { return {.seed = options.seed, .threads = 1}; }
 };
 

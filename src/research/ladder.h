@@ -39,8 +39,8 @@ struct LadderLimits {
 // What the campaign will spend where. Rungs are geometric from lowest to top.
 struct LadderPlan {
   std::vector<double> rungs;  // training FLOPs, lowest first; the last is the top, forecast before it is run
-  int tune_runs = 5, transfer_runs = 3, noise_runs = 4;  // noise: replicates beside the ladder's own run
-  int lowest_sizes = 5, middle_sizes = 4, top_sizes = 4;
+  int tune_runs = 5, transfer_runs = 3, noise_runs = 4;   // noise: replicates beside the ladder's own run
+  int lowest_sizes = 5, middle_sizes = 3, top_sizes = 4;  // middle: at most (rung_design.h)
   double expected_wall_seconds = 0, expected_flops = 0;
   std::vector<std::string> limits;  // what the budget or the corpus did not allow, in words
 };

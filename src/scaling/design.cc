@@ -67,14 +67,22 @@ Design::Design(const DesignProblem& problem) {
       for (size_t p = 0; p < parameters; ++p) sum += gradients[i][p] * gradients[j][p] * prior[p] * prior[p];
       covariance[i * all + j] = sum;
     }
-  noise_ = problem.noise_sd * problem.noise_sd;
+  const double noise = problem.noise_sd * problem.noise_sd;
+  noise_.assign(problem.candidates.size(), noise);
   const size_t known = problem.existing.size();
-  for (size_t i = 0; i < known; ++i) condition(covariance, all, i, noise_);
+  for (size_t i = 0; i < known; ++i) condition(covariance, all, i, noise);
   size_ = all - known;
   for (size_t i = known; i < all; ++i)
     covariance_.insert(covariance_.end(), covariance.begin() + static_cast<std::ptrdiff_t>(i * all + known),
                        covariance.begin() + static_cast<std::ptrdiff_t>((i + 1) * all));
   for (const DesignSite& site : problem.candidates) costs_.push_back(site.flops);
+}
+
+Design::Design(std::vector<double> covariance, std::vector<double> costs, std::vector<double> noise_sd)
+    : costs_(std::move(costs)), size_(costs_.size() + 1), covariance_(std::move(covariance)) {
+  CHECK(covariance_.size() == size_ * size_);
+  CHECK(noise_sd.size() == costs_.size());
+  for (const double sd : noise_sd) noise_.push_back(sd * sd);
 }
 
 double Design::target_sd() const {
@@ -83,17 +91,17 @@ double Design::target_sd() const {
 
 void Design::add(size_t candidate) {
   CHECK(candidate < costs_.size());
-  condition(covariance_, size_, candidate, noise_);
+  condition(covariance_, size_, candidate, noise_[candidate]);
 }
 
-size_t Design::best(double flops) const {
+size_t Design::best(double flops, const std::function<bool(size_t)>& may) const {
   size_t best = costs_.size();
   double most = 0;
   const double now = covariance_.back();
   for (size_t c = 0; c < costs_.size(); ++c) {
-    if (costs_[c] > flops) continue;
+    if (costs_[c] > flops || (may && !may(c))) continue;
     const double cross = covariance_[c * size_ + size_ - 1];
-    const double share = cross * cross / ((covariance_[c * size_ + c] + noise_) * now);
+    const double share = cross * cross / ((covariance_[c * size_ + c] + noise_[c]) * now);
     const double gain = -std::log1p(-std::min(share, 1 - 1e-12));
     if (gain > kLeastGain && gain / costs_[c] > most) most = gain / costs_[c], best = c;
   }

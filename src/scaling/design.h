@@ -50,11 +50,15 @@ class Design {
  public:
   // Throws kBadInput for no candidates, a form that is not known, or values that are not finite and above 0.
   explicit Design(const DesignProblem& problem);
+  // From the covariance of the log losses at candidates and, last, the target (row-major, as Forecaster::covariance
+  // gives it), what a run at each candidate costs, and its noise.
+  Design(std::vector<double> covariance, std::vector<double> costs, std::vector<double> noise_sd);
   double target_sd() const;
   // Adds a run at a candidate.
   void add(size_t candidate);
   // That takes most of ln variance per FLOP among candidates of at most `flops`; candidates() where none helps.
-  size_t best(double flops) const;
+  // Only those that `may` allows, if given.
+  size_t best(double flops, const std::function<bool(size_t)>& may = {}) const;
   size_t candidates() const { return costs_.size(); }
   double cost(size_t candidate) const { return costs_[candidate]; }
 
@@ -62,7 +66,7 @@ class Design {
   std::vector<double> costs_;
   size_t size_ = 0;                 // candidates, then the target
   std::vector<double> covariance_;  // (size_, size_), row major
-  double noise_ = 0;                // variance
+  std::vector<double> noise_;       // variance of a run at each candidate
 };
 
 // The best candidate and how often to run it before another becomes better (at most most_replicates). replicates 0:

@@ -181,6 +181,52 @@ const std::vector<MisfitModel>& Forecaster::models() const {
   return state_->models;
 }
 
+std::vector<double> Forecaster::covariance(std::span<const std::pair<double, double>> sites) const {
+  const State& s = *state_;
+  const auto n = static_cast<Eigen::Index>(sites.size());
+  Eigen::MatrixXd sum = Eigen::MatrixXd::Zero(n, n);
+  Eigen::VectorXd mean = Eigen::VectorXd::Zero(n);
+  for (size_t m = 0; m < s.fits.size(); ++m) {
+    const MisfitFit& fit = s.fits[m];
+    const double power = fit.misfit_sd * fit.misfit_sd;
+    Eigen::MatrixXd cross(s.runs.size(), n), gradients(kLawParameters, n), between(n, n);
+    Eigen::VectorXd values(n);
+    for (Eigen::Index i = 0; i < n; ++i) {
+      const double ln_n = std::log(sites[static_cast<size_t>(i)].first);
+      const double ln_d = std::log(sites[static_cast<size_t>(i)].second);
+      const Eigen::VectorXd k = s.correlations(ln_n, ln_d);
+      LawVector gradient;
+      values[i] = s.law(fit.theta, ln_n, ln_d, gradient.data()) + power * k.dot(fit.alpha);
+      cross.col(i) = power * k;
+      gradients.col(i) = gradient;
+      for (Eigen::Index j = 0; j <= i; ++j) {
+        const auto& [N, D] = sites[static_cast<size_t>(j)];
+        between(i, j) = between(j, i) = power * misfit_correlation(s.beliefs, ln_n, ln_d, std::log(N), std::log(D));
+      }
+    }
+    const Eigen::MatrixXd white = fit.factor.triangularView<Eigen::Lower>().solve(cross);
+    const Eigen::MatrixXd open = gradients - fit.whitened.transpose() * white;
+    const double weight = s.models[m].weight;
+    sum += weight * (between - white.transpose() * white + open.transpose() * fit.posterior * open +
+                     values * values.transpose());
+    mean += weight * values;
+  }
+  sum -= mean * mean.transpose();
+  return {sum.data(), sum.data() + sum.size()};  // symmetric: column-major is row-major
+}
+
+double Forecaster::noise_sd(double N, double D) const {
+  const State& s = *state_;
+  double variance = 0;
+  for (const MisfitModel& model : s.models) variance += model.weight * model.noise_sd * model.noise_sd;
+  const double flops = s.rule.per_token(N) * D, ln_flops = std::log(flops);
+  const auto along = [&](double ln_n) { return s.mean(ln_n, ln_flops - std::log(s.rule.per_token(std::exp(ln_n)))); };
+  const double best = along(minimum_of(along, std::log(N) - 4, std::log(N) + 4, 40));
+  const double excess = std::max(0.0, s.mean(std::log(N), std::log(D)) - best) / s.beliefs.frontier_width;
+  const double below = std::max(0.0, std::log(s.highest_flops) - ln_flops);
+  return std::sqrt(variance * std::exp(s.beliefs.focus * below) * (1 + excess * excess));
+}
+
 Optimum Forecaster::predict(double N, double D) const {
   if (!(N > 0) || !(D > 0) || !std::isfinite(N) || !std::isfinite(D))
     throw_bad_input("a prediction needs N and D above 0, found N = {} and D = {}", N, D);

@@ -14,6 +14,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "scaling/law.h"
@@ -43,6 +44,13 @@ class Forecaster {
   // posterior. FLOPs per token from flops_rule(), or the caller's.
   Optimum compute_optimal(double flops) const;
   Optimum compute_optimal(double flops, const std::function<double(double N)>& flops_per_token) const;
+
+  // Posterior covariance of the log losses at these sizes, noise left out: what is not known of the law and its misfit,
+  // within the models and between them. Row-major, (sites, sites).
+  std::vector<double> covariance(std::span<const std::pair<double, double>> sizes_and_tokens) const;
+  // Standard deviation of log loss between what a run of this size says and law plus misfit: larger below the top and
+  // off the frontier.
+  double noise_sd(double N, double D) const;
 
   // Standard deviations of log loss are multiplied by this; set from the ladder's own backtest.
   double error_inflation = 1;
