@@ -80,6 +80,7 @@ def main():
     arguments.add_argument("--base")
     arguments.add_argument("--changes", default=str(ROOT / "bench" / "ablations.txt"))
     arguments.add_argument("--precision", default="auto")
+    arguments.add_argument("--slots", type=int, default=os.cpu_count())
     arguments.add_argument("--out")
     options = arguments.parse_args()
     rungs = [float(f) for f in options.flops.split(",")]
@@ -89,7 +90,7 @@ def main():
         subprocess.run([FLYWHEEL, "corpus", options.corpus, "--dir", str(work / "corpus")], check=True,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         bench = Bench(work, work / "corpus", options.precision)
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        with concurrent.futures.ThreadPoolExecutor(options.slots) as pool:
             def losses(patches, flops, seeds):
                 return [pool.submit(bench.loss, options.base, patches, flops, seed) for seed in seeds]
             seeds = range(1, options.seeds + 1)

@@ -78,7 +78,7 @@ std::vector<float> logits_after(train::LoadedModel& model, std::span<const uint1
 double logit_change(const Recipe& recipe, ShortRun shape, const data::Corpus& corpus) {
   shape.other_rate = kOtherRate;
   shape.steps = 1000;  // the schedule's length; only the first are taken
-  const Recipe warm = apply_patch(recipe, "schedule.warmup_fraction=0");
+  const Recipe warm = apply_patch(recipe, "schedule.warmup_steps=0");
   const Size size = size_of(warm, shape);
   train::Trainer trainer(warm, size, Dtype::kFloat32, 1, 1);
   const data::BatchSampler batches(corpus.tokens(data::Split::kTrain), size.context, size.batch_sequences, 1);

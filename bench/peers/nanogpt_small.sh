@@ -45,7 +45,7 @@ PY
 nanogpt='"recipe":{"model":{"positions":"learned","norm":"layernorm","feed_forward":"gelu","head_dim":32,"qk_norm":false,
                     "tied_head":true,"context":64,"ngram_embeddings":0},
            "optimizer":{"kind":"adamw","learning_rate":0.001,"beta1":0.9,"beta2":0.99,"weight_decay":0.1,"gradient_clip":1},
-           "schedule":{"kind":"cosine","warmup_fraction":0.05,"final_fraction":0.1},
+           "schedule":{"kind":"cosine","warmup_steps":100,"final_fraction":0.1},
            "initialisation":{"transfer":"standard","standard_deviation":0.02}},
  "size":{"vocabulary":257,"layers":4,"width":128,"heads":4,"kv_heads":4,"feed_forward":512,"context":64,
          "batch_sequences":12,"steps":2000,"matrix_learning_rate":0.001,"embedding_learning_rate":0.001,
@@ -53,7 +53,7 @@ nanogpt='"recipe":{"model":{"positions":"learned","norm":"layernorm","feed_forwa
 own='"recipe":{"model":{"positions":"rope","norm":"rmsnorm","feed_forward":"swiglu","head_dim":32,"qk_norm":true,
                     "tied_head":false,"context":64,"ngram_embeddings":0},
            "optimizer":{"kind":"muon","learning_rate":0.02,"adam_learning_rate":0.01,"weight_decay":0.1},
-           "schedule":{"kind":"linear","warmup_fraction":0.03,"final_fraction":0}},
+           "schedule":{"kind":"linear","warmup_steps":14,"final_fraction":0}},
  "size":{"vocabulary":257,"layers":3,"width":64,"heads":2,"kv_heads":2,"feed_forward":176,"context":64,
          "batch_sequences":12,"steps":450,"matrix_learning_rate":0.02,"embedding_learning_rate":0.01,
          "head_learning_rate":0.01,"vector_learning_rate":0.01}'

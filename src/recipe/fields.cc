@@ -46,6 +46,9 @@ Choices choices_of(Averaging) {
 Choices choices_of(ScheduleKind) {
   return {"cosine", "linear", "wsd", "constant"};
 }
+Choices choices_of(DecayShape) {
+  return {"linear", "sqrt"};
+}
 Choices choices_of(Transfer) {
   return {"standard", "mup", "completep"};
 }
@@ -183,8 +186,10 @@ std::vector<RecipeField> make_table() {
            row("average_fraction", &R::optimizer, &O::average_fraction, 0, 1, "tail average: last part of the steps")});
   section("schedule",
           {row("kind", &R::schedule, &S::kind, "shape of the learning rate after warm-up"),
-           row("warmup_fraction", &R::schedule, &S::warmup_fraction, 0, 1, "of the steps"),
+           row("warmup_steps", &R::schedule, &S::warmup_steps, 0, 1 << 30,
+               "first steps, over which the rate rises; as many for a long run as for a short one"),
            row("decay_fraction", &R::schedule, &S::decay_fraction, 0, 1, "the last part of a wsd schedule"),
+           row("decay_shape", &R::schedule, &S::decay_shape, "of a wsd schedule; sqrt: 1 - sqrt(progress)"),
            row("final_fraction", &R::schedule, &S::final_fraction, 0, 1, "last learning rate over the peak"),
            row("batch_ramp_fraction", &R::schedule, &S::batch_ramp_fraction, 0, 1,
                "part of the tokens during which the batch grows; 0: off"),

@@ -25,9 +25,8 @@ bool tail_is_its_own(const Recipe& recipe, const Size& size) {
 }  // namespace
 
 int64_t warmup_steps(const Recipe::Schedule& schedule, const Size& size) {
-  const int64_t warmup = std::llround(schedule.warmup_fraction * static_cast<double>(size.steps));
   const int64_t most = size.trunk_steps > 0 ? size.trunk_steps : size.steps - 1;
-  return std::clamp<int64_t>(warmup, 0, std::max<int64_t>(0, most));
+  return std::clamp<int64_t>(schedule.warmup_steps, 0, std::max<int64_t>(0, most));
 }
 
 int64_t stable_steps(const Recipe::Schedule& schedule, const Size& size) {

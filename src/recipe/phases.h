@@ -10,7 +10,7 @@
 
 namespace flywheel {
 
-// round(warmup_fraction * steps), less than all of them. A branched run has left its trunk's warm-up behind.
+// schedule.warmup_steps, less than all steps. A branched run has left its trunk's warm-up behind.
 int64_t warmup_steps(const Recipe::Schedule& schedule, const Size& size);
 // Steps before the decay begins: a WSD run decays over the last decay_fraction of its sequences, counted in full
 // batches; the others from the end of the warm-up on.

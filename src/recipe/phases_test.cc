@@ -82,6 +82,19 @@ TEST(BatchRamp, ImpossibleOnesAreRefused) {
   EXPECT_NO_THROW(apply_patch(apply_patch(Recipe(), "schedule.kind=cosine"), "schedule.batch_ramp_fraction=0.7"));
 }
 
+TEST(WarmUp, TakesAsManyStepsInALongRunAsInAShortOne) {
+  Recipe::Schedule schedule;
+  schedule.warmup_steps = 10;
+  Size size;
+  size.batch_sequences = 3;
+  for (const int64_t steps : {50, 500, 50'000}) {
+    size.steps = steps;
+    EXPECT_EQ(warmup_steps(schedule, size), 10);
+  }
+  size.steps = 8;
+  EXPECT_EQ(warmup_steps(schedule, size), 7) << "something is left to learn at the peak";
+}
+
 TEST(BranchedSize, CountsTheTrunkOnceAndEndsWhereTheFullRunDoes) {
   const Recipe recipe;
   const Size model = nearest_size(recipe, 1e5);
@@ -125,6 +138,7 @@ TEST(BranchedSize, OfTheTrunksOwnBatchIsTheFullRun) {
   ASSERT_TRUE(branched);
   EXPECT_EQ(branched->steps, full.steps);
   EXPECT_EQ(branched->tokens(), full.tokens());
+  EXPECT_EQ(warmup_steps(recipe.schedule, *branched), warmup_steps(recipe.schedule, full));
   EXPECT_EQ(stable_steps(recipe.schedule, *branched), stable_steps(recipe.schedule, full));
 }
 

@@ -23,6 +23,7 @@ enum class OptimizerKind { kAdamw, kMuon, kLion, kSoap, kScheduleFree };  // kMu
 enum class WeightDecay { kDecoupled, kIndependent, kL2 };
 enum class Averaging { kNone, kExponential, kTail };
 enum class ScheduleKind { kCosine, kLinear, kWsd, kConstant };
+enum class DecayShape { kLinear, kSqrt };
 enum class Transfer { kStandard, kMup, kCompletep };  // how initialisation and learning rates follow width and depth
 
 struct Recipe {
@@ -86,11 +87,12 @@ struct Recipe {
   } optimizer;
   struct Schedule {
     ScheduleKind kind = ScheduleKind::kWsd;
-    double warmup_fraction = 0.05;
-    double decay_fraction = 0.4;     // the last part of a WSD schedule
-    double final_fraction = 0.0;     // last learning rate over peak
-    double batch_ramp_fraction = 0;  // of the tokens, during which the batch grows; 0: off
-    double batch_ramp_start = 0.25;  // first batch over the full one
+    int warmup_steps = 10;                         // the same for every length of a run
+    double decay_fraction = 0.4;                   // the last part of a WSD schedule
+    DecayShape decay_shape = DecayShape::kLinear;  // of a WSD schedule
+    double final_fraction = 0.0;                   // last learning rate over peak
+    double batch_ramp_fraction = 0;                // of the tokens, during which the batch grows; 0: off
+    double batch_ramp_start = 0.25;                // first batch over the full one
   } schedule;
   struct Initialisation {
     Transfer transfer = Transfer::kMup;

@@ -146,12 +146,6 @@ void check_optimizer(const Recipe& recipe, const std::string& where) {
 }
 
 void check_schedule(const Recipe& recipe, const std::string& where) {
-  const double fractions = recipe.schedule.warmup_fraction +
-                           (recipe.schedule.kind == ScheduleKind::kWsd ? recipe.schedule.decay_fraction : 0);
-  if (fractions > 1 + 1e-9)
-    throw_bad_input(
-        "{}: field \"schedule.decay_fraction\": expected warmup_fraction + decay_fraction of at most 1, found {:g}",
-        where, fractions);
   const Recipe::Schedule& s = recipe.schedule;
   if (s.batch_ramp_fraction > 0 && s.batch_ramp_start >= 1)
     throw_bad_input(

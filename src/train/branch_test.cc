@@ -23,9 +23,9 @@ struct Bench {
   std::atomic<int> signal{0};
   std::string message;
 
-  RunSpec spec(OptimizerKind optimizer, int64_t steps, double warmup_steps) const {
+  RunSpec spec(OptimizerKind optimizer, int64_t steps, int warmup_steps) const {
     RunSpec spec = testing::tiny_spec(folder.path(), optimizer, 1, steps);
-    spec.recipe.schedule.warmup_fraction = warmup_steps / static_cast<double>(steps);
+    spec.recipe.schedule.warmup_steps = warmup_steps;
     return spec;
   }
   // `spec`, going on from where `trunk` begins its decay.

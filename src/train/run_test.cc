@@ -232,7 +232,7 @@ TEST(Run, ThatDivergesFailsWithStepAndReason) {
   Session s(OptimizerKind::kAdamw, 1, 200);
   s.options.spec.size.matrix_learning_rate = s.options.spec.size.embedding_learning_rate =
       s.options.spec.size.head_learning_rate = s.options.spec.size.vector_learning_rate = 1000;
-  s.options.spec.recipe.schedule.warmup_fraction = 0;
+  s.options.spec.recipe.schedule.warmup_steps = 0;
   EXPECT_EQ(s.code(), 1);
   const RunEvent last = s.events().back();
   EXPECT_EQ(last.type, "failed");

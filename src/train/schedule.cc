@@ -5,6 +5,16 @@
 #include <numbers>
 
 namespace flywheel::train {
+namespace {
+
+// From 1 to 0 while the decay's progress goes from 0 to 1.
+double remaining_share(const Recipe::Schedule& schedule, double progress) {
+  if (schedule.kind == ScheduleKind::kCosine) return 0.5 * (1 + std::cos(std::numbers::pi * progress));
+  if (schedule.kind == ScheduleKind::kWsd && schedule.decay_shape == DecayShape::kSqrt) return 1 - std::sqrt(progress);
+  return 1 - progress;
+}
+
+}  // namespace
 
 double learning_rate_share(const Recipe::Schedule& schedule, const Size& size, int64_t step) {
   const int64_t warmup = warmup_steps(schedule, size), stable = stable_steps(schedule, size);
@@ -12,9 +22,7 @@ double learning_rate_share(const Recipe::Schedule& schedule, const Size& size, i
   const int64_t decayed = std::min(step, size.steps) - stable;
   if (decayed <= 0) return 1;
   const double progress = static_cast<double>(decayed) / static_cast<double>(size.steps - stable);
-  const double remaining =
-      schedule.kind == ScheduleKind::kCosine ? 0.5 * (1 + std::cos(std::numbers::pi * progress)) : 1 - progress;
-  return schedule.final_fraction + (1 - schedule.final_fraction) * remaining;
+  return schedule.final_fraction + (1 - schedule.final_fraction) * remaining_share(schedule, progress);
 }
 
 }  // namespace flywheel::train

@@ -11,7 +11,8 @@ namespace flywheel::train {
 //  cosine: half a cosine from 1 to final_fraction (Loshchilov and Hutter 2017);
 //  constant: 1 to the end;
 //  linear: a straight line from 1 to final_fraction;
-//  wsd:    1 before, then a straight line to final_fraction (Hu et al. 2024).
+//  wsd:    1 before, then a straight line to final_fraction (Hu et al. 2024), or 1 - sqrt(progress) (Haegele et al.
+//          2024).
 // Decays reach final_fraction one step after the last, so that the last step still learns when it is 0. All of it goes
 // by steps, also where a batch ramp or a trunk made the batches differ.
 double learning_rate_share(const Recipe::Schedule& schedule, const Size& size, int64_t step);
