@@ -28,7 +28,7 @@ def arguments():
 
 def spec_of(options, name, schedule, width, steps, seed):
     words = [options.flywheel, "recipe", "show", "--json", "--flops", "1e10"]
-    for patch in ("model.context=64", f"schedule.kind={schedule}", f"schedule.warmup_fraction={options.warmup / steps}"):
+    for patch in ("model.context=64", f"schedule.kind={schedule}", f"schedule.warmup_steps={options.warmup}"):
         words += ["--patch", patch]
     shown = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
     size = shown["sizes"][0]["size"]
