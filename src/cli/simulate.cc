@@ -1,0 +1,146 @@
+// flywheel simulate search: the campaign's decisions on made-up runs (docs/believable.md).
+#include <fmt/format.h>
+
+#include <chrono>
+#include <map>
+#include <memory>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "cli/cli.h"
+#include "ledger/ledger.h"
+#include "research/points.h"
+#include "research/simulate_search.h"
+
+namespace flywheel::cli {
+namespace {
+
+constexpr double kPower = 0.9;          // of the fixed design, as is asked of the search
+constexpr double kReferenceEffect = 2;  // of the fixed design when nothing is planted
+constexpr size_t kFewestResiduals = 12;
+
+struct Options {
+  research::SearchWorld world;
+  std::string lab;
+  bool json = false;
+};
+
+// Residuals of the lab's replicates about their groups' means, each over its rung's deviation, and each made larger by
+// sqrt(n / (n - 1)), since a mean of n lies too near to its own runs.
+std::vector<double> residuals_of(const std::string& lab) {
+  if (!std::filesystem::is_directory(lab)) throw_bad_input("--dir {}: no such lab", lab);
+  const auto ledger = ledger::Ledger::open_read_only(lab);
+  std::map<std::pair<double, double>, std::vector<double>> groups;
+  for (const ledger::RunRow& row : ledger->runs())
+    if (row.state == "done" && row.bits_per_byte && research::on_the_ladder(row))
+      groups[{row.rung_flops, row.parameters}].push_back(*row.bits_per_byte);
+  std::map<double, std::vector<std::vector<double>>> rungs;
+  for (const auto& [key, losses] : groups)
+    if (losses.size() > 1) rungs[key.first].push_back(losses);
+  std::vector<double> residuals;
+  for (const auto& [flops, sets] : rungs) {
+    const double sd = research::noise_floor(flops, sets).bits_per_byte_sd;
+    if (!(sd > 0)) continue;
+    for (const std::vector<double>& losses : sets) {
+      const auto n = static_cast<double>(losses.size());
+      double mean = 0;
+      for (const double loss : losses) mean += loss / n;
+      for (const double loss : losses) residuals.push_back((loss - mean) / sd * std::sqrt(n / (n - 1)));
+    }
+  }
+  if (residuals.size() < kFewestResiduals)
+    throw_bad_input("--dir {}: {} runs with replicates, expected at least {} to resample noise from", lab,
+                    residuals.size(), kFewestResiduals);
+  return residuals;
+}
+
+OrderedJson simulate(const Options& options) {
+  const auto start = std::chrono::steady_clock::now();
+  const research::SearchWorld& world = options.world;
+  const research::SearchScore score = research::simulate_search(world);
+  const double effect = world.effect > 0 ? world.effect : kReferenceEffect;
+  const int planted = static_cast<int>(std::lround(world.planted_share * world.proposals));
+  const auto fixed = research::one_stage_design(world.proposals, effect, 0.05, kPower);
+  const auto two = research::two_stage_design(world.proposals, planted, effect, 0.05, kPower);
+  return {{"campaigns", score.campaigns},
+          {"with_false_findings", score.with_false_findings},
+          {"rate", static_cast<double>(score.with_false_findings) / score.campaigns},
+          {"rate_high95", score.rate_high95},
+          {"false_discovery_rate", score.false_discovery_rate},
+          {"found_fraction", world.effect > 0 ? OrderedJson(score.found_fraction) : OrderedJson()},
+          {"flops_ratio_to_fixed_design", score.runs / fixed.runs},
+          {"flops_ratio_to_two_stage_design", score.runs / two.runs},
+          {"runs", score.runs},
+          {"confirmations", score.confirmations},
+          {"reported_effect_sd", world.effect > 0 ? OrderedJson(score.reported_effect) : OrderedJson()},
+          {"reported_covers90", world.effect > 0 ? OrderedJson(score.reported_covers) : OrderedJson()},
+          {"fixed_design", {{"effect", effect}, {"runs", fixed.runs}, {"each", fixed.screen}}},
+          {"two_stage_design", {{"runs", two.runs}, {"screen", two.screen}, {"test", two.test}}},
+          {"keep_if_lower", {{"false_keeps_per_campaign", score.false_keeps}, {"fake_gain_sd", score.fake_gain}}},
+          {"noise", world.noise.empty() ? "Student's t, 4 degrees of freedom"
+                                        : fmt::format("{} residuals of the lab's replicates", world.noise.size())},
+          {"seconds", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()}};
+}
+
+void print_text(const Options& options, const OrderedJson& json) {
+  const research::SearchWorld& world = options.world;
+  fmt::print("{} campaigns of {} proposals, {}; noise: {}\n", world.campaigns, world.proposals,
+             world.effect > 0
+                 ? fmt::format("{:.0f}% of them better by {:g} noise floors", 100 * world.planted_share, world.effect)
+                 : "which change nothing",
+             json["noise"].get<std::string>());
+  fmt::print("  campaigns with a false finding: {} ({:.1f}%, at most {:.1f}% with 95% confidence)\n",
+             json["with_false_findings"].get<int>(), 100 * json["rate"].get<double>(),
+             100 * json["rate_high95"].get<double>());
+  if (world.effect > 0)
+    fmt::print(
+        "  found: {:.1f}% of what was planted; reported as {:+.2f} noise floors, inside the 90% interval {:.0f}%\n",
+        100 * json["found_fraction"].get<double>(), json["reported_effect_sd"].get<double>(),
+        100 * json["reported_covers90"].get<double>());
+  fmt::print(
+      "  {:.0f} runs a campaign, {:.2f} of a fixed design's with the same guarantees ({:.2f} of a two-stage one's)\n",
+      json["runs"].get<double>(), json["flops_ratio_to_fixed_design"].get<double>(),
+      json["flops_ratio_to_two_stage_design"].get<double>());
+  fmt::print(
+      "  keep if lower, in the same worlds: {:.1f} false keeps a campaign, {:.2f} noise floors of gain that is not "
+      "there\n",
+      json["keep_if_lower"]["false_keeps_per_campaign"].get<double>(),
+      json["keep_if_lower"]["fake_gain_sd"].get<double>());
+}
+
+}  // namespace
+
+Action declare_simulate(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.require_subcommand(1);
+  CLI::App* search = app.add_subcommand("search", "The search's false and missed findings on simulated runs");
+  research::SearchWorld& world = options->world;
+  search->add_option("--campaigns", world.campaigns, "Campaigns")->check(CLI::Range(1, 1000000))->capture_default_str();
+  search->add_option("--proposals", world.proposals, "Proposals of each")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  search->add_option("--effect", world.effect, "Gain of the planted ones, in noise floors; 0: none is planted")
+      ->check(CLI::Range(0.0, 100.0))
+      ->capture_default_str();
+  search->add_option("--planted", world.planted_share, "Share of the proposals that is planted")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  search->add_option("--worth", world.worth, "Runs that a gain of one noise floor is worth")
+      ->check(CLI::Range(1.0, 1e6))
+      ->capture_default_str();
+  search->add_option("--dir", options->lab, "Resample the noise of this lab's replicates");
+  search->add_option("--seed", world.seed, "Seed")->capture_default_str();
+  search->add_option("--threads", world.threads, "Threads; the numbers do not depend on it")->check(CLI::Range(1, 256));
+  search->add_flag("--json", options->json, "Print one JSON object");
+  return [options] {
+    if (!options->lab.empty()) options->world.noise = residuals_of(options->lab);
+    const OrderedJson json = simulate(*options);
+    if (options->json)
+      fmt::print("{}\n", json.dump());
+    else
+      print_text(*options, json);
+    return 0;
+  };
+}
+
+}  // namespace flywheel::cli
