@@ -105,7 +105,7 @@ double Search::mean_variance(double screens, double pairs) const {
 // what the test says.
 const EffectPosterior& Search::posterior(int proposal) const {
   const auto at = static_cast<size_t>(proposal);
-  const Proposal& p = proposals_[at];
+  const Candidate& p = proposals_[at];
   const auto screens = static_cast<double>(p.screened.size());
   const double pairs = p.confirmed ? p.confirmed->pairs() : 0;
   Prospect& kept = prospects_[at];
@@ -135,7 +135,7 @@ const Search::Prospect& Search::prospect(int proposal) {
 
 void Search::learn() {
   std::vector<Evidence> trials;
-  for (const Proposal& p : proposals_) {
+  for (const Candidate& p : proposals_) {
     if (p.screened.empty()) continue;
     const auto count = static_cast<double>(p.screened.size());
     trials.push_back({steady_mean(p.screened, options_.noise_sd) / options_.noise_sd, mean_variance(count, 0)});
@@ -188,7 +188,7 @@ double Search::worth_of_looking(const EffectPosterior& p) const {
 }
 
 double Search::pairs_to_go(int proposal) const {
-  const Proposal& p = proposals_[static_cast<size_t>(proposal)];
+  const Candidate& p = proposals_[static_cast<size_t>(proposal)];
   const double log_e = p.confirmed ? p.confirmed->log_e_better() : 0;
   return confirmation_pairs(posterior(proposal), log_e, p.confirmed ? p.level : level_of_next_test());
 }
@@ -196,7 +196,7 @@ double Search::pairs_to_go(int proposal) const {
 std::optional<Search::Action> Search::continue_confirmation() {
   if (confirming_ < 0) return std::nullopt;
   const auto at = static_cast<size_t>(confirming_);
-  Proposal& p = proposals_[at];
+  Candidate& p = proposals_[at];
   const int in_flight = pairs_given_[at] - p.confirmed->pairs();
   // Not more at once than may be needed.
   const double wanted =
@@ -209,7 +209,7 @@ std::optional<Search::Action> Search::continue_confirmation() {
 
 std::optional<Search::Action> Search::continue_ablation() {
   for (size_t i = 0; i < proposals_.size(); ++i) {
-    Proposal& p = proposals_[i];
+    Candidate& p = proposals_[i];
     if (p.outcome != Outcome::kAdopted || !p.ablated || p.ablation_over) continue;
     if (pairs_given_[i] - p.ablated->pairs() < options_.parallel && pairs_given_[i] < options_.most_ablations)
       return Action{Action::Kind::kRun, {static_cast<int>(i), SearchStage::kAblate, pairs_given_[i]++}};
@@ -261,7 +261,7 @@ Search::Action Search::next() {
     ++screens_in_flight_[at];
     return {Action::Kind::kRun, {chosen, SearchStage::kScreen, screens_given_[at]++}};
   }
-  Proposal& p = proposals_[at];
+  Candidate& p = proposals_[at];
   p.level = level;
   p.test = ++tests_;
   p.base = adoptions_;
@@ -274,7 +274,7 @@ void Search::result(const SearchPair& pair, double difference) {
   if (!std::isfinite(difference)) return failed(pair, "no finite loss");
   const auto at = static_cast<size_t>(pair.proposal);
   CHECK(at < proposals_.size());
-  Proposal& p = proposals_[at];
+  Candidate& p = proposals_[at];
   if (pair.stage == SearchStage::kScreen) {
     --screens_in_flight_[at];
     p.screened.push_back(difference);
@@ -295,7 +295,7 @@ void Search::result(const SearchPair& pair, double difference) {
 }
 
 void Search::judge_confirmation(int proposal) {
-  Proposal& p = proposals_[static_cast<size_t>(proposal)];
+  Candidate& p = proposals_[static_cast<size_t>(proposal)];
   const int pairs = p.confirmed->pairs();
   if (pairs < options_.fewest_confirmations) return;
   const EffectPosterior& now = posterior(proposal);
@@ -313,7 +313,7 @@ void Search::judge_confirmation(int proposal) {
 }
 
 void Search::judge_ablation(int proposal) {
-  Proposal& p = proposals_[static_cast<size_t>(proposal)];
+  Candidate& p = proposals_[static_cast<size_t>(proposal)];
   const SequentialTest& test = *p.ablated;
   if (test.pairs() < kFewestAblations) return;
   const bool carries = test.log_e_worse() >= -std::log(kAblationLevel);
@@ -328,7 +328,7 @@ void Search::judge_ablation(int proposal) {
 
 void Search::failed(const SearchPair& pair, const std::string& reason) {
   const auto at = static_cast<size_t>(pair.proposal);
-  Proposal& p = proposals_[at];
+  Candidate& p = proposals_[at];
   if (pair.stage == SearchStage::kScreen) --screens_in_flight_[at];
   if (pair.stage == SearchStage::kAblate) {  // the recipe without it does not even run
     p.ablation_over = true;
@@ -341,19 +341,19 @@ void Search::failed(const SearchPair& pair, const std::string& reason) {
 }
 
 void Search::reject_unrun(int proposal, const std::string& reason) {
-  Proposal& p = proposals_[static_cast<size_t>(proposal)];
+  Candidate& p = proposals_[static_cast<size_t>(proposal)];
   p.outcome = Outcome::kFailed;
   p.reason = reason;
 }
 
 void Search::ablate() {
   if (std::count_if(proposals_.begin(), proposals_.end(),
-                    [](const Proposal& p) { return p.outcome == Outcome::kAdopted; }) < 2)
+                    [](const Candidate& p) { return p.outcome == Outcome::kAdopted; }) < 2)
     return;
   ablating_ = true;
   closed_ = false;
   for (size_t i = 0; i < proposals_.size(); ++i) {
-    Proposal& p = proposals_[i];
+    Candidate& p = proposals_[i];
     if (p.outcome != Outcome::kAdopted) continue;
     p.ablated.emplace(std::sqrt(2.0) * options_.noise_sd);
     arrived_[i].clear();
@@ -365,7 +365,7 @@ void Search::close(const std::string& reason) {
   closed_ = true;
   ablating_ = false;
   confirming_ = -1;
-  for (Proposal& p : proposals_)
+  for (Candidate& p : proposals_)
     if (p.outcome == Outcome::kOpen) {
       const bool looked = !p.screened.empty();
       const EffectPosterior& now = posterior(static_cast<int>(&p - proposals_.data()));

@@ -61,7 +61,7 @@ struct SearchOptions {
   int fewest_confirmations = 0;  // pairs before a verdict, for more than one rung to be seen
 };
 
-struct Proposal {
+struct Candidate {
   std::vector<double> screened;             // differences, by number
   std::optional<SequentialTest> confirmed;  // once its confirmation began
   std::optional<SequentialTest> ablated;    // base less this change, minus base
@@ -98,7 +98,7 @@ class Search {
   void set_noise_sd(double noise_sd);  // a better guess, as replicates come in; tests that began keep theirs
   void set_costs(double screen_cost, double confirm_cost, double worth);
 
-  const std::vector<Proposal>& proposals() const { return proposals_; }
+  const std::vector<Candidate>& proposals() const { return proposals_; }
   int tests() const { return tests_; }
   int adoptions() const { return adoptions_; }
   // From selection and confirmation; in bits per byte.
@@ -133,7 +133,7 @@ class Search {
   int prior_version_ = 0, results_ = 0, learnt_at_ = 0;
   mutable std::vector<Prospect> prospects_;
   Prospect fresh_;
-  std::vector<Proposal> proposals_;
+  std::vector<Candidate> proposals_;
   std::vector<std::vector<std::optional<double>>> arrived_;  // of confirmation or ablation, in the order of numbers
   std::vector<int> screens_in_flight_, screens_given_, pairs_given_;
   int confirming_ = -1, tests_ = 0, adoptions_ = 0;

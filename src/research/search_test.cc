@@ -60,7 +60,7 @@ TEST(Search, SelectionAndConfirmationShareNoPairAndTestsHaveTheirLevels) {
   for (const SearchPair& p : world.given)
     EXPECT_TRUE(seen.emplace(p.proposal, static_cast<int>(p.stage), p.number).second);
   std::set<int> tests;
-  for (const Proposal& p : search.proposals())
+  for (const Candidate& p : search.proposals())
     if (p.confirmed) {
       tests.insert(p.test);
       EXPECT_DOUBLE_EQ(p.level, discovery_level(0.05, p.test, p.base));

@@ -80,7 +80,7 @@ One campaign(const SearchWorld& world, const Noise& noise, uint64_t index) {
     search.result(action.pair, effect + noise.draw(rng) - base);
   }
   for (size_t i = 0; i < search.proposals().size(); ++i) {
-    const Proposal& p = search.proposals()[i];
+    const Candidate& p = search.proposals()[i];
     if (p.outcome != Outcome::kAdopted) continue;
     ++one.findings;
     (effects[i] < 0 ? one.found : one.false_findings) += 1;
