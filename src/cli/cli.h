@@ -33,5 +33,6 @@ Action declare_report(CLI::App& app);
 Action declare_verify(CLI::App& app);
 Action declare_recipe(CLI::App& app);
 Action declare_plan(CLI::App& app);
+Action declare_replay(CLI::App& app);
 
 }  // namespace flywheel::cli
