@@ -6,9 +6,9 @@
 Every policy searches each (N, D) grid of the table until it has seen a run within 0.25% of the grid's best `smooth loss`.
 Suggestions off the grid run as the nearest point in units of the logarithmic range; a point that was evaluated before is
 looked up and free, for everybody. Optuna is told the same ranges as ours: those of the table. A failed run does not
-occur in this table. Ratios are means over grids of our cost over means of theirs; their intervals draw grids, then
-seeds within each (2,000 resamples). GP and CMA-ES are also started at the middle of the ranges, as ours is; the best of
-all of Optuna's, each tolerance for itself, is what we are compared with.
+occur in this table. Ratios are our mean cost over the lowest mean of Optuna's, each tolerance for itself; their
+intervals draw grids, then seeds within each (2,000 resamples). Two yardsticks: the samplers as they come, and given the
+middle of the ranges as their first trial, which is where ours starts.
 """
 import argparse
 import collections
@@ -94,14 +94,15 @@ def search(grid, ranges, sampler, from_middle):
     return [len(grid) if f is None else f for f in found]
 
 
+# As they come, and with the middle of the ranges as the first trial.
 SAMPLERS = {
     "optuna random": (lambda seed: optuna.samplers.RandomSampler(seed=seed), False),
     "optuna tpe": (lambda seed: optuna.samplers.TPESampler(seed=seed), False),
-    "optuna tpe, multivariate, from the middle": (
-        lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=True), True),
-    "optuna cma-es": (lambda seed: optuna.samplers.CmaEsSampler(seed=seed), True),
+    "optuna cma-es": (lambda seed: optuna.samplers.CmaEsSampler(seed=seed), False),
     "optuna gp": (lambda seed: optuna.samplers.GPSampler(seed=seed), False),
-    "optuna gp, from the middle": (lambda seed: optuna.samplers.GPSampler(seed=seed), True),
+    "optuna tpe, middle first": (lambda seed: optuna.samplers.TPESampler(seed=seed), True),
+    "optuna cma-es, middle first": (lambda seed: optuna.samplers.CmaEsSampler(seed=seed), True),
+    "optuna gp, middle first": (lambda seed: optuna.samplers.GPSampler(seed=seed), True),
 }
 
 
@@ -154,19 +155,25 @@ def main():
         results["flywheel " + policy] = costs
     results["flywheel bayes, other sizes known"] = flywheel(options.flywheel, options.table, ["bayes"], options.seeds,
                                                             "others")["bayes"]
-    peers = [costs for name, costs in results.items() if name.startswith("optuna")]
-    print(f"{len(grids)} grids, {options.seeds} seeds; mean runs until within, and ratio to the best of Optuna (95%)")
-    print(f"{'policy':44}" + "".join(f"{100 * t:>6.2f}%  {'ratio':22}" for t in TOLERANCES))
+    plain = [costs for name, costs in results.items() if name.startswith("optuna") and "middle" not in name]
+    middle = [costs for name, costs in results.items() if "middle first" in name]
+    print(f"{len(grids)} grids, {options.seeds} seeds; mean runs until within (ratio to the best of Optuna, 95%)")
     table = []
     for name, costs in results.items():
-        line, row = f"{name:44}", {"policy": name, "cost": []}
-        for t in range(len(TOLERANCES)):
-            mean, best = mean_of(costs, t), min(mean_of(p, t) for p in peers)
-            low, high = ratio_interval(costs, peers, t)
-            line += f"{mean:7.2f}  {mean / best:.2f} ({low:.2f} to {high:.2f})   "
-            row["cost"].append({"within": TOLERANCES[t], "runs": mean, "ratio": mean / best, "low": low, "high": high})
+        row = {"policy": name, "cost": []}
+        print(name)
+        for t, tolerance in enumerate(TOLERANCES):
+            mean = mean_of(costs, t)
+            line = f"  {100 * tolerance:.2f}%  {mean:6.2f} runs"
+            cell = {"within": tolerance, "runs": mean}
+            for label, peers in (("as they come", plain), ("middle first", middle)):
+                low, high = ratio_interval(costs, peers, t)
+                ratio = mean / min(mean_of(p, t) for p in peers)
+                cell[label] = {"ratio": ratio, "low": low, "high": high}
+                line += f"   {label}: {ratio:.2f} ({low:.2f} to {high:.2f})"
+            row["cost"].append(cell)
+            print(line)
         table.append(row)
-        print(line)
     if options.json:
         with open(options.json, "w") as file:
             json.dump({"table": table, "runs": results}, file)

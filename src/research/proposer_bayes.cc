@@ -13,13 +13,15 @@
 namespace flywheel::research {
 namespace {
 
-constexpr size_t kObservations = 128;  // that the surrogate sees: the best and the latest
-constexpr size_t kFailures = 64;       // latest
-constexpr size_t kEnumerated = 400;    // points of a space that are all looked at
+constexpr size_t kObservations = 96;  // that the surrogate sees: the best and the latest
+constexpr size_t kFailures = 64;      // latest
+constexpr size_t kEnumerated = 400;   // points of a space that are all looked at
 constexpr size_t kSampled = 96, kAroundBest = 96;
-constexpr int kTuningSteps = 6;
-constexpr double kBend = 0.02;        // excess of ln loss beyond which it counts as its logarithm: cliffs stay readable
-constexpr double kFailurePrior = 20;  // imagined successes per imagined failure
+constexpr int kTuningSteps = 6;      // of a suggestion with few observations; with many they are dear, and little moves
+constexpr double kBend = 0.02;       // excess of ln loss beyond which it counts as its logarithm: cliffs stay readable
+constexpr double kFirstLogOdds = 3;  // of success where nothing was tried
+constexpr double kLeastChance = 0.05;  // of success; less is only tried when nothing else is left
+constexpr double kOddsPerRun = 2;      // added by each success nearby, taken by each failure
 
 double normal_density(double z) {
   return std::exp(-0.5 * z * z) / std::sqrt(2 * M_PI);
@@ -95,7 +97,8 @@ class BayesProposer : public Proposer {
     done_.clear();
     for (const Observation& o : observations) done_.push_back(o.units);
     scale_ = view.incumbent == nullptr ? 1 : positive ? view.incumbent->loss : unit_;
-    surrogate_.fit(std::move(observations), kTuningSteps);
+    const int steps = observations.size() < 40 ? kTuningSteps : observations.size() < 80 ? kTuningSteps / 2 : 1;
+    surrogate_.fit(std::move(observations), steps);
     for (const Trial& trial : view.trials) {
       if (trial.state != TrialState::kPending || trial.values.empty()) continue;
       const auto units = view.space.units(trial.values);
@@ -119,10 +122,7 @@ class BayesProposer : public Proposer {
 
   std::vector<Point> candidates(const SearchView& view, Rng& rng) const {
     std::vector<Point> points;
-    std::set<std::string> seen;
     const auto offer = [&](Values values) {
-      std::string identity = view.space.identity(values);
-      if (view.is_taken(identity) || !seen.insert(std::move(identity)).second) return;
       std::vector<double> units = view.space.units(values);
       points.push_back({std::move(values), std::move(units)});
     };
@@ -151,11 +151,14 @@ class BayesProposer : public Proposer {
     return points;
   }
 
-  double success_chance(const std::vector<double>& units) const {
-    double failures = 1 / kFailurePrior, successes = 1;
-    for (const auto& failed : failed_) failures += surrogate_.similarity(units, failed);
-    for (const auto& done : done_) successes += surrogate_.similarity(units, done);
-    return successes / (successes + failures);
+  std::vector<double> success_chances(const std::vector<std::vector<double>>& units) const {
+    std::vector<double> chances(units.size(), 1.0);
+    if (failed_.empty()) return chances;
+    const std::vector<double> failures = surrogate_.similar_mass(units, failed_);
+    const std::vector<double> successes = surrogate_.similar_mass(units, done_);
+    for (size_t i = 0; i < units.size(); ++i)
+      chances[i] = 1 / (1 + std::exp(-kFirstLogOdds - kOddsPerRun * (successes[i] - failures[i])));
+    return chances;
   }
 
   std::optional<Proposal> best_of(const SearchView& view, const std::vector<Point>& points) const {
@@ -163,28 +166,44 @@ class BayesProposer : public Proposer {
     double best = 0;
     if (view.incumbent != nullptr) best = surrogate_.predict(view.space.units(view.incumbent->values), 0).mean;
     struct Scored {
+      bool may_work;
       double score, gain;
       size_t point;
       double rung;
     };
+    std::vector<std::vector<double>> units;
+    for (const Point& point : points) units.push_back(point.units);
+    const auto predictions = surrogate_.predict_all(units, 0);
+    const std::vector<double> chances = success_chances(units);
+    const double variance = std::pow(view.noise_sd / scale_, 2);
     std::vector<Scored> scored;
-    for (size_t i = 0; i < points.size(); ++i) {
-      const auto p = surrogate_.predict(points[i].units, 0);
-      const double chance = failed_.empty() ? 1 : success_chance(points[i].units);
-      for (const double rung : view.rung_flops) {
-        const double variance = std::pow(view.noise_sd / scale_, 2);
-        const double scale = log_scale(view, rung);
-        const bool same = scale == 0 && variance == 0;
-        const double sd = same ? p.sd : surrogate_.informative_sd(points[i].units, scale, 0, variance);
-        const double gain = surrogate_.size() == 0 ? -p.mean : expected_improvement(p.mean, sd, best) * chance;
+    for (const double rung : view.rung_flops) {
+      const double scale = log_scale(view, rung);
+      std::vector<double> shared, there;  // with the target's value; of its own value
+      if (scale != 0) {
+        shared = surrogate_.shared_variance(units, scale, 0);
+        there = surrogate_.shared_variance(units, scale, scale);
+      }
+      for (size_t i = 0; i < points.size(); ++i) {
+        const auto& p = predictions[i];
+        const double own = scale != 0 ? std::max(there[i], 1e-300) : std::max(p.sd * p.sd, 1e-300);
+        // What the run would explain of the target's value.
+        const double sd = std::abs(scale != 0 ? shared[i] : own) / std::sqrt(own + variance);
+        const double gain = surrogate_.size() == 0 ? -p.mean : expected_improvement(p.mean, sd, best) * chances[i];
         const double cost = rung > 0 ? rung / view.rung_flops.back() : 1;
-        scored.push_back({surrogate_.size() == 0 ? gain : gain / cost, best - p.mean, i, rung});
+        scored.push_back(
+            {chances[i] >= kLeastChance, surrogate_.size() == 0 ? gain : gain / cost, best - p.mean, i, rung});
       }
     }
-    std::stable_sort(scored.begin(), scored.end(), [](const auto& a, const auto& b) { return a.score > b.score; });
-    for (const Scored& s : scored)
-      if (view.space.refusal(points[s.point].values).empty())
-        return Proposal{points[s.point].values, s.rung, s.gain * scale_, "", ""};
+    std::stable_sort(scored.begin(), scored.end(), [](const auto& a, const auto& b) {
+      return a.may_work != b.may_work ? a.may_work : a.score > b.score;
+    });
+    // Identity and validity cost more than a prediction: only asked of the best.
+    for (const Scored& s : scored) {
+      const Values& values = points[s.point].values;
+      if (!view.is_taken(view.space.identity(values)) && view.space.refusal(values).empty())
+        return Proposal{values, s.rung, s.gain * scale_, "", ""};
+    }
     return std::nullopt;
   }
 

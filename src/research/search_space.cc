@@ -100,22 +100,17 @@ bool SearchSpace::exists(const Values& values, size_t field) const {
   return std::find(when->values.begin(), when->values.end(), values[when->parent]) != when->values.end();
 }
 
+double SearchSpace::fitted(size_t index, double value) const {
+  const SearchField& field = fields_[index];
+  if (std::isnan(value)) return field.start();
+  if (field.is_list()) return std::clamp(std::round(value), 0.0, last_index(field));
+  if (field.axis == Axis::kInteger || field.axis == Axis::kLogInteger) value = std::round(value);
+  return std::clamp(value, field.low, field.high);
+}
+
 Values SearchSpace::canonical(Values values) const {
   values.resize(fields_.size(), kNone);
-  for (size_t i = 0; i < fields_.size(); ++i) {
-    const SearchField& field = fields_[i];
-    double& value = values[i];
-    if (!exists(values, i)) {
-      value = kNone;
-    } else if (std::isnan(value)) {
-      value = field.start();
-    } else if (field.is_list()) {
-      value = std::clamp(std::round(value), 0.0, last_index(field));
-    } else {
-      if (field.axis == Axis::kInteger || field.axis == Axis::kLogInteger) value = std::round(value);
-      value = std::clamp(value, field.low, field.high);
-    }
-  }
+  for (size_t i = 0; i < fields_.size(); ++i) values[i] = exists(values, i) ? fitted(i, values[i]) : kNone;
   return values;
 }
 
@@ -223,16 +218,19 @@ Values SearchSpace::sample(Rng& rng) const {
 }
 
 Values SearchSpace::neighbour(const Values& from, size_t index, double step, Rng& rng) const {
-  const SearchField& field = fields_[index];
+  // A field that does not exist has no neighbours: the next one that does is moved.
+  for (size_t i = 0; i < fields_.size() && std::isnan(from[index]); ++i) index = (index + 1) % fields_.size();
   Values values = from;
+  if (std::isnan(from[index])) return values;
+  const SearchField& field = fields_[index];
   if (field.axis == Axis::kCategorical) {
     if (field.choices.size() < 2) return values;
     const auto shift = 1 + rng.below(field.choices.size() - 1);
-    const auto old = std::isnan(from[index]) ? 0 : static_cast<size_t>(from[index]);
+    const auto old = static_cast<size_t>(from[index]);
     values[index] = static_cast<double>((old + shift) % field.choices.size());
     return canonical(std::move(values));
   }
-  const double before = std::isnan(from[index]) ? 0.5 : field.unit(from[index]);
+  const double before = field.unit(from[index]);
   const double sign = rng.below(2) == 0 ? -1 : 1;
   double move = step * (0.5 + rng.uniform());
   // Reflected at the edges, so that a step from an edge is never lost.

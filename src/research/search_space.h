@@ -55,7 +55,7 @@ class SearchSpace {
 
   const std::vector<SearchField>& fields() const { return fields_; }
   // Clamped into range, whole numbers where they must be, NaN exactly where the field does not exist.
-  Values canonical(Values values) const;
+  virtual Values canonical(Values values) const;
   // REQUIRES canonical values.
   std::vector<double> units(const Values& values) const;
 
@@ -73,18 +73,21 @@ class SearchSpace {
 
   // Uniform in units, among valid points (the last of 100 draws when it finds none).
   Values sample(Rng& rng) const;
-  // The valid point with one field moved: numbers by about `step` (in units, at least to the next allowed value), lists
-  // without order to another choice.
+  // The point with one field moved: numbers by about `step` (in units, at least to the next allowed value), lists
+  // without order to another choice. A field that does not exist gives its turn to the next one that does.
   Values neighbour(const Values& from, size_t field, double step, Rng& rng) const;
   // How many points there are; 0: infinitely many, or more than `limit`.
   size_t size(size_t limit) const;
   std::vector<Values> all() const;  // REQUIRES size() > 0
 
  protected:
-  // Whether the field exists at a point whose earlier fields are canonical.
-  virtual bool exists(const Values& values, size_t field) const;
+  // In range and whole where it must be; NaN: where a search starts.
+  double fitted(size_t field, double value) const;
 
  private:
+  // At a point whose earlier fields are canonical.
+  bool exists(const Values& values, size_t field) const;
+
   std::vector<SearchField> fields_;
 };
 

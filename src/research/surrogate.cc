@@ -15,9 +15,10 @@ using Vector = Eigen::VectorXd;
 // The bowl without a prior: excess of ln loss at the edge of one field's range, in spaces of a single field. More
 // fields matter less each.
 constexpr double kEdgeExcess = 0.025;
-constexpr double kCentreSd = 0.25;    // of the best point, in units
-constexpr double kWigglePart = 0.35;  // sd of what is no bowl, over the bowl's excess at the edges
-constexpr double kScaleLength = 5.0;  // in ln FLOPs: a factor of 150
+constexpr double kCentreSd = 0.25;       // of the best point, in units
+constexpr double kWigglePart = 0.35;     // sd of what is no bowl, over the bowl's excess at the edges
+constexpr double kScaleLength = 5.0;     // in ln FLOPs: a factor of 150
+constexpr double kSimilarLength = 0.15;  // in units, times the root of the number of fields
 constexpr double kJitter = 1e-10;
 
 // Settings in logs; priors are normal around zero shift.
@@ -27,68 +28,118 @@ constexpr double kLengthSd = 0.6;
 
 }  // namespace
 
+// Points as columns, in coordinates in which all covariances are matrix products.
+struct Block {
+  Matrix place;  // (coordinates, points): Euclidean distance is the distance of the process, lengths left out
+  Matrix bowl;   // (fields, points): units from the centre; 0 where there is none
+  Vector scale;  // (points)
+};
+
 struct Surrogate::State {
-  std::vector<bool> categorical;
+  std::vector<size_t> choices;  // per field; 0: numeric
   std::vector<double> centre, slope_sd, curvature, length0;
+  std::vector<size_t> coordinate_field;
   double base_noise = 1e-8;
   std::vector<double> settings;  // shifts in logs
   size_t next_setting = 0;
   double direction = 0.4;
   std::vector<Observation> seen;
-  // Lower triangle of the covariance's factor and the weights of the observations.
-  Matrix factor;
-  Vector weights, forward;  // factor^-1 residual
+  Block block;              // of seen
+  Matrix factor;            // lower triangle of the covariance's Cholesky factor
+  Vector weights, forward;  // covariance^-1 residual; factor^-1 residual
   double density = -std::numeric_limits<double>::infinity();
 
   double amplitude() const { return std::exp(settings[kAmplitude]); }
-  double length(size_t field) const { return length0[field] * std::exp(settings[kCommon + field]); }
   double edge() const {
     double total = 0;
     for (const double c : curvature) total += 0.25 * c;
     return std::max(total, kEdgeExcess);
   }
 
-  double distance(const std::vector<double>& a, const std::vector<double>& b) const {
-    double r2 = 0;
-    for (size_t i = 0; i < a.size(); ++i) {
-      double d = 0;
-      const bool none_a = std::isnan(a[i]), none_b = std::isnan(b[i]);
-      if (none_a != none_b)
-        d = 0.5;
-      else if (!none_a)
-        d = categorical[i] ? (a[i] != b[i] ? 0.5 : 0) : a[i] - b[i];
-      const double scaled = d / length(i);
-      r2 += scaled * scaled;
+  // A missing number lies in the middle, beside the line of those that exist; a missing choice is none of the corners.
+  void place_point(const std::vector<double>& units, double log_scale, Block& to, Eigen::Index column) const {
+    Eigen::Index at = 0;
+    for (size_t i = 0; i < units.size(); ++i) {
+      const bool none = std::isnan(units[i]);
+      if (choices[i] == 0) {
+        to.place(at++, column) = none ? 0.5 : units[i];
+        to.place(at++, column) = none ? 0.5 : 0;
+      } else {
+        for (size_t c = 0; c < choices[i]; ++c)
+          to.place(at++, column) = !none && static_cast<size_t>(units[i]) == c ? 0.5 / std::sqrt(2.0) : 0;
+      }
+      to.bowl(static_cast<Eigen::Index>(i), column) = none || std::isnan(centre[i]) ? 0 : units[i] - centre[i];
     }
-    return std::sqrt(r2);
+    to.scale(column) = log_scale;
   }
 
-  static double matern(double r) {
-    const double x = std::sqrt(5.0) * r;
+  Block empty_block(size_t points) const {
+    const auto n = static_cast<Eigen::Index>(points);
+    return {Matrix(static_cast<Eigen::Index>(coordinate_field.size()), n),
+            Matrix(static_cast<Eigen::Index>(choices.size()), n), Vector(n)};
+  }
+
+  Block place_all(const std::vector<std::vector<double>>& units, double log_scale) const {
+    Block block_of = empty_block(units.size());
+    for (size_t i = 0; i < units.size(); ++i) place_point(units[i], log_scale, block_of, static_cast<Eigen::Index>(i));
+    return block_of;
+  }
+
+  static double matern(double r2) {
+    const double x = std::sqrt(5 * std::max(0.0, r2));
     return (1 + x + x * x / 3) * std::exp(-x);
   }
 
-  double mean(const std::vector<double>& units) const {
-    double sum = 0;
-    for (size_t i = 0; i < units.size(); ++i)
-      if (!std::isnan(centre[i]) && !std::isnan(units[i])) sum += curvature[i] * std::pow(units[i] - centre[i], 2);
-    return amplitude() * sum;
+  double wiggle_variance() const { return std::pow(kWigglePart * edge() * std::exp(settings[kWiggle]), 2); }
+
+  Vector means(const Block& a) const {
+    const Eigen::Map<const Vector> c(curvature.data(), static_cast<Eigen::Index>(curvature.size()));
+    return amplitude() * (a.bowl.array().square().matrix().transpose() * c);
   }
 
-  double covariance(const std::vector<double>& a, double scale_a, const std::vector<double>& b, double scale_b) const {
-    double linear = 0, quadratic = 0;
-    for (size_t i = 0; i < a.size(); ++i) {
-      if (std::isnan(centre[i]) || std::isnan(a[i]) || std::isnan(b[i])) continue;
-      const double da = a[i] - centre[i], db = b[i] - centre[i];
-      linear += slope_sd[i] * slope_sd[i] * da * db;
-      quadratic += curvature[i] * da * db;
-    }
-    const double amp = amplitude(), e = edge();
-    const double wiggle = kWigglePart * e * std::exp(settings[kWiggle]);
-    const double bowl = linear + 0.25 * quadratic * quadratic;
-    const double process = wiggle * wiggle * matern(distance(a, b));
-    const double constant = e * e;
-    return amp * amp * (constant + (bowl + process) * std::exp(-std::abs(scale_a - scale_b) / kScaleLength));
+  Vector inverse_lengths() const {
+    Vector inverse(static_cast<Eigen::Index>(coordinate_field.size()));
+    for (size_t k = 0; k < coordinate_field.size(); ++k)
+      inverse(static_cast<Eigen::Index>(k)) =
+          1 / (length0[coordinate_field[k]] * std::exp(settings[kCommon + coordinate_field[k]]));
+    return inverse;
+  }
+
+  // (points of a, points of b).
+  Matrix covariances(const Block& a, const Block& b) const {
+    const auto fields = static_cast<Eigen::Index>(curvature.size());
+    const Eigen::Map<const Vector> c(curvature.data(), fields), slope(slope_sd.data(), fields);
+    const Vector inverse = inverse_lengths();
+    const Matrix pa = inverse.asDiagonal() * a.place, pb = inverse.asDiagonal() * b.place;
+    const Matrix linear = a.bowl.transpose() * slope.array().square().matrix().asDiagonal() * b.bowl;
+    const Matrix quadratic = a.bowl.transpose() * c.asDiagonal() * b.bowl;
+    Matrix k = -2 * pa.transpose() * pb;  // squared distances
+    k.colwise() += pa.colwise().squaredNorm().transpose();
+    k.rowwise() += pb.colwise().squaredNorm();
+    const double amp2 = std::pow(amplitude(), 2), constant = edge() * edge(), wiggle = wiggle_variance();
+    for (Eigen::Index j = 0; j < k.cols(); ++j)
+      for (Eigen::Index i = 0; i < k.rows(); ++i) {
+        const double apart = std::abs(a.scale(i) - b.scale(j));
+        const double fade = apart > 0 ? std::exp(-apart / kScaleLength) : 1;
+        const double bowl = linear(i, j) + 0.25 * quadratic(i, j) * quadratic(i, j);
+        k(i, j) = amp2 * (constant + (bowl + wiggle * matern(k(i, j))) * fade);
+      }
+    return k;
+  }
+
+  // Of each point with itself at another scale.
+  Vector own_covariances(const Block& a, double other_scale) const {
+    const auto fields = static_cast<Eigen::Index>(curvature.size());
+    const Eigen::Map<const Vector> c(curvature.data(), fields), slope(slope_sd.data(), fields);
+    const Matrix squares = a.bowl.array().square();
+    const Vector linear = squares.transpose() * slope.array().square().matrix();
+    const Vector quadratic = squares.transpose() * c;
+    const double amp2 = std::pow(amplitude(), 2), constant = edge() * edge(), wiggle = wiggle_variance();
+    Vector k(a.scale.size());
+    for (Eigen::Index i = 0; i < k.size(); ++i)
+      k(i) = amp2 * (constant + (linear(i) + 0.25 * quadratic(i) * quadratic(i) + wiggle) *
+                                    std::exp(-std::abs(a.scale(i) - other_scale) / kScaleLength));
+    return k;
   }
 
   double noise(const Observation& o) const {
@@ -106,16 +157,11 @@ struct Surrogate::State {
 
   void factorise() {
     const auto n = static_cast<Eigen::Index>(seen.size());
-    factor.resize(n, n);
-    Vector residual(n);
+    factor = covariances(block, block);
+    Vector residual = -means(block);
     for (Eigen::Index i = 0; i < n; ++i) {
-      const Observation& a = seen[static_cast<size_t>(i)];
-      residual(i) = a.value - mean(a.units);
-      for (Eigen::Index j = 0; j <= i; ++j) {
-        const Observation& b = seen[static_cast<size_t>(j)];
-        factor(i, j) = covariance(a.units, a.log_scale, b.units, b.log_scale);
-      }
-      factor(i, i) += noise(a) + kJitter * factor(i, i);
+      residual(i) += seen[static_cast<size_t>(i)].value;
+      factor(i, i) = factor(i, i) * (1 + kJitter) + noise(seen[static_cast<size_t>(i)]);
     }
     Eigen::LLT<Eigen::Ref<Matrix>, Eigen::Lower> llt(factor);
     density = -std::numeric_limits<double>::infinity();
@@ -124,21 +170,6 @@ struct Surrogate::State {
     weights = factor.triangularView<Eigen::Lower>().transpose().solve(forward);
     density = log_prior() - 0.5 * forward.squaredNorm();
     for (Eigen::Index i = 0; i < n; ++i) density -= std::log(factor(i, i));
-  }
-
-  Vector covariances(const std::vector<double>& units, double log_scale) const {
-    Vector k(static_cast<Eigen::Index>(seen.size()));
-    for (size_t i = 0; i < seen.size(); ++i)
-      k(static_cast<Eigen::Index>(i)) = covariance(units, log_scale, seen[i].units, seen[i].log_scale);
-    return k;
-  }
-
-  double posterior(const std::vector<double>& units, double scale_a, double scale_b) const {
-    const double prior = covariance(units, scale_a, units, scale_b);
-    if (seen.empty()) return prior;
-    const Vector a = factor.triangularView<Eigen::Lower>().solve(covariances(units, scale_a));
-    if (scale_a == scale_b) return prior - a.squaredNorm();
-    return prior - a.dot(Vector(factor.triangularView<Eigen::Lower>().solve(covariances(units, scale_b))));
   }
 };
 
@@ -152,7 +183,8 @@ Surrogate::Surrogate(const SearchSpace& space, const std::optional<LandscapePrio
   for (size_t i = 0; i < fields; ++i) {
     const SearchField& field = space.fields()[i];
     const double nan = std::numeric_limits<double>::quiet_NaN();
-    s.categorical.push_back(!field.is_numeric());
+    s.choices.push_back(field.is_numeric() ? 0 : field.choices.size());
+    for (size_t k = 0; k < (field.is_numeric() ? 2 : field.choices.size()); ++k) s.coordinate_field.push_back(i);
     double centre = field.is_numeric() ? field.unit(std::isnan(start[i]) ? field.start() : start[i]) : nan;
     double curvature = field.is_numeric() ? kEdgeExcess / 0.25 / std::sqrt(static_cast<double>(numeric)) : 0;
     double sd = kCentreSd;
@@ -181,6 +213,9 @@ size_t Surrogate::size() const {
 void Surrogate::fit(std::vector<Observation> observations, int tuning_steps) {
   State& s = *state_;
   s.seen = std::move(observations);
+  s.block = s.empty_block(s.seen.size());
+  for (size_t i = 0; i < s.seen.size(); ++i)
+    s.place_point(s.seen[i].units, s.seen[i].log_scale, s.block, static_cast<Eigen::Index>(i));
   s.factorise();
   if (s.seen.size() < 3) return;
   for (int step = 0; step < tuning_steps; ++step) {
@@ -202,44 +237,74 @@ void Surrogate::fit(std::vector<Observation> observations, int tuning_steps) {
 void Surrogate::add(const Observation& observation) {
   State& s = *state_;
   const auto n = static_cast<Eigen::Index>(s.seen.size());
-  const Vector k = s.covariances(observation.units, observation.log_scale);
-  const Vector row = n > 0 ? Vector(s.factor.triangularView<Eigen::Lower>().solve(k)) : Vector(0);
-  const double diagonal =
-      s.covariance(observation.units, observation.log_scale, observation.units, observation.log_scale) +
-      s.noise(observation);
+  const Block one = s.place_all({observation.units}, observation.log_scale);
+  const double own = s.own_covariances(one, observation.log_scale)(0) + s.noise(observation);
+  Vector row(n);
+  if (n > 0) row = s.factor.triangularView<Eigen::Lower>().solve(Vector(s.covariances(s.block, one)));
   s.factor.conservativeResize(n + 1, n + 1);
   s.factor.row(n).head(n) = row.transpose();
-  s.factor(n, n) = std::sqrt(std::max(diagonal - row.squaredNorm(), kJitter * diagonal));
+  s.factor(n, n) = std::sqrt(std::max(own - row.squaredNorm(), kJitter * own));
   s.forward.conservativeResize(n + 1);
-  const double residual = observation.value - s.mean(observation.units);
-  s.forward(n) = (residual - (n > 0 ? row.dot(s.forward.head(n)) : 0.0)) / s.factor(n, n);
+  const double residual = observation.value - s.means(one)(0);
+  s.forward(n) = (residual - row.dot(s.forward.head(n))) / s.factor(n, n);
+  s.block.place.conservativeResize(Eigen::NoChange, n + 1);
+  s.block.bowl.conservativeResize(Eigen::NoChange, n + 1);
+  s.block.scale.conservativeResize(n + 1);
   s.seen.push_back(observation);
+  s.place_point(observation.units, observation.log_scale, s.block, n);
   s.weights = s.factor.triangularView<Eigen::Lower>().transpose().solve(s.forward);
 }
 
-Surrogate::Prediction Surrogate::predict(const std::vector<double>& units, double log_scale) const {
+std::vector<Surrogate::Prediction> Surrogate::predict_all(const std::vector<std::vector<double>>& units,
+                                                          double log_scale) const {
   const State& s = *state_;
-  Prediction p{s.mean(units), 0};
-  double variance = s.covariance(units, log_scale, units, log_scale);
+  const Block points = s.place_all(units, log_scale);
+  Vector mean = s.means(points), variance = s.own_covariances(points, log_scale);
   if (!s.seen.empty()) {
-    const Vector k = s.covariances(units, log_scale);
-    p.mean += k.dot(s.weights);
-    variance -= s.factor.triangularView<Eigen::Lower>().solve(k).squaredNorm();
+    Matrix k = s.covariances(s.block, points);
+    mean += k.transpose() * s.weights;
+    s.factor.triangularView<Eigen::Lower>().solveInPlace(k);
+    variance -= k.colwise().squaredNorm().transpose();
   }
-  p.sd = std::sqrt(std::max(variance, 0.0));
-  return p;
+  std::vector<Prediction> predictions(units.size());
+  for (size_t i = 0; i < units.size(); ++i) {
+    const auto at = static_cast<Eigen::Index>(i);
+    predictions[i] = {mean(at), std::sqrt(std::max(variance(at), 0.0))};
+  }
+  return predictions;
 }
 
-double Surrogate::informative_sd(const std::vector<double>& units, double from_scale, double to_scale,
-                                 double variance) const {
-  const double own = state_->posterior(units, from_scale, from_scale);
-  const double shared = from_scale == to_scale ? own : state_->posterior(units, from_scale, to_scale);
-  const double total = own + variance;
-  return total > 0 ? std::abs(shared) / std::sqrt(total) : 0;
+Surrogate::Prediction Surrogate::predict(const std::vector<double>& units, double log_scale) const {
+  return predict_all({units}, log_scale).front();
 }
 
-double Surrogate::similarity(const std::vector<double>& a, const std::vector<double>& b) const {
-  return State::matern(state_->distance(a, b) * 1.5);
+std::vector<double> Surrogate::shared_variance(const std::vector<std::vector<double>>& units, double scale_a,
+                                               double scale_b) const {
+  const State& s = *state_;
+  const Block a = s.place_all(units, scale_a), b = s.place_all(units, scale_b);
+  Vector shared = s.own_covariances(a, scale_b);
+  if (!s.seen.empty()) {
+    Matrix ka = s.covariances(s.block, a), kb = s.covariances(s.block, b);
+    s.factor.triangularView<Eigen::Lower>().solveInPlace(ka);
+    s.factor.triangularView<Eigen::Lower>().solveInPlace(kb);
+    shared -= ka.cwiseProduct(kb).colwise().sum().transpose();
+  }
+  return {shared.data(), shared.data() + shared.size()};
+}
+
+std::vector<double> Surrogate::similar_mass(const std::vector<std::vector<double>>& units,
+                                            const std::vector<std::vector<double>>& others) const {
+  const State& s = *state_;
+  std::vector<double> mass(units.size(), 0.0);
+  if (others.empty()) return mass;
+  const Matrix a = s.place_all(units, 0).place, b = s.place_all(others, 0).place;
+  const double length2 = kSimilarLength * kSimilarLength * static_cast<double>(s.choices.size());
+  Matrix r2 = -2 * a.transpose() * b;
+  r2.colwise() += a.colwise().squaredNorm().transpose();
+  r2.rowwise() += b.colwise().squaredNorm();
+  for (Eigen::Index j = 0; j < r2.cols(); ++j)
+    for (Eigen::Index i = 0; i < r2.rows(); ++i) mass[static_cast<size_t>(i)] += State::matern(r2(i, j) / length2);
+  return mass;
 }
 
 }  // namespace flywheel::research

@@ -40,11 +40,16 @@ class Surrogate {
   void add(const Observation& observation);
 
   Prediction predict(const std::vector<double>& units, double log_scale) const;
-  // Standard deviation of the change that an observation at (units, from_scale) would make to the prediction at (units,
-  // to_scale): what a run at a lower scale can tell about the target.
-  double informative_sd(const std::vector<double>& units, double from_scale, double to_scale, double variance) const;
-  // Similarity in [0, 1] by the process's own lengths, scale left out: for counting failures nearby.
-  double similarity(const std::vector<double>& a, const std::vector<double>& b) const;
+  // Many at once, which is much cheaper than one by one.
+  std::vector<Prediction> predict_all(const std::vector<std::vector<double>>& units, double log_scale) const;
+  // Covariance, given the observations, of the values at `units` at two scales: what a run at the one tells about the
+  // other.
+  std::vector<double> shared_variance(const std::vector<std::vector<double>>& units, double scale_a,
+                                      double scale_b) const;
+  // For each of `units`, the sum over `others` of a similarity in [0, 1] at a fixed length, scale left out: for
+  // counting failures nearby.
+  std::vector<double> similar_mass(const std::vector<std::vector<double>>& units,
+                                   const std::vector<std::vector<double>>& others) const;
   size_t size() const;
 
  private:
