@@ -41,7 +41,43 @@ std::string read_table(const std::string& path) {
 struct PolicyResult {
   std::string policy;
   std::vector<ReplaySearch> searches;
+  std::vector<research::ProposerAccount> accounts;  // summed over the searches
+  std::vector<int> dropped;                         // searches that dropped the proposer
 };
+
+void add_accounts(PolicyResult& result, const std::vector<research::ProposerAccount>& accounts) {
+  result.accounts.resize(accounts.size());
+  result.dropped.resize(accounts.size());
+  for (size_t i = 0; i < accounts.size(); ++i) {
+    research::ProposerAccount& sum = result.accounts[i];
+    sum.proposer = accounts[i].proposer;
+    sum.proposed += accounts[i].proposed;
+    sum.repeats += accounts[i].repeats;
+    sum.failed += accounts[i].failed;
+    sum.done += accounts[i].done;
+    sum.improved += accounts[i].improved;
+    sum.gain += accounts[i].gain;
+    sum.cost_flops += accounts[i].cost_flops;
+    result.dropped[i] += accounts[i].dropped.empty() ? 0 : 1;
+  }
+}
+
+OrderedJson accounts_json(const PolicyResult& result) {
+  OrderedJson rows = OrderedJson::array();
+  for (size_t i = 0; i < result.accounts.size(); ++i) {
+    const research::ProposerAccount& a = result.accounts[i];
+    rows.push_back({{"proposer", a.proposer},
+                    {"proposed", a.proposed},
+                    {"repeats", a.repeats},
+                    {"failed", a.failed},
+                    {"done", a.done},
+                    {"improved", a.improved},
+                    {"gain", a.gain},
+                    {"flops", a.cost_flops},
+                    {"dropped_in", result.dropped[i]}});
+  }
+  return rows;
+}
 
 OrderedJson cost_json(const ReplayCost& cost) {
   return {{"within_percent", 100 * cost.tolerance},
@@ -76,7 +112,8 @@ OrderedJson result_json(const Options& options, const ReplayTable& table, const 
   for (const auto& field : table.space->fields()) json["fields"].push_back(field.name);
   json["policies"] = OrderedJson::array();
   for (const PolicyResult& result : results) {
-    OrderedJson policy{{"policy", result.policy}, {"cost", costs_json(result, run_flops)}};
+    OrderedJson policy{
+        {"policy", result.policy}, {"cost", costs_json(result, run_flops)}, {"proposers", accounts_json(result)}};
     policy["grids"] = OrderedJson::array();
     for (size_t g = 0; g < table.grids.size(); ++g) {
       OrderedJson runs = OrderedJson::array();
@@ -124,6 +161,11 @@ void print_text(const Options& options, const ReplayTable& table, const std::vec
       for (size_t g = 0; options.per_grid && g < table.grids.size(); ++g)
         print_cost(research::summarise(result.searches, run_flops, t, g), "  " + table.grids[g].name);
     }
+  for (const PolicyResult& result : results)
+    for (size_t i = 0; result.accounts.size() > 1 && i < result.accounts.size(); ++i)
+      fmt::print("  {}: {} proposed {} runs, {} of them the best so far; dropped in {} of {} searches\n", result.policy,
+                 result.accounts[i].proposer, result.accounts[i].proposed, result.accounts[i].improved,
+                 result.dropped[i], result.searches.size());
 }
 
 void check(const Options& options) {
@@ -147,11 +189,14 @@ int replay(Options& options) {
   for (const auto& grid : table.grids) run_flops.push_back(research::ReplayWorld(table, grid, 1).usual_flops());
   std::vector<PolicyResult> results;
   for (const std::string& policy : options.policies) {
-    PolicyResult result{policy, {}};
+    PolicyResult result{policy, {}, {}, {}};
     for (char& c : options.replay.policy = policy) c = c == '+' ? ',' : c;
     for (size_t g = 0; g < table.grids.size(); ++g)
-      for (int seed = 0; seed < options.replay.seeds; ++seed)
-        result.searches.push_back(research::replay_search(table, g, seed, options.replay));
+      for (int seed = 0; seed < options.replay.seeds; ++seed) {
+        std::vector<research::ProposerAccount> accounts;
+        result.searches.push_back(research::replay_search(table, g, seed, options.replay, &accounts));
+        add_accounts(result, accounts);
+      }
     results.push_back(std::move(result));
   }
   if (options.json)

@@ -16,7 +16,7 @@ namespace {
 constexpr size_t kObservations = 96;  // that the surrogate sees: the best and the latest
 constexpr size_t kFailures = 64;      // latest
 constexpr size_t kEnumerated = 400;   // points of a space that are all looked at
-constexpr size_t kSampled = 96, kAroundBest = 96;
+constexpr size_t kSampled = 40, kAroundBest = 88;
 constexpr int kTuningSteps = 6;      // of a suggestion with few observations; with many they are dear, and little moves
 constexpr double kBend = 0.02;       // excess of ln loss beyond which it counts as its logarithm: cliffs stay readable
 constexpr double kFirstLogOdds = 3;  // of success where nothing was tried

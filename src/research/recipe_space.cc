@@ -189,7 +189,8 @@ Recipe RecipeSpace::unchecked(const Values& values) const {
   static const Recipe kDefault;
   Recipe recipe = base_;
   for (size_t i = 0; i < values.size(); ++i)
-    rows_[i]->set(recipe, std::isnan(values[i]) ? rows_[i]->get(kDefault) : fields()[i].json(values[i]));
+    if (values[i] != fields()[i].usual)  // else it is the base's
+      rows_[i]->set(recipe, std::isnan(values[i]) ? rows_[i]->get(kDefault) : fields()[i].json(values[i]));
   return recipe;
 }
 

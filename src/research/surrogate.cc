@@ -14,8 +14,8 @@ using Vector = Eigen::VectorXd;
 
 // The bowl without a prior: excess of ln loss at the edge of one field's range, in spaces of a single field. More
 // fields matter less each.
-constexpr double kEdgeExcess = 0.025;
-constexpr double kCentreSd = 0.25;       // of the best point, in units
+constexpr double kEdgeExcess = 0.015;
+constexpr double kCentreSd = 0.2;        // of the best point, in units
 constexpr double kWigglePart = 0.35;     // sd of what is no bowl, over the bowl's excess at the edges
 constexpr double kScaleLength = 5.0;     // in ln FLOPs: a factor of 150
 constexpr double kSimilarLength = 0.15;  // in units, times the root of the number of fields
