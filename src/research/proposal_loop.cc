@@ -192,7 +192,7 @@ double ProposalLoop::loss_to_beat(double rung_flops) const {
 }
 
 void ProposalLoop::judge(Trial& trial) {
-  if (options_.stop_error_rate <= 0 || trial.curve.empty()) return;
+  if (options_.stop_error_rate <= 0 || trial.curve.empty() || exempt_.count(trial.id) != 0) return;
   const CurveVerdict verdict = judge_curve(trial.curve, finished_curves(trial.rung_flops),
                                            loss_to_beat(trial.rung_flops), options_.stop_error_rate);
   if (!verdict.stop) return;
@@ -212,13 +212,26 @@ bool ProposalLoop::thaw_one() {
     const CurveVerdict verdict = judge_curve(trial.curve, finished_curves(trial.rung_flops),
                                              loss_to_beat(trial.rung_flops), kThaw * options_.stop_error_rate);
     if (verdict.stop || !affordable_flops(left)) continue;
-    stopped_.erase(stopped_.begin() + static_cast<std::ptrdiff_t>(i));
-    trial.state = TrialState::kPending;
-    running_.insert(trial.id);
-    world_.resume(trial.id);
+    resume(trial);
     return true;
   }
   return false;
+}
+
+bool ProposalLoop::thaw(uint64_t id) {
+  if (std::find(stopped_.begin(), stopped_.end(), id) == stopped_.end()) return false;
+  Trial& trial = trials_[index_of(id)];
+  if (!affordable_flops(std::max(0.0, trial.rung_flops - trial.cost_flops))) return false;
+  exempt_.insert(id);
+  resume(trial);
+  return true;
+}
+
+void ProposalLoop::resume(Trial& trial) {
+  std::erase(stopped_, trial.id);
+  trial.state = TrialState::kPending;
+  running_.insert(trial.id);
+  world_.resume(trial.id);
 }
 
 }  // namespace flywheel::research

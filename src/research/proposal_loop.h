@@ -70,6 +70,10 @@ class ProposalLoop {
   bool step();
   void run();  // until step() is false
 
+  // Continues a stopped run to its end, whatever its curve says: somebody wants to know. The budget must hold the rest
+  // of it; false: it does not, or the trial is not stopped. The loop goes on with step().
+  bool thaw(uint64_t trial);
+
   const std::vector<Trial>& trials() const { return trials_; }
   const Trial* incumbent() const;
   const std::vector<ProposerAccount>& accounts() const { return bandit_.accounts(); }
@@ -81,6 +85,7 @@ class ProposalLoop {
   SearchView view() const;
   bool start_one();
   bool thaw_one();
+  void resume(Trial& trial);
   std::optional<Proposal> ask(size_t proposer);
   bool start_trial(size_t proposer, Proposal proposal);
   void end_trial(Trial& trial, TrialState state);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -88,6 +89,32 @@ TEST(ProposalLoop, StopsLosersSavesTheirFlopsAndKeepsTheBest) {
       EXPECT_NEAR(trial.loss, 2 + std::pow(trial.values[0] - 0.3, 2), 0.05);
       EXPECT_LT(trial.cost_flops, 100);
     }
+}
+
+TEST(ProposalLoop, StoppedRunIsThawedAndGoesToItsEnd) {
+  const SearchSpace space = line();
+  CurveWorld world(space);
+  LoopOptions options = random_search(40);
+  options.stop_error_rate = 0.05;
+  ProposalLoop loop(world, options);
+  loop.run();
+  const auto stopped = std::find_if(loop.trials().begin(), loop.trials().end(),
+                                    [](const Trial& trial) { return trial.state == TrialState::kStopped; });
+  ASSERT_NE(stopped, loop.trials().end());
+  const uint64_t id = stopped->id;
+  const double spent = loop.spent_flops(), before = stopped->cost_flops;
+  ASSERT_TRUE(loop.thaw(id));
+  EXPECT_FALSE(loop.thaw(id));
+  loop.run();
+  const Trial& trial = loop.trials()[id - 1];
+  EXPECT_EQ(trial.state, TrialState::kDone);
+  EXPECT_DOUBLE_EQ(trial.loss, 2 + std::pow(trial.values[0] - 0.3, 2));
+  EXPECT_EQ(trial.loss_sd, 0);
+  EXPECT_DOUBLE_EQ(loop.spent_flops() - spent, 100 - before);
+  EXPECT_EQ(world.resumes, 1);
+  double charged = 0;
+  for (const ProposerAccount& account : loop.accounts()) charged += account.cost_flops;
+  EXPECT_DOUBLE_EQ(charged, loop.spent_flops());
 }
 
 TEST(ProposalLoop, NeverStartsWhatTheBudgetDoesNotHold) {
