@@ -69,6 +69,11 @@ expect 0 "" plan --csv "$work/runs.csv" --flops 1e15 --bootstrap 10
 # Tables of runs.
 table() { printf "$@" >"$work/runs.csv"; }
 fit() { "$flywheel" fit "$work/runs.csv" --bootstrap 5 "$@"; }
+expect 2 "nowhere.csv" "$flywheel" replay "$work/nowhere.csv" --target loss
+table 'x,loss\n1,2\n2,3\n'
+expect 2 "did you mean \"loss\"" "$flywheel" replay "$work/runs.csv" --target los
+expect 2 "expected --target" "$flywheel" replay "$work/runs.csv"
+expect 2 "unknown proposer" "$flywheel" replay "$work/runs.csv" --target loss --policy magic
 expect 2 "nowhere.csv" "$flywheel" fit "$work/nowhere.csv"
 expect 2 "binary" "$flywheel" fit "$work/binary/zeros"
 table ''; expect 2 "empty" fit

@@ -34,5 +34,6 @@ Action declare_verify(CLI::App& app);
 Action declare_recipe(CLI::App& app);
 Action declare_plan(CLI::App& app);
 Action declare_simulate(CLI::App& app);
+Action declare_replay(CLI::App& app);
 
 }  // namespace flywheel::cli

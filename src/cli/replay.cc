@@ -1,0 +1,245 @@
+// flywheel replay TABLE.csv: what proposers would have cost on runs that somebody already made.
+#include "research/replay.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+
+#include "base/format.h"
+#include "cli/cli.h"
+#include "data/text_reader.h"
+#include "research/landscape.h"
+
+namespace flywheel::cli {
+namespace {
+
+using research::ReplayCost;
+using research::ReplaySearch;
+using research::ReplayTable;
+
+struct Options {
+  std::string table, list, prior = "none";
+  research::ReplayQuestion question;
+  research::ReplayOptions replay;
+  std::vector<std::string> policies = {"bayes"};
+  bool json = false, per_grid = false;
+};
+
+// May be compressed; kBadInput for what is no file of text.
+std::string read_table(const std::string& path) {
+  std::string text;
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) throw_bad_input("{}: no such file", path);
+  const data::ReadOutcome outcome = data::read_text(path, [&](std::string_view part) { text += part; });
+  if (outcome.kind != data::ReadOutcome::Kind::kText)
+    throw_bad_input("{}: cannot be read as text: {}", path,
+                    outcome.reason.empty() ? "empty or binary" : outcome.reason);
+  return text;
+}
+
+struct PolicyResult {
+  std::string policy;
+  std::vector<ReplaySearch> searches;
+  std::vector<research::ProposerAccount> accounts;  // summed over the searches
+  std::vector<int> dropped;                         // searches that dropped the proposer
+};
+
+void add_accounts(PolicyResult& result, const std::vector<research::ProposerAccount>& accounts) {
+  result.accounts.resize(accounts.size());
+  result.dropped.resize(accounts.size());
+  for (size_t i = 0; i < accounts.size(); ++i) {
+    research::ProposerAccount& sum = result.accounts[i];
+    sum.proposer = accounts[i].proposer;
+    sum.proposed += accounts[i].proposed;
+    sum.repeats += accounts[i].repeats;
+    sum.failed += accounts[i].failed;
+    sum.done += accounts[i].done;
+    sum.improved += accounts[i].improved;
+    sum.gain += accounts[i].gain;
+    sum.cost_flops += accounts[i].cost_flops;
+    result.dropped[i] += accounts[i].dropped.empty() ? 0 : 1;
+  }
+}
+
+OrderedJson accounts_json(const PolicyResult& result) {
+  OrderedJson rows = OrderedJson::array();
+  for (size_t i = 0; i < result.accounts.size(); ++i) {
+    const research::ProposerAccount& a = result.accounts[i];
+    rows.push_back({{"proposer", a.proposer},
+                    {"proposed", a.proposed},
+                    {"repeats", a.repeats},
+                    {"failed", a.failed},
+                    {"done", a.done},
+                    {"improved", a.improved},
+                    {"gain", a.gain},
+                    {"flops", a.cost_flops},
+                    {"dropped_in", result.dropped[i]}});
+  }
+  return rows;
+}
+
+OrderedJson cost_json(const ReplayCost& cost) {
+  return {{"within_percent", 100 * cost.tolerance},
+          {"runs_mean", cost.mean},
+          {"runs_low95", cost.low95},
+          {"runs_high95", cost.high95},
+          {"runs_median", cost.median},
+          {"runs_quartiles", {cost.quartile_low, cost.quartile_high}},
+          {"flops_mean", cost.flops_mean > 0 ? OrderedJson(cost.flops_mean) : OrderedJson(nullptr)},
+          {"reached", cost.reached}};
+}
+
+OrderedJson costs_json(const PolicyResult& result, const std::vector<double>& run_flops,
+                       std::optional<size_t> grid = std::nullopt) {
+  OrderedJson costs = OrderedJson::array();
+  for (size_t t = 0; t < std::size(research::kTolerances); ++t)
+    costs.push_back(cost_json(research::summarise(result.searches, run_flops, t, grid)));
+  return costs;
+}
+
+OrderedJson result_json(const Options& options, const ReplayTable& table, const std::vector<PolicyResult>& results,
+                        const std::vector<double>& run_flops) {
+  OrderedJson json{{"schema", 1},
+                   {"target", table.target},
+                   {"cloud", table.is_cloud},
+                   {"seeds", options.replay.seeds},
+                   {"budget", options.replay.budget},
+                   {"slots", options.replay.slots},
+                   {"prior", options.prior},
+                   {"left_out", table.left_out}};
+  json["fields"] = OrderedJson::array();
+  for (const auto& field : table.space->fields()) json["fields"].push_back(field.name);
+  json["policies"] = OrderedJson::array();
+  for (const PolicyResult& result : results) {
+    OrderedJson policy{
+        {"policy", result.policy}, {"cost", costs_json(result, run_flops)}, {"proposers", accounts_json(result)}};
+    policy["grids"] = OrderedJson::array();
+    for (size_t g = 0; g < table.grids.size(); ++g) {
+      OrderedJson runs = OrderedJson::array();
+      for (const ReplaySearch& search : result.searches) {
+        if (search.grid != g) continue;
+        OrderedJson one = OrderedJson::array();
+        for (const auto& r : search.runs) one.push_back(r ? OrderedJson(*r) : OrderedJson(nullptr));
+        runs.push_back(std::move(one));
+      }
+      policy["grids"].push_back({{"grid", table.grids[g].name},
+                                 {"run_flops", run_flops[g] > 0 ? OrderedJson(run_flops[g]) : OrderedJson(nullptr)},
+                                 {"cost", costs_json(result, run_flops, g)},
+                                 {"runs", std::move(runs)}});
+    }
+    json["policies"].push_back(std::move(policy));
+  }
+  return json;
+}
+
+void print_cost(const ReplayCost& cost, const std::string& name) {
+  fmt::print("  {:<34} {:>5.2f}%  {:>6.2f} ({:.2f} to {:.2f})  {:>5.1f} ({:.1f} to {:.1f})  {:<14} {:>4.0f}%\n", name,
+             100 * cost.tolerance, cost.mean, cost.low95, cost.high95, cost.median, cost.quartile_low,
+             cost.quartile_high, cost.flops_mean > 0 ? format_flops(cost.flops_mean) : "unknown", 100 * cost.reached);
+}
+
+void print_text(const Options& options, const ReplayTable& table, const std::vector<PolicyResult>& results,
+                const std::vector<double>& run_flops) {
+  std::string fields;
+  for (const auto& field : table.space->fields()) fields += (fields.empty() ? "" : ", ") + field.name;
+  size_t rows = 0;
+  for (const auto& grid : table.grids) rows += grid.rows.size();
+  fmt::print("{} rows, {} {}, searching {} for the lowest {}\n", rows, table.grids.size(),
+             table.grids.size() == 1 ? "grid" : "grids", fields, table.target);
+  for (const std::string& column : table.left_out) fmt::print("  not searched: {}\n", column);
+  if (table.is_cloud)
+    fmt::print("  note: the rows are no grid; a proposal runs as the nearest row that was not used yet\n");
+  if (options.prior != "none") fmt::print("  prior: the landscapes of grids with other N in the same table\n");
+  fmt::print("cost until within a share of the best of the grid, {} seeds, at most {} runs each:\n",
+             options.replay.seeds, options.replay.budget);
+  fmt::print("  {:<34} {:>6}  {:<24} {:<20} {:<14} {}\n", "policy", "within", "runs, mean (95%)", "median (quartiles)",
+             "FLOPs, mean", "reached");
+  for (const PolicyResult& result : results)
+    for (size_t t = 0; t < std::size(research::kTolerances); ++t) {
+      print_cost(research::summarise(result.searches, run_flops, t), result.policy);
+      for (size_t g = 0; options.per_grid && g < table.grids.size(); ++g)
+        print_cost(research::summarise(result.searches, run_flops, t, g), "  " + table.grids[g].name);
+    }
+  for (const PolicyResult& result : results)
+    for (size_t i = 0; result.accounts.size() > 1 && i < result.accounts.size(); ++i)
+      fmt::print("  {}: {} proposed {} runs, {} of them the best so far; dropped in {} of {} searches\n", result.policy,
+                 result.accounts[i].proposer, result.accounts[i].proposed, result.accounts[i].improved,
+                 result.dropped[i], result.searches.size());
+}
+
+void check(const Options& options) {
+  if (options.question.target.empty()) throw_bad_input("replay: expected --target, the column of the loss");
+  for (const std::string& policy : options.policies)
+    if (policy.empty()) throw_bad_input("replay: --policy: expected a proposer's name, found an empty one");
+}
+
+int replay(Options& options) {
+  check(options);
+  const ReplayTable table = research::read_replay_table(read_table(options.table), options.table, options.question);
+  if (!options.list.empty()) {
+    options.replay.proposer_options.list = read_table(options.list);
+    options.replay.proposer_options.list_source = options.list;
+  }
+  if (options.prior == "others")
+    options.replay.prior = [&table](const research::ReplayGrid& grid) {
+      return research::landscape_of_others(table, grid);
+    };
+  std::vector<double> run_flops;
+  for (const auto& grid : table.grids) run_flops.push_back(research::ReplayWorld(table, grid, 1).usual_flops());
+  std::vector<PolicyResult> results;
+  for (const std::string& policy : options.policies) {
+    PolicyResult result{policy, {}, {}, {}};
+    for (char& c : options.replay.policy = policy) c = c == '+' ? ',' : c;
+    for (size_t g = 0; g < table.grids.size(); ++g)
+      for (int seed = 0; seed < options.replay.seeds; ++seed) {
+        std::vector<research::ProposerAccount> accounts;
+        result.searches.push_back(research::replay_search(table, g, seed, options.replay, &accounts));
+        add_accounts(result, accounts);
+      }
+    results.push_back(std::move(result));
+  }
+  if (options.json)
+    fmt::print("{}\n", result_json(options, table, results, run_flops).dump());
+  else
+    print_text(options, table, results, run_flops);
+  return 0;
+}
+
+}  // namespace
+
+Action declare_replay(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("table", options->table, "CSV of finished runs, one a row")->required();
+  app.add_option("--target", options->question.target, "Column of the loss; lower is better");
+  app.add_option("--policy", options->policies,
+                 "Proposers, comma-separated, each measured alone; random+bayes: together, sharing the budget")
+      ->delimiter(',')
+      ->capture_default_str();
+  app.add_option("--fields", options->question.fields, "Columns to search; by default all that vary in a grid")
+      ->delimiter(',');
+  app.add_option("--group-by", options->question.group_by, "Columns that make a grid each; by default N and D")
+      ->delimiter(',');
+  app.add_option("--cost", options->question.cost, "Column of a run's FLOPs; by default C, or 6 N D");
+  app.add_option("--success", options->question.success, "Column that is false where a run failed");
+  app.add_option("--seeds", options->replay.seeds, "Searches of each grid")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  app.add_option("--budget", options->replay.budget, "Runs of a search at most")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  app.add_option("--slots", options->replay.slots, "Runs in flight")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  app.add_option("--prior", options->prior,
+                 "others: bayes also knows the landscapes of grids with other N; none: it starts from nothing")
+      ->check(CLI::IsMember({"none", "others"}))
+      ->capture_default_str();
+  app.add_option("--list", options->list, "TOML file of changes, for the policy list");
+  app.add_option("--seed", options->replay.seed, "Seed of everything")->capture_default_str();
+  app.add_flag("--grids", options->per_grid, "A line for every grid");
+  app.add_flag("--json", options->json, "Print one JSON object");
+  return [options] { return replay(*options); };
+}
+
+}  // namespace flywheel::cli
