@@ -1,13 +1,17 @@
 // `flywheel run`: the campaign, from corpus and budget to the report. The same command again resumes.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <signal.h>
 
 #include <algorithm>
 #include <memory>
+#include <ranges>
 #include <thread>
 
 #include "base/error.h"
+#include "base/file_system.h"
 #include "base/format.h"
+#include "base/hash.h"
 #include "base/thread_pool.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
@@ -18,6 +22,9 @@
 #include "report/page_data.h"
 #include "report/report_json.h"
 #include "research/campaign.h"
+#include "research/known_changes.h"
+#include "research/known_outcomes.h"
+#include "research/proposer.h"
 #include "scheduler/local_runner.h"
 
 namespace flywheel::cli {
@@ -29,6 +36,8 @@ struct RunOptions {
   int slots = 0;
   int64_t seed = 1;
   double max_epochs = 8;
+  std::string proposers = "list,local,bayes", changes;
+  std::vector<std::string> prior;
   bool json = false, full_runs = false;
 };
 
@@ -75,19 +84,50 @@ Json question(const RunOptions& options, const std::vector<std::string>& sources
              {"recipe_hash", recipe_hash(recipe)},
              {"max_epochs", options.max_epochs}};
   if (options.full_runs) asked["full_runs"] = true;
+  if (options.proposers != RunOptions{}.proposers) asked["proposers"] = options.proposers;
+  if (!options.changes.empty()) asked["changes"] = sha256_hex(real_file_system().read(options.changes));
+  if (!options.prior.empty()) asked["prior"] = options.prior;
   return asked;
 }
 
 void refuse_another_question(const Json& recorded, const Json& asked, const Path& lab) {
   static constexpr std::pair<const char*, const char*> kFields[] = {
-      {"sources", "--corpus"},     {"budget", "--budget"},         {"seed", "--seed"},
-      {"recipe_hash", "--recipe"}, {"max_epochs", "--max-epochs"}, {"full_runs", "--full-runs"}};
+      {"sources", "--corpus"},      {"budget", "--budget"},         {"seed", "--seed"},
+      {"recipe_hash", "--recipe"},  {"max_epochs", "--max-epochs"}, {"full_runs", "--full-runs"},
+      {"proposers", "--proposers"}, {"changes", "--changes"},       {"prior", "--prior"}};
   for (const auto& [field, flag] : kFields)
     if (recorded.value(field, Json()) != asked.value(field, Json()))
       throw_bad_input(
           "the lab {} was started with another {}: {} there, {} here. Use the same to go on, or another --dir for a "
           "new campaign.",
           lab.string(), flag, recorded.value(field, Json()).dump(), asked.value(field, Json()).dump());
+}
+
+// Names of --proposers; throws kBadInput for one that there is not.
+std::vector<std::string> proposers_of(const RunOptions& options) {
+  std::vector<std::string> names;
+  if (options.proposers == "none") return names;
+  for (size_t from = 0; from <= options.proposers.size();) {
+    const size_t comma = std::min(options.proposers.find(',', from), options.proposers.size());
+    names.push_back(options.proposers.substr(from, comma - from));
+    const auto table = research::proposer_table();
+    if (std::none_of(table.begin(), table.end(), [&](const auto& row) { return row.name == names.back(); }))
+      throw_bad_input("--proposers {}: no proposer \"{}\"; there are {}, and none for no search", options.proposers,
+                      names.back(), fmt::join(table | std::views::transform(&research::ProposerRow::name), ", "));
+    from = comma + 1;
+  }
+  return names;
+}
+
+// Recipes that earlier labs have tried to an end: found, rejected or failed.
+std::vector<std::string> known_recipes(const std::vector<std::string>& labs) {
+  std::vector<std::string> hashes;
+  for (const std::string& lab : labs) {
+    if (!std::filesystem::is_directory(lab)) throw_bad_input("--prior {}: no such lab", lab);
+    for (const research::KnownOutcome& outcome : research::known_outcomes_of_lab(lab))
+      hashes.push_back(outcome.identity);
+  }
+  return hashes;
 }
 
 void check_sources(const std::vector<std::string>& sources) {
@@ -129,6 +169,11 @@ int run_campaign(const RunOptions& options) {
   if (!(options.max_epochs > 0 && options.max_epochs <= 1000))
     throw_bad_input("--max-epochs {}: expected more than 0 and at most 1000", options.max_epochs);
   const Recipe recipe = options.recipe.empty() ? Recipe{} : load_recipe(options.recipe);
+  const std::vector<std::string> proposers = proposers_of(options);
+  const std::vector<std::string> known = known_recipes(options.prior);
+  if (!options.changes.empty() && !std::filesystem::is_regular_file(options.changes))
+    throw_bad_input("--changes {}: no such file; expected TOML with [[change]] tables of id and patches",
+                    options.changes);
 
   const Path lab = std::filesystem::absolute(options.directory).lexically_normal();
   const bool resuming = std::filesystem::exists(lab / "ledger.sqlite");
@@ -188,6 +233,12 @@ int run_campaign(const RunOptions& options) {
     campaign_options.recipe = recipe;
     campaign_options.max_epochs = options.max_epochs;
     campaign_options.branching = !options.full_runs;
+    campaign_options.proposers = proposers;
+    campaign_options.list =
+        options.changes.empty() ? research::known_changes() : real_file_system().read(options.changes);
+    campaign_options.list_source = options.changes.empty() ? "the usual changes" : options.changes;
+    campaign_options.known = known;
+    campaign_options.audit_tokens = corpus.split_tokens[2];
     campaign_options.train_tokens = corpus.split_tokens[0];
     campaign_options.search_tokens = corpus.split_tokens[1];
     if (!ledger->last("report")) {
@@ -243,6 +294,12 @@ Action declare_run(CLI::App& app) {
   app.add_flag(
       "--full-runs", options->full_runs,
       "Train every run from its first step; without, longer runs branch from the stable phase of shorter ones");
+  app.add_option("--proposers", options->proposers, "Who proposes changes to the recipe, comma-separated, or none")
+      ->capture_default_str();
+  app.add_option("--changes", options->changes, "Changes to try first, instead of the usual ones (TOML)")
+      ->type_name("FILE.toml");
+  app.add_option("--prior", options->prior, "Earlier labs: what is known there is not tried again")
+      ->type_name("LAB...");
   app.add_flag("--json", options->json, "Print report.json on stdout");
   return [options] { return run_campaign(*options); };
 }

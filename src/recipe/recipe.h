@@ -62,7 +62,7 @@ struct Recipe {
     // Ends.
     bool tied_head = false;
     int ngram_embeddings = 4;  // longest hashed byte n-gram that is looked up beside the token; 0: off
-    int ngram_rows = 4096;     // of each n-gram's table
+    int ngram_rows = 16384;    // of each n-gram's table
     double logit_softcap = 0;  // 0: off
     double z_loss = 0;         // weight of the squared log-partition
     int predicted_tokens = 1;  // tokens ahead that training predicts

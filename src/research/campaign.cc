@@ -26,6 +26,7 @@ CampaignEnd Campaign::run() {
     s.calibrate();
     s.make_plan();
     s.tune();
+    s.search_recipes();
     s.lowest_rung();
     s.middle_rungs();
     s.forecast_top();

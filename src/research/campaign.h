@@ -46,7 +46,12 @@ struct CampaignOptions {
   double max_epochs = 8;  // of the training split, for one run
   int64_t train_tokens = 0, search_tokens = 0;
   Precision precision = Precision::kAuto;
-  bool branching = true;  // ladder runs go on from shorter ones of their size and seed (recipe/phases.h)
+  int64_t audit_tokens = 0;
+  // Who proposes changes to the recipe; empty: no search. `list`: TOML of the proposer "list" and its name in messages.
+  std::vector<std::string> proposers;
+  std::string list, list_source;
+  std::vector<std::string> known;  // hashes of recipes whose worth earlier labs know
+  bool branching = true;           // ladder runs go on from shorter ones of their size and seed (recipe/phases.h)
 };
 
 enum class CampaignEnd { kFinished, kInterrupted };
@@ -65,6 +70,7 @@ class Campaign {
   double busy_slot_seconds() const;
 
  private:
+  friend class RecipeSearch;  // campaign_search.cc
   struct State;
   std::unique_ptr<State> state_;
 };

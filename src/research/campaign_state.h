@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -45,8 +46,10 @@ struct Planned {
   double multiplier = 1;
   int replicate = 0;
   int priority = 0;
-  bool lends = false;   // leaves its stable checkpoint to longer runs
-  std::string trunk{};  // the run that it goes on from; empty: none
+  bool lends = false;                      // leaves its stable checkpoint to longer runs
+  std::string trunk{};                     // the run that it goes on from; empty: none
+  std::shared_ptr<const Recipe> recipe{};  // another one than the campaign's, rates included
+  std::string split{"search"};
 };
 
 struct Campaign::State {
@@ -125,7 +128,8 @@ struct Campaign::State {
     scheduler::Job job;
     RunSpec& spec = job.spec;
     spec.id = planned.id;
-    spec.recipe = recipe_with(planned.multiplier);
+    spec.recipe = planned.recipe ? *planned.recipe : recipe_with(planned.multiplier);
+    spec.eval_split = planned.split;
     spec.size = planned.ladder.size;
     set_learning_rates(spec.recipe, spec.size);
     spec.corpus = options.lab / "corpus";
@@ -153,6 +157,7 @@ struct Campaign::State {
       const auto found = known.find(row.run);
       if (found == known.end()) continue;
       observed.insert(row.run);
+      if (found->second.recipe) continue;  // other layers, other speed
       throughput.add(row.parameters, cost_flops(options.recipe, found->second.ladder, eval_tokens_of(found->second)),
                      row.seconds);
     }
@@ -278,6 +283,7 @@ struct Campaign::State {
   void calibrate();
   void make_plan();
   void tune();
+  void search_recipes();
   void lowest_rung();
   void middle_rungs();
   void forecast_top();

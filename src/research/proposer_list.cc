@@ -1,7 +1,7 @@
 // A user's file of changes to try, in its order:
 //   [[change]]
 //   id = "longer-warmup"
-//   patches = ["schedule.warmup_fraction=0.1"]
+//   patches = ["schedule.warmup_steps=40"]
 // A file that is no TOML is refused. A change that does not parse, contradicts itself or makes no valid recipe becomes
 // a proposal that failed, with the reason, and the others go on.
 #include <fmt/format.h>

@@ -10,6 +10,7 @@ namespace {
 
 constexpr double kNullPairs = 5;  // of a confirmation of nothing, before it is given up
 constexpr double kAstray = 2;
+constexpr double kClearlyMore = 1.02;  // looking must be worth this much more than confirming at once
 constexpr int kFewestBeforeGivingUp = 4;
 constexpr int kFewestAblations = 4;
 constexpr int kLooks[] = {1, 3, 6};
@@ -77,14 +78,14 @@ void Search::set_costs(double screen_cost, double confirm_cost, double worth) {
 }
 
 int Search::propose() {
-  proposals_.emplace_back();
-  proposals_.back().screen_base = adoptions_;
+  candidates_.emplace_back();
+  candidates_.back().screen_base = adoptions_;
   arrived_.emplace_back();
   prospects_.emplace_back();
   screens_in_flight_.push_back(0);
   screens_given_.push_back(0);
   pairs_given_.push_back(0);
-  return static_cast<int>(proposals_.size()) - 1;
+  return static_cast<int>(candidates_.size()) - 1;
 }
 void Search::no_more_proposals() {
   exhausted_ = true;
@@ -105,7 +106,7 @@ double Search::mean_variance(double screens, double pairs) const {
 // what the test says.
 const EffectPosterior& Search::posterior(int proposal) const {
   const auto at = static_cast<size_t>(proposal);
-  const Candidate& p = proposals_[at];
+  const Candidate& p = candidates_[at];
   const auto screens = static_cast<double>(p.screened.size());
   const double pairs = p.confirmed ? p.confirmed->pairs() : 0;
   Prospect& kept = prospects_[at];
@@ -135,7 +136,7 @@ const Search::Prospect& Search::prospect(int proposal) {
 
 void Search::learn() {
   std::vector<Evidence> trials;
-  for (const Candidate& p : proposals_) {
+  for (const Candidate& p : candidates_) {
     if (p.screened.empty()) continue;
     const auto count = static_cast<double>(p.screened.size());
     trials.push_back({steady_mean(p.screened, options_.noise_sd) / options_.noise_sd, mean_variance(count, 0)});
@@ -188,7 +189,7 @@ double Search::worth_of_looking(const EffectPosterior& p) const {
 }
 
 double Search::pairs_to_go(int proposal) const {
-  const Candidate& p = proposals_[static_cast<size_t>(proposal)];
+  const Candidate& p = candidates_[static_cast<size_t>(proposal)];
   const double log_e = p.confirmed ? p.confirmed->log_e_better() : 0;
   return confirmation_pairs(posterior(proposal), log_e, p.confirmed ? p.level : level_of_next_test());
 }
@@ -196,7 +197,7 @@ double Search::pairs_to_go(int proposal) const {
 std::optional<Search::Action> Search::continue_confirmation() {
   if (confirming_ < 0) return std::nullopt;
   const auto at = static_cast<size_t>(confirming_);
-  Candidate& p = proposals_[at];
+  Candidate& p = candidates_[at];
   const int in_flight = pairs_given_[at] - p.confirmed->pairs();
   // Not more at once than may be needed.
   const double wanted =
@@ -208,8 +209,8 @@ std::optional<Search::Action> Search::continue_confirmation() {
 }
 
 std::optional<Search::Action> Search::continue_ablation() {
-  for (size_t i = 0; i < proposals_.size(); ++i) {
-    Candidate& p = proposals_[i];
+  for (size_t i = 0; i < candidates_.size(); ++i) {
+    Candidate& p = candidates_[i];
     if (p.outcome != Outcome::kAdopted || !p.ablated || p.ablation_over) continue;
     if (pairs_given_[i] - p.ablated->pairs() < options_.parallel && pairs_given_[i] < options_.most_ablations)
       return Action{Action::Kind::kRun, {static_cast<int>(i), SearchStage::kAblate, pairs_given_[i]++}};
@@ -227,23 +228,23 @@ Search::Action Search::next() {
   int chosen = -1;
   bool confirm = false, waiting = confirming_ >= 0;
   const double level = level_of_next_test();
-  for (size_t i = 0; i < proposals_.size(); ++i) {
-    if (proposals_[i].outcome != Outcome::kOpen || proposals_[i].confirmed) continue;
+  for (size_t i = 0; i < candidates_.size(); ++i) {
+    if (candidates_[i].outcome != Outcome::kOpen || candidates_[i].confirmed) continue;
     if (screens_in_flight_[i] > 0) {
       waiting = true;
       continue;
     }
     const Prospect& p = prospect(static_cast<int>(i));
     const bool may_look = screens_given_[i] < options_.most_screens;
-    if (!proposals_[i].screened.empty() && confirming_ < 0) {
+    if (!candidates_[i].screened.empty() && confirming_ < 0) {
       // Confirming now must beat looking once more first.
       const double worth = p.confirm / (options_.confirm_cost * std::max(1.0, p.pairs));
-      if (worth > best && (!may_look || p.confirm >= p.look))
+      if (worth > best && (!may_look || kClearlyMore * p.confirm >= p.look))
         best = worth, chosen = static_cast<int>(i), confirm = true;
     }
     if (may_look) {
       // As the net worth of a whole path is spread over its pairs, so is that of looking.
-      const double worth = proposals_[i].screened.empty()
+      const double worth = candidates_[i].screened.empty()
                                ? double{INFINITY}
                                : p.look / (options_.screen_cost + options_.confirm_cost * kNullPairs);
       if (worth > best) best = worth, chosen = static_cast<int>(i), confirm = false;
@@ -261,7 +262,7 @@ Search::Action Search::next() {
     ++screens_in_flight_[at];
     return {Action::Kind::kRun, {chosen, SearchStage::kScreen, screens_given_[at]++}};
   }
-  Candidate& p = proposals_[at];
+  Candidate& p = candidates_[at];
   p.level = level;
   p.test = ++tests_;
   p.base = adoptions_;
@@ -273,8 +274,8 @@ Search::Action Search::next() {
 void Search::result(const SearchPair& pair, double difference) {
   if (!std::isfinite(difference)) return failed(pair, "no finite loss");
   const auto at = static_cast<size_t>(pair.proposal);
-  CHECK(at < proposals_.size());
-  Candidate& p = proposals_[at];
+  CHECK(at < candidates_.size());
+  Candidate& p = candidates_[at];
   if (pair.stage == SearchStage::kScreen) {
     --screens_in_flight_[at];
     p.screened.push_back(difference);
@@ -295,7 +296,7 @@ void Search::result(const SearchPair& pair, double difference) {
 }
 
 void Search::judge_confirmation(int proposal) {
-  Candidate& p = proposals_[static_cast<size_t>(proposal)];
+  Candidate& p = candidates_[static_cast<size_t>(proposal)];
   const int pairs = p.confirmed->pairs();
   if (pairs < options_.fewest_confirmations) return;
   const EffectPosterior& now = posterior(proposal);
@@ -313,7 +314,7 @@ void Search::judge_confirmation(int proposal) {
 }
 
 void Search::judge_ablation(int proposal) {
-  Candidate& p = proposals_[static_cast<size_t>(proposal)];
+  Candidate& p = candidates_[static_cast<size_t>(proposal)];
   const SequentialTest& test = *p.ablated;
   if (test.pairs() < kFewestAblations) return;
   const bool carries = test.log_e_worse() >= -std::log(kAblationLevel);
@@ -328,7 +329,7 @@ void Search::judge_ablation(int proposal) {
 
 void Search::failed(const SearchPair& pair, const std::string& reason) {
   const auto at = static_cast<size_t>(pair.proposal);
-  Candidate& p = proposals_[at];
+  Candidate& p = candidates_[at];
   if (pair.stage == SearchStage::kScreen) --screens_in_flight_[at];
   if (pair.stage == SearchStage::kAblate) {  // the recipe without it does not even run
     p.ablation_over = true;
@@ -341,19 +342,19 @@ void Search::failed(const SearchPair& pair, const std::string& reason) {
 }
 
 void Search::reject_unrun(int proposal, const std::string& reason) {
-  Candidate& p = proposals_[static_cast<size_t>(proposal)];
+  Candidate& p = candidates_[static_cast<size_t>(proposal)];
   p.outcome = Outcome::kFailed;
   p.reason = reason;
 }
 
 void Search::ablate() {
-  if (std::count_if(proposals_.begin(), proposals_.end(),
+  if (std::count_if(candidates_.begin(), candidates_.end(),
                     [](const Candidate& p) { return p.outcome == Outcome::kAdopted; }) < 2)
     return;
   ablating_ = true;
   closed_ = false;
-  for (size_t i = 0; i < proposals_.size(); ++i) {
-    Candidate& p = proposals_[i];
+  for (size_t i = 0; i < candidates_.size(); ++i) {
+    Candidate& p = candidates_[i];
     if (p.outcome != Outcome::kAdopted) continue;
     p.ablated.emplace(std::sqrt(2.0) * options_.noise_sd);
     arrived_[i].clear();
@@ -365,10 +366,10 @@ void Search::close(const std::string& reason) {
   closed_ = true;
   ablating_ = false;
   confirming_ = -1;
-  for (Candidate& p : proposals_)
+  for (Candidate& p : candidates_)
     if (p.outcome == Outcome::kOpen) {
       const bool looked = !p.screened.empty();
-      const EffectPosterior& now = posterior(static_cast<int>(&p - proposals_.data()));
+      const EffectPosterior& now = posterior(static_cast<int>(&p - candidates_.data()));
       p.outcome = looked && (now.better() < 0.5 || worth_of_confirming(now, level_of_next_test()) < 0) && !p.confirmed
                       ? Outcome::kRejected
                       : Outcome::kUndecided;

@@ -98,7 +98,7 @@ class Search {
   void set_noise_sd(double noise_sd);  // a better guess, as replicates come in; tests that began keep theirs
   void set_costs(double screen_cost, double confirm_cost, double worth);
 
-  const std::vector<Candidate>& proposals() const { return proposals_; }
+  const std::vector<Candidate>& candidates() const { return candidates_; }
   int tests() const { return tests_; }
   int adoptions() const { return adoptions_; }
   // From selection and confirmation; in bits per byte.
@@ -133,7 +133,7 @@ class Search {
   int prior_version_ = 0, results_ = 0, learnt_at_ = 0;
   mutable std::vector<Prospect> prospects_;
   Prospect fresh_;
-  std::vector<Candidate> proposals_;
+  std::vector<Candidate> candidates_;
   std::vector<std::vector<std::optional<double>>> arrived_;  // of confirmation or ablation, in the order of numbers
   std::vector<int> screens_in_flight_, screens_given_, pairs_given_;
   int confirming_ = -1, tests_ = 0, adoptions_ = 0;

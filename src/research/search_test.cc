@@ -27,7 +27,7 @@ struct World {
     while (true) {
       const Search::Action action = search.next();
       if (action.kind == Kind::kPropose) {
-        search.proposals().size() < effects.size() ? void(search.propose()) : search.no_more_proposals();
+        search.candidates().size() < effects.size() ? void(search.propose()) : search.no_more_proposals();
         continue;
       }
       if (action.kind != Kind::kRun) break;
@@ -42,15 +42,15 @@ TEST(Search, FindsWhatIsRealAndSaysWhatBecameOfTheRest) {
   World world{{0, -4, 0, 3, -5, 0}};
   Search search = world.run();
   search.close("nothing left is worth its FLOPs");
-  EXPECT_EQ(search.proposals()[1].outcome, Outcome::kAdopted);
-  EXPECT_EQ(search.proposals()[4].outcome, Outcome::kAdopted);
+  EXPECT_EQ(search.candidates()[1].outcome, Outcome::kAdopted);
+  EXPECT_EQ(search.candidates()[4].outcome, Outcome::kAdopted);
   EXPECT_EQ(search.adoptions(), 2);
   for (const size_t i : {0u, 2u, 3u, 5u}) {
-    EXPECT_NE(search.proposals()[i].outcome, Outcome::kAdopted);
-    EXPECT_NE(search.proposals()[i].outcome, Outcome::kOpen);
-    EXPECT_NE(search.proposals()[i].reason, "");
+    EXPECT_NE(search.candidates()[i].outcome, Outcome::kAdopted);
+    EXPECT_NE(search.candidates()[i].outcome, Outcome::kOpen);
+    EXPECT_NE(search.candidates()[i].reason, "");
   }
-  EXPECT_LT(search.proposals()[1].confirmed->interval(0.1).high, 0);
+  EXPECT_LT(search.candidates()[1].confirmed->interval(0.1).high, 0);
 }
 
 TEST(Search, SelectionAndConfirmationShareNoPairAndTestsHaveTheirLevels) {
@@ -60,7 +60,7 @@ TEST(Search, SelectionAndConfirmationShareNoPairAndTestsHaveTheirLevels) {
   for (const SearchPair& p : world.given)
     EXPECT_TRUE(seen.emplace(p.proposal, static_cast<int>(p.stage), p.number).second);
   std::set<int> tests;
-  for (const Candidate& p : search.proposals())
+  for (const Candidate& p : search.candidates())
     if (p.confirmed) {
       tests.insert(p.test);
       EXPECT_DOUBLE_EQ(p.level, discovery_level(0.05, p.test, p.base));
@@ -88,13 +88,13 @@ TEST(Search, AFailureIsKeptWithItsReasonAndTheSearchGoesOn) {
   SearchPair first = search.next().pair;
   EXPECT_EQ(first.proposal, bad);
   search.failed(first, "diverged");
-  EXPECT_EQ(search.proposals()[0].outcome, Outcome::kFailed);
-  EXPECT_EQ(search.proposals()[0].reason, "diverged");
+  EXPECT_EQ(search.candidates()[0].outcome, Outcome::kFailed);
+  EXPECT_EQ(search.candidates()[0].reason, "diverged");
   Search::Action action = search.next();
   ASSERT_EQ(action.kind, Kind::kRun);
   EXPECT_EQ(action.pair.proposal, good);
   search.result(action.pair, NAN);
-  EXPECT_EQ(search.proposals()[1].outcome, Outcome::kFailed);
+  EXPECT_EQ(search.candidates()[1].outcome, Outcome::kFailed);
   EXPECT_EQ(search.next().kind, Kind::kDone);
 }
 
@@ -113,11 +113,11 @@ TEST(Search, PairsInFlightCountOnceHoweverTheyArrive) {
         batch.push_back(more.pair);
       ASSERT_EQ(batch.size(), 4u);
       search.result(batch[2], -3);
-      EXPECT_EQ(search.proposals()[0].confirmed->pairs(), 0);  // its turn has not come
+      EXPECT_EQ(search.candidates()[0].confirmed->pairs(), 0);  // its turn has not come
       search.result(batch[0], -1);
       search.result(batch[1], -2);
-      EXPECT_EQ(search.proposals()[0].confirmed->pairs(), 3);
-      const auto differences = search.proposals()[0].confirmed->differences();
+      EXPECT_EQ(search.candidates()[0].confirmed->pairs(), 3);
+      const auto differences = search.candidates()[0].confirmed->differences();
       EXPECT_EQ(std::vector<double>(differences.begin(), differences.end()), (std::vector<double>{-1, -2, -3}));
       return;
     }
@@ -135,9 +135,9 @@ TEST(Search, LeaveOneOutDropsWhatNoLongerCarriesItsWeight) {
     EXPECT_EQ(a.pair.stage, SearchStage::kAblate);
     search.result(a.pair, loss_without[a.pair.proposal] + 0.5 * rng.normal());
   }
-  EXPECT_EQ(search.proposals()[0].outcome, Outcome::kAdopted);
-  EXPECT_EQ(search.proposals()[1].outcome, Outcome::kDropped);
-  EXPECT_EQ(search.proposals()[2].outcome, Outcome::kAdopted);
+  EXPECT_EQ(search.candidates()[0].outcome, Outcome::kAdopted);
+  EXPECT_EQ(search.candidates()[1].outcome, Outcome::kDropped);
+  EXPECT_EQ(search.candidates()[2].outcome, Outcome::kAdopted);
 }
 
 TEST(SimulatedSearch, FalseFindingsAreRareForNormalHeavyAndSkewedNoise) {

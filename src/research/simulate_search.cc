@@ -66,7 +66,7 @@ One campaign(const SearchWorld& world, const Noise& noise, uint64_t index) {
   while (true) {
     const Search::Action action = search.next();
     if (action.kind == Search::Action::Kind::kPropose) {
-      if (search.proposals().size() < effects.size())
+      if (search.candidates().size() < effects.size())
         search.propose();
       else
         search.no_more_proposals();
@@ -79,8 +79,8 @@ One campaign(const SearchWorld& world, const Noise& noise, uint64_t index) {
     const double base = screen ? screen_base : noise.draw(rng);
     search.result(action.pair, effect + noise.draw(rng) - base);
   }
-  for (size_t i = 0; i < search.proposals().size(); ++i) {
-    const Candidate& p = search.proposals()[i];
+  for (size_t i = 0; i < search.candidates().size(); ++i) {
+    const Candidate& p = search.candidates()[i];
     if (p.outcome != Outcome::kAdopted) continue;
     ++one.findings;
     (effects[i] < 0 ? one.found : one.false_findings) += 1;

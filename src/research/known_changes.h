@@ -1,0 +1,8 @@
+#pragma once
+
+namespace flywheel::research {
+
+// TOML of the proposer `list` (docs/how-to-add-a-proposer.md).
+const char* known_changes();
+
+}  // namespace flywheel::research

@@ -1,0 +1,67 @@
+// Where a campaign's proposals come from: the proposers behind one bandit, over the space of recipes around the base
+// that the search began with. Unlike the proposal loop it runs nothing: the tests of the lab decide what is run how
+// often. Deterministic for its seed and what it is told. Not thread safe.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "research/proposer.h"
+#include "research/proposer_bandit.h"
+#include "research/recipe_space.h"
+
+namespace flywheel::research {
+
+struct SourceOptions {
+  uint64_t seed = 1;
+  std::vector<std::string> proposers = {"list", "local", "bayes"};
+  std::string list, list_source;  // text and name of the list
+  std::vector<double> rung_flops;
+  double target_flops = 0;
+  std::vector<std::string> known;  // recipe hashes that are not to be tried again
+};
+
+class ProposalSource {
+ public:
+  // Throws kBadInput for an unknown proposer or a list that is no TOML.
+  ProposalSource(const Recipe& base, SourceOptions options);
+
+  struct Asked {
+    size_t trial = 0;  // for observe()
+    std::string proposer, label;
+    std::vector<std::string> patches;  // of the change, on top of whatever has been adopted
+    std::string failure;               // not empty: it cannot be run
+  };
+  // Empty: nobody has anything more.
+  std::optional<Asked> ask();
+  // What became of it at the lowest rung: its loss beside the base's, and what it cost.
+  // `gain`: what of it is to be believed (the posterior's expectation), 0 or more.
+  void observe(size_t trial, double loss, double base_loss, double gain, double cost_flops);
+  void failed(size_t trial, const std::string& reason, double cost_flops);
+  // Proposers that search around the best of today now do so around this.
+  void adopt(const Recipe& recipe, double loss);
+  void set_noise_sd(double noise_sd) { noise_sd_ = noise_sd; }
+  const std::vector<ProposerAccount>& accounts() const { return bandit_.accounts(); }
+
+ private:
+  SearchView view() const;
+  void end(Trial& trial);
+
+  SourceOptions options_;
+  RecipeSpace space_;
+  std::vector<std::unique_ptr<Proposer>> proposers_;
+  std::vector<Rng> draws_;
+  Rng choice_;
+  ProposerBandit bandit_;
+  std::vector<Trial> trials_;
+  std::vector<size_t> whose_;
+  std::set<std::string, std::less<>> taken_;
+  std::optional<Trial> incumbent_;
+  double noise_sd_ = 0, best_loss_ = 0;
+  bool list_turn_ = true;
+};
+
+}  // namespace flywheel::research
