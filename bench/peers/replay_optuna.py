@@ -139,6 +139,7 @@ def main():
     parser.add_argument("flywheel")
     parser.add_argument("table")
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--without", default="none", help="leave out samplers whose names hold this, as in gp")
     parser.add_argument("--json")
     options = parser.parse_args()
     allow_old_torch()
@@ -146,6 +147,8 @@ def main():
     ranges = Ranges(grids)
     results = {}
     for name, (make, from_middle) in SAMPLERS.items():
+        if options.without in name:
+            continue
         start = time.time()
         results[name] = [[search(g, ranges, make(1000 * i + seed), from_middle) for seed in range(options.seeds)]
                          for i, g in enumerate(grids)]
