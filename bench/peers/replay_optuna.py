@@ -7,7 +7,7 @@ Every policy searches each (N, D) grid of the table until it has seen a run with
 Suggestions off the grid run as the nearest point in units of the logarithmic range; a point that was evaluated before is
 looked up and free, for everybody. Optuna is told the same ranges as ours: those of the table. A failed run does not
 occur in this table. Ratios are our mean cost over the lowest mean of Optuna's, each tolerance for itself; their
-intervals draw grids, then seeds within each (2,000 resamples). Two yardsticks: the samplers as they come, and given the
+intervals draw grids, then seeds within each (1,000 resamples). Two yardsticks: the samplers as they come, and given the
 middle of the ranges as their first trial, which is where ours starts.
 """
 import argparse
@@ -117,7 +117,7 @@ def mean_of(costs, tolerance):
     return sum(sum(s[tolerance] for s in grid) / len(grid) for grid in costs) / len(costs)
 
 
-def ratio_interval(ours, peers, tolerance, resamples=2000):
+def ratio_interval(ours, peers, tolerance, resamples=1000):
     """95% of our mean cost over the lowest mean of the peers, which is chosen anew in every resample."""
     rng, ratios = random.Random(1), []
     for _ in range(resamples):
