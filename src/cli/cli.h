@@ -34,6 +34,7 @@ Action declare_verify(CLI::App& app);
 Action declare_recipe(CLI::App& app);
 Action declare_plan(CLI::App& app);
 Action declare_simulate(CLI::App& app);
+Action declare_compare(CLI::App& app);
 Action declare_replay(CLI::App& app);
 
 }  // namespace flywheel::cli

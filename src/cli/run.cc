@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/thread_pool.h"
 #include "cli/cli.h"
+#include "cli/lab_setup.h"
 #include "cli/progress.h"
 #include "cli/run_tools.h"
 #include "cli/stop_signals.h"
@@ -39,22 +40,6 @@ struct RunOptions {
   std::string proposers = "list,local,bayes", changes;
   std::vector<std::string> prior;
   bool json = false, full_runs = false;
-};
-
-// Removes what this command created when the input turns out to be bad: nothing is left behind.
-class CreatedFolder {
- public:
-  explicit CreatedFolder(Path path) : path_(std::move(path)), created_(!std::filesystem::exists(path_)) {
-    flywheel::create_directories(path_);
-  }
-  void remove_if_created() {
-    std::error_code ignored;
-    if (created_) std::filesystem::remove_all(path_, ignored);
-  }
-
- private:
-  Path path_;
-  bool created_;
 };
 
 Json measure_machine() {
@@ -90,19 +75,6 @@ Json question(const RunOptions& options, const std::vector<std::string>& sources
   return asked;
 }
 
-void refuse_another_question(const Json& recorded, const Json& asked, const Path& lab) {
-  static constexpr std::pair<const char*, const char*> kFields[] = {
-      {"sources", "--corpus"},      {"budget", "--budget"},         {"seed", "--seed"},
-      {"recipe_hash", "--recipe"},  {"max_epochs", "--max-epochs"}, {"full_runs", "--full-runs"},
-      {"proposers", "--proposers"}, {"changes", "--changes"},       {"prior", "--prior"}};
-  for (const auto& [field, flag] : kFields)
-    if (recorded.value(field, Json()) != asked.value(field, Json()))
-      throw_bad_input(
-          "the lab {} was started with another {}: {} there, {} here. Use the same to go on, or another --dir for a "
-          "new campaign.",
-          lab.string(), flag, recorded.value(field, Json()).dump(), asked.value(field, Json()).dump());
-}
-
 // Names of --proposers; throws kBadInput for one that there is not.
 std::vector<std::string> proposers_of(const RunOptions& options) {
   std::vector<std::string> names;
@@ -130,34 +102,6 @@ std::vector<std::string> known_recipes(const std::vector<std::string>& labs) {
   return hashes;
 }
 
-void check_sources(const std::vector<std::string>& sources) {
-  for (const std::string& source : sources) {
-    std::error_code error;
-    if (!std::filesystem::exists(source, error))
-      throw_bad_input("--corpus {}: no such file or folder{}", source,
-                      error && error.value() != ENOENT ? " (" + error.message() + ")" : "");
-  }
-}
-
-data::CorpusManifest prepare_corpus(const std::vector<std::string>& sources, const Path& folder,
-                                    ProgressPrinter& printer) {
-  if (std::filesystem::exists(folder / "manifest.json")) return data::Corpus::open(folder).manifest();
-  printer.say(fmt::format("reading the corpus: {}", fmt::join(sources, ", ")));
-  double last = real_clock().now_seconds();
-  data::BuildOptions build;
-  for (const std::string& source : sources) build.sources.emplace_back(source);
-  build.threads = static_cast<int>(available_cpus().size());
-  build.progress = [&](const data::BuildProgress& progress) {
-    const double now = real_clock().now_seconds();
-    if (now < last + 2) return;
-    last = now;
-    printer.say(
-        fmt::format("  {} files, {}", progress.files_seen, format_bytes(static_cast<double>(progress.bytes_read))));
-  };
-  build.should_stop = [] { return stop_signal() != 0; };
-  return data::build_corpus(build, folder);
-}
-
 int run_campaign(const RunOptions& options) {
   const double started = real_clock().now_seconds();
   const Budget budget = parse_budget(options.budget);
@@ -176,48 +120,11 @@ int run_campaign(const RunOptions& options) {
                     options.changes);
 
   const Path lab = std::filesystem::absolute(options.directory).lexically_normal();
-  const bool resuming = std::filesystem::exists(lab / "ledger.sqlite");
-  std::vector<std::string> sources;
-  for (const std::string& source : options.corpus) {
-    std::error_code ignored;
-    const Path canonical = std::filesystem::weakly_canonical(source, ignored);
-    sources.push_back(canonical.empty() ? source : canonical.string());
-  }
-  if (!resuming) {
-    check_sources(sources);
-    if (std::filesystem::exists(lab) && !std::filesystem::is_directory(lab))
-      throw_bad_input("--dir {} is a file, expected a folder", lab.string());
-    if (std::filesystem::exists(lab) && !std::filesystem::is_empty(lab) && !std::filesystem::exists(lab / "lock"))
-      throw_bad_input("--dir {} is not empty and holds no lab; name a new folder, so that nothing of yours is touched",
-                      lab.string());
-  }
-
-  CreatedFolder folder(lab);
+  const std::vector<std::string> sources = canonical_sources(options.corpus);
+  const Json asked = question(options, sources, recipe);
   ProgressPrinter printer;
-  try {
-    std::string holder;
-    auto lock = FileLock::try_acquire(lab / "lock", &holder);
-    if (!lock)
-      throw_bad_input("the lab {} is in use by process {}; wait for it, stop it, or use another --dir", lab.string(),
-                      holder);
-    catch_stop_signals();
-    const auto corpus = prepare_corpus(sources, lab / "corpus", printer);
-    auto ledger = ledger::Ledger::open(lab);
-    const Json asked = question(options, sources, recipe);
-    if (const auto first = ledger->last("lab")) {
-      refuse_another_question(first->payload.at("question"), asked, lab);
-      printer.say(fmt::format("going on with the lab {} ({} records)", lab.string(), ledger->size()));
-    } else {
-      Json lab_record{{"schema", ledger::kSchemaVersion},
-                      {"program", FLYWHEEL_VERSION},
-                      {"created", utc_timestamp()},
-                      {"question", asked}};
-      ledger->append_all({{"lab", lab_record}, {"corpus", data::to_json(corpus)}});
-      printer.say(fmt::format("corpus: {} of text in {} documents ({} duplicates dropped, {} binary files skipped)",
-                              format_bytes(static_cast<double>(corpus.bytes)),
-                              format_count(static_cast<double>(corpus.documents)), corpus.duplicate_documents,
-                              corpus.binary_files));
-    }
+  return with_lab(lab, sources, asked, printer, [&](ledger::Ledger& open_ledger, const data::CorpusManifest& corpus) {
+    ledger::Ledger* ledger = &open_ledger;
     if (!ledger->last("machine")) ledger->append("machine", measure_machine());
 
     scheduler::LocalRunner runner;
@@ -247,11 +154,7 @@ int run_campaign(const RunOptions& options) {
           [&](const std::string& line) { printer.say(line); },
           [&](const scheduler::Progress& progress, double left) { printer.show(progress, left); });
       const auto end = campaign.run();
-      if (end == research::CampaignEnd::kInterrupted) {
-        printer.say("stopped; the same command goes on from here");
-        return stop_signal() == SIGTERM ? static_cast<int>(ErrorCode::kStoppedEarly)
-                                        : static_cast<int>(ErrorCode::kInterrupted);
-      }
+      if (end == research::CampaignEnd::kInterrupted) return stopped_early(printer);
       double slot_seconds = ledger->spend().slot_seconds;
       const double elapsed = campaign.elapsed_seconds();
       ledger->append("report", Json{{"seconds", elapsed},
@@ -268,10 +171,7 @@ int run_campaign(const RunOptions& options) {
       fmt::print("  report      {}\n", (lab / "report.html").string());
     }
     return 0;
-  } catch (const Error& e) {
-    if (e.code() == ErrorCode::kBadInput && !resuming) folder.remove_if_created();
-    throw;
-  }
+  });
 }
 
 }  // namespace

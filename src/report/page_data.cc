@@ -165,7 +165,8 @@ Json limits_json(const ledger::Ledger& ledger, const OrderedJson& report) {
           fmt::format("{} files of the corpus were skipped: {} binary, {} unreadable, {} changed while they were read.",
                       skipped, count("binary_files"), count("unreadable_files"), count("changed_files")));
   }
-  limits.push_back("Findings: this campaign trained one recipe. It proposed and tested no changes to it.");
+  if (report["search"].is_null())
+    limits.push_back("Findings: this campaign trained one recipe. It proposed and tested no changes to it.");
   return limits;
 }
 

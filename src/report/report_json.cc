@@ -110,7 +110,14 @@ OrderedJson report_json(const ledger::Ledger& ledger) {
   report["findings"] = OrderedJson::array();
   for (const ledger::Record& record : ledger.records("finding"))
     report["findings"].push_back(OrderedJson(record.payload));
-  report["tried"] = 0;
+  const Json search = last_payload(ledger, "search");
+  report["tried"] = search.is_null() ? 0 : search.at("tried").get<int>();
+  report["search"] = search.is_null() ? OrderedJson() : OrderedJson(search);
+  if (!search.is_null()) {
+    report["search"]["proposals"] = OrderedJson::array();
+    for (const ledger::Record& record : ledger.records("proposal"))
+      report["search"]["proposals"].push_back(OrderedJson(record.payload));
+  }
   report["recipe"] = "recipe.toml";
   report["audit_bits_per_byte"] = evaluation_of(ledger, "audit");
   report["locked_bits_per_byte"] = evaluation_of(ledger, "locked");

@@ -65,6 +65,10 @@ class Campaign {
   ~Campaign();
   // Runs all stages, or what is left of them. Throws kBadInput when budget or corpus cannot carry the smallest ladder.
   CampaignEnd run();
+  // Instead of run(): pairs of the options' recipe and `candidate` on two rungs, same seeds and data, audit split,
+  // until the difference is sure or the budget ends. The comparison's record of the ledger (docs/believable.md); null:
+  // stopped.
+  Json compare(const Recipe& candidate);
   // Seconds of the campaign so far, over all its processes.
   double elapsed_seconds() const;
   double busy_slot_seconds() const;

@@ -59,7 +59,8 @@ void Campaign::State::make_plan() {
     final_seconds = std::clamp(
         2 * 2.0 * prior_optimum(options.recipe, top_guess) * kFinalEvalTokens / slot_rate + kReportSeconds + 1, 3.0,
         std::max(3.0, 0.05 * options.budget.seconds));
-    Json json = to_json(plan_ladder(options.recipe, throughput, limits(kPlanFraction)));
+    Json json = to_json(plan_ladder(options.recipe, throughput,
+                                    limits(kPlanFraction * (options.proposers.empty() ? 1 : 1 - kSearchShare))));
     json["final_seconds"] = final_seconds;
     return json;
   });

@@ -10,6 +10,7 @@
 
 #include "research/campaign_state.h"
 #include "research/multiplier.h"
+#include "research/paired_runs.h"
 #include "research/proposal_source.h"
 #include "research/search.h"
 #include "scaling/statistics.h"
@@ -17,43 +18,18 @@
 namespace flywheel::research {
 namespace {
 
-constexpr double kSearchShare = 0.45;  // of what is left, at most
-constexpr double kScreenBelow = 3;     // the screening rung costs this much less than the lowest of the ladder
-constexpr int kFewestScreens = 40;     // runs that the share must hold for a search to make sense
+constexpr double kAblationShare = 0.1;  // beyond it, for the leave-one-out pass
+constexpr double kScreenBelow = 6;      // screening costs this much less than the lowest rung of the ladder
+constexpr double kConfirmBelow = 3;  // the lower rung of confirmations, likewise; the upper one is the ladder's lowest
+constexpr int kFewestScreens = 40;   // runs that the share must hold for a search to make sense
 constexpr int kBaseRuns = 6;
-constexpr int kMostScreens = 4;  // of one proposal
-constexpr int kConfirmations = 10;     // pairs at least, half of them on each rung
-constexpr double kUsualSlope = -0.08;  // d ln L / d ln C, until it is measured
-constexpr double kLeastNoise = 5e-4;   // of the loss
-constexpr int kConfirmSeeds = 10000;   // replicates from here on belong to confirmations, each to one pair
+constexpr int kMostScreens = 4;       // of one proposal
+constexpr int kConfirmations = 8;     // pairs at least, half of them on each rung
+constexpr double kLeastNoise = 5e-4;  // of the loss
+constexpr int kConfirmSeeds = 10000;  // replicates from here on belong to confirmations, each to one pair
 
 std::string joined(const std::vector<std::string>& patches) {
   return fmt::format("{}", fmt::join(patches, ", "));
-}
-
-double mean_of(const std::vector<double>& values) {
-  double sum = 0;
-  for (const double v : values) sum += v;
-  return sum / static_cast<double>(values.size());
-}
-
-double sd_of(const std::vector<double>& values) {
-  const double mean = mean_of(values);
-  double sum = 0;
-  for (const double v : values) sum += (v - mean) * (v - mean);
-  return values.size() > 1 ? std::sqrt(sum / static_cast<double>(values.size() - 1)) : 0;
-}
-
-// 90% of Student's t about the mean; infinite for fewer than two.
-Interval student90(const std::vector<double>& values) {
-  static constexpr double kQuantiles[] = {6.3138, 2.9200, 2.3534, 2.1318, 2.0150, 1.9432, 1.8946,
-                                          1.8595, 1.8331, 1.8125, 1.7959, 1.7823, 1.7709, 1.7613};
-  const double mean = mean_of(values);
-  const size_t n = values.size();
-  if (n < 2) return {mean, -INFINITY, INFINITY};
-  const double t = n - 2 < std::size(kQuantiles) ? kQuantiles[n - 2] : 1.73;
-  const double half = t * sd_of(values) / std::sqrt(static_cast<double>(n));
-  return {mean, mean - half, mean + half};
 }
 
 Json finite(double value) {
@@ -70,6 +46,7 @@ class RecipeSearch {
         screen_flops_(decision.at("screen_flops").get<double>()),
         rungs_(decision.at("confirm_flops").get<std::vector<double>>()),
         share_(decision.at("share").get<double>()),
+        started_(decision.at("started_seconds").get<double>()),
         start_(s_.recipe_with(s_.multiplier)),
         base_(start_),
         source_(start_, {.seed = s_.options.seed,
@@ -88,7 +65,7 @@ class RecipeSearch {
   void run() {
     if (!measure_base()) return;
     for (int round = 0; !s_.out_of_budget; ++round) {
-      if (!goes_on(round)) {
+      if (!goes_on("search", round, share_)) {
         search_.close("the search's share of the budget is spent");
         break;
       }
@@ -126,13 +103,16 @@ class RecipeSearch {
     if (s_.options.budget.flops > 0) return std::max(s_.flops_left(), 1.0);
     return std::max(s_.seconds_left(), 1.0) * s_.options.slots * s_.throughput.flops_per_second(1e5);
   }
-  bool goes_on(int round) {
-    return s_
-        .decide(fmt::format("search round {}", round),
-                [&] {
-                  const double spent = spent_flops();
-                  return Json{{"go_on", spent < share_ * (flops_left() + spent)}};
-                })
+  // Of its share, in the budget's own unit, so that a budget in FLOPs makes the same decisions everywhere.
+  double share_spent() const {
+    if (s_.options.budget.flops > 0) return spent_flops() / (flops_left() + spent_flops());
+    return (s_.stopwatch.seconds() - started_) / std::max(s_.options.budget.seconds - started_, 1.0);
+  }
+  bool goes_on(const std::string& what, int round, double share) {
+    return s_.decide(fmt::format("{} round {}", what, round),
+                     [&] {
+                       return Json{{"go_on", share_spent() < share}};
+                     })
         .at("go_on")
         .get<bool>();
   }
@@ -309,7 +289,8 @@ class RecipeSearch {
   void ablate() {
     if (s_.out_of_budget || search_.adoptions() < 2) return;
     search_.ablate();
-    while (!s_.out_of_budget && one_batch()) {
+    for (int round = 0; !s_.out_of_budget && goes_on("ablation", round, share_ + kAblationShare) && one_batch();
+         ++round) {
       for (size_t i = 0; i < items_.size(); ++i)
         if (search_.candidates()[i].outcome == Outcome::kDropped && !dropped_.contains(static_cast<int>(i))) {
           dropped_.insert(static_cast<int>(i));
@@ -319,24 +300,15 @@ class RecipeSearch {
     }
   }
 
-  // d ln L / d ln C between the two rungs, from the base's confirmation runs.
-  Slope measured_slope() const {
-    const double width = std::log(rungs_[1] / rungs_[0]);
-    if (slopes_[0].size() < 2 || slopes_[1].size() < 2) return {kUsualSlope, 0.5 * std::abs(kUsualSlope)};
-    const double low = mean_of(slopes_[0]), high = mean_of(slopes_[1]);
-    const double variance = std::pow(sd_of(slopes_[0]) / low, 2) / static_cast<double>(slopes_[0].size()) +
-                            std::pow(sd_of(slopes_[1]) / high, 2) / static_cast<double>(slopes_[1].size());
-    return {std::log(high / low) / width, std::sqrt(variance) / width};
-  }
-
   Json finding(size_t i, Slope slope) const {
     const Item& item = items_[i];
     const Candidate& c = search_.candidates()[i];
-    Json rungs = Json::array();
+    Json rungs = Json::array(), confirmed_at = Json::array();
     std::vector<RungEffect> effects;
     std::vector<double> bases;
     for (size_t r = 0; r < 2; ++r) {
       if (item.confirm_difference[r].empty()) continue;
+      confirmed_at.push_back(rungs_[r]);
       const double base = mean_of(item.confirm_base[r]);
       bases.push_back(base);
       const Interval difference = student90(item.confirm_difference[r]);
@@ -366,7 +338,8 @@ class RecipeSearch {
               {"low", finite(multiplier.low)},
               {"high", finite(multiplier.high)},
               {"slope", {{"value", slope.value}, {"sd", slope.sd}}},
-              {"rungs", rungs},
+              {"rungs", confirmed_at},
+              {"by_rung", rungs},
               {"pairs", c.confirmed->pairs()},
               {"log_e", c.confirmed->log_e_better()},
               {"level", c.level},
@@ -389,7 +362,7 @@ class RecipeSearch {
   void record() {
     if (!s_.ledger.records("search").empty()) return;
     std::vector<std::pair<std::string, Json>> records;
-    const Slope slope = measured_slope();
+    const Slope slope = slope_between(rungs_[0], slopes_[0], rungs_[1], slopes_[1]);
     int adopted = 0;
     std::map<std::string, int> outcomes;
     for (size_t i = 0; i < items_.size(); ++i) {
@@ -449,7 +422,7 @@ class RecipeSearch {
   Campaign::State& s_;
   double screen_flops_;
   std::vector<double> rungs_;
-  double share_;
+  double share_, started_;
   Recipe start_, base_;
   ProposalSource source_;
   Search search_;
@@ -463,12 +436,14 @@ void Campaign::State::search_recipes() {
   if (options.proposers.empty()) return;
   const Json decision = decide("search", [&] {
     const double screen = std::max(plan.rungs[0] / kScreenBelow, kSmallestRungFlops);
+    const double upper = std::max(plan.rungs[0], kConfirmBelow * screen);
     const double left =
         options.budget.flops > 0 ? flops_left() : seconds_left() * options.slots * throughput.flops_per_second(1e5);
     const bool enough = kSearchShare * left >= kFewestScreens * screen && !out_of_budget;
     return Json{{"screen_flops", screen},
-                {"confirm_flops", {plan.rungs[0], plan.rungs[1]}},
+                {"confirm_flops", {upper / kConfirmBelow, upper}},
                 {"share", kSearchShare},
+                {"started_seconds", stopwatch.seconds()},
                 {"enough", enough},
                 {"limits",
                  enough ? Json::array()

@@ -21,6 +21,8 @@
 
 namespace flywheel::research {
 
+// Of what is left when the search begins, at most; it ends earlier when nothing is worth its FLOPs.
+inline constexpr double kSearchShare = 0.45;
 inline constexpr double kTopSafety = 0.95;  // of the time left, for the top rung
 inline constexpr double kGrace =
     1.02;  // plans end at the budget; runs are stopped this much later, not just before their end
@@ -284,6 +286,7 @@ struct Campaign::State {
   void make_plan();
   void tune();
   void search_recipes();
+  Json compare(const Recipe& candidate);
   void lowest_rung();
   void middle_rungs();
   void forecast_top();

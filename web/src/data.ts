@@ -41,6 +41,7 @@ export interface Report {
   } | null;
   forecast?: Forecast[] | null;
   wall?: { verdict: string; slope: MaybeNumber; slope_low: MaybeNumber; slope_high: MaybeNumber } | null;
+  search?: SearchRecord | null;
   findings?: Finding[] | null;
   tried?: MaybeNumber;
   recipe?: string | Missing;
@@ -66,6 +67,35 @@ export interface Finding {
   high: MaybeNumber;
   rungs: number[];
   runs: string[];
+  proposer?: string;
+  pairs?: MaybeNumber;
+  difference?: { value: MaybeNumber; low: MaybeNumber; high: MaybeNumber };
+  extrapolated?: { flops: number; compute_multiplier: MaybeNumber; low: MaybeNumber; high: MaybeNumber };
+  ablation?: { pairs: number; difference_without: number };
+  warning?: string;
+}
+
+export interface SearchProposal {
+  id: string;
+  proposer: string;
+  label: string;
+  patches: string[];
+  outcome: string; // adopted, rejected, undecided, failed, dropped
+  reason: string;
+  screened: number[]; // differences to the base's mean, bits per byte
+  confirmed?: number[]; // of pairs
+  flops: MaybeNumber;
+}
+
+export interface SearchRecord {
+  tried: number;
+  tests: number;
+  guarantee: string;
+  noise_sd: MaybeNumber;
+  screen_flops: MaybeNumber;
+  flops: MaybeNumber;
+  proposers: { proposer: string; proposed: number; failed: number; gain: MaybeNumber; flops: MaybeNumber; dropped: string }[];
+  proposals: SearchProposal[];
 }
 
 export interface Run {

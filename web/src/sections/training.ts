@@ -2,9 +2,9 @@
 import type { Rungs } from "../charts/chart";
 import { curvesChart } from "../charts/curves";
 import { learningRateChart } from "../charts/learning_rate";
-import type { Finding, ReportData } from "../data";
+import type { Finding, ReportData, SearchProposal, SearchRecord } from "../data";
 import { h, missing, table, type Child } from "../dom";
-import { duration, fixed, integer, isNumber, percent, scientific } from "../format";
+import { duration, fixed, integer, isNumber, percent, scientific, signed } from "../format";
 
 export function learningRateSection(data: ReportData, rungs: Rungs): Child[] {
   const chosen = data.learning_rate.filter((point) => point.chosen);
@@ -76,24 +76,74 @@ export function spendSection(data: ReportData): Child[] {
   ];
 }
 
+const interval = (low: unknown, high: unknown, digits: number): string => `${isNumber(low) ? fixed(low, digits) : "open"} to ${isNumber(high) ? fixed(high, digits) : "open"}`;
+
+const mean = (values: number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
+
+function proposalsTable(search: SearchRecord): Child[] {
+  const order = ["adopted", "dropped", "undecided", "rejected", "failed"];
+  const rows = [...search.proposals].sort((a, b) => order.indexOf(a.outcome) - order.indexOf(b.outcome));
+  return [
+    h("details", {}, h("summary", {}, `All ${integer(rows.length)} proposals`),
+      table<SearchProposal>(
+        "Proposals",
+        [
+          { title: "Change", cell: (row) => row.patches.join(", ") || row.label },
+          { title: "By", cell: (row) => row.proposer },
+          { title: "Became", cell: (row) => h("strong", {}, row.outcome) },
+          { title: "Screened, bits per byte", number: true, cell: (row) => (row.screened.length > 0 ? `${signed(mean(row.screened), 4)} (${row.screened.length})` : "–") },
+          { title: "Confirmed", number: true, cell: (row) => (row.confirmed && row.confirmed.length > 0 ? `${signed(mean(row.confirmed), 4)} (${row.confirmed.length} pairs)` : "–") },
+          { title: "Why", cell: (row) => row.reason },
+        ],
+        rows,
+      ),
+    ),
+    h("details", {}, h("summary", {}, "Who proposed"),
+      table<SearchRecord["proposers"][number]>(
+        "Proposers",
+        [
+          { title: "Proposer", cell: (row) => row.proposer },
+          { title: "Proposals", number: true, cell: (row) => integer(row.proposed) },
+          { title: "Failed", number: true, cell: (row) => integer(row.failed) },
+          { title: "Gain, bits per byte", number: true, cell: (row) => fixed(row.gain, 4) },
+          { title: "FLOPs", number: true, cell: (row) => (isNumber(row.flops) ? scientific(row.flops) : "–") },
+          { title: "Dropped", cell: (row) => row.dropped },
+        ],
+        search.proposers,
+      ),
+    ),
+  ];
+}
+
 export function findingsSection(data: ReportData): Child[] {
   const findings = data.report.findings ?? [];
   const tried = data.report.tried;
+  const search = data.report.search ?? null;
+  const how = search === null ? null : h("p", { class: "aside" }, `${integer(search.tried)} proposals, ${integer(search.tests)} confirmation tests. ${search.guarantee}. Screening and confirmation share no runs; confirmations are on the audit split.`);
   if (findings.length === 0)
-    return [missing(isNumber(tried) && tried > 0 ? `${integer(tried)} proposals were tried; none passed the test.` : "No search yet: this campaign measured one recipe and proposed no changes to it.")];
+    return [
+      missing(isNumber(tried) && tried > 0 ? `${integer(tried)} proposals were tried; none passed the test.` : "No search yet: this campaign measured one recipe and proposed no changes to it."),
+      how,
+      ...(search === null ? [] : proposalsTable(search)),
+    ];
   return [
     table<Finding>(
       "Findings",
       [
         { title: "Change", cell: (row) => row.change },
         { title: "Worth in compute", number: true, cell: (row) => h("strong", {}, `${fixed(row.compute_multiplier, 2)}×`) },
-        { title: "Interval", number: true, cell: (row) => `${fixed(row.low, 2)} to ${fixed(row.high, 2)}` },
+        { title: "90%", number: true, cell: (row) => interval(row.low, row.high, 2) },
+        { title: "Bits per byte", number: true, cell: (row) => (row.difference ? `${signed(row.difference.value, 4)} (${interval(row.difference.low, row.difference.high, 4)})` : "–") },
+        { title: "Pairs", number: true, cell: (row) => (isNumber(row.pairs) ? integer(row.pairs) : "–") },
         { title: "Confirmed at", cell: (row) => (row.rungs ?? []).map((flops) => scientific(flops)).join(", ") },
-        { title: "Runs", cell: (row) => (row.runs ?? []).join(", ") },
+        { title: "At the top rung", number: true, cell: (row) => (row.extrapolated ? `${fixed(row.extrapolated.compute_multiplier, 2)}× (${interval(row.extrapolated.low, row.extrapolated.high, 2)})` : "–") },
+        { title: "Without it, at the end", number: true, cell: (row) => (row.ablation ? `${signed(row.ablation.difference_without, 4)} (${row.ablation.pairs} pairs)` : "not tested") },
+        { title: "Note", cell: (row) => row.warning ?? "" },
       ],
       findings,
     ),
-    isNumber(tried) && h("p", { class: "aside" }, `${integer(tried)} proposals tried.`),
+    how,
+    ...(search === null ? [] : proposalsTable(search)),
   ];
 }
 

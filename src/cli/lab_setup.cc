@@ -1,0 +1,134 @@
+#include "cli/lab_setup.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <signal.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/format.h"
+#include "base/subprocess.h"
+#include "cli/stop_signals.h"
+
+namespace flywheel::cli {
+namespace {
+
+// Removes what this command created when the input turns out to be bad: nothing is left behind.
+class CreatedFolder {
+ public:
+  explicit CreatedFolder(Path path) : path_(std::move(path)), created_(!std::filesystem::exists(path_)) {
+    flywheel::create_directories(path_);
+  }
+  void remove_if_created() {
+    std::error_code ignored;
+    if (created_) std::filesystem::remove_all(path_, ignored);
+  }
+
+ private:
+  Path path_;
+  bool created_;
+};
+
+void refuse_another_question(const Json& recorded, const Json& asked, const Path& lab) {
+  static constexpr std::pair<const char*, const char*> kFields[] = {
+      {"compare", "recipes"},       {"sources", "--corpus"},      {"budget", "--budget"},
+      {"seed", "--seed"},           {"recipe_hash", "--recipe"},  {"max_epochs", "--max-epochs"},
+      {"full_runs", "--full-runs"}, {"proposers", "--proposers"}, {"changes", "--changes"},
+      {"prior", "--prior"}};
+  for (const auto& [field, flag] : kFields)
+    if (recorded.value(field, Json()) != asked.value(field, Json()))
+      throw_bad_input(
+          "the lab {} was started with another {}: {} there, {} here. Use the same to go on, or another --dir for a "
+          "new campaign.",
+          lab.string(), flag, recorded.value(field, Json()).dump(), asked.value(field, Json()).dump());
+}
+
+void check_sources(const std::vector<std::string>& sources) {
+  for (const std::string& source : sources) {
+    std::error_code error;
+    if (!std::filesystem::exists(source, error))
+      throw_bad_input("--corpus {}: no such file or folder{}", source,
+                      error && error.value() != ENOENT ? " (" + error.message() + ")" : "");
+  }
+}
+
+data::CorpusManifest prepare_corpus(const std::vector<std::string>& sources, const Path& folder,
+                                    ProgressPrinter& printer) {
+  if (std::filesystem::exists(folder / "manifest.json")) return data::Corpus::open(folder).manifest();
+  printer.say(fmt::format("reading the corpus: {}", fmt::join(sources, ", ")));
+  double last = real_clock().now_seconds();
+  data::BuildOptions build;
+  for (const std::string& source : sources) build.sources.emplace_back(source);
+  build.threads = static_cast<int>(available_cpus().size());
+  build.progress = [&](const data::BuildProgress& progress) {
+    const double now = real_clock().now_seconds();
+    if (now < last + 2) return;
+    last = now;
+    printer.say(
+        fmt::format("  {} files, {}", progress.files_seen, format_bytes(static_cast<double>(progress.bytes_read))));
+  };
+  build.should_stop = [] { return stop_signal() != 0; };
+  return data::build_corpus(build, folder);
+}
+
+}  // namespace
+
+std::vector<std::string> canonical_sources(const std::vector<std::string>& given) {
+  std::vector<std::string> sources;
+  for (const std::string& source : given) {
+    std::error_code ignored;
+    const Path canonical = std::filesystem::weakly_canonical(source, ignored);
+    sources.push_back(canonical.empty() ? source : canonical.string());
+  }
+  return sources;
+}
+
+int with_lab(const Path& lab, const std::vector<std::string>& sources, const Json& asked, ProgressPrinter& printer,
+             const std::function<int(ledger::Ledger&, const data::CorpusManifest&)>& work) {
+  const bool resuming = std::filesystem::exists(lab / "ledger.sqlite");
+  if (!resuming) {
+    check_sources(sources);
+    if (std::filesystem::exists(lab) && !std::filesystem::is_directory(lab))
+      throw_bad_input("--dir {} is a file, expected a folder", lab.string());
+    if (std::filesystem::exists(lab) && !std::filesystem::is_empty(lab) && !std::filesystem::exists(lab / "lock"))
+      throw_bad_input("--dir {} is not empty and holds no lab; name a new folder, so that nothing of yours is touched",
+                      lab.string());
+  }
+  CreatedFolder folder(lab);
+  try {
+    std::string holder;
+    auto lock = FileLock::try_acquire(lab / "lock", &holder);
+    if (!lock)
+      throw_bad_input("the lab {} is in use by process {}; wait for it, stop it, or use another --dir", lab.string(),
+                      holder);
+    catch_stop_signals();
+    const auto corpus = prepare_corpus(sources, lab / "corpus", printer);
+    const auto ledger = ledger::Ledger::open(lab);
+    if (const auto first = ledger->last("lab")) {
+      refuse_another_question(first->payload.at("question"), asked, lab);
+      printer.say(fmt::format("going on with the lab {} ({} records)", lab.string(), ledger->size()));
+    } else {
+      Json lab_record{{"schema", ledger::kSchemaVersion},
+                      {"program", FLYWHEEL_VERSION},
+                      {"created", utc_timestamp()},
+                      {"question", asked}};
+      ledger->append_all({{"lab", lab_record}, {"corpus", data::to_json(corpus)}});
+      printer.say(fmt::format("corpus: {} of text in {} documents ({} duplicates dropped, {} binary files skipped)",
+                              format_bytes(static_cast<double>(corpus.bytes)),
+                              format_count(static_cast<double>(corpus.documents)), corpus.duplicate_documents,
+                              corpus.binary_files));
+    }
+    return work(*ledger, corpus);
+  } catch (const Error& e) {
+    if (e.code() == ErrorCode::kBadInput && !resuming) folder.remove_if_created();
+    throw;
+  }
+}
+
+int stopped_early(ProgressPrinter& printer) {
+  printer.say("stopped; the same command goes on from here");
+  return stop_signal() == SIGTERM ? static_cast<int>(ErrorCode::kStoppedEarly)
+                                  : static_cast<int>(ErrorCode::kInterrupted);
+}
+
+}  // namespace flywheel::cli

@@ -1,0 +1,162 @@
+// `flywheel compare`: is a change real, what is it worth, and does it hold one rung up?
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "research/campaign_state.h"
+#include "research/multiplier.h"
+#include "research/paired_evidence.h"
+#include "research/paired_runs.h"
+
+namespace flywheel::research {
+namespace {
+
+constexpr double kAlpha = 0.05;    // of the verdict, both sides together
+constexpr int kPlannedPairs = 12;  // on each rung, that the budget is laid out for
+constexpr int kFewestOnARung = 5;  // pairs before a verdict
+constexpr double kRungStep = 4;    // of the upper rung over the lower, in FLOPs
+constexpr double kBudgetShare = 0.9;
+constexpr int kSeeds = 20000;
+
+Json interval_json(const Interval& interval) {
+  const auto finite = [](double x) { return std::isfinite(x) ? Json(x) : Json(); };
+  return {{"value", interval.value}, {"low", finite(interval.low)}, {"high", finite(interval.high)}};
+}
+
+}  // namespace
+
+Json Campaign::State::compare(const Recipe& candidate) {
+  const Json decision = decide("compare", [&] {
+    const double left =
+        options.budget.flops > 0 ? flops_left() : seconds_left() * options.slots * throughput.flops_per_second(1e5);
+    const double low = kBudgetShare * left / (2 * kPlannedPairs * (1 + kRungStep));
+    if (low < kSmallestRungFlops)
+      throw_bad_input(
+          "the budget is too small: two rungs of {} pairs need at least {} of training, there is {}", kPlannedPairs,
+          format_flops(kSmallestRungFlops * 2 * kPlannedPairs * (1 + kRungStep) / kBudgetShare), format_flops(left));
+    return Json{{"rungs", {low, kRungStep * low}}};
+  });
+  const auto rungs = decision.at("rungs").get<std::vector<double>>();
+  std::vector<double> base_losses[2], differences[2], ratios;
+  std::optional<SequentialTest> test;
+  std::string verdict = "undecided", why;
+  int pairs = 0, failures = 0;
+  while (!out_of_budget) {
+    // As many pairs at once as the slots take, in turn on both rungs.
+    std::vector<Planned> runs;
+    const int first = pairs;
+    for (int i = 0; i < std::max(1, options.slots / 2); ++i, ++pairs) {
+      const double flops = rungs[static_cast<size_t>(pairs % 2)];
+      for (const Recipe* recipe : {static_cast<const Recipe*>(&options.recipe), &candidate})
+        runs.push_back({.id = fmt::format("pair-{}-{}", pairs, recipe == &candidate ? "candidate" : "base"),
+                        .stage = "compare",
+                        .rung_flops = flops,
+                        .ladder = isoflop_runs(*recipe, flops, prior_optimum(*recipe, flops), 1, max_tokens()).at(0),
+                        .multiplier = 1,
+                        .replicate = kSeeds + pairs,
+                        .recipe = std::make_shared<const Recipe>(*recipe),
+                        .split = "audit"});
+    }
+    ensure(runs, false);
+    for (int pair = first; pair < pairs; ++pair) {
+      const auto base = ledger.run(fmt::format("pair-{}-base", pair));
+      const auto other = ledger.run(fmt::format("pair-{}-candidate", pair));
+      if (!base || !other || !base->ended() || !other->ended()) continue;
+      if (base->state != "done") throw_failed("the base recipe's run failed: {}", base->reason);
+      if (other->state != "done" || !other->bits_per_byte || !base->bits_per_byte) {
+        why = other->reason;
+        ++failures;
+        continue;
+      }
+      const auto rung = static_cast<size_t>(pair % 2);
+      base_losses[rung].push_back(*base->bits_per_byte);
+      differences[rung].push_back(*other->bits_per_byte - *base->bits_per_byte);
+    }
+    if (failures >= 2) {
+      verdict = "worse";
+      why = fmt::format("the candidate's runs fail: {}", why);
+      break;
+    }
+    // The scale of the differences is a guess from the first few, which are then left out of the test: it has to be
+    // known before the pairs that it weighs.
+    if (differences[0].size() + differences[1].size() < 4) continue;
+    std::vector<double> guess = {differences[0][0], differences[1][0], differences[0][1], differences[1][1]};
+    std::vector<double> sizes;
+    for (const double d : guess) sizes.push_back(std::abs(d));
+    std::sort(sizes.begin(), sizes.end());
+    test.emplace(std::max(sizes[1], 1e-4 * base_losses[0][0]));
+    for (size_t i = 2; i < std::max(differences[0].size(), differences[1].size()); ++i)
+      for (const auto& rung : differences)
+        if (i < rung.size()) test->add(rung[i]);
+    if (std::min(differences[0].size(), differences[1].size()) < kFewestOnARung) continue;
+    if (test->log_e_better() >= std::log(2 / kAlpha)) verdict = "better";
+    if (test->log_e_worse() >= std::log(2 / kAlpha)) verdict = "worse";
+    say(fmt::format(
+        "{} pairs: {:+.4f} and {:+.4f} bits per byte on the two rungs; evidence {:.2g} of {:.0f} for better, "
+        "{:.2g} for worse",
+        differences[0].size() + differences[1].size(), mean_of(differences[0]), mean_of(differences[1]),
+        std::exp(test->log_e_better()), 2 / kAlpha, std::exp(test->log_e_worse())));
+    if (verdict != "undecided") break;
+  }
+
+  Json result{{"verdict", verdict}};
+  const Interval difference = test ? test->interval(kAlpha) : Interval{0, -INFINITY, INFINITY};
+  const bool measured = !differences[0].empty() && !differences[1].empty();
+  const Slope slope = slope_between(rungs[0], base_losses[0], rungs[1], base_losses[1]);
+  result["difference"] = test ? Json(difference.value) : Json();
+  result["low"] = interval_json(difference).at("low");
+  result["high"] = interval_json(difference).at("high");
+  result["compute_multiplier"] =
+      measured ? interval_json(
+                     compute_multiplier(0.5 * (mean_of(base_losses[0]) + mean_of(base_losses[1])), slope, difference))
+               : Json();
+  result["rungs"] = Json::array();
+  std::vector<RungEffect> effects;
+  for (size_t r = 0; r < 2; ++r) {
+    if (differences[r].empty()) continue;
+    const Interval here = student90(differences[r]);
+    const Interval worth = compute_multiplier(mean_of(base_losses[r]), slope, here);
+    Json row = interval_json(here);
+    row["difference"] = row.at("value");
+    row.erase("value");
+    row["flops"] = rungs[r];
+    row["pairs"] = differences[r].size();
+    row["compute_multiplier"] = interval_json(worth);
+    result["rungs"].push_back(row);
+    if (differences[r].size() > 1) effects.push_back({rungs[r], static_cast<int>(differences[r].size()), here, worth});
+  }
+  if (effects.size() == 2) result["warning"] = extrapolate(effects, 10 * rungs[1]).warning;
+  if (!why.empty()) result["why"] = why;
+  // How much more an undecided one would take: the wealth grew at some rate a pair towards the likelier side.
+  if (verdict == "undecided" && test && test->pairs() > 0) {
+    const double log_e = std::max(test->log_e_better(), test->log_e_worse()), rate = log_e / test->pairs();
+    const double needed = rate > 0 ? (std::log(2 / kAlpha) - log_e) / rate : INFINITY;
+    result["more_budget"] =
+        std::isfinite(needed) && needed < 1e4 ? Json(1 + needed / std::max(1, test->pairs())) : Json();
+  }
+  const ledger::Spend spend = ledger.spend();
+  result["spend"] = {{"seconds", stopwatch.seconds()},
+                     {"train_flops", spend.train_flops},
+                     {"runs", spend.runs_done + spend.runs_failed}};
+  if (!ledger.last("comparison")) ledger.append("comparison", result);
+  return result;
+}
+
+Json Campaign::compare(const Recipe& candidate) {
+  State& s = *state_;
+  try {
+    s.scheduler.recover();
+    s.calibrate();
+    Json result = s.compare(candidate);
+    s.scheduler.stop_all();
+    s.stopwatch.save(true);
+    return result;
+  } catch (const Stopped&) {
+    s.scheduler.stop_all();
+    s.stopwatch.save(true);
+    return nullptr;
+  }
+}
+
+}  // namespace flywheel::research

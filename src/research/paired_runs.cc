@@ -1,0 +1,41 @@
+#include "research/paired_runs.h"
+
+#include <cmath>
+
+namespace flywheel::research {
+
+double mean_of(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double v : values) sum += v;
+  return sum / static_cast<double>(values.size());
+}
+
+double sd_of(const std::vector<double>& values) {
+  const double mean = mean_of(values);
+  double sum = 0;
+  for (const double v : values) sum += (v - mean) * (v - mean);
+  return values.size() > 1 ? std::sqrt(sum / static_cast<double>(values.size() - 1)) : 0;
+}
+
+// 90% of Student's t about the mean; infinite for fewer than two.
+Interval student90(const std::vector<double>& values) {
+  static constexpr double kQuantiles[] = {6.3138, 2.9200, 2.3534, 2.1318, 2.0150, 1.9432, 1.8946,
+                                          1.8595, 1.8331, 1.8125, 1.7959, 1.7823, 1.7709, 1.7613};
+  const double mean = mean_of(values);
+  const size_t n = values.size();
+  if (n < 2) return {mean, -INFINITY, INFINITY};
+  const double t = n - 2 < std::size(kQuantiles) ? kQuantiles[n - 2] : 1.73;
+  const double half = t * sd_of(values) / std::sqrt(static_cast<double>(n));
+  return {mean, mean - half, mean + half};
+}
+
+Slope slope_between(double low_flops, const std::vector<double>& low, double high_flops,
+                    const std::vector<double>& high) {
+  if (low.size() < 2 || high.size() < 2) return {kUsualSlope, 0.5 * std::abs(kUsualSlope)};
+  const double width = std::log(high_flops / low_flops), a = mean_of(low), b = mean_of(high);
+  const double variance = std::pow(sd_of(low) / a, 2) / static_cast<double>(low.size()) +
+                          std::pow(sd_of(high) / b, 2) / static_cast<double>(high.size());
+  return {std::log(b / a) / width, std::sqrt(variance) / width};
+}
+
+}  // namespace flywheel::research
