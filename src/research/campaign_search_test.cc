@@ -1,0 +1,187 @@
+// The campaign's search on made-up runs: what it adopts, what it does not, and that a kill changes nothing.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/rng.h"
+#include "research/campaign.h"
+#include "research/points.h"
+#include "testing/fake_clock.h"
+#include "testing/fake_runner.h"
+#include "testing/temporary_folder.h"
+
+namespace flywheel::research {
+namespace {
+
+using flywheel::testing::FakeClock;
+using flywheel::testing::FakeRunner;
+using flywheel::testing::Script;
+using flywheel::testing::TemporaryFolder;
+
+class NoTools : public Tools {
+ public:
+  Evaluation evaluate(const Path&, const std::string&, int64_t tokens) override { return {1.0, 1.5, tokens}; }
+  std::string sample(const Path&, int) override { return "text"; }
+  uint64_t predict_memory_bytes(const RunSpec&) override { return 1 << 20; }
+};
+
+const char* kChanges = R"toml(
+[[change]]
+id = "real"
+patches = ["model.rope_base=20000"]
+[[change]]
+id = "nothing"
+patches = ["optimizer.epsilon=1e-7"]
+[[change]]
+id = "harmful"
+patches = ["optimizer.beta1=0.8"]
+[[change]]
+id = "diverges"
+patches = ["optimizer.momentum=0.5"]
+[[change]]
+id = "no change at all"
+patches = ["model.nonsense=3"]
+)toml";
+
+struct SearchedLab {
+  double gain = 0.1, noise_sd = 0.005;
+  TemporaryFolder folder;
+  FakeClock clock;
+  FakeRunner runner{clock};
+  NoTools tools;
+  CampaignOptions options;
+  std::function<bool()> stop = [] { return false; };
+  std::string said;
+
+  SearchedLab() {
+    runner.seconds_of = [](const RunSpec& spec) { return 0.08 + new_training_flops(spec.recipe, spec.size) / 40e9; };
+    runner.bits_per_byte_of = [this](const RunSpec& spec) {
+      const Recipe& r = spec.recipe;
+      const auto n = static_cast<double>(count(r, spec.size).matrix_parameters);
+      const auto d = static_cast<double>(spec.size.tokens());
+      double loss = 0.9 + 40 / std::pow(n, 0.42) + 160 / std::pow(d, 0.42);
+      const double off = std::log(r.optimizer.learning_rate / Recipe{}.optimizer.learning_rate);
+      loss *= 1 + 0.01 * off * off;
+      if (r.model.rope_base == 20000) loss -= gain;
+      if (r.optimizer.beta1 == 0.8) loss += 0.1;
+      Rng rng(spec.seed, hash64(spec.id));
+      return r.optimizer.momentum == 0.5 ? std::nan("") : loss + noise_sd * rng.normal();
+    };
+    options.lab = folder.path();
+    options.budget.flops = 1.5e14;
+    options.slots = 2;
+    options.train_tokens = 100'000'000;
+    options.search_tokens = options.audit_tokens = 1'000'000;
+    options.proposers = {"list"};
+    options.list = kChanges;
+    options.list_source = "changes.toml";
+  }
+  CampaignEnd run() {
+    runner.forget();
+    options.started_clock_seconds = clock.now_seconds();
+    const auto ledger = ledger::Ledger::open(folder.path());
+    Campaign campaign(
+        *ledger, runner, tools, clock, options, [this] { return stop(); },
+        [this](const std::string& line) { said += line + "\n"; }, [](const scheduler::Progress&, double) {});
+    return campaign.run();
+  }
+  std::unique_ptr<ledger::Ledger> read() const { return ledger::Ledger::open_read_only(folder.path()); }
+};
+
+TEST(CampaignSearch, AdoptsWhatIsRealAndClimbsTheLadderWithIt) {
+  SearchedLab lab;
+  ASSERT_EQ(lab.run(), CampaignEnd::kFinished) << lab.said;
+  const auto ledger = lab.read();
+  std::map<std::string, std::string> became;
+  for (const auto& record : ledger->records("proposal"))
+    became[record.payload.at("label").get<std::string>()] = record.payload.at("outcome").get<std::string>();
+  EXPECT_EQ(became["real"], "adopted") << lab.said;
+  EXPECT_NE(became["nothing"], "adopted");
+  EXPECT_EQ(became["harmful"], "rejected");
+  EXPECT_EQ(became["diverges"], "failed");
+  EXPECT_EQ(became["no change at all"], "failed");
+  const auto findings = ledger->records("finding");
+  ASSERT_EQ(findings.size(), 1u);
+  const Json& finding = findings[0].payload;
+  EXPECT_GT(finding.at("compute_multiplier").get<double>(), 1);
+  EXPECT_GT(finding.at("low").get<double>(), 1);
+  EXPECT_EQ(finding.at("rungs").size(), 2u);
+  EXPECT_NEAR(finding.at("difference").at("value").get<double>(), -lab.gain, 0.02);
+  for (const auto& row : ledger->runs())
+    if (on_the_ladder(row)) {
+      const RunSpec spec = load_run_spec(lab.folder.path() / "runs" / row.run / "spec.json");
+      EXPECT_EQ(spec.recipe.model.rope_base, 20000) << row.run;
+    }
+}
+
+TEST(CampaignSearch, SelectionSeesTheSearchSplitConfirmationFreshSeedsAndTheAuditSplit) {
+  SearchedLab lab;
+  ASSERT_EQ(lab.run(), CampaignEnd::kFinished);
+  std::set<uint64_t> screened, confirmed;
+  for (const auto& row : lab.read()->runs()) {
+    const RunSpec spec = load_run_spec(lab.folder.path() / "runs" / row.run / "spec.json");
+    if (row.stage == "screen" || row.stage == "base") screened.insert(spec.seed);
+    if (row.stage == "confirm" || row.stage == "ablate") confirmed.insert(spec.seed);
+    EXPECT_EQ(spec.eval_split, row.stage == "confirm" || row.stage == "ablate" ? "audit" : "search") << row.run;
+  }
+  EXPECT_FALSE(confirmed.empty());
+  for (const uint64_t seed : confirmed) EXPECT_FALSE(screened.contains(seed));
+}
+
+TEST(CampaignSearch, OfChangesThatDoNothingNoneIsAdopted) {
+  SearchedLab lab;
+  lab.options.list.clear();
+  for (int i = 0; i < 30; ++i)
+    lab.options.list +=
+        fmt::format("[[change]]\nid = \"null-{0}\"\npatches = [\"optimizer.epsilon=1.{0:02}e-8\"]\n", i + 1);
+  ASSERT_EQ(lab.run(), CampaignEnd::kFinished);
+  EXPECT_TRUE(lab.read()->records("finding").empty()) << lab.said;
+  EXPECT_EQ(lab.read()->last("search")->payload.at("tried").get<int>(), 30);
+}
+
+TEST(CampaignSearch, AKillAnywhereChangesNoDecision) {
+  SearchedLab whole;
+  ASSERT_EQ(whole.run(), CampaignEnd::kFinished);
+  SearchedLab killed;
+  int polls = 0, allowed = 100;
+  killed.stop = [&] { return ++polls > allowed; };
+  int interruptions = 0;
+  while (killed.run() == CampaignEnd::kInterrupted) {
+    polls = 0, allowed += 150;
+    ASSERT_LT(++interruptions, 200);
+  }
+  EXPECT_GT(interruptions, 2);
+  const auto a = whole.read()->records("proposal"), b = killed.read()->records("proposal");
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_EQ(a[i].payload, b[i].payload);
+  EXPECT_EQ(whole.read()->records("finding")[0].payload, killed.read()->records("finding")[0].payload);
+}
+
+TEST(CampaignCompare, SaysBetterWorseAndUndecided) {
+  for (const auto& [gain, verdict] :
+       {std::pair{0.05, "better"}, std::pair{-0.05, "worse"}, std::pair{0.0, "undecided"}}) {
+    SearchedLab lab;
+    lab.gain = gain;
+    lab.options.proposers.clear();
+    lab.options.budget.flops = 3e13;
+    const auto ledger = ledger::Ledger::open(lab.folder.path());
+    Campaign campaign(
+        *ledger, lab.runner, lab.tools, lab.clock, lab.options, [] { return false; }, [](const std::string&) {},
+        [](const scheduler::Progress&, double) {});
+    Recipe candidate = lab.options.recipe;
+    candidate.model.rope_base = 20000;
+    const Json result = campaign.compare(candidate);
+    EXPECT_EQ(result.at("verdict"), verdict);
+    EXPECT_EQ(result.at("rungs").size(), 2u);
+    if (gain > 0) {
+      EXPECT_LT(result.at("high").get<double>(), 0);
+      EXPECT_GT(result.at("compute_multiplier").at("low").get<double>(), 1);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace flywheel::research
