@@ -269,7 +269,6 @@ class RecipeSearch {
       const auto rung = static_cast<size_t>(pair.number % 2);
       item.confirm_base[rung].push_back(base);
       item.confirm_difference[rung].push_back(difference);
-      slopes_[rung].push_back(base);
     }
     if (search_.adoptions() > adopted) adopt(pair.proposal);
   }
@@ -300,8 +299,10 @@ class RecipeSearch {
     }
   }
 
-  Json finding(size_t i, Slope slope) const {
+  Json finding(size_t i) const {
     const Item& item = items_[i];
+    // Of the base that it was tested against: an adoption moves both rungs.
+    const Slope slope = slope_between(rungs_[0], item.confirm_base[0], rungs_[1], item.confirm_base[1]);
     const Candidate& c = search_.candidates()[i];
     Json rungs = Json::array(), confirmed_at = Json::array();
     std::vector<RungEffect> effects;
@@ -362,7 +363,6 @@ class RecipeSearch {
   void record() {
     if (!s_.ledger.records("search").empty()) return;
     std::vector<std::pair<std::string, Json>> records;
-    const Slope slope = slope_between(rungs_[0], slopes_[0], rungs_[1], slopes_[1]);
     int adopted = 0;
     std::map<std::string, int> outcomes;
     for (size_t i = 0; i < items_.size(); ++i) {
@@ -377,7 +377,7 @@ class RecipeSearch {
         json["confirmed"] = std::vector<double>(c.confirmed->differences().begin(), c.confirmed->differences().end());
       records.emplace_back("proposal", json);
       if (c.outcome == Outcome::kAdopted) {
-        records.emplace_back("finding", finding(i, slope));
+        records.emplace_back("finding", finding(i));
         ++adopted;
       }
     }
@@ -427,7 +427,7 @@ class RecipeSearch {
   ProposalSource source_;
   Search search_;
   std::vector<Item> items_;
-  std::vector<double> residuals_, slopes_[2];
+  std::vector<double> residuals_;
   std::set<int> dropped_;
   double base_loss_ = 0, noise_sd_ = 0;
 };

@@ -65,17 +65,17 @@ Extrapolation extrapolate(std::span<const RungEffect> rungs, double target_flops
     w += weight, x += weight * std::log(rung.flops), y += weight * std::log(rung.multiplier.value);
   }
   x /= w, y /= w;
-  double xx = 0, xy = 0, nearest = INFINITY;
+  double xx = 0, xy = 0;
   for (const RungEffect& rung : rungs) {
     const double weight = 1 / std::pow(log_sd(rung.multiplier), 2), dx = std::log(rung.flops) - x;
     xx += weight * dx * dx, xy += weight * dx * (std::log(rung.multiplier.value) - y);
-    nearest = std::min(nearest, std::abs(target - std::log(rung.flops)) / std::log(10.0));
   }
+  // Two noisy rungs say little about a slope; what is believed of it beforehand holds it near 0.
+  const double believed = 1 / std::pow(kMultiplierDrift / std::log(10.0), 2);
   const bool sloped = rungs.size() > 1 && xx > 1e-12;
-  const double slope = sloped ? xy / xx : 0, far = target - x;
+  const double slope = xy / (xx + believed), far = target - x;
   const double centre = y + slope * far;
-  double variance = 1 / w + (sloped ? far * far / xx : 0);
-  variance += kMultiplierDrift * kMultiplierDrift * nearest * nearest;
+  const double variance = 1 / w + far * far / (xx + believed);
   const double half = scaling::kNormal90 * std::sqrt(variance);
   result.multiplier = {std::exp(centre), std::exp(centre - half), std::exp(centre + half)};
 
@@ -84,7 +84,7 @@ Extrapolation extrapolate(std::span<const RungEffect> rungs, double target_flops
   result.flips = helps && hurts;
   if (result.flips)
     result.warning = "the ranking flips between rungs: it helps on one and hurts on another";
-  else if (sloped && slope + scaling::kNormal90 / std::sqrt(xx) < 0 && result.multiplier.low < 1)
+  else if (sloped && slope + scaling::kNormal90 / std::sqrt(xx + believed) < 0 && result.multiplier.low < 1)
     result.warning =
         fmt::format("its worth falls with scale, and at {:.2g} FLOPs it may be worth nothing", target_flops);
   return result;

@@ -78,6 +78,11 @@ export function spendSection(data: ReportData): Child[] {
 
 const interval = (low: unknown, high: unknown, digits: number): string => `${isNumber(low) ? fixed(low, digits) : "open"} to ${isNumber(high) ? fixed(high, digits) : "open"}`;
 
+// Beyond 8 times the compute nothing was measured, so nothing more is said.
+const kFarthest = 8;
+const worth = (value: unknown): string => (!isNumber(value) || value > kFarthest ? `more than ${kFarthest}×` : `${fixed(value, 2)}×`);
+const worthRange = (low: unknown, high: unknown): string => `${isNumber(low) ? worth(low) : "open"} to ${worth(high)}`;
+
 const mean = (values: number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
 
 function proposalsTable(search: SearchRecord): Child[] {
@@ -119,7 +124,7 @@ export function findingsSection(data: ReportData): Child[] {
   const findings = data.report.findings ?? [];
   const tried = data.report.tried;
   const search = data.report.search ?? null;
-  const how = search === null ? null : h("p", { class: "aside" }, `${integer(search.tried)} proposals, ${integer(search.tests)} confirmation tests. ${search.guarantee}. Screening and confirmation share no runs; confirmations are on the audit split.`);
+  const how = search === null ? null : h("p", { class: "aside" }, `${integer(search.tried)} proposals, ${integer(search.tests)} confirmation tests. ${search.guarantee.charAt(0).toUpperCase()}${search.guarantee.slice(1)}. Screening and confirmation share no runs; confirmations are on the audit split.`);
   if (findings.length === 0)
     return [
       missing(isNumber(tried) && tried > 0 ? `${integer(tried)} proposals were tried; none passed the test.` : "No search yet: this campaign measured one recipe and proposed no changes to it."),
@@ -131,12 +136,12 @@ export function findingsSection(data: ReportData): Child[] {
       "Findings",
       [
         { title: "Change", cell: (row) => row.change },
-        { title: "Worth in compute", number: true, cell: (row) => h("strong", {}, `${fixed(row.compute_multiplier, 2)}×`) },
-        { title: "90%", number: true, cell: (row) => interval(row.low, row.high, 2) },
+        { title: "Worth in compute", number: true, cell: (row) => h("strong", {}, worth(row.compute_multiplier)) },
+        { title: "90%", number: true, cell: (row) => worthRange(row.low, row.high) },
         { title: "Bits per byte", number: true, cell: (row) => (row.difference ? `${signed(row.difference.value, 4)} (${interval(row.difference.low, row.difference.high, 4)})` : "–") },
         { title: "Pairs", number: true, cell: (row) => (isNumber(row.pairs) ? integer(row.pairs) : "–") },
         { title: "Confirmed at", cell: (row) => (row.rungs ?? []).map((flops) => scientific(flops)).join(", ") },
-        { title: "At the top rung", number: true, cell: (row) => (row.extrapolated ? `${fixed(row.extrapolated.compute_multiplier, 2)}× (${interval(row.extrapolated.low, row.extrapolated.high, 2)})` : "–") },
+        { title: "At the top rung", number: true, cell: (row) => (row.extrapolated ? `${worth(row.extrapolated.compute_multiplier)} (${worthRange(row.extrapolated.low, row.extrapolated.high)})` : "–") },
         { title: "Without it, at the end", number: true, cell: (row) => (row.ablation ? `${signed(row.ablation.difference_without, 4)} (${row.ablation.pairs} pairs)` : "not tested") },
         { title: "Note", cell: (row) => row.warning ?? "" },
       ],
