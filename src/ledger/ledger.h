@@ -35,7 +35,7 @@ inline constexpr int kSchemaVersion = 1;
 //  attempt    {"run","attempt","state":"failed|stopped|lost","reason","seconds","flops"}   an attempt that will be
 //             repeated, and what it spent (work that is done again is spent twice, in one attempt each)
 //  evaluation {"run","split","tokens","loss","bits_per_byte"}
-//  fit forecast score wall finding note report : payload of research/
+//  fit forecast score wall finding proposal search comparison note report : payload of research/
 //  spend      {"what","seconds"}        slot seconds that are no run's (evaluation of the end, machine measurement)
 struct Record {
   int64_t sequence = 0;  // 1, 2, 3, ... without gaps
