@@ -98,6 +98,18 @@ table 'N;C;val_loss\r\n1e12;1e30;1.5\r\n2e12;1e30;1.51\r\n'; expect 0 "" fit
 gzip -kf "$work/runs.csv"; expect 0 "" "$flywheel" fit "$work/runs.csv.gz" --bootstrap 5
 head -c 40 "$work/runs.csv.gz" >"$work/cut.csv.gz"; expect 2 "cut.csv.gz" "$flywheel" fit "$work/cut.csv.gz"
 
+# Comparisons and searches.
+"$flywheel" recipe show >"$work/base.toml"
+"$flywheel" recipe show --patch optimizer.weight_decay=0 >"$work/changed.toml"
+expect 2 "same recipe" "$flywheel" compare "$work/base.toml" "$work/base.toml" --corpus "$work/text" --budget 1e12 --dir "$lab"; absent "$lab"
+expect 2 "too small" "$flywheel" compare "$work/base.toml" "$work/changed.toml" --corpus "$work/text" --budget 1e10 --dir "$lab"; absent "$lab"
+expect 2 "nowhere.toml" "$flywheel" compare "$work/base.toml" "$work/nowhere.toml" --corpus "$work/text" --budget 1e12 --dir "$lab"; absent "$lab"
+expect 2 "astrologer" run --corpus "$work/text" --budget 30s --dir "$lab" --proposers list,astrologer; absent "$lab"
+expect 2 "nowhere.toml" run --corpus "$work/text" --budget 30s --dir "$lab" --changes "$work/nowhere.toml"; absent "$lab"
+expect 2 "no such lab" run --corpus "$work/text" --budget 30s --dir "$lab" --prior "$work/nolab"; absent "$lab"
+expect 2 "campaigns" "$flywheel" simulate search --campaigns 0
+expect 2 "no such lab" "$flywheel" simulate search --dir "$work/nolab"
+
 # A lab at work: a second one is refused, another question too; SIGTERM leaves a lab that resumes.
 "$flywheel" run --corpus "$work/text" --budget 60s --dir "$lab" >/dev/null 2>"$work/.lab" &
 pid=$!

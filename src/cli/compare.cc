@@ -29,6 +29,13 @@ std::string number(const Json& value, const char* format) {
   return value.is_number() ? fmt::format(fmt::runtime(format), value.get<double>()) : "open";
 }
 
+// Beyond 8 times the compute nothing is measured, so nothing more is said.
+std::string worth_text(const Json& value) {
+  constexpr double kFarthest = 8;
+  if (!value.is_number()) return "open";
+  return value.get<double>() > kFarthest ? fmt::format("more than {:g}", kFarthest) : number(value, "{:.2f}");
+}
+
 void print_text(const Json& result) {
   fmt::print("{}\n", result.at("verdict").get<std::string>());
   if (result.contains("why")) fmt::print("  {}\n", result.at("why").get<std::string>());
@@ -36,13 +43,13 @@ void print_text(const Json& result) {
              number(result.at("difference"), "{:+.4f}"), number(result.at("low"), "{:+.4f}"),
              number(result.at("high"), "{:+.4f}"));
   if (const Json& worth = result.at("compute_multiplier"); worth.is_object())
-    fmt::print("  worth in compute  {}x ({} to {})\n", number(worth.at("value"), "{:.2f}"),
-               number(worth.at("low"), "{:.2f}"), number(worth.at("high"), "{:.2f}"));
+    fmt::print("  worth in compute  {}x ({} to {})\n", worth_text(worth.at("value")), worth_text(worth.at("low")),
+               worth_text(worth.at("high")));
   for (const Json& rung : result.at("rungs"))
     fmt::print("  at {:<14} {} ({} to {}), {} pairs, worth {}x\n", format_flops(rung.at("flops").get<double>()),
                number(rung.at("difference"), "{:+.4f}"), number(rung.at("low"), "{:+.4f}"),
                number(rung.at("high"), "{:+.4f}"), rung.at("pairs").get<int>(),
-               number(rung.at("compute_multiplier").at("value"), "{:.2f}"));
+               worth_text(rung.at("compute_multiplier").at("value")));
   if (const std::string warning = result.value("warning", ""); !warning.empty()) fmt::print("  note: {}\n", warning);
   if (result.contains("more_budget"))
     fmt::print("  to decide it, about {} times the budget\n", number(result.at("more_budget"), "{:.1f}"));
