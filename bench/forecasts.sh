@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # How often is the top rung's forecast right? Campaigns over corpora and seeds; prints the table of docs/forecasts.md.
 #   bench/forecasts.sh BUDGET SEEDS OUT_DIR CORPUS...        e.g. bench/forecasts.sh 3m 3 /tmp/labs /usr/include text.txt
+# RUN_OPTIONS holds further options of flywheel run, "--proposers none" for instance.
 set -euo pipefail
 budget=$1 seeds=$2 out=$3
 shift 3
@@ -11,7 +12,7 @@ echo "|---|---|---|---|---|---|---|---|---|---|---|---|"
 for corpus in "$@"; do
   for ((seed = 1; seed <= seeds; ++seed)); do
     lab=$out/$(basename "$corpus")-$seed
-    "$flywheel" run --corpus "$corpus" --budget "$budget" --seed "$seed" --dir "$lab" --json >"$lab.json" 2>"$lab.log" ||
+    "$flywheel" run --corpus "$corpus" --budget "$budget" --seed "$seed" --dir "$lab" ${RUN_OPTIONS:-} --json >"$lab.json" 2>"$lab.log" ||
       { echo "| $(basename "$corpus") | $seed | failed: $(tail -n 1 "$lab.log") |"; continue; }
     node -e '
       const [path, corpus, seed, tsv] = process.argv.slice(1), fs = require("fs"), r = JSON.parse(fs.readFileSync(path));
