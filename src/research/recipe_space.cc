@@ -52,7 +52,7 @@ const std::map<std::string, std::vector<Json>>& hints() {
       {"optimizer.weight_decay", {0, 0.01, 0.03, 0.1, 0.3, 1}},
       {"optimizer.gradient_clip", {0, 0.3, 1, 3}},
       {"optimizer.average_decay", {0.95, 0.98, 0.99, 0.995}},
-      {"schedule.warmup_fraction", {0, 0.01, 0.02, 0.05, 0.1, 0.2}},
+      {"schedule.warmup_steps", {0, 5, 10, 20, 50, 100}},
       {"schedule.final_fraction", {0, 0.03, 0.1}},
       {"schedule.batch_ramp_fraction", {0, 0.1, 0.3}},
       {"schedule.batch_ramp_start", {0.125, 0.25, 0.5}},
