@@ -22,6 +22,7 @@ constexpr double kAblationShare = 0.1;  // beyond it, for the leave-one-out pass
 constexpr double kScreenBelow = 6;      // screening costs this much less than the lowest rung of the ladder
 constexpr double kConfirmBelow = 3;  // the lower rung of confirmations, likewise; the upper one is the ladder's lowest
 constexpr int kFewestScreens = 40;   // runs that the share must hold for a search to make sense
+constexpr double kLeftForLadder = 0.93;  // of what the search leaves; replicates fill the rest
 constexpr int kBaseRuns = 6;
 constexpr int kMostScreens = 4;       // of one proposal
 constexpr int kConfirmations = 8;     // pairs at least, half of them on each rung
@@ -461,7 +462,29 @@ void Campaign::State::search_recipes() {
   if (const auto recipe = search.adopted()) {
     options.recipe = *recipe;
     multiplier = 1;
+    // Another recipe, another speed: what its own runs say.
+    const std::string hash = recipe_hash(*recipe);
+    Throughput own;
+    for (const ledger::RunRow& row : ledger.runs())
+      if (const auto at = known.find(row.run); at != known.end() && row.state == "done" && row.recipe_hash == hash)
+        own.add(row.parameters, cost_flops(*recipe, at->second.ladder, eval_tokens()), row.seconds);
+    if (!own.empty()) throughput = own;
   }
+  plan_again();
+}
+
+// The ladder for what the search has left, as fast as the recipe of now trains.
+void Campaign::State::plan_again() {
+  const Json decision = decide("ladder after the search", [&]() -> Json {
+    try {
+      return to_json(plan_ladder(options.recipe, throughput, limits(kLeftForLadder)));
+    } catch (const Error& e) {
+      return to_json(plan);  // too little for a plan anew: the old one is cut as its stages go
+    }
+  });
+  plan = ladder_plan_from_json(decision, "ledger: plan of the ladder after the search");
+  say(fmt::format("ladder: {} rungs from {} to {}", plan.rungs.size(), format_flops(plan.rungs.front()),
+                  format_flops(plan.rungs.back())));
 }
 
 }  // namespace flywheel::research

@@ -286,6 +286,7 @@ struct Campaign::State {
   void make_plan();
   void tune();
   void search_recipes();
+  void plan_again();
   Json compare(const Recipe& candidate);
   void lowest_rung();
   void middle_rungs();
