@@ -175,6 +175,14 @@ class FakeRunner : public scheduler::Runner {
             at);
         checkpoints_[run] = step;
         say(process, {{"type", "checkpoint"}, {"step", step}}, at);
+        if (const auto& rule = process.spec.stop_above; rule && step < steps) {
+          const auto share = static_cast<double>(step) / static_cast<double>(steps);
+          if (share >= rule->fraction && share - 0.25 < rule->fraction &&
+              process.bits_per_byte + 1 - share > rule->bits_per_byte) {
+            say(process, {{"type", "stopped"}, {"step", step}, {"reason", "gave up: its rule"}}, at);
+            return leave(process, 75);
+          }
+        }
       }
     }
     if (process.step == steps) {

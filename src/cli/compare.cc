@@ -61,9 +61,7 @@ void print_text(const Json& result) {
 int compare(const Options& options) {
   const double started = real_clock().now_seconds();
   const Budget budget = parse_budget(options.budget);
-  const int cpus = static_cast<int>(available_cpus().size());
-  if (options.slots < 0 || options.slots > 4096)
-    throw_bad_input("--slots {}: expected between 1 and 4096, or none for one per core", options.slots);
+  const int slots = slots_of(options.slots);
   if (options.seed < 0) throw_bad_input("--seed {}: expected zero or more", options.seed);
   const Recipe base = load_recipe(options.base), candidate = load_recipe(options.candidate);
   if (recipe_hash(base) == recipe_hash(candidate))
@@ -82,7 +80,7 @@ int compare(const Options& options) {
     campaign_options.lab = lab;
     campaign_options.budget = budget;
     campaign_options.started_clock_seconds = started;
-    campaign_options.slots = options.slots == 0 ? cpus : options.slots;
+    campaign_options.slots = slots;
     campaign_options.cpus = available_cpus();
     campaign_options.memory_bytes = available_memory_bytes() / 10 * 9;
     campaign_options.seed = static_cast<uint64_t>(options.seed);
@@ -90,7 +88,6 @@ int compare(const Options& options) {
     campaign_options.branching = false;
     campaign_options.train_tokens = corpus.split_tokens[0];
     campaign_options.search_tokens = corpus.split_tokens[1];
-    campaign_options.audit_tokens = corpus.split_tokens[2];
     research::Campaign campaign(
         ledger, runner, tools, real_clock(), campaign_options, [] { return stop_signal() != 0; },
         [&](const std::string& line) { printer.say(line); },

@@ -125,6 +125,12 @@ int with_lab(const Path& lab, const std::vector<std::string>& sources, const Jso
   }
 }
 
+int slots_of(int given) {
+  if (given < 0 || given > 4096)
+    throw_bad_input("--slots {}: expected between 1 and 4096, or none for one per core", given);
+  return given == 0 ? static_cast<int>(available_cpus().size()) : given;
+}
+
 int stopped_early(ProgressPrinter& printer) {
   printer.say("stopped; the same command goes on from here");
   return stop_signal() == SIGTERM ? static_cast<int>(ErrorCode::kStoppedEarly)

@@ -21,6 +21,9 @@ std::vector<std::string> canonical_sources(const std::vector<std::string>& sourc
 int with_lab(const Path& lab, const std::vector<std::string>& sources, const Json& asked, ProgressPrinter& printer,
              const std::function<int(ledger::Ledger&, const data::CorpusManifest&)>& work);
 
+// --slots as given (0: one per core of this process); throws kBadInput.
+int slots_of(int given);
+
 // Says that the same command goes on; the exit status by the signal.
 int stopped_early(ProgressPrinter& printer);
 

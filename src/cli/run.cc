@@ -105,10 +105,7 @@ std::vector<std::string> known_recipes(const std::vector<std::string>& labs) {
 int run_campaign(const RunOptions& options) {
   const double started = real_clock().now_seconds();
   const Budget budget = parse_budget(options.budget);
-  const int cpus = static_cast<int>(available_cpus().size());
-  if (options.slots < 0 || options.slots > 4096)
-    throw_bad_input("--slots {}: expected between 1 and 4096, or none for one per core", options.slots);
-  const int slots = options.slots == 0 ? cpus : options.slots;
+  const int slots = slots_of(options.slots);
   if (options.seed < 0) throw_bad_input("--seed {}: expected zero or more", options.seed);
   if (!(options.max_epochs > 0 && options.max_epochs <= 1000))
     throw_bad_input("--max-epochs {}: expected more than 0 and at most 1000", options.max_epochs);
@@ -145,7 +142,6 @@ int run_campaign(const RunOptions& options) {
         options.changes.empty() ? research::known_changes() : real_file_system().read(options.changes);
     campaign_options.list_source = options.changes.empty() ? "the usual changes" : options.changes;
     campaign_options.known = known;
-    campaign_options.audit_tokens = corpus.split_tokens[2];
     campaign_options.train_tokens = corpus.split_tokens[0];
     campaign_options.search_tokens = corpus.split_tokens[1];
     if (!ledger->last("report")) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/hash.h"
+#include "protocol/run_events.h"
 
 namespace flywheel::ledger {
 namespace {
@@ -66,6 +67,10 @@ void fold_finish(RunRow& row, const Record& record, const std::string& where) {
 }
 
 }  // namespace
+
+bool RunRow::gave_up() const {
+  return state == "stopped" && !ended() && reason.starts_with(kGaveUp);
+}
 
 bool is_record_kind(std::string_view kind) {
   return !kind.empty() &&

@@ -32,10 +32,10 @@ inline constexpr int kSchemaVersion = 1;
 //              "attempt_flops","cpu_seconds","peak_memory_bytes","predicted_memory_bytes","curve":[..]}
 //             once per run that ended for good; tokens and flops are what the model was trained with, seconds and
 //             attempt_flops (default: flops) what the last attempt spent
-//  attempt    {"run","attempt","state":"failed|stopped|lost","reason","seconds","flops"}   an attempt that will be
-//             repeated, and what it spent (work that is done again is spent twice, in one attempt each)
+//  attempt    {"run","attempt","state":"failed|stopped|lost","reason","seconds","flops","curve"}   an attempt that may
+//             be repeated, and what it spent (work that is done again is spent twice, in one attempt each)
 //  evaluation {"run","split","tokens","loss","bits_per_byte"}
-//  fit forecast score wall finding proposal search comparison note report : payload of research/
+//  fit forecast score wall finding proposal search gain comparison note report : payload of research/
 //  spend      {"what","seconds"}        slot seconds that are no run's (evaluation of the end, machine measurement)
 struct Record {
   int64_t sequence = 0;  // 1, 2, 3, ... without gaps
@@ -62,6 +62,8 @@ struct RunRow {
   int64_t start_record = 0;   // of the last start record; 0: never started
   int64_t finish_record = 0;  // 0: has not ended for good
   bool ended() const { return finish_record != 0; }
+  // Stopped by the rule of its spec (run_spec.h, stop_above): it goes on only when somebody asks for it.
+  bool gave_up() const;
 };
 
 // What became of a record that was offered.
@@ -98,7 +100,8 @@ class Ledger {
   std::vector<RunRow> runs() const;  // in order of their run records
   std::optional<RunRow> run(std::string_view id) const;
   std::optional<Record> record(int64_t sequence) const;
-  Json run_curve(std::string_view id) const;  // of its finish record; empty array: none
+  // Of its finish record, or of the attempt that gave up; empty array: none.
+  Json run_curve(std::string_view id) const;
   Spend spend() const;
   int64_t size() const;
 

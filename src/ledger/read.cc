@@ -150,6 +150,11 @@ std::optional<Record> Ledger::record(int64_t sequence) const {
 
 Json Ledger::run_curve(std::string_view id) const {
   const std::optional<RunRow> row = run(id);
+  if (row && row->gave_up()) {
+    const std::vector<Record> attempts = records("attempt");
+    for (auto attempt = attempts.rbegin(); attempt != attempts.rend(); ++attempt)
+      if (attempt->payload.value("run", "") == id) return attempt->payload.value("curve", Json::array());
+  }
   if (!row || !row->ended()) return Json::array();
   const std::optional<Record> finish = record(row->finish_record);
   return finish && finish->payload.contains("curve") ? finish->payload.at("curve") : Json::array();

@@ -22,6 +22,7 @@ namespace flywheel {
 //  checkpoint {"t","type","step"}
 //  done {"t","type","step","tokens","flops","spent_flops","loss","bits_per_byte","train_seconds","cpu_seconds",
 //        "peak_memory_bytes"}
+//  stopped    {"t","type","step","reason"}   ended by its spec's stop_above, with a checkpoint; the process exits with 75
 //  failed     {"t","type","step","reason"}   reason starts with one word: diverged, memory, disk, input, crash
 struct RunEvent {
   double t = 0;
@@ -64,6 +65,8 @@ struct RunOutcome {
   std::string eval_split;         // of the first evaluation; evaluations on other splits do not enter the curve
   std::vector<CurvePoint> curve;  // evaluations, by step, resumed duplicates merged
 };
+// What the reason of a "stopped" event begins with.
+inline constexpr const char* kGaveUp = "gave up";
 // Folds one event in.
 void apply_event(RunOutcome& outcome, const RunEvent& event);
 RunOutcome read_outcome(const Path& events_path);

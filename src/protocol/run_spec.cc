@@ -49,6 +49,8 @@ Json to_json(const RunSpec& spec) {
             {"log_every_fraction", spec.log_every_fraction}};
   if (!spec.branch.empty()) json["branch"] = spec.branch.string();
   if (spec.keep_stable) json["keep_stable"] = true;
+  if (spec.stop_above)
+    json["stop_above"] = {{"fraction", spec.stop_above->fraction}, {"bits_per_byte", spec.stop_above->bits_per_byte}};
   return json;
 }
 
@@ -95,6 +97,11 @@ RunSpec run_spec_from_json(const Json& json, const std::string& where) {
   if (reader.has("log_every_fraction")) spec.log_every_fraction = reader.real("log_every_fraction", 0, 1);
   if (reader.has("branch")) spec.branch = reader.text("branch");
   if (reader.has("keep_stable")) spec.keep_stable = reader.boolean("keep_stable");
+  if (reader.has("stop_above")) {
+    JsonReader rule(reader.object("stop_above"), where, "stop_above.");
+    spec.stop_above = StopAbove{rule.real("fraction", 0, 1), rule.real("bits_per_byte", 0, 1e9)};
+    rule.refuse_unknown();
+  }
   reader.refuse_unknown();
   check_branch(spec, where);
   return spec;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,15 @@ enum class Precision { kAuto, kFloat32, kBfloat16 };
 // {"schema":1,"id":"r2-n1-s3","recipe":{..},"size":{..},"corpus":"/abs/lab/corpus","seed":3,"data_seed":3,
 //  *"threads":1,*"precision":"auto|fp32|bf16",
 //  *"eval":{"split":"search","tokens":65536,"every_fraction":0.1},*"checkpoint_seconds":30,
-//  *"log_every_fraction":0.01,*"branch":"/abs/lab/runs/ID",*"keep_stable":true}
+//  *"log_every_fraction":0.01,*"branch":"/abs/lab/runs/ID",*"keep_stable":true,
+//  *"stop_above":{"fraction":0.5,"bits_per_byte":2.4}}
+
+// The first evaluation at or after `fraction` of the steps, the last one excepted: if it is above `bits_per_byte`, the run
+// ends there with a checkpoint and a "stopped" event. The same spec without this rule goes on from there.
+struct StopAbove {
+  double fraction = 0, bits_per_byte = 0;
+};
+
 struct RunSpec {
   std::string id;
   Recipe recipe;
@@ -33,6 +42,7 @@ struct RunSpec {
   double checkpoint_seconds = 30;
   double log_every_fraction = 0.01;  // of the steps, for "step" events
   Path branch;                       // directory of the run whose stable.bin it goes on from, at size.trunk_steps
+  std::optional<StopAbove> stop_above;
   bool keep_stable = false;          // leave a stable.bin where the decay begins, for runs that branch from this one
 };
 

@@ -62,6 +62,18 @@ TEST(RunSpec, ABranchSurvivesTheFile) {
   EXPECT_EQ(to_json(run_spec_from_json(parse_json(json.dump(2), "s"), "s")), json);
 }
 
+TEST(RunSpec, ARuleForGivingUpSurvivesTheFile) {
+  RunSpec spec = example();
+  spec.stop_above = StopAbove{0.5, 2.25};
+  const Json json = to_json(spec);
+  EXPECT_EQ(to_json(run_spec_from_json(parse_json(json.dump(2), "s"), "s")), json);
+  Json bad = json;
+  bad["stop_above"]["fraction"] = 2;
+  EXPECT_THAT(refusal(bad), HasSubstr("stop_above.fraction"));
+  bad["stop_above"].erase("fraction");
+  EXPECT_THAT(refusal(bad), HasSubstr("stop_above.fraction"));
+}
+
 TEST(RunSpec, ABranchThatCannotBeIsRefused) {
   Json json = to_json(branched_example());
   json.erase("branch");

@@ -194,8 +194,12 @@ Json page_data(const ledger::Ledger& ledger, const Path& lab) {
     }
   data["learning_rate"] = learning_rate_json(ledger, data["runs"]);
   data["learning_rate_words"] = "";
+  data["learning_rate_chosen"] = nullptr;  // may lie between two that were tried
   for (const ledger::Record& record : ledger.records("plan"))
-    if (record.payload.value("stage", "") == "learning_rate") data["learning_rate_words"] = record.payload.at("words");
+    if (record.payload.value("stage", "") == "learning_rate") {
+      data["learning_rate_words"] = record.payload.at("words");
+      data["learning_rate_chosen"] = record.payload.at("learning_rate");
+    }
   data["forecast_test"] = forecast_test_json(ledger);
   std::map<std::string, Json> stages;
   for (const Json& run : data["runs"]) {

@@ -24,9 +24,13 @@ Json named(const ledger::Ledger& ledger, std::string_view kind, std::string_view
   return found;
 }
 
+// Of the best model; other runs are evaluated for what was adopted (gain).
 OrderedJson evaluation_of(const ledger::Ledger& ledger, std::string_view split) {
-  for (const ledger::Record& record : ledger.records("evaluation"))
-    if (record.payload.value("split", "") == split) return record.payload.at("bits_per_byte").get<double>();
+  for (const ledger::Record& record : ledger.records("evaluation")) {
+    if (record.payload.value("split", "") != split) continue;
+    const auto row = ledger.run(record.payload.value("run", ""));
+    if (!row || row->stage != "gain") return record.payload.at("bits_per_byte").get<double>();
+  }
   return {};
 }
 
@@ -117,6 +121,9 @@ OrderedJson report_json(const ledger::Ledger& ledger) {
     report["search"]["proposals"] = OrderedJson::array();
     for (const ledger::Record& record : ledger.records("proposal"))
       report["search"]["proposals"].push_back(OrderedJson(record.payload));
+    report["search"]["gain"] = OrderedJson::array();  // all that was adopted together, by split
+    for (const ledger::Record& record : ledger.records("gain"))
+      report["search"]["gain"].push_back(OrderedJson(record.payload));
   }
   report["recipe"] = "recipe.toml";
   report["audit_bits_per_byte"] = evaluation_of(ledger, "audit");

@@ -46,7 +46,6 @@ struct CampaignOptions {
   double max_epochs = 8;  // of the training split, for one run
   int64_t train_tokens = 0, search_tokens = 0;
   Precision precision = Precision::kAuto;
-  int64_t audit_tokens = 0;
   // Who proposes changes to the recipe; empty: no search. `list`: TOML of the proposer "list" and its name in messages.
   std::vector<std::string> proposers;
   std::string list, list_source;

@@ -19,11 +19,6 @@ constexpr double kRungStep = 4;    // of the upper rung over the lower, in FLOPs
 constexpr double kBudgetShare = 0.9;
 constexpr int kSeeds = 20000;
 
-Json interval_json(const Interval& interval) {
-  const auto finite = [](double x) { return std::isfinite(x) ? Json(x) : Json(); };
-  return {{"value", interval.value}, {"low", finite(interval.low)}, {"high", finite(interval.high)}};
-}
-
 }  // namespace
 
 Json Campaign::State::compare(const Recipe& candidate) {
@@ -38,7 +33,7 @@ Json Campaign::State::compare(const Recipe& candidate) {
     return Json{{"rungs", {low, kRungStep * low}}};
   });
   const auto rungs = decision.at("rungs").get<std::vector<double>>();
-  std::vector<double> base_losses[2], differences[2], ratios;
+  RungPairs measured[2] = {{rungs[0], {}, {}}, {rungs[1], {}, {}}};
   std::optional<SequentialTest> test;
   std::string verdict = "undecided", why;
   int pairs = 0, failures = 0;
@@ -70,8 +65,8 @@ Json Campaign::State::compare(const Recipe& candidate) {
         continue;
       }
       const auto rung = static_cast<size_t>(pair % 2);
-      base_losses[rung].push_back(*base->bits_per_byte);
-      differences[rung].push_back(*other->bits_per_byte - *base->bits_per_byte);
+      measured[rung].base.push_back(*base->bits_per_byte);
+      measured[rung].difference.push_back(*other->bits_per_byte - *base->bits_per_byte);
     }
     if (failures >= 2) {
       verdict = "worse";
@@ -80,53 +75,36 @@ Json Campaign::State::compare(const Recipe& candidate) {
     }
     // The scale of the differences is a guess from the first few, which are then left out of the test: it has to be
     // known before the pairs that it weighs.
-    if (differences[0].size() + differences[1].size() < 4) continue;
-    std::vector<double> guess = {differences[0][0], differences[1][0], differences[0][1], differences[1][1]};
-    std::vector<double> sizes;
-    for (const double d : guess) sizes.push_back(std::abs(d));
+    const std::vector<double>&low = measured[0].difference, &high = measured[1].difference;
+    if (low.size() + high.size() < 4 || std::min(low.size(), high.size()) < 2) continue;
+    std::vector<double> sizes = {std::abs(low[0]), std::abs(high[0]), std::abs(low[1]), std::abs(high[1])};
     std::sort(sizes.begin(), sizes.end());
-    test.emplace(std::max(sizes[1], 1e-4 * base_losses[0][0]));
-    for (size_t i = 2; i < std::max(differences[0].size(), differences[1].size()); ++i)
-      for (const auto& rung : differences)
-        if (i < rung.size()) test->add(rung[i]);
-    if (std::min(differences[0].size(), differences[1].size()) < kFewestOnARung) continue;
+    test.emplace(std::max(sizes[1], 1e-4 * measured[0].base[0]));
+    for (size_t i = 2; i < std::max(low.size(), high.size()); ++i)
+      for (const auto* rung : {&low, &high})
+        if (i < rung->size()) test->add((*rung)[i]);
+    if (std::min(low.size(), high.size()) < kFewestOnARung) continue;
     if (test->log_e_better() >= std::log(2 / kAlpha)) verdict = "better";
     if (test->log_e_worse() >= std::log(2 / kAlpha)) verdict = "worse";
     say(fmt::format(
         "{} pairs: {:+.4f} and {:+.4f} bits per byte on the two rungs; evidence {:.2g} of {:.0f} for better, "
         "{:.2g} for worse",
-        differences[0].size() + differences[1].size(), mean_of(differences[0]), mean_of(differences[1]),
-        std::exp(test->log_e_better()), 2 / kAlpha, std::exp(test->log_e_worse())));
+        low.size() + high.size(), mean_of(low), mean_of(high), std::exp(test->log_e_better()), 2 / kAlpha,
+        std::exp(test->log_e_worse())));
     if (verdict != "undecided") break;
   }
 
   Json result{{"verdict", verdict}};
   const Interval difference = test ? test->interval(kAlpha) : Interval{0, -INFINITY, INFINITY};
-  const bool measured = !differences[0].empty() && !differences[1].empty();
-  const Slope slope = slope_between(rungs[0], base_losses[0], rungs[1], base_losses[1]);
+  const PairedEffect effect = paired_effect(measured);
   result["difference"] = test ? Json(difference.value) : Json();
-  result["low"] = interval_json(difference).at("low");
-  result["high"] = interval_json(difference).at("high");
+  result["low"] = to_json(difference).at("low");
+  result["high"] = to_json(difference).at("high");
   result["compute_multiplier"] =
-      measured ? interval_json(
-                     compute_multiplier(0.5 * (mean_of(base_losses[0]) + mean_of(base_losses[1])), slope, difference))
-               : Json();
-  result["rungs"] = Json::array();
-  std::vector<RungEffect> effects;
-  for (size_t r = 0; r < 2; ++r) {
-    if (differences[r].empty()) continue;
-    const Interval here = student90(differences[r]);
-    const Interval worth = compute_multiplier(mean_of(base_losses[r]), slope, here);
-    Json row = interval_json(here);
-    row["difference"] = row.at("value");
-    row.erase("value");
-    row["flops"] = rungs[r];
-    row["pairs"] = differences[r].size();
-    row["compute_multiplier"] = interval_json(worth);
-    result["rungs"].push_back(row);
-    if (differences[r].size() > 1) effects.push_back({rungs[r], static_cast<int>(differences[r].size()), here, worth});
-  }
-  if (effects.size() == 2) result["warning"] = extrapolate(effects, 10 * rungs[1]).warning;
+      effect.rungs.size() == 2 ? to_json(compute_multiplier(effect.base, effect.slope, difference)) : Json();
+  result["rungs"] = to_json(effect.rungs);
+  if (std::min(measured[0].difference.size(), measured[1].difference.size()) > 1)
+    result["warning"] = extrapolate(effect.rungs, 10 * rungs[1]).warning;
   if (!why.empty()) result["why"] = why;
   // How much more an undecided one would take: the wealth grew at some rate a pair towards the likelier side.
   if (verdict == "undecided" && test && test->pairs() > 0) {

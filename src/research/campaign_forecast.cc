@@ -180,7 +180,10 @@ void Campaign::State::last_evaluations() {
   const auto evaluated = [&](const std::string& split) {
     const auto records = ledger.records("evaluation");
     return std::any_of(records.begin(), records.end(),
-                       [&](const auto& r) { return r.payload.value("split", "") == split; });
+                       [&](const auto& r) {
+                         const auto run = ledger.run(r.payload.value("run", ""));
+                         return r.payload.value("split", "") == split && (!run || run->stage != "gain");
+                       });
   };
   const double begun = clock.now_seconds();
   for (const char* split : {"audit", "locked"}) {
@@ -193,6 +196,7 @@ void Campaign::State::last_evaluations() {
                                      {"bits_per_byte", result.bits_per_byte}});
     say(fmt::format("best model ({}) on the {} split: {:.4f} bits per byte", best->run, split, result.bits_per_byte));
   }
+  locked_gain();
   const auto notes = ledger.records("note");
   if (std::none_of(notes.begin(), notes.end(), [](const auto& r) { return r.payload.value("what", "") == "sample"; }))
     ledger.append(

@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "protocol/run_events.h"
 #include "research/campaign_state.h"
+#include "research/curve_stopping.h"
 #include "research/multiplier.h"
 #include "research/paired_runs.h"
 #include "research/proposal_source.h"
@@ -18,23 +20,25 @@
 namespace flywheel::research {
 namespace {
 
+constexpr double kAlpha = 0.05;
 constexpr double kAblationShare = 0.1;  // beyond it, for the leave-one-out pass
 constexpr double kScreenBelow = 6;      // screening costs this much less than the lowest rung of the ladder
 constexpr double kConfirmBelow = 3;  // the lower rung of confirmations, likewise; the upper one is the ladder's lowest
-constexpr int kFewestScreens = 40;   // runs that the share must hold for a search to make sense
+constexpr size_t kFewestRungsLeft = 5;   // of the ladder planned beside it: fewer forecast nothing
+constexpr int kFewestScreens = 40;       // runs that the share must hold for a search to make sense
 constexpr double kLeftForLadder = 0.93;  // of what the search leaves; replicates fill the rest
 constexpr int kBaseRuns = 6;
 constexpr int kMostScreens = 4;       // of one proposal
 constexpr int kConfirmations = 8;     // pairs at least, half of them on each rung
+constexpr double kLookAt = 0.5;       // of a screening run's steps: then its curve is judged
+constexpr double kLookTokens = 4;     // times those of an evaluation, that a run has for a look to be worth it
+constexpr double kStopError = 0.05;   // of runs that would have ended below the base, the share that is stopped
+constexpr double kThaw = 2;           // times the error: a run near the line is not stopped and thawed in turns
 constexpr double kLeastNoise = 5e-4;  // of the loss
 constexpr int kConfirmSeeds = 10000;  // replicates from here on belong to confirmations, each to one pair
 
 std::string joined(const std::vector<std::string>& patches) {
   return fmt::format("{}", fmt::join(patches, ", "));
-}
-
-Json finite(double value) {
-  return std::isfinite(value) ? Json(value) : Json();
 }
 
 }  // namespace
@@ -57,20 +61,22 @@ class RecipeSearch {
                          .rung_flops = {screen_flops_},
                          .target_flops = s_.plan.rungs.back(),
                          .known = s_.options.known}),
-        search_({.base_runs = kBaseRuns,
+        search_({.alpha = kAlpha,
+                 .base_runs = kBaseRuns,
                  .parallel = std::max(1, s_.options.slots / 2),
                  .most_screens = kMostScreens,
                  .fewest_confirmations = kConfirmations}) {}
 
-  // False: the budget ended.
   void run() {
-    if (!measure_base()) return;
+    if (!measure_base()) {
+      s_.say("no search: the base's own runs did not finish");
+      return;
+    }
     for (int round = 0; !s_.out_of_budget; ++round) {
       if (!goes_on("search", round, share_)) {
         search_.close("the search's share of the budget is spent");
         break;
       }
-      weigh();
       if (!one_batch()) {
         search_.close("nothing left is worth its FLOPs");
         break;
@@ -78,6 +84,7 @@ class RecipeSearch {
     }
     if (s_.out_of_budget) search_.close("the budget is spent");
     ablate();
+    if (recipe_hash(base_) != recipe_hash(start_)) s_.measure_gain(start_, base_, rungs_);
     record();
   }
 
@@ -87,7 +94,14 @@ class RecipeSearch {
     double cost_flops = 0;
     std::string recipe_hash;  // once adopted, of the base with it
     std::vector<std::string> runs;
-    std::vector<double> confirm_base[2], confirm_difference[2];  // by rung
+    RungPairs confirm[2];
+    struct GivenUp {
+      Planned run;
+      double loss = 0, base_loss = 0;  // at kLookAt; the base's at its end
+      int adoptions = 0;               // before it
+      double spent_flops = 0;
+    };
+    std::optional<GivenUp> given_up;  // its first screening, until it is thawed
   };
 
   double spent_flops() const {
@@ -97,7 +111,7 @@ class RecipeSearch {
     return sum;
   }
   static bool is_search(const std::string& stage) {
-    return stage == "base" || stage == "screen" || stage == "confirm" || stage == "ablate";
+    return stage == "base" || stage == "screen" || stage == "confirm" || stage == "ablate" || stage == "gain";
   }
   // What FLOPs are left for everything, by the machine's speed where the budget is time.
   double flops_left() const {
@@ -109,18 +123,21 @@ class RecipeSearch {
     if (s_.options.budget.flops > 0) return spent_flops() / (flops_left() + spent_flops());
     return (s_.stopwatch.seconds() - started_) / std::max(s_.options.budget.seconds - started_, 1.0);
   }
+  // What depends on the clock is recorded round by round, so that a campaign that goes on after a kill decides as it
+  // did.
   bool goes_on(const std::string& what, int round, double share) {
-    return s_.decide(fmt::format("{} round {}", what, round),
-                     [&] {
-                       return Json{{"go_on", share_spent() < share}};
-                     })
-        .at("go_on")
-        .get<bool>();
+    const Json decision = s_.decide(fmt::format("{} round {}", what, round), [&] {
+      return Json{{"go_on", share_spent() < share}, {"flops_left", flops_left()}};
+    });
+    // A gain of one noise floor is worth the FLOPs that would lower the top rung's loss as much.
+    const double multiples = noise_sd_ / base_loss_ / std::abs(kUsualSlope);
+    search_.set_costs(screen_flops_, rungs_[0] + rungs_[1], multiples * decision.at("flops_left").get<double>());
+    return decision.at("go_on").get<bool>();
   }
 
   Planned planned(const std::string& id, const std::string& stage, const Recipe& recipe, double flops, int replicate,
                   const std::string& split) const {
-    return {.id = id,
+    Planned run{.id = id,
             .stage = stage,
             .rung_flops = flops,
             .ladder = isoflop_runs(recipe, flops, prior_optimum(recipe, flops), 1, s_.max_tokens()).at(0),
@@ -128,6 +145,73 @@ class RecipeSearch {
             .replicate = replicate,
             .recipe = std::make_shared<const Recipe>(recipe),
             .split = split};
+    const bool judged = stage == "base" || stage == "screen";
+    if (judged && run.ladder.tokens >= kLookTokens * s_.eval_tokens()) run.evaluated_at = kLookAt;
+    return run;
+  }
+
+  // ---- curves: runs that cannot win are stopped half way ----------------------------------------------------------
+  // The curve of a finished run, for predicting others of the same base.
+  void learn_curve(const ledger::RunRow& row) {
+    const Json curve = s_.ledger.run_curve(row.run);
+    const auto look = std::find_if(curve.begin(), curve.end(), [&](const Json& point) {
+      return point.at("tokens").get<double>() >= kLookAt * row.tokens * (1 - 1e-9);
+    });
+    if (look == curve.end() || look->at("tokens").get<double>() >= row.tokens) return;  // evaluated at its end only
+    curves_.push_back({{kLookAt, look->at("bits_per_byte").get<double>()}, {1, *row.bits_per_byte}});
+  }
+  // The attempt that gave up, also where the run has gone on since: a campaign that goes on after a kill decides as it
+  // did.
+  std::optional<Json> given_up_attempt(const std::string& run) const {
+    for (const ledger::Record& record : s_.ledger.records("attempt"))
+      if (record.payload.value("run", "") == run && record.payload.value("reason", "").starts_with(kGaveUp))
+        return record.payload;
+    return std::nullopt;
+  }
+  bool take_given_up(const SearchPair& pair) {
+    if (pair.stage != SearchStage::kScreen) return false;
+    const auto attempt = given_up_attempt(id_of(pair));
+    if (!attempt || attempt->value("curve", Json::array()).empty()) return false;
+    Item& item = items_[static_cast<size_t>(pair.proposal)];
+    const double loss = attempt->at("curve").back().at("bits_per_byte").get<double>();
+    const double spent = attempt->value("flops", 0.0);
+    const std::vector<CurvePoint> curve{{kLookAt, loss}};
+    const CurveVerdict verdict = judge_curve(curve, curves_, base_loss_, kStopError);
+    if (pair.number == 0) item.given_up = {runs_.at(id_of(pair)), loss, base_loss_, search_.adoptions(), spent};
+    item.cost_flops += spent;
+    ++stopped_;
+    saved_flops_ += screen_flops_ - spent;
+    search_.result(pair, verdict.predicted - base_loss_);
+    source_.stopped(item.asked.trial, verdict.predicted, verdict.sd, curve, base_loss_, spent);
+    return true;
+  }
+  // Runs that gave up, and of which the curves finished since then no longer say that they cannot win, or of which
+  // somebody wants to know more.
+  std::vector<size_t> to_thaw(const std::vector<SearchPair>& batch) const {
+    std::vector<size_t> found;
+    for (size_t i = 0; i < items_.size(); ++i) {
+      const auto& given_up = items_[i].given_up;
+      if (!given_up || given_up->adoptions != search_.adoptions()) continue;
+      const bool wanted = std::any_of(batch.begin(), batch.end(), [&](const SearchPair& pair) {
+        return pair.proposal == static_cast<int>(i) && pair.number > 0;
+      });
+      const std::vector<CurvePoint> curve{{kLookAt, given_up->loss}};
+      if (wanted || !judge_curve(curve, curves_, base_loss_, kThaw * kStopError).stop) found.push_back(i);
+    }
+    return found;
+  }
+  void take_thawed(size_t i) {
+    Item& item = items_[i];
+    const Item::GivenUp given_up = *item.given_up;
+    const auto row = s_.ledger.run(given_up.run.id);
+    if (!row || !row->ended() || row->state != "done" || !row->bits_per_byte) return;
+    item.given_up.reset();
+    item.cost_flops += row->spent_flops - given_up.spent_flops;
+    --stopped_;
+    saved_flops_ -= screen_flops_ - given_up.spent_flops;
+    learn_curve(*row);
+    s_.say(fmt::format("thawed: {}", joined(item.asked.patches)));
+    search_.revise({static_cast<int>(i), SearchStage::kScreen, 0}, *row->bits_per_byte - given_up.base_loss);
   }
 
   // The base's runs where candidates are screened, anew after every adoption.
@@ -137,8 +221,12 @@ class RecipeSearch {
       runs.push_back(
           planned(fmt::format("base-{}-s{}", search_.adoptions(), i), "base", base_, screen_flops_, 100 + i, "search"));
     std::vector<double> losses;
+    curves_.clear();  // those of another base say nothing of this one's
     for (const ledger::RunRow& row : s_.ensure(runs, false))
-      if (row.state == "done" && row.bits_per_byte) losses.push_back(*row.bits_per_byte);
+      if (row.state == "done" && row.bits_per_byte) {
+        losses.push_back(*row.bits_per_byte);
+        learn_curve(row);
+      }
     if (losses.size() < 2) return false;
     base_loss_ = mean_of(losses);
     residuals_.push_back(sd_of(losses));
@@ -153,15 +241,25 @@ class RecipeSearch {
     return true;
   }
 
-  // A gain of one noise floor is worth the FLOPs that would lower the top rung's loss as much.
-  void weigh() {
-    const double multiples = noise_sd_ / base_loss_ / std::abs(kUsualSlope);
-    search_.set_costs(screen_flops_, rungs_[0] + rungs_[1], multiples * flops_left());
-  }
-
   // Changes on top of the base of now. Throws kBadInput where they make no valid recipe.
   Recipe changed(const Recipe& base, const std::vector<std::string>& patches) const {
     return apply_patches(base, patches);
+  }
+
+  // Those that the base has not got already: a proposer that searches around what was adopted names it again.
+  std::vector<std::string> own_patches(const std::vector<std::string>& patches, const Recipe& result) const {
+    std::vector<std::string> own;
+    Recipe recipe = base_;
+    try {
+      for (const std::string& patch : patches) {
+        const Recipe next = changed(recipe, {patch});
+        if (recipe_hash(next) != recipe_hash(recipe)) own.push_back(patch);
+        recipe = next;
+      }
+    } catch (const Error&) {
+      return patches;  // valid only together
+    }
+    return recipe_hash(recipe) == recipe_hash(result) ? own : patches;
   }
 
   void propose() {
@@ -172,7 +270,11 @@ class RecipeSearch {
     if (!asked->failure.empty()) return search_.reject_unrun(id, asked->failure);
     try {
       const Recipe recipe = changed(base_, asked->patches);
-      if (recipe_hash(recipe) == recipe_hash(base_)) search_.reject_unrun(id, "the base of now has it already");
+      if (recipe_hash(recipe) == recipe_hash(base_)) {
+        source_.observe(asked->trial, base_loss_, base_loss_, 0, 0);
+        return search_.reject_unrun(id, "the base of now has it already", Outcome::kRejected);
+      }
+      items_.back().asked.patches = own_patches(asked->patches, recipe);
       // Does it fit into memory, and has it a size of this cost?
       s_.job_of(planned("check", "screen", recipe, screen_flops_, 0, "search"));
     } catch (const Error& e) {
@@ -201,7 +303,13 @@ class RecipeSearch {
       }
     }
     if (batch.empty()) return false;
+    const std::vector<size_t> thawed = to_thaw(batch);
+    for (const size_t i : thawed) {
+      runs.push_back(items_[i].given_up->run);
+      runs.back().thaw = true;
+    }
     s_.ensure(runs, false);
+    for (const size_t i : thawed) take_thawed(i);
     for (const SearchPair& pair : batch) take(pair);
     return true;
   }
@@ -212,11 +320,12 @@ class RecipeSearch {
   double flops_of(const SearchPair& pair) const {
     return pair.stage == SearchStage::kScreen ? screen_flops_ : rungs_[static_cast<size_t>(pair.number % 2)];
   }
+  // All that is adopted, in its order, but this.
   Recipe without(int proposal) const {
     Recipe recipe = start_;
-    for (size_t i = 0; i < items_.size(); ++i)
-      if (static_cast<int>(i) != proposal && search_.candidates()[i].outcome == Outcome::kAdopted)
-        recipe = changed(recipe, items_[i].asked.patches);
+    for (const int i : adopted_order_)
+      if (i != proposal && search_.candidates()[static_cast<size_t>(i)].outcome == Outcome::kAdopted)
+        recipe = changed(recipe, items_[static_cast<size_t>(i)].asked.patches);
     return recipe;
   }
 
@@ -227,6 +336,9 @@ class RecipeSearch {
     if (pair.stage == SearchStage::kScreen) {
       runs.push_back(
           planned(id, "screen", changed(base_, item.asked.patches), screen_flops_, 100 + pair.number, "search"));
+      if (runs.back().evaluated_at > 0)
+        runs.back().stop_above = stopping_loss(curves_, kLookAt, base_loss_, kStopError);
+      runs_.insert_or_assign(id, runs.back());
     } else {
       // No seed is used for two pairs.
       const int seed =
@@ -242,8 +354,9 @@ class RecipeSearch {
 
   void take(const SearchPair& pair) {
     Item& item = items_[static_cast<size_t>(pair.proposal)];
+    if (take_given_up(pair)) return;
     const auto row = s_.ledger.run(id_of(pair));
-    if (!row || !row->ended()) return;  // out of budget
+    if (!row || !row->ended() || row->state == "stopped") return;  // out of budget
     item.cost_flops += row->spent_flops;
     const auto trial = item.asked.trial;
     if (row->state != "done" || !row->bits_per_byte) {
@@ -254,7 +367,7 @@ class RecipeSearch {
     double base = base_loss_;
     if (pair.stage != SearchStage::kScreen) {
       const auto other = s_.ledger.run(id_of(pair) + "-base");
-      if (!other || !other->ended()) return;
+      if (!other || !other->ended() || other->state == "stopped") return;
       item.cost_flops += other->spent_flops;
       if (other->state != "done" || !other->bits_per_byte)
         return search_.failed(pair, "the base's run: " + other->reason);
@@ -263,13 +376,16 @@ class RecipeSearch {
     const double difference = *row->bits_per_byte - base;
     const int adopted = search_.adoptions();
     search_.result(pair, difference);
-    if (pair.stage == SearchStage::kScreen)
+    if (pair.stage == SearchStage::kScreen) {
+      learn_curve(*row);
       source_.observe(trial, base_loss_ + difference, base_loss_, search_.expected_gain(pair.proposal),
                       row->spent_flops);
+    }
     if (pair.stage == SearchStage::kConfirm) {
       const auto rung = static_cast<size_t>(pair.number % 2);
-      item.confirm_base[rung].push_back(base);
-      item.confirm_difference[rung].push_back(difference);
+      item.confirm[rung].flops = rungs_[rung];
+      item.confirm[rung].base.push_back(base);
+      item.confirm[rung].difference.push_back(difference);
     }
     if (search_.adoptions() > adopted) adopt(pair.proposal);
   }
@@ -278,6 +394,7 @@ class RecipeSearch {
     const Candidate& c = search_.candidates()[static_cast<size_t>(proposal)];
     base_ = changed(base_, item.asked.patches);
     item.recipe_hash = recipe_hash(base_);
+    adopted_order_.push_back(proposal);
     const Interval interval = c.confirmed->interval(0.1);
     s_.say(fmt::format("adopted: {} ({}): {:+.4f} bits per byte (90%: {:+.4f} to {:+.4f}, {} pairs)",
                        item.asked.label.empty() ? item.asked.proposer : item.asked.label, joined(item.asked.patches),
@@ -303,57 +420,40 @@ class RecipeSearch {
   Json finding(size_t i) const {
     const Item& item = items_[i];
     // Of the base that it was tested against: an adoption moves both rungs.
-    const Slope slope = slope_between(rungs_[0], item.confirm_base[0], rungs_[1], item.confirm_base[1]);
+    const PairedEffect effect = paired_effect(item.confirm);
     const Candidate& c = search_.candidates()[i];
-    Json rungs = Json::array(), confirmed_at = Json::array();
-    std::vector<RungEffect> effects;
-    std::vector<double> bases;
-    for (size_t r = 0; r < 2; ++r) {
-      if (item.confirm_difference[r].empty()) continue;
-      confirmed_at.push_back(rungs_[r]);
-      const double base = mean_of(item.confirm_base[r]);
-      bases.push_back(base);
-      const Interval difference = student90(item.confirm_difference[r]);
-      const Interval multiplier = compute_multiplier(base, slope, difference);
-      rungs.push_back(
-          {{"flops", rungs_[r]},
-           {"pairs", item.confirm_difference[r].size()},
-           {"difference", difference.value},
-           {"low", finite(difference.low)},
-           {"high", finite(difference.high)},
-           {"compute_multiplier",
-            {{"value", multiplier.value}, {"low", finite(multiplier.low)}, {"high", finite(multiplier.high)}}}});
-      if (item.confirm_difference[r].size() > 1)
-        effects.push_back({rungs_[r], static_cast<int>(item.confirm_difference[r].size()), difference, multiplier});
-    }
+    Json confirmed_at = Json::array();
+    for (const RungEffect& rung : effect.rungs) confirmed_at.push_back(rung.flops);
     const Interval difference = c.confirmed->interval(0.1);
-    const Interval multiplier = compute_multiplier(mean_of(bases), slope, difference);
+    const Json multiplier = to_json(compute_multiplier(effect.base, effect.slope, difference));
     Json json{{"id", fmt::format("p{}", i)},
               {"proposer", item.asked.proposer},
               {"label", item.asked.label},
               {"change", joined(item.asked.patches)},
               {"patches", item.asked.patches},
               {"recipe_hash", item.recipe_hash},
-              {"difference",
-               {{"value", difference.value}, {"low", finite(difference.low)}, {"high", finite(difference.high)}}},
-              {"compute_multiplier", multiplier.value},
-              {"low", finite(multiplier.low)},
-              {"high", finite(multiplier.high)},
-              {"slope", {{"value", slope.value}, {"sd", slope.sd}}},
+              {"difference", to_json(difference)},
+              {"compute_multiplier", multiplier.at("value")},
+              {"low", multiplier.at("low")},
+              {"high", multiplier.at("high")},
+              {"slope", {{"value", effect.slope.value}, {"sd", effect.slope.sd}}},
               {"rungs", confirmed_at},
-              {"by_rung", rungs},
+              {"by_rung", to_json(effect.rungs)},
               {"pairs", c.confirmed->pairs()},
               {"log_e", c.confirmed->log_e_better()},
               {"level", c.level},
               {"test", c.test},
               {"split", "audit"},
               {"runs", item.runs}};
-    if (!effects.empty()) {
-      const Extrapolation far = extrapolate(effects, s_.plan.rungs.back());
-      json["extrapolated"] = {{"flops", s_.plan.rungs.back()},
-                              {"compute_multiplier", far.multiplier.value},
-                              {"low", finite(far.multiplier.low)},
-                              {"high", finite(far.multiplier.high)}};
+    std::vector<RungEffect> sure;
+    for (const RungEffect& rung : effect.rungs)
+      if (rung.pairs > 1) sure.push_back(rung);
+    if (!sure.empty()) {
+      const Extrapolation far = extrapolate(sure, s_.plan.rungs.back());
+      json["extrapolated"] = to_json(far.multiplier);
+      json["extrapolated"]["compute_multiplier"] = far.multiplier.value;
+      json["extrapolated"]["flops"] = s_.plan.rungs.back();
+      json["extrapolated"].erase("value");
       json["warning"] = far.warning;
     }
     if (c.ablated && c.ablated->pairs() > 0)
@@ -383,17 +483,30 @@ class RecipeSearch {
       }
     }
     Json proposers = Json::array();
-    for (const ProposerAccount& a : source_.accounts())
-      proposers.push_back({{"proposer", a.proposer},
-                           {"proposed", a.proposed},
-                           {"failed", a.failed},
-                           {"repeats", a.repeats},
-                           {"gain", a.gain},
-                           {"flops", a.cost_flops},
-                           {"dropped", a.dropped}});
+    for (const ProposerAccount& account : source_.accounts()) {
+      // What it has brought is what was confirmed and stayed; what it has cost are all runs of its proposals.
+      int brought = 0;
+      double gain = 0, flops = 0;
+      for (size_t i = 0; i < items_.size(); ++i) {
+        if (items_[i].asked.proposer != account.proposer) continue;
+        flops += items_[i].cost_flops;
+        if (search_.candidates()[i].outcome != Outcome::kAdopted) continue;
+        ++brought;
+        gain -= search_.candidates()[i].confirmed->interval(0.1).value;
+      }
+      proposers.push_back({{"proposer", account.proposer},
+                           {"proposed", account.proposed},
+                           {"failed", account.failed},
+                           {"repeats", account.repeats},
+                           {"stopped", account.stopped},
+                           {"adopted", brought},
+                           {"gain", gain},
+                           {"flops", flops},
+                           {"dropped", account.dropped}});
+    }
     records.emplace_back("search", Json{{"tried", items_.size()},
                                         {"tests", search_.tests()},
-                                        {"alpha", 0.05},
+                                        {"alpha", kAlpha},
                                         {"guarantee",
                                          "of all findings, at most 5% are expected to be false; when nothing is real, "
                                          "any finding has probability at "
@@ -402,6 +515,8 @@ class RecipeSearch {
                                         {"confirm_flops", rungs_},
                                         {"noise_sd", noise_sd_},
                                         {"outcomes", outcomes},
+                                        {"stopped", stopped_},
+                                        {"saved_flops", saved_flops_},
                                         {"flops", spent_flops()},
                                         {"proposers", proposers}});
     if (adopted > 0)
@@ -429,9 +544,27 @@ class RecipeSearch {
   Search search_;
   std::vector<Item> items_;
   std::vector<double> residuals_;
+  std::vector<int> adopted_order_;
   std::set<int> dropped_;
+  std::vector<Curve> curves_;             // of finished screening runs of this base
+  std::map<std::string, Planned> runs_;   // screening runs, as they were planned
+  int stopped_ = 0;
+  double saved_flops_ = 0;
   double base_loss_ = 0, noise_sd_ = 0;
 };
+
+namespace {
+
+std::string why_not(bool enough_screens, double left, double screen_flops) {
+  if (enough_screens)
+    return fmt::format("No search: it would leave a ladder of fewer than {} rungs, which forecasts nothing.",
+                       kFewestRungsLeft);
+  return fmt::format(
+      "No search: {:.0f} runs at {} would fit into its share of the budget, and fewer than {} can show nothing.",
+      kSearchShare * left / screen_flops, format_flops(screen_flops), kFewestScreens);
+}
+
+}  // namespace
 
 void Campaign::State::search_recipes() {
   if (options.proposers.empty()) return;
@@ -440,22 +573,16 @@ void Campaign::State::search_recipes() {
     const double upper = std::max(plan.rungs[0], kConfirmBelow * screen);
     const double left =
         options.budget.flops > 0 ? flops_left() : seconds_left() * options.slots * throughput.flops_per_second(1e5);
-    const bool enough = kSearchShare * left >= kFewestScreens * screen && !out_of_budget;
-    return Json{{"screen_flops", screen},
-                {"confirm_flops", {upper / kConfirmBelow, upper}},
-                {"share", kSearchShare},
-                {"started_seconds", stopwatch.seconds()},
-                {"enough", enough},
-                {"limits",
-                 enough ? Json::array()
-                        : Json::array({fmt::format(
-                              "No search: {:.0f} runs at {} would fit into its share of the budget, and fewer than {} "
-                              "can show nothing.",
-                              kSearchShare * left / screen, format_flops(screen), kFewestScreens)})}};
+    const bool screens = kSearchShare * left >= kFewestScreens * screen, ladder = plan.rungs.size() >= kFewestRungsLeft;
+    const bool enough = screens && ladder && !out_of_budget;
+    return Json{
+        {"screen_flops", screen}, {"confirm_flops", {upper / kConfirmBelow, upper}},
+        {"share", kSearchShare},  {"started_seconds", stopwatch.seconds()},
+        {"enough", enough},       {"limits", enough ? Json::array() : Json::array({why_not(screens, left, screen)})}};
   });
   if (!decision.at("enough").get<bool>()) {
     say(decision.at("limits").at(0).get<std::string>());
-    return;
+    return plan_again();  // for all of the budget
   }
   RecipeSearch search(*this, decision);
   search.run();

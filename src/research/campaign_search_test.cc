@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/rng.h"
+#include "protocol/run_events.h"
 #include "research/campaign.h"
 #include "research/points.h"
 #include "testing/fake_clock.h"
@@ -23,7 +24,10 @@ using flywheel::testing::TemporaryFolder;
 
 class NoTools : public Tools {
  public:
-  Evaluation evaluate(const Path&, const std::string&, int64_t tokens) override { return {1.0, 1.5, tokens}; }
+  std::function<double(const Path&, const std::string&)> evaluated = [](const Path&, const std::string&) { return 1.5; };
+  Evaluation evaluate(const Path& run, const std::string& split, int64_t tokens) override {
+    return {1.0, evaluated(run, split), tokens};
+  }
   std::string sample(const Path&, int) override { return "text"; }
   uint64_t predict_memory_bytes(const RunSpec&) override { return 1 << 20; }
 };
@@ -74,7 +78,7 @@ struct SearchedLab {
     options.budget.flops = 1.5e14;
     options.slots = 2;
     options.train_tokens = 100'000'000;
-    options.search_tokens = options.audit_tokens = 1'000'000;
+    options.search_tokens = 1'000'000;
     options.proposers = {"list"};
     options.list = kChanges;
     options.list_source = "changes.toml";
@@ -124,8 +128,9 @@ TEST(CampaignSearch, SelectionSeesTheSearchSplitConfirmationFreshSeedsAndTheAudi
   for (const auto& row : lab.read()->runs()) {
     const RunSpec spec = load_run_spec(lab.folder.path() / "runs" / row.run / "spec.json");
     if (row.stage == "screen" || row.stage == "base") screened.insert(spec.seed);
-    if (row.stage == "confirm" || row.stage == "ablate") confirmed.insert(spec.seed);
-    EXPECT_EQ(spec.eval_split, row.stage == "confirm" || row.stage == "ablate" ? "audit" : "search") << row.run;
+    const bool confirms = row.stage == "confirm" || row.stage == "ablate" || row.stage == "gain";
+    if (confirms) confirmed.insert(spec.seed);
+    EXPECT_EQ(spec.eval_split, confirms ? "audit" : "search") << row.run;
   }
   EXPECT_FALSE(confirmed.empty());
   for (const uint64_t seed : confirmed) EXPECT_FALSE(screened.contains(seed));
@@ -144,8 +149,16 @@ TEST(CampaignSearch, OfChangesThatDoNothingNoneIsAdopted) {
 
 TEST(CampaignSearch, AKillAnywhereChangesNoDecision) {
   SearchedLab whole;
+  std::string harmful;  // enough of them that some are stopped half way
+  for (int i = 0; i < 40; ++i)
+    harmful += fmt::format("[[change]]\npatches = [\"optimizer.beta1=0.8\", \"optimizer.epsilon=1.{:02}e-8\"]\n", i);
+  whole.options.list = harmful + whole.options.list;
+  whole.options.search_tokens = 20'000;  // cheap evaluations, so that a look half way pays
   ASSERT_EQ(whole.run(), CampaignEnd::kFinished);
+  EXPECT_GT(whole.read()->last("search")->payload.at("stopped").get<int>(), 5);
   SearchedLab killed;
+  killed.options.list = whole.options.list;
+  killed.options.search_tokens = whole.options.search_tokens;
   int polls = 0, allowed = 100;
   killed.stop = [&] { return ++polls > allowed; };
   int interruptions = 0;
@@ -158,6 +171,53 @@ TEST(CampaignSearch, AKillAnywhereChangesNoDecision) {
   ASSERT_EQ(a.size(), b.size());
   for (size_t i = 0; i < a.size(); ++i) EXPECT_EQ(a[i].payload, b[i].payload);
   EXPECT_EQ(whole.read()->records("finding")[0].payload, killed.read()->records("finding")[0].payload);
+}
+
+TEST(CampaignSearch, SaysWhatAllIsWorthTogetherOnTheAuditAndOnceOnTheLockedSplit) {
+  SearchedLab lab;
+  int locked = 0;
+  lab.tools.evaluated = [&](const Path& run, const std::string& split) {
+    locked += split == "locked" ? 1 : 0;
+    // As on the audit split: what the run itself reached.
+    return read_outcome(run / kEventsFile).bits_per_byte.value_or(0);
+  };
+  ASSERT_EQ(lab.run(), CampaignEnd::kFinished) << lab.said;
+  ASSERT_EQ(lab.run(), CampaignEnd::kFinished);  // and not again
+  const auto gains = lab.read()->records("gain");
+  ASSERT_EQ(gains.size(), 2u);
+  EXPECT_EQ(locked, 1 + static_cast<int>(gains[0].payload.at("runs").size()));
+  EXPECT_EQ(gains[0].payload.at("split"), "audit");
+  EXPECT_EQ(gains[1].payload.at("split"), "locked");
+  EXPECT_TRUE(gains[1].payload.at("inside").get<bool>());
+  for (const auto& gain : gains)
+    for (const Json& rung : gain.payload.at("rungs")) {
+      EXPECT_NEAR(rung.at("difference").get<double>(), -lab.gain, 0.02);
+      EXPECT_GT(rung.at("compute_multiplier").at("low").get<double>(), 1);
+    }
+}
+
+TEST(CampaignSearch, RunsThatCannotWinAreStoppedHalfWayAndChargedForThat) {
+  SearchedLab lab;
+  lab.options.search_tokens = 20'000;
+  lab.options.list.clear();
+  for (int i = 0; i < 40; ++i)
+    lab.options.list += fmt::format("[[change]]\npatches = [\"optimizer.beta1=0.8\", \"optimizer.epsilon=1.{:02}e-8\"]\n", i);
+  lab.options.list += "[[change]]\nid = \"real\"\npatches = [\"model.rope_base=20000\"]\n";
+  ASSERT_EQ(lab.run(), CampaignEnd::kFinished) << lab.said;
+  const auto ledger = lab.read();
+  const Json search = ledger->last("search")->payload;
+  int stopped = 0;
+  for (const auto& row : ledger->runs()) {
+    if (!row.gave_up()) continue;
+    ++stopped;
+    EXPECT_EQ(row.stage, "screen");
+    EXPECT_NEAR(row.spent_flops / row.flops, 0.5, 0.02) << row.run;
+    EXPECT_EQ(ledger->run_curve(row.run).size(), 2u);
+  }
+  EXPECT_GE(stopped, 20);
+  EXPECT_EQ(search.at("stopped"), stopped);
+  EXPECT_NEAR(search.at("saved_flops").get<double>() / search.at("screen_flops").get<double>(), 0.5 * stopped, 0.5);
+  EXPECT_EQ(ledger->records("finding").size(), 1u);
 }
 
 TEST(CampaignCompare, SaysBetterWorseAndUndecided) {

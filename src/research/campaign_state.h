@@ -52,6 +52,9 @@ struct Planned {
   std::string trunk{};                     // the run that it goes on from; empty: none
   std::shared_ptr<const Recipe> recipe{};  // another one than the campaign's, rates included
   std::string split{"search"};
+  double evaluated_at = 0;                 // of its steps, a look at its curve beside the usual ones; 0: none
+  std::optional<double> stop_above{};      // bits per byte there: above, it gives up
+  bool thaw = false;                       // goes on although it gave up
 };
 
 struct Campaign::State {
@@ -69,8 +72,9 @@ struct Campaign::State {
   double multiplier = 1;     // of the recipe's learning rates, once chosen
   double final_seconds = 5;  // kept for the last evaluations and the report
   bool out_of_budget = false;
-  std::map<std::string, Planned> known;  // every run of this campaign so far
-  std::set<std::string> observed;        // those the throughput has learnt from
+  std::map<std::string, Planned> known;   // every run of this campaign so far
+  std::map<std::string, Json> decisions;  // by stage
+  std::set<std::string> observed;         // those the throughput has learnt from
 
   State(ledger::Ledger& l, scheduler::Runner& runner, Tools& t, Clock& c, CampaignOptions o, std::function<bool()> stop,
         std::function<void(const std::string&)> say_line,
@@ -111,11 +115,14 @@ struct Campaign::State {
   // ---- decisions and runs ---------------------------------------------------------------------------------------
   // The recorded decision of this stage, or the one made now.
   Json decide(const std::string& stage, const std::function<Json()>& make) {
-    for (const ledger::Record& record : ledger.records("plan"))
-      if (record.payload.value("stage", "") == stage) return record.payload;
+    if (decisions.empty())
+      for (const ledger::Record& record : ledger.records("plan"))
+        decisions.emplace(record.payload.value("stage", ""), record.payload);
+    if (const auto before = decisions.find(stage); before != decisions.end()) return before->second;
     Json payload = make();
     payload["stage"] = stage;
     ledger.append("plan", payload);
+    decisions.emplace(stage, payload);
     return payload;
   }
 
@@ -142,6 +149,10 @@ struct Campaign::State {
     spec.eval_every_fraction = 1.0 / evaluations(planned.ladder.tokens, eval_tokens_of(planned));
     if (!planned.trunk.empty()) spec.branch = options.lab / "runs" / planned.trunk;
     spec.keep_stable = planned.lends;
+    if (planned.evaluated_at > 0) {
+      spec.eval_every_fraction = std::min(spec.eval_every_fraction, planned.evaluated_at);
+      if (planned.stop_above && !planned.thaw) spec.stop_above = StopAbove{planned.evaluated_at, *planned.stop_above};
+    }
     job.stage = planned.stage;
     job.rung_flops = planned.rung_flops;
     job.expected_seconds = expected_seconds(planned.ladder);
@@ -206,6 +217,7 @@ struct Campaign::State {
     for (const Planned& planned : wanted) {
       remember(planned);
       const auto row = ledger.run(planned.id);
+      if (row && row->gave_up() && !planned.thaw) continue;
       if (!row || !row->ended()) jobs.push_back(job_of(planned));
     }
     return jobs;
@@ -288,6 +300,9 @@ struct Campaign::State {
   void search_recipes();
   void plan_again();
   Json compare(const Recipe& candidate);
+  // What was adopted, together (campaign_gain.cc); the second reads the locked split.
+  void measure_gain(const Recipe& start, const Recipe& end, const std::vector<double>& rungs);
+  void locked_gain();
   void lowest_rung();
   void middle_rungs();
   void forecast_top();

@@ -9,6 +9,7 @@ namespace flywheel::research {
 namespace {
 
 constexpr size_t kNearest = 5;
+constexpr int kGrid = 256;
 
 // The loss of a curve at a fraction, between its points; empty where it does not reach.
 std::optional<double> loss_at(std::span<const CurvePoint> curve, double fraction) {
@@ -119,6 +120,37 @@ CurveVerdict judge_curve(std::span<const CurvePoint> curve, std::span<const Curv
       fmt::format("at {:.0f}% its end is predicted at {:.4g} +- {:.2g}, to beat {:.4g}: chance at most {:.3f}",
                   100 * fraction, verdict.predicted, verdict.sd, loss_to_beat, verdict.chance);
   return verdict;
+}
+
+std::optional<double> stopping_loss(std::span<const Curve> finished, double fraction, double loss_to_beat,
+                                    double error_rate) {
+  std::vector<double> errors, seen;
+  for (size_t i = 0; i < finished.size(); ++i) {
+    const auto then = loss_at(finished[i], fraction);
+    if (!then) continue;
+    seen.push_back(*then);
+    const CurvePoint here[] = {{fraction, *then}};
+    if (const auto guess = neighbours_end(here, finished, i)) errors.push_back(finished[i].back().loss - *guess);
+  }
+  if (errors.empty()) return std::nullopt;
+  // The chance bound of judge_curve, turned around: the predicted end must lie above this.
+  const auto tolerated = static_cast<int>(std::floor(error_rate * static_cast<double>(errors.size() + 1) + 1e-9)) - 1;
+  if (tolerated < 0) return std::nullopt;
+  std::sort(errors.begin(), errors.end());
+  const double lowest = loss_to_beat - errors[static_cast<size_t>(tolerated)];
+  // Predicted ends need not rise with the loss: the highest loss that may still win, on a grid over what was seen.
+  const auto [low, high] = std::minmax_element(seen.begin(), seen.end());
+  const double step = (*high - *low) / kGrid;
+  const auto end_of = [&](double loss) {
+    const CurvePoint here[] = {{fraction, loss}};
+    return *neighbours_end(here, finished);
+  };
+  // Above all that was seen the neighbours stay the same, and the predicted end rises with the loss.
+  const double top = end_of(*high);
+  if (top <= lowest) return *high + (lowest - top);
+  for (int i = kGrid - 1; i >= 0; --i)
+    if (end_of(*low + i * step) <= lowest) return *low + (i + 1) * step;
+  return *low;
 }
 
 }  // namespace flywheel::research

@@ -36,4 +36,10 @@ struct CurveVerdict {
 CurveVerdict judge_curve(std::span<const CurvePoint> curve, std::span<const Curve> finished, double loss_to_beat,
                          double error_rate = 0.05);
 
+// The rule written down before a run starts, for whoever watches it: at `fraction` a loss above this says that the run
+// cannot end at or below `loss_to_beat`, by neighbours_end and its leave-one-out errors alone. Empty: nothing can be
+// shown yet (fewer than 1 / error_rate - 1 finished curves that cover the fraction), or no loss is high enough.
+std::optional<double> stopping_loss(std::span<const Curve> finished, double fraction, double loss_to_beat,
+                                    double error_rate = 0.05);
+
 }  // namespace flywheel::research

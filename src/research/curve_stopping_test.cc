@@ -74,6 +74,40 @@ TEST(CurveStopping, WinnersSurviveAtTheStatedRate) {
   }
 }
 
+// The rule written down before a run keeps the same promise.
+TEST(CurveStopping, ALossNamedBeforehandStopsLosersAndSparesWinners) {
+  Rng rng(5);
+  int winners = 0, stopped_winners = 0, losers = 0, stopped_losers = 0;
+  for (int world = 0; world < 1500; ++world) {
+    std::vector<Curve> finished;
+    for (int i = 0; i < 40; ++i) finished.push_back(simulate(2 + 0.05 * rng.normal(), rng));
+    const double mark = 1.97;
+    const auto above = stopping_loss(finished, 0.5, mark);
+    ASSERT_TRUE(above.has_value());
+    const Curve curve = simulate(2 + 0.1 * rng.normal(), rng);
+    const bool stop = curve[9].loss > *above;
+    const double end = curve.back().loss;
+    if (end <= mark)
+      ++winners, stopped_winners += stop ? 1 : 0;
+    else if (end > mark + 0.15)
+      ++losers, stopped_losers += stop ? 1 : 0;
+  }
+  EXPECT_GT(winners, 300);
+  EXPECT_LE(stopped_winners, 0.05 * winners + 3 * std::sqrt(0.05 * 0.95 * winners)) << "of " << winners;
+  EXPECT_GE(stopped_losers, 0.5 * losers) << "of " << losers;
+}
+
+TEST(CurveStopping, NoLossIsNamedBeforeTheErrorIsKnown) {
+  Rng rng(3);
+  std::vector<Curve> finished;
+  EXPECT_FALSE(stopping_loss(finished, 0.5, 2).has_value());
+  for (int i = 0; i < 18; ++i) finished.push_back(simulate(2, rng));
+  EXPECT_FALSE(stopping_loss(finished, 0.5, 2).has_value());
+  finished.push_back(simulate(2, rng));
+  EXPECT_TRUE(stopping_loss(finished, 0.5, 2).has_value());
+  EXPECT_FALSE(stopping_loss(finished, 0.01, 2).has_value());  // no curve reaches back so far
+}
+
 TEST(CurveStopping, PredictedEndHasAKnownError) {
   Rng rng(9);
   std::vector<Curve> finished;

@@ -1,3 +1,4 @@
+// The changes that the proposer "list" tries where the user gave none.
 #pragma once
 
 namespace flywheel::research {

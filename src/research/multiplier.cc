@@ -13,10 +13,10 @@ namespace {
 
 constexpr double kStep = 2;  // either way in compute
 
-// Standard deviation of ln multiplier that its 90% interval stands for.
+// Standard deviation of ln multiplier that its 90% interval stands for, and what a straight line misses of a rung.
 double log_sd(const Interval& multiplier) {
   const double low = std::max(multiplier.low, 1e-3), high = std::min(multiplier.high, 1e3);
-  return std::max(std::log(high / low) / (2 * scaling::kNormal90), 1e-4);
+  return std::hypot(std::log(high / low) / (2 * scaling::kNormal90), kRungSpread);
 }
 
 }  // namespace
@@ -72,7 +72,6 @@ Extrapolation extrapolate(std::span<const RungEffect> rungs, double target_flops
   }
   // Two noisy rungs say little about a slope; what is believed of it beforehand holds it near 0.
   const double believed = 1 / std::pow(kMultiplierDrift / std::log(10.0), 2);
-  const bool sloped = rungs.size() > 1 && xx > 1e-12;
   const double slope = xy / (xx + believed), far = target - x;
   const double centre = y + slope * far;
   const double variance = 1 / w + far * far / (xx + believed);
@@ -84,9 +83,10 @@ Extrapolation extrapolate(std::span<const RungEffect> rungs, double target_flops
   result.flips = helps && hurts;
   if (result.flips)
     result.warning = "the ranking flips between rungs: it helps on one and hurts on another";
-  else if (sloped && slope + scaling::kNormal90 / std::sqrt(xx + believed) < 0 && result.multiplier.low < 1)
-    result.warning =
-        fmt::format("its worth falls with scale, and at {:.2g} FLOPs it may be worth nothing", target_flops);
+  else if (rungs.size() > 1 && rungs.back().multiplier.high < rungs.front().multiplier.low)
+    result.warning = fmt::format("worth less on the higher rung: {:.2f}x at {:.2g} FLOPs, {:.2f}x at {:.2g}",
+                                 rungs.front().multiplier.value, rungs.front().flops, rungs.back().multiplier.value,
+                                 rungs.back().flops);
   return result;
 }
 

@@ -40,10 +40,11 @@ struct Extrapolation {
   bool flips = false;   // the change helps on one rung and hurts on another, beyond their intervals
   std::string warning;  // empty: none
 };
-// ln multiplier as a straight line in ln C through the rungs, weighted by their intervals, its slope believed to be 0
-// with standard deviation kMultiplierDrift a decade: that a gain stays is an assumption, and the interval grows with
-// the distance.
+// Rungs from low to high. ln multiplier as a straight line in ln C through them, weighted by their intervals, its slope
+// believed to be 0 with standard deviation kMultiplierDrift a decade: that a gain stays is an assumption, and the
+// interval grows with the distance.
 Extrapolation extrapolate(std::span<const RungEffect> rungs, double target_flops);
+inline constexpr double kRungSpread = 0.15;      // of ln multiplier about the line, on a rung
 inline constexpr double kMultiplierDrift = 0.2;  // of ln multiplier per decade
 
 }  // namespace flywheel::research

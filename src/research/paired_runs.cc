@@ -38,4 +38,38 @@ Slope slope_between(double low_flops, const std::vector<double>& low, double hig
   return {std::log(b / a) / width, std::sqrt(variance) / width};
 }
 
+PairedEffect paired_effect(std::span<const RungPairs, 2> rungs) {
+  PairedEffect effect;
+  effect.slope = slope_between(rungs[0].flops, rungs[0].base, rungs[1].flops, rungs[1].base);
+  for (const RungPairs& rung : rungs) {
+    if (rung.difference.empty()) continue;
+    const double base = mean_of(rung.base);
+    const Interval difference = student90(rung.difference);
+    effect.base += base;
+    effect.rungs.push_back({rung.flops, static_cast<int>(rung.difference.size()), difference,
+                            compute_multiplier(base, effect.slope, difference)});
+  }
+  if (!effect.rungs.empty()) effect.base /= static_cast<double>(effect.rungs.size());
+  return effect;
+}
+
+Json to_json(const Interval& interval) {
+  const auto finite = [](double value) { return std::isfinite(value) ? Json(value) : Json(); };
+  return {{"value", finite(interval.value)}, {"low", finite(interval.low)}, {"high", finite(interval.high)}};
+}
+
+Json to_json(const std::vector<RungEffect>& rungs) {
+  Json rows = Json::array();
+  for (const RungEffect& rung : rungs) {
+    Json row = to_json(rung.difference);
+    row["difference"] = row.at("value");
+    row.erase("value");
+    row["flops"] = rung.flops;
+    row["pairs"] = rung.pairs;
+    row["compute_multiplier"] = to_json(rung.multiplier);
+    rows.push_back(row);
+  }
+  return rows;
+}
+
 }  // namespace flywheel::research

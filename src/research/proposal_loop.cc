@@ -6,7 +6,6 @@
 namespace flywheel::research {
 namespace {
 
-constexpr int kAsks = 4;     // of one proposer that repeats itself, before another is asked
 constexpr double kThaw = 2;  // times the error rate: a run near the line is not stopped and thawed in turns
 
 size_t index_of(uint64_t id) {
@@ -19,13 +18,7 @@ ProposalLoop::ProposalLoop(World& world, LoopOptions options)
     : world_(world),
       options_(std::move(options)),
       rungs_(world.rung_flops()),
-      choice_(options_.seed, 0),
-      bandit_(options_.proposers) {
-  if (options_.proposers.empty()) throw_bad_input("search: expected at least one proposer");
-  for (size_t i = 0; i < options_.proposers.size(); ++i) {
-    proposers_.push_back(make_proposer(options_.proposers[i], world.space(), options_.proposer_options));
-    draws_.emplace_back(options_.seed, i + 1);
-  }
+      team_(options_.proposers, world.space(), options_.proposer_options, options_.seed) {
   if (options_.target_flops == 0) options_.target_flops = rungs_.back();
   for (const KnownOutcome& known : options_.known) taken_.insert(known.identity);
 }
@@ -68,49 +61,23 @@ bool ProposalLoop::step() {
   return true;
 }
 
-std::optional<Proposal> ProposalLoop::ask(size_t proposer) {
-  for (int i = 0; i < kAsks; ++i) {
-    auto proposal = proposers_[proposer]->propose(view(), draws_[proposer]);
-    if (!proposal) {
-      bandit_.accounts()[proposer].exhausted = proposers_[proposer]->name() == "list";
-      break;
-    }
-    if (!proposal->failure.empty() || !view().is_taken(world_.space().identity(proposal->values))) return proposal;
-    ++bandit_.accounts()[proposer].repeats;
-  }
-  return std::nullopt;
-}
-
 bool ProposalLoop::start_one() {
-  if (!affordable(rungs_.front())) return false;
-  std::vector<bool> passed(proposers_.size(), false);
-  while (true) {
-    int chosen = bandit_.choose(choice_, passed);
-    // What the user listed is asked for every other time: the bandit cannot know that it was wanted.
-    if (list_turn_)
-      for (size_t i = 0; i < proposers_.size(); ++i)
-        if (proposers_[i]->name() == "list" && !passed[i]) chosen = static_cast<int>(i);
-    if (chosen < 0) return false;
-    const auto proposer = static_cast<size_t>(chosen);
-    auto proposal = ask(proposer);
-    if (!proposal) {
-      passed[proposer] = true;
-      continue;
-    }
-    list_turn_ = proposers_[proposer]->name() != "list";
-    if (start_trial(proposer, std::move(*proposal))) return true;
-    if (!affordable(rungs_.front())) return false;
+  std::vector<bool> passed(team_.size(), false);
+  while (affordable(rungs_.front())) {
+    auto turn = team_.ask(view(), passed);
+    if (!turn) return false;
+    if (start_trial(turn->proposer, std::move(turn->proposal))) return true;
   }
+  return false;
 }
 
 bool ProposalLoop::start_trial(size_t proposer, Proposal proposal) {
   Trial trial;
   trial.id = trials_.size() + 1;
-  trial.proposer = proposers_[proposer]->name();
+  trial.proposer = team_.name(proposer);
   trial.rung_flops = affordable(proposal.rung_flops) ? proposal.rung_flops : rungs_.front();
   trial.predicted_gain = proposal.predicted_gain;
   trial.label = proposal.id;
-  ++bandit_.accounts()[proposer].proposed;
   if (proposal.failure.empty()) {
     trial.values = std::move(proposal.values);
     trial.patches = world_.space().patches(trial.values);
@@ -157,11 +124,7 @@ void ProposalLoop::end_trial(Trial& trial, TrialState state) {
   trial.state = state;
   const auto proposer = static_cast<size_t>(
       std::find(options_.proposers.begin(), options_.proposers.end(), trial.proposer) - options_.proposers.begin());
-  ProposerAccount& account = bandit_.accounts()[proposer];
-  if (state == TrialState::kFailed) ++account.failed;
-  if (state == TrialState::kStopped) ++account.stopped;
   if (state == TrialState::kDone) {
-    ++account.done;
     const auto best = best_of_rung_.find(trial.rung_flops);
     if (best == best_of_rung_.end()) {
       best_of_rung_[trial.rung_flops] = index_of(trial.id);  // the first sets the mark and is no gain
@@ -170,9 +133,9 @@ void ProposalLoop::end_trial(Trial& trial, TrialState state) {
       best->second = index_of(trial.id);
     }
   }
-  bandit_.observe(proposer, trial.gain, trial.cost_flops - charged_[trial.id]);
+  const double charged = trial.cost_flops - charged_[trial.id];
   charged_[trial.id] = trial.cost_flops;
-  for (auto& other : proposers_) other->observe(view(), trial);
+  team_.ended(view(), trial, proposer, charged);
   on_end(trial);
 }
 

@@ -9,8 +9,7 @@
 #include <set>
 
 #include "research/curve_stopping.h"
-#include "research/proposer.h"
-#include "research/proposer_bandit.h"
+#include "research/proposer_team.h"
 
 namespace flywheel::research {
 
@@ -76,7 +75,7 @@ class ProposalLoop {
 
   const std::vector<Trial>& trials() const { return trials_; }
   const Trial* incumbent() const;
-  const std::vector<ProposerAccount>& accounts() const { return bandit_.accounts(); }
+  const std::vector<ProposerAccount>& accounts() const { return team_.accounts(); }
   double spent_flops() const { return spent_flops_; }
   // Called after every trial that ended.
   std::function<void(const Trial&)> on_end = [](const Trial&) {};
@@ -86,7 +85,6 @@ class ProposalLoop {
   bool start_one();
   bool thaw_one();
   void resume(Trial& trial);
-  std::optional<Proposal> ask(size_t proposer);
   bool start_trial(size_t proposer, Proposal proposal);
   void end_trial(Trial& trial, TrialState state);
   void take(const WorldEvent& event);
@@ -99,10 +97,7 @@ class ProposalLoop {
   World& world_;
   LoopOptions options_;
   std::vector<double> rungs_;
-  std::vector<std::unique_ptr<Proposer>> proposers_;
-  std::vector<Rng> draws_;  // one stream per proposer: asking one does not change another
-  Rng choice_;
-  ProposerBandit bandit_;
+  ProposerTeam team_;
   std::vector<Trial> trials_;
   std::map<double, size_t> best_of_rung_;  // index of the trial
   std::set<std::string, std::less<>> taken_;
@@ -110,7 +105,6 @@ class ProposalLoop {
   std::vector<uint64_t> stopped_;       // that may be thawed
   std::set<uint64_t> exempt_;           // thawed by somebody: not judged again
   std::map<uint64_t, double> charged_;  // of each trial, to its proposer
-  bool list_turn_ = true;
   double spent_flops_ = 0;
 };
 

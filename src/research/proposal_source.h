@@ -9,8 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "research/proposer.h"
-#include "research/proposer_bandit.h"
+#include "research/proposer_team.h"
 #include "research/recipe_space.h"
 
 namespace flywheel::research {
@@ -37,31 +36,31 @@ class ProposalSource {
   };
   // Empty: nobody has anything more.
   std::optional<Asked> ask();
-  // What became of it at the lowest rung: its loss beside the base's, and what it cost.
-  // `gain`: what of it is to be believed (the posterior's expectation), 0 or more.
+  // What its first run said at the lowest rung, beside the base's loss, and what that cost. Later calls for the same
+  // trial are no news to proposers. `gain`: what of it is to be believed (the posterior's expectation), 0 or more.
   void observe(size_t trial, double loss, double base_loss, double gain, double cost_flops);
+  // The same of a run that gave up: the end predicted from its curve, and the error of that.
+  void stopped(size_t trial, double predicted, double sd, std::vector<CurvePoint> curve, double base_loss,
+               double cost_flops);
   void failed(size_t trial, const std::string& reason, double cost_flops);
   // Proposers that search around the best of today now do so around this.
   void adopt(const Recipe& recipe, double loss);
   void set_noise_sd(double noise_sd) { noise_sd_ = noise_sd; }
-  const std::vector<ProposerAccount>& accounts() const { return bandit_.accounts(); }
+  const std::vector<ProposerAccount>& accounts() const { return team_.accounts(); }
 
  private:
   SearchView view() const;
   void end(Trial& trial);
+  void set_first_incumbent(double base_loss);  // the base, where nothing was adopted yet
 
   SourceOptions options_;
   RecipeSpace space_;
-  std::vector<std::unique_ptr<Proposer>> proposers_;
-  std::vector<Rng> draws_;
-  Rng choice_;
-  ProposerBandit bandit_;
+  ProposerTeam team_;
   std::vector<Trial> trials_;
   std::vector<size_t> whose_;
   std::set<std::string, std::less<>> taken_;
   std::optional<Trial> incumbent_;
-  double noise_sd_ = 0, best_loss_ = 0;
-  bool list_turn_ = true;
+  double noise_sd_ = 0;
 };
 
 }  // namespace flywheel::research

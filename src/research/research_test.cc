@@ -19,6 +19,15 @@ Throughput machine(double flops_per_second) {
   return throughput;
 }
 
+TEST(Throughput, RunsShorterThanAStartStillSaySomething) {
+  Throughput throughput;
+  throughput.add(1e4, 1e9, 0.5 * Throughput::kStartupSeconds);
+  ASSERT_FALSE(throughput.empty());
+  EXPECT_GT(throughput.flops_per_second(1e4), 1e9 / Throughput::kStartupSeconds);
+  for (int i = 0; i < 3; ++i) throughput.add(1e4, 4e10, 4 + Throughput::kStartupSeconds);
+  EXPECT_NEAR(throughput.flops_per_second(1e4) / 1e10, 1, 0.5);  // longer ones outweigh it
+}
+
 TEST(Throughput, RecoversAPowerLawBetweenTheSizesSeen) {
   Throughput throughput;
   const auto rate = [](double parameters) { return 1e9 * std::pow(parameters / 1e4, 0.3); };

@@ -75,6 +75,8 @@ void Search::set_costs(double screen_cost, double confirm_cost, double worth) {
   options_.screen_cost = screen_cost;
   options_.confirm_cost = confirm_cost;
   options_.worth = worth;
+  for (Prospect& kept : prospects_) kept.level = -1;
+  fresh_.level = -1;
 }
 
 int Search::propose() {
@@ -295,6 +297,14 @@ void Search::result(const SearchPair& pair, double difference) {
   }
 }
 
+void Search::revise(const SearchPair& pair, double difference) {
+  Candidate& p = candidates_.at(static_cast<size_t>(pair.proposal));
+  CHECK(pair.stage == SearchStage::kScreen && static_cast<size_t>(pair.number) < p.screened.size());
+  p.screened[static_cast<size_t>(pair.number)] = difference;
+  prospects_[static_cast<size_t>(pair.proposal)].evidence = -1;
+  learn();
+}
+
 void Search::judge_confirmation(int proposal) {
   Candidate& p = candidates_[static_cast<size_t>(proposal)];
   const int pairs = p.confirmed->pairs();
@@ -341,9 +351,9 @@ void Search::failed(const SearchPair& pair, const std::string& reason) {
   if (confirming_ == pair.proposal) confirming_ = -1;
 }
 
-void Search::reject_unrun(int proposal, const std::string& reason) {
+void Search::reject_unrun(int proposal, const std::string& reason, Outcome outcome) {
   Candidate& p = candidates_[static_cast<size_t>(proposal)];
-  p.outcome = Outcome::kFailed;
+  p.outcome = outcome;
   p.reason = reason;
 }
 

@@ -88,9 +88,11 @@ class Search {
   void no_more_proposals();
   // Of a pair that next() gave. A difference that is not finite counts as a failure.
   void result(const SearchPair& pair, double difference);
+  // A better number for a screening that result() was told of: its run was predicted, and then went on to its end.
+  void revise(const SearchPair& pair, double difference);
   void failed(const SearchPair& pair, const std::string& reason);
   // For proposals that cannot run at all.
-  void reject_unrun(int proposal, const std::string& reason);
+  void reject_unrun(int proposal, const std::string& reason, Outcome outcome = Outcome::kFailed);
   // Begins the leave-one-out pass over what was adopted (two changes or more), then next() goes on with it.
   void ablate();
   // No more runs: what is open becomes undecided.

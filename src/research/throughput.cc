@@ -8,13 +8,15 @@
 namespace flywheel::research {
 namespace {
 
+constexpr double kLeastTrainingShare = 0.2;
 constexpr double kBandwidth = 1.0;  // in ln N: neighbours up to about 3x away count
 
 }  // namespace
 
 void Throughput::add(double parameters, double flops, double seconds) {
-  const double training_seconds = seconds - kStartupSeconds;
-  if (parameters <= 0 || flops <= 0 || training_seconds < 0.05) return;  // too short to tell
+  if (parameters <= 0 || flops <= 0 || seconds <= 0) return;
+  // A run that took hardly longer than its start still says something: of a small budget there may be no others.
+  const double training_seconds = std::max(seconds - kStartupSeconds, kLeastTrainingShare * seconds);
   // Longer runs tell more, but not in proportion: the machine's speed drifts.
   observations_.push_back(
       {std::log(parameters), std::log(flops / training_seconds), std::sqrt(std::min(training_seconds, 60.0))});

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "scaling/backtest.h"
 #include "scaling/forecaster.h"
 #include "scaling/form.h"
 #include "scaling/law.h"
@@ -131,6 +132,18 @@ bool forecast_is_missed(std::span<const Point> points, const std::vector<std::ve
   return measured > high;
 }
 
+// Did forecasts hold on the levels up to the break? Where the runs below it were missed as well, the ladder is not one
+// that a law of this kind describes, and missing its top says nothing of a wall.
+bool forecasts_held_below(std::span<const Point> points, const std::vector<std::vector<size_t>>& levels,
+                          size_t break_level) {
+  std::vector<Point> below;
+  for (size_t level = 0; level <= break_level; ++level)
+    for (const size_t i : levels[level]) below.push_back(points[i]);
+  const std::vector<BacktestRow> rows = backtest(below, 2);
+  const auto outside = std::count_if(rows.begin(), rows.end(), [](const BacktestRow& row) { return !row.inside; });
+  return 2 * static_cast<size_t>(outside) <= rows.size();
+}
+
 // Slope of ln(compute-optimal loss) at `flops`, by the law, over the last factor of 2.
 double frontier_slope(const Fit& fit, const Law& law, double flops) {
   Fit one;
@@ -243,6 +256,12 @@ Wall wall_test(std::span<const Point> all_points, const FitOptions& options) {
     wall.why = fmt::format(
         "the slope seems to rise by {:.4f} (p = {:.3f}), but the top level lies inside the forecast from "
         "the levels below the bend",
+        found.change, wall.p_value);
+  } else if (bent && !forecasts_held_below(points, levels, break_level)) {
+    wall.why = fmt::format(
+        "the slope seems to rise by {:.4f} (p = {:.3f}), but forecasts missed the levels below the bend as well: this "
+        "is "
+        "not a ladder that such a law describes",
         found.change, wall.p_value);
   } else if (bent) {
     wall.verdict = "wall";

@@ -54,7 +54,9 @@ void Attempt::apply(const RunEvent& event) {
   if (!first_t_) first_t_ = event.t;
   last_t_ = std::max(last_t_, event.t);
   furthest_step_ = std::max(furthest_step_, step);
+  if (event.type == "start") gave_up_.reset();
   if (event.type == "failed") failure_ = outcome_.reason;
+  if (event.type == "stopped") gave_up_ = json_field_or<std::string>(event.fields, "reason", kGaveUp, "stopped event");
 }
 
 double Attempt::sequences(int64_t step) const {
@@ -122,6 +124,8 @@ Ending ending_of(const Attempt& attempt, int exit_code, bool asked_to_stop) {
       if (starts_with_word(*failure, word)) return {What::kFailedForGood, *failure};
     return {What::kFailedMayRepeat, *failure};
   }
+  if (const auto reason = attempt.gave_up())
+    return {What::kGaveUp, reason->starts_with(kGaveUp) ? *reason : fmt::format("{}: {}", kGaveUp, *reason)};
   if (asked_to_stop) return {What::kStopped, "stopped"};
   if (exit_code == -1) return {What::kLost, "lost: the process is gone and said nothing"};
   const bool stopped =

@@ -22,6 +22,7 @@ class Attempt {
   int64_t events_before() const { return events_before_; }
   bool done() const { return outcome_.state == RunOutcome::State::kDone; }
   std::optional<std::string> failure() const { return failure_; }  // of this attempt
+  std::optional<std::string> gave_up() const { return gave_up_; }  // by its spec's stop_above, likewise
   bool made_progress() const { return trained_sequences() > 0; }
   // Of what the run itself has to train, a trunk's part (recipe/phases.h) left out.
   double fraction() const;
@@ -50,12 +51,12 @@ class Attempt {
   double last_t_ = 0;
   int64_t resumed_step_ = 0, furthest_step_ = 0, checkpoint_step_ = 0;
   double trained_before_ = 0;  // sequences of this attempt before its last "start"
-  std::optional<std::string> failure_;
+  std::optional<std::string> failure_, gave_up_;
 };
 
 // How an attempt ended, and what follows.
 struct Ending {
-  enum class What { kDone, kStopped, kLost, kFailedMayRepeat, kFailedForGood } what = What::kDone;
+  enum class What { kDone, kStopped, kGaveUp, kLost, kFailedMayRepeat, kFailedForGood } what = What::kDone;
   std::string reason;
 };
 // `asked_to_stop`: by us. Failures that would come again (diverged, memory, input) are final.

@@ -22,7 +22,7 @@ Job job_of(const ledger::RunRow& row, RunSpec spec) {
 void Scheduler::recover() {
   State& s = *state_;
   for (const ledger::RunRow& row : s.ledger.runs()) {
-    if (row.ended()) continue;
+    if (row.ended() || row.gave_up()) continue;
     const Path folder = s.directory(row.run);
     std::error_code ignored;
     // Planned, and the lab ended before its folder was made: nothing happened yet, the campaign asks for it again.

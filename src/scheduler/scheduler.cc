@@ -228,7 +228,8 @@ void Scheduler::State::record_attempt(Active& child, const char* state, const st
                             {"state", state},
                             {"reason", reason},
                             {"seconds", seconds},
-                            {"flops", child.attempt.spent_flops()}});
+                            {"flops", child.attempt.spent_flops()},
+                            {"curve", child.attempt.finish_fields().at("curve")}});
   spent_flops += child.attempt.spent_flops();
 }
 
@@ -257,6 +258,13 @@ void Scheduler::State::end(Active& child, int exit_code) {
                      slot_seconds(child));
       release(child, true);
       break;
+    case Ending::What::kGaveUp: {
+      record_attempt(child, "stopped", ending.reason, slot_seconds(child));
+      const std::string id = child.job.spec.id;
+      release(child, false);
+      if (wanted.erase(id) > 0) ++done;
+      break;
+    }
     case Ending::What::kFailedMayRepeat:
     case Ending::What::kFailedForGood:
       end_failed(child, ending.reason, ending.what == Ending::What::kFailedMayRepeat);

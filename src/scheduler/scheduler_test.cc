@@ -117,6 +117,31 @@ TEST(Scheduler, DeadlineStopsChildrenWithACheckpointAndTheyGoOnLater) {
   EXPECT_DOUBLE_EQ(lab.ledger->spend().train_flops, 2 * flops_of(small_job("x")));
 }
 
+TEST(Scheduler, ARunThatGivesUpIsOverUntilSomebodyAsksForTheRest) {
+  Lab lab;
+  std::vector<Job> wanted = jobs(2);
+  wanted[0].spec.stop_above = StopAbove{0.5, 2.4};  // the fake's curve is at 2.5 half way
+  EXPECT_EQ(lab.run(wanted), Verdict::kFinished);
+  EXPECT_EQ(lab.state("r0"), "stopped");
+  EXPECT_TRUE(lab.ledger->run("r0")->gave_up());
+  EXPECT_FALSE(lab.ledger->run("r0")->ended());
+  EXPECT_EQ(lab.ledger->run_curve("r0").size(), 2u);
+  EXPECT_DOUBLE_EQ(lab.ledger->run("r0")->spent_flops, 0.5 * flops_of(small_job("x")));
+  EXPECT_EQ(lab.state("r1"), "done");
+  // A lab that comes back lets it be.
+  lab.scheduler = std::make_unique<Scheduler>(*lab.ledger, lab.runner, lab.clock, lab.folder.path() / "runs", Limits{});
+  lab.scheduler->recover();
+  EXPECT_EQ(lab.run({jobs(3)[2]}), Verdict::kFinished);
+  EXPECT_EQ(lab.runner.starts["r0"], 1);
+  wanted[0].spec.stop_above.reset();
+  EXPECT_EQ(lab.run(wanted), Verdict::kFinished);
+  EXPECT_EQ(lab.state("r0"), "done");
+  EXPECT_EQ(lab.ledger->run("r0")->attempts, 2);
+  EXPECT_EQ(lab.ledger->run("r0")->failed_attempts, 0);
+  EXPECT_DOUBLE_EQ(lab.ledger->run("r0")->spent_flops, flops_of(small_job("x")));
+  EXPECT_THAT(lab.ledger->verify().problems, IsEmpty());
+}
+
 TEST(Scheduler, ChildThatIgnoresTheDeadlineIsKilledAfterTheGrace) {
   Lab lab;
   lab.runner.scripts["r0"] = {{.seconds = 1000, .end = End::kIgnoreSigterm}};

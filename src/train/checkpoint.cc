@@ -68,8 +68,12 @@ void collect_difference(const Json& from, const Json& to, const std::string& nam
 }  // namespace
 
 std::vector<std::string> spec_difference(const RunSpec& from, const RunSpec& to) {
+  // A rule for giving up changes nothing of what is trained, and is lifted to go on.
+  RunSpec before = from, now = to;
+  before.stop_above.reset();
+  now.stop_above.reset();
   std::vector<std::string> out;
-  collect_difference(to_json(from), to_json(to), "", out);
+  collect_difference(to_json(before), to_json(now), "", out);
   return out;
 }
 

@@ -115,6 +115,7 @@ class Run {
       }
       if (step_ % interval(spec_.eval_every_fraction, steps, steps) == 0 || step_ == steps) evaluate();
       if (step_ == steps) break;
+      if (gives_up()) give_up();
       if (spec_.keep_stable && step_ == stable_steps(spec_.recipe.schedule, spec_.size)) {
         checkpoint();
         keep_stable_checkpoint(files_, directory_);
@@ -275,6 +276,25 @@ class Run {
     write_checkpoint(files_, directory_, spec_, progress, trainer_->model().program().parameters(),
                      finished ? trainer_->kept_parameters() : trainer_->parameters(), state);
     events_.write("checkpoint", {{"step", step_}});
+  }
+
+  // At the first evaluation that is far enough, and at no other: a run that goes on from its checkpoint is past it.
+  bool gives_up() const {
+    if (!spec_.stop_above || evaluated_step_ != step_) return false;
+    const int64_t every = interval(spec_.eval_every_fraction, spec_.size.steps, spec_.size.steps);
+    const auto far = static_cast<int64_t>(
+        std::ceil(spec_.stop_above->fraction * static_cast<double>(spec_.size.steps) - 1e-9));
+    if (step_ < far || step_ - every >= std::max<int64_t>(far, 1)) return false;
+    return !(last_evaluation_.bits_per_byte <= spec_.stop_above->bits_per_byte);
+  }
+  [[noreturn]] void give_up() {
+    checkpoint();
+    const std::string reason =
+        fmt::format("{}: at {:.0f}% of its steps it is at {:.4f} bits per byte, above {:.4f}", kGaveUp,
+                    100.0 * static_cast<double>(step_) / static_cast<double>(spec_.size.steps),
+                    last_evaluation_.bits_per_byte, spec_.stop_above->bits_per_byte);
+    events_.write("stopped", {{"step", step_}, {"reason", reason}});
+    throw Error(ErrorCode::kStoppedEarly, reason + "; without stop_above the same spec goes on from here");
   }
 
   [[noreturn]] void stop(int signal) {

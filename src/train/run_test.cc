@@ -158,6 +158,28 @@ TEST(Run, SignalsEndItWithTheirExitCodeAndACheckpoint) {
   EXPECT_EQ(open_checkpoint(s.options.directory / kCheckpointFile).progress.step, 5);
 }
 
+TEST(Run, AboveItsRuleItGivesUpAndWithoutItGoesOnBitIdentically) {
+  Session straight;
+  straight.options.spec.eval_every_fraction = 0.5;
+  straight.run();
+  const double bits = read_outcome(straight.options.directory / kEventsFile).curve.front().bits_per_byte;
+  Session spared;  // just below the mark
+  spared.options.spec.eval_every_fraction = 0.5;
+  spared.options.spec.stop_above = StopAbove{0.5, bits + 1e-6};
+  EXPECT_EQ(spared.code(), 0);
+  Session s;
+  s.options.spec.eval_every_fraction = 0.5;
+  s.options.spec.stop_above = StopAbove{0.5, bits - 1e-6};
+  EXPECT_EQ(s.code(), 75);
+  EXPECT_EQ(s.last_event(), "stopped");
+  EXPECT_EQ(s.events().back().fields["step"], 12);
+  EXPECT_THAT(s.events().back().fields["reason"].get<std::string>(), HasSubstr(kGaveUp));
+  s.options.spec.stop_above.reset();
+  EXPECT_EQ(s.code(), 0) << s.message;
+  EXPECT_EQ(s.losses(), straight.losses());
+  EXPECT_EQ(s.parameters(), straight.parameters());
+}
+
 TEST(Run, FinishedItSaysSoAgainAndKeepsOnlyTheParameters) {
   Session s;
   s.options.spec.checkpoint_seconds = 0;

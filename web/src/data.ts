@@ -87,6 +87,13 @@ export interface SearchProposal {
   flops: MaybeNumber;
 }
 
+export interface SearchGain {
+  split: string;
+  inside?: boolean; // of the locked one: inside the audit split's intervals
+  rungs: { flops: number; pairs: number; difference: number; low: MaybeNumber; high: MaybeNumber; compute_multiplier: { value: MaybeNumber; low: MaybeNumber; high: MaybeNumber } }[];
+  more_compute: { times: number; value: MaybeNumber; low: MaybeNumber; high: MaybeNumber } | null; // the end minus the start with so many times the compute
+}
+
 export interface SearchRecord {
   tried: number;
   tests: number;
@@ -94,7 +101,10 @@ export interface SearchRecord {
   noise_sd: MaybeNumber;
   screen_flops: MaybeNumber;
   flops: MaybeNumber;
-  proposers: { proposer: string; proposed: number; failed: number; gain: MaybeNumber; flops: MaybeNumber; dropped: string }[];
+  stopped?: number; // runs that were ended by their curve
+  saved_flops?: MaybeNumber; // by that
+  gain?: SearchGain[]; // all that was adopted, together, by split
+  proposers: { proposer: string; proposed: number; failed: number; stopped: number; adopted: number; gain: MaybeNumber; flops: MaybeNumber; dropped: string }[];
   proposals: SearchProposal[];
 }
 
@@ -189,6 +199,8 @@ export interface ReportData {
   isoflop: IsoFlop[];
   frontier: FrontierPoint[]; // by flops, from the lowest rung to 100x the top rung
   learning_rate: LearningRatePoint[];
+  learning_rate_chosen: MaybeNumber; // may lie between two that were tried
+  learning_rate_words: string;
   forecast_test: ForecastTest | null;
   backtests: BacktestRow[];
   spend_by_stage: StageSpend[];
@@ -213,6 +225,8 @@ export function readData(text: string): ReportData {
     isoflop: list(data.isoflop).map((rung) => ({ ...rung, points: list(rung.points), fit: list(rung.fit) })),
     frontier: list(data.frontier),
     learning_rate: list(data.learning_rate),
+    learning_rate_chosen: data.learning_rate_chosen ?? null,
+    learning_rate_words: data.learning_rate_words ?? "",
     forecast_test: data.forecast_test ?? null,
     backtests: list(data.backtests),
     spend_by_stage: list(data.spend_by_stage),

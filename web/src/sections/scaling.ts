@@ -50,7 +50,7 @@ function law(data: ReportData): HTMLElement {
   return h("p", { class: "aside" }, parts);
 }
 
-const remark = (row: IsoFlop): string => (row.minimum ? (row.minimum.at_edge ? "at the edge: a bound only" : "") : "no minimum: too few sizes or no curvature");
+const remark = (row: IsoFlop): string => (row.minimum ? (row.minimum.at_edge ? "at the edge: a bound only" : "") : "too few sizes for a minimum of its own");
 
 export function isoflopSection(data: ReportData, rungs: Rungs): Child[] {
   const rows = data.isoflop;

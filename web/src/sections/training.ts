@@ -6,19 +6,11 @@ import type { Finding, ReportData, SearchProposal, SearchRecord } from "../data"
 import { h, missing, table, type Child } from "../dom";
 import { duration, fixed, integer, isNumber, percent, scientific, signed } from "../format";
 
+const sentence = (words: string): string => (words === "" ? "" : `${words.charAt(0).toUpperCase()}${words.slice(1)}.`);
+
 export function learningRateSection(data: ReportData, rungs: Rungs): Child[] {
-  const chosen = data.learning_rate.filter((point) => point.chosen);
-  const transfer = data.learning_rate.filter((point) => point.stage === "transfer" && isNumber(point.bits_per_byte));
-  const best = transfer.length > 0 ? transfer.reduce((a, b) => ((b.bits_per_byte as number) < (a.bits_per_byte as number) ? b : a)) : null;
-  const rate = chosen[0]?.learning_rate;
-  const verdict =
-    rate === undefined
-      ? "No learning rate was chosen by tuning; the recipe's own was used."
-      : best === null
-        ? `Chosen: ${rate}. Not measured: whether it transfers one rung up.`
-        : best.learning_rate === rate
-          ? `Chosen: ${rate}. One rung up it is still the best of those tried.`
-          : `Chosen: ${rate}. One rung up ${best.learning_rate} was better.`;
+  const rate = data.learning_rate_chosen;
+  const verdict = !isNumber(rate) ? "No learning rate was chosen by tuning; the recipe's own was used." : `Chosen: ${Number(rate.toPrecision(3))}. ${sentence(data.learning_rate_words)}`;
   return [
     h("p", { class: "lede" }, verdict),
     learningRateChart(data.learning_rate, rungs) ?? missing("Not measured: no learning-rate run finished."),
@@ -110,12 +102,45 @@ function proposalsTable(search: SearchRecord): Child[] {
           { title: "Proposer", cell: (row) => row.proposer },
           { title: "Proposals", number: true, cell: (row) => integer(row.proposed) },
           { title: "Failed", number: true, cell: (row) => integer(row.failed) },
-          { title: "Gain, bits per byte", number: true, cell: (row) => fixed(row.gain, 4) },
+          { title: "Stopped early", number: true, cell: (row) => integer(row.stopped) },
+          { title: "Adopted", number: true, cell: (row) => integer(row.adopted) },
+          { title: "Confirmed gain, bits per byte", number: true, cell: (row) => fixed(row.gain, 4) },
           { title: "FLOPs", number: true, cell: (row) => (isNumber(row.flops) ? scientific(row.flops) : "–") },
           { title: "Dropped", cell: (row) => row.dropped },
         ],
         search.proposers,
       ),
+    ),
+  ];
+}
+
+// The recipe of the end beside that of the start, on both splits.
+function together(search: SearchRecord): Child[] {
+  const gains = search.gain ?? [];
+  if (gains.length === 0) return [];
+  const rows = gains.flatMap((gain) => gain.rungs.map((rung) => ({ split: gain.split, ...rung })));
+  const [audit, locked] = ["audit", "locked"].map((split) => gains.find((gain) => gain.split === split));
+  const more = audit?.more_compute ?? null;
+  return [
+    h("h3", {}, "Together"),
+    h(
+      "p",
+      {},
+      "The recipe of the end beside that of the start, with seeds that nothing else has used. ",
+      more !== null && isNumber(more.high) && more.high < 0 ? `With ${fixed(more.times, 1)} times the compute the start is still ${fixed(-(more.value as number), 4)} bits per byte worse. ` : null,
+      locked === undefined ? "Not measured: the locked split." : locked.inside ? "What it is worth on the locked split lies inside the audit split's intervals." : "What it is worth on the locked split lies outside the audit split's intervals.",
+    ),
+    table<(typeof rows)[number]>(
+      "All adopted changes together",
+      [
+        { title: "Split", cell: (row) => row.split },
+        { title: "Rung, FLOPs", cell: (row) => scientific(row.flops) },
+        { title: "Worth in compute", number: true, cell: (row) => h("strong", {}, worth(row.compute_multiplier.value)) },
+        { title: "90%", number: true, cell: (row) => worthRange(row.compute_multiplier.low, row.compute_multiplier.high) },
+        { title: "Bits per byte", number: true, cell: (row) => `${signed(row.difference, 4)} (${interval(row.low, row.high, 4)})` },
+        { title: "Pairs", number: true, cell: (row) => integer(row.pairs) },
+      ],
+      rows,
     ),
   ];
 }
@@ -148,7 +173,7 @@ export function findingsSection(data: ReportData): Child[] {
       findings,
     ),
     how,
-    ...(search === null ? [] : proposalsTable(search)),
+    ...(search === null ? [] : [...together(search), ...proposalsTable(search)]),
   ];
 }
 
