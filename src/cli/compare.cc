@@ -12,6 +12,7 @@
 #include "cli/run_tools.h"
 #include "cli/stop_signals.h"
 #include "research/campaign.h"
+#include "research/paired_runs.h"
 #include "scheduler/local_runner.h"
 
 namespace flywheel::cli {
@@ -29,11 +30,14 @@ std::string number(const Json& value, const char* format) {
   return value.is_number() ? fmt::format(fmt::runtime(format), value.get<double>()) : "open";
 }
 
-// Beyond 8 times the compute nothing is measured, so nothing more is said.
-std::string worth_text(const Json& value) {
-  constexpr double kFarthest = 8;
+std::string times_text(const Json& value) {
   if (!value.is_number()) return "open";
-  return value.get<double>() > kFarthest ? fmt::format("more than {:g}", kFarthest) : number(value, "{:.2f}");
+  const double times = value.get<double>();
+  return times >= research::kFarthestMultiple ? fmt::format("at least {:g}x", times) : fmt::format("{:.2f}x", times);
+}
+std::string worth_text(const Json& worth) {
+  return fmt::format("{} ({} to {})", worth.at("value").is_null() ? "cannot be said" : times_text(worth.at("value")),
+                     times_text(worth.at("low")), times_text(worth.at("high")));
 }
 
 void print_text(const Json& result) {
@@ -43,13 +47,12 @@ void print_text(const Json& result) {
              number(result.at("difference"), "{:+.4f}"), number(result.at("low"), "{:+.4f}"),
              number(result.at("high"), "{:+.4f}"));
   if (const Json& worth = result.at("compute_multiplier"); worth.is_object())
-    fmt::print("  worth in compute  {}x ({} to {})\n", worth_text(worth.at("value")), worth_text(worth.at("low")),
-               worth_text(worth.at("high")));
+    fmt::print("  worth in compute  {}\n", worth_text(worth));
   for (const Json& rung : result.at("rungs"))
-    fmt::print("  at {:<14} {} ({} to {}), {} pairs, worth {}x\n", format_flops(rung.at("flops").get<double>()),
+    fmt::print("  at {:<14} {} ({} to {}), {} pairs, worth {}\n", format_flops(rung.at("flops").get<double>()),
                number(rung.at("difference"), "{:+.4f}"), number(rung.at("low"), "{:+.4f}"),
                number(rung.at("high"), "{:+.4f}"), rung.at("pairs").get<int>(),
-               worth_text(rung.at("compute_multiplier").at("value")));
+               worth_text(rung.at("compute_multiplier")));
   if (const std::string warning = result.value("warning", ""); !warning.empty()) fmt::print("  note: {}\n", warning);
   if (result.contains("more_budget"))
     fmt::print("  to decide it, about {} times the budget\n", number(result.at("more_budget"), "{:.1f}"));

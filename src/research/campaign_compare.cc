@@ -100,10 +100,9 @@ Json Campaign::State::compare(const Recipe& candidate) {
   result["difference"] = test ? Json(difference.value) : Json();
   result["low"] = to_json(difference).at("low");
   result["high"] = to_json(difference).at("high");
-  result["compute_multiplier"] =
-      effect.rungs.size() == 2 ? to_json(compute_multiplier(effect.base, effect.slope, difference)) : Json();
+  result["compute_multiplier"] = effect.rungs.size() == 2 ? to_json(effect.worth(difference)) : Json();
   result["rungs"] = to_json(effect.rungs);
-  if (std::min(measured[0].difference.size(), measured[1].difference.size()) > 1)
+  if (std::min(measured[0].difference.size(), measured[1].difference.size()) > 1 && effect.slope_is_sure)
     result["warning"] = extrapolate(effect.rungs, 10 * rungs[1]).warning;
   if (!why.empty()) result["why"] = why;
   // How much more an undecided one would take: the wealth grew at some rate a pair towards the likelier side.

@@ -179,11 +179,10 @@ void Campaign::State::last_evaluations() {
   const Path directory = options.lab / "runs" / best->run;
   const auto evaluated = [&](const std::string& split) {
     const auto records = ledger.records("evaluation");
-    return std::any_of(records.begin(), records.end(),
-                       [&](const auto& r) {
-                         const auto run = ledger.run(r.payload.value("run", ""));
-                         return r.payload.value("split", "") == split && (!run || run->stage != "gain");
-                       });
+    return std::any_of(records.begin(), records.end(), [&](const auto& r) {
+      const auto run = ledger.run(r.payload.value("run", ""));
+      return r.payload.value("split", "") == split && (!run || run->stage != "gain");
+    });
   };
   const double begun = clock.now_seconds();
   for (const char* split : {"audit", "locked"}) {

@@ -31,7 +31,7 @@ constexpr int kBaseRuns = 6;
 constexpr int kMostScreens = 4;       // of one proposal
 constexpr int kConfirmations = 8;     // pairs at least, half of them on each rung
 constexpr double kLookAt = 0.5;       // of a screening run's steps: then its curve is judged
-constexpr double kLookTokens = 4;     // times those of an evaluation, that a run has for a look to be worth it
+constexpr double kLookTokens = 3;     // times those of an evaluation, that a run has for a look to be worth it
 constexpr double kStopError = 0.05;   // of runs that would have ended below the base, the share that is stopped
 constexpr double kThaw = 2;           // times the error: a run near the line is not stopped and thawed in turns
 constexpr double kLeastNoise = 5e-4;  // of the loss
@@ -138,13 +138,13 @@ class RecipeSearch {
   Planned planned(const std::string& id, const std::string& stage, const Recipe& recipe, double flops, int replicate,
                   const std::string& split) const {
     Planned run{.id = id,
-            .stage = stage,
-            .rung_flops = flops,
-            .ladder = isoflop_runs(recipe, flops, prior_optimum(recipe, flops), 1, s_.max_tokens()).at(0),
-            .multiplier = 1,
-            .replicate = replicate,
-            .recipe = std::make_shared<const Recipe>(recipe),
-            .split = split};
+                .stage = stage,
+                .rung_flops = flops,
+                .ladder = isoflop_runs(recipe, flops, prior_optimum(recipe, flops), 1, s_.max_tokens()).at(0),
+                .multiplier = 1,
+                .replicate = replicate,
+                .recipe = std::make_shared<const Recipe>(recipe),
+                .split = split};
     const bool judged = stage == "base" || stage == "screen";
     if (judged && run.ladder.tokens >= kLookTokens * s_.eval_tokens()) run.evaluated_at = kLookAt;
     return run;
@@ -229,10 +229,8 @@ class RecipeSearch {
       }
     if (losses.size() < 2) return false;
     base_loss_ = mean_of(losses);
-    residuals_.push_back(sd_of(losses));
-    double square = 0;
-    for (const double sd : residuals_) square += sd * sd / static_cast<double>(residuals_.size());
-    noise_sd_ = std::max(std::sqrt(square), kLeastNoise * base_loss_);
+    // Of this base alone: another recipe, another noise (an unstable start is many times as noisy as what follows).
+    noise_sd_ = std::max(sd_of(losses), kLeastNoise * base_loss_);
     search_.set_noise_sd(noise_sd_);
     source_.set_noise_sd(noise_sd_);
     if (search_.adoptions() > 0) source_.adopt(base_, base_loss_);
@@ -273,6 +271,11 @@ class RecipeSearch {
       if (recipe_hash(recipe) == recipe_hash(base_)) {
         source_.observe(asked->trial, base_loss_, base_loss_, 0, 0);
         return search_.reject_unrun(id, "the base of now has it already", Outcome::kRejected);
+      }
+      const auto [same, fresh] = proposed_.try_emplace(recipe_hash(recipe), id);
+      if (!fresh) {
+        source_.observe(asked->trial, base_loss_, base_loss_, 0, 0);
+        return search_.reject_unrun(id, fmt::format("the same recipe as p{}", same->second), Outcome::kRejected);
       }
       items_.back().asked.patches = own_patches(asked->patches, recipe);
       // Does it fit into memory, and has it a size of this cost?
@@ -377,6 +380,12 @@ class RecipeSearch {
     const int adopted = search_.adoptions();
     search_.result(pair, difference);
     if (pair.stage == SearchStage::kScreen) {
+      // The same bits: at this size it trains as another proposal does, and needs no test of its own.
+      const auto [same, fresh] = trained_.try_emplace({adopted, pair.number, *row->bits_per_byte}, pair.proposal);
+      if (!fresh && same->second != pair.proposal)
+        search_.reject_unrun(pair.proposal, fmt::format("it trains as p{} does", same->second), Outcome::kRejected);
+    }
+    if (pair.stage == SearchStage::kScreen) {
       learn_curve(*row);
       source_.observe(trial, base_loss_ + difference, base_loss_, search_.expected_gain(pair.proposal),
                       row->spent_flops);
@@ -425,7 +434,7 @@ class RecipeSearch {
     Json confirmed_at = Json::array();
     for (const RungEffect& rung : effect.rungs) confirmed_at.push_back(rung.flops);
     const Interval difference = c.confirmed->interval(0.1);
-    const Json multiplier = to_json(compute_multiplier(effect.base, effect.slope, difference));
+    const Json multiplier = to_json(effect.worth(difference));
     Json json{{"id", fmt::format("p{}", i)},
               {"proposer", item.asked.proposer},
               {"label", item.asked.label},
@@ -447,7 +456,7 @@ class RecipeSearch {
               {"runs", item.runs}};
     std::vector<RungEffect> sure;
     for (const RungEffect& rung : effect.rungs)
-      if (rung.pairs > 1) sure.push_back(rung);
+      if (rung.pairs > 1 && effect.slope_is_sure) sure.push_back(rung);
     if (!sure.empty()) {
       const Extrapolation far = extrapolate(sure, s_.plan.rungs.back());
       json["extrapolated"] = to_json(far.multiplier);
@@ -472,8 +481,7 @@ class RecipeSearch {
       Json json{{"id", fmt::format("p{}", i)},    {"proposer", items_[i].asked.proposer},
                 {"label", items_[i].asked.label}, {"patches", items_[i].asked.patches},
                 {"outcome", name(c.outcome)},     {"reason", c.reason},
-                {"screened", c.screened},         {"stale", c.confirmed && c.screen_base < c.base},
-                {"flops", items_[i].cost_flops}};
+                {"screened", c.screened},         {"flops", items_[i].cost_flops}};
       if (c.confirmed)
         json["confirmed"] = std::vector<double>(c.confirmed->differences().begin(), c.confirmed->differences().end());
       records.emplace_back("proposal", json);
@@ -543,11 +551,12 @@ class RecipeSearch {
   ProposalSource source_;
   Search search_;
   std::vector<Item> items_;
-  std::vector<double> residuals_;
   std::vector<int> adopted_order_;
   std::set<int> dropped_;
-  std::vector<Curve> curves_;             // of finished screening runs of this base
-  std::map<std::string, Planned> runs_;   // screening runs, as they were planned
+  std::map<std::string, int> proposed_;                  // recipe hash, proposal
+  std::map<std::tuple<int, int, double>, int> trained_;  // adoptions, number and loss of a screening, proposal
+  std::vector<Curve> curves_;                            // of finished screening runs of this base
+  std::map<std::string, Planned> runs_;                  // screening runs, as they were planned
   int stopped_ = 0;
   double saved_flops_ = 0;
   double base_loss_ = 0, noise_sd_ = 0;

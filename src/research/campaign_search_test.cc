@@ -24,7 +24,9 @@ using flywheel::testing::TemporaryFolder;
 
 class NoTools : public Tools {
  public:
-  std::function<double(const Path&, const std::string&)> evaluated = [](const Path&, const std::string&) { return 1.5; };
+  std::function<double(const Path&, const std::string&)> evaluated = [](const Path&, const std::string&) {
+    return 1.5;
+  };
   Evaluation evaluate(const Path& run, const std::string& split, int64_t tokens) override {
     return {1.0, evaluated(run, split), tokens};
   }
@@ -201,7 +203,8 @@ TEST(CampaignSearch, RunsThatCannotWinAreStoppedHalfWayAndChargedForThat) {
   lab.options.search_tokens = 20'000;
   lab.options.list.clear();
   for (int i = 0; i < 40; ++i)
-    lab.options.list += fmt::format("[[change]]\npatches = [\"optimizer.beta1=0.8\", \"optimizer.epsilon=1.{:02}e-8\"]\n", i);
+    lab.options.list +=
+        fmt::format("[[change]]\npatches = [\"optimizer.beta1=0.8\", \"optimizer.epsilon=1.{:02}e-8\"]\n", i);
   lab.options.list += "[[change]]\nid = \"real\"\npatches = [\"model.rope_base=20000\"]\n";
   ASSERT_EQ(lab.run(), CampaignEnd::kFinished) << lab.said;
   const auto ledger = lab.read();

@@ -52,9 +52,9 @@ struct Planned {
   std::string trunk{};                     // the run that it goes on from; empty: none
   std::shared_ptr<const Recipe> recipe{};  // another one than the campaign's, rates included
   std::string split{"search"};
-  double evaluated_at = 0;                 // of its steps, a look at its curve beside the usual ones; 0: none
-  std::optional<double> stop_above{};      // bits per byte there: above, it gives up
-  bool thaw = false;                       // goes on although it gave up
+  double evaluated_at = 0;             // of its steps, a look at its curve beside the usual ones; 0: none
+  std::optional<double> stop_above{};  // bits per byte there: above, it gives up
+  bool thaw = false;                   // goes on although it gave up
 };
 
 struct Campaign::State {
@@ -301,7 +301,7 @@ struct Campaign::State {
   void plan_again();
   Json compare(const Recipe& candidate);
   // What was adopted, together (campaign_gain.cc); the second reads the locked split.
-  void measure_gain(const Recipe& start, const Recipe& end, const std::vector<double>& rungs);
+  void measure_gain(const Recipe& start, const Recipe& end, std::vector<double> rungs);
   void locked_gain();
   void lowest_rung();
   void middle_rungs();

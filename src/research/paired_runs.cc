@@ -1,6 +1,9 @@
 #include "research/paired_runs.h"
 
+#include <algorithm>
 #include <cmath>
+
+#include "scaling/statistics.h"
 
 namespace flywheel::research {
 
@@ -38,19 +41,66 @@ Slope slope_between(double low_flops, const std::vector<double>& low, double hig
   return {std::log(b / a) / width, std::sqrt(variance) / width};
 }
 
-PairedEffect paired_effect(std::span<const RungPairs, 2> rungs) {
+namespace {
+
+// Is the one below the other beyond chance? Welch's interval, its degrees of freedom taken as the smaller group's.
+bool surely_below(const std::vector<double>& low, const std::vector<double>& high) {
+  if (low.size() < 2 || high.size() < 2) return false;
+  const auto error = [](const std::vector<double>& values) {
+    const Interval interval = student90(values);
+    return interval.high - interval.value;
+  };
+  return mean_of(low) + std::hypot(error(low), error(high)) < mean_of(high);
+}
+
+// What lies beyond the farthest multiple is a bound.
+Interval limited(Interval worth) {
+  if (worth.high > kFarthestMultiple) worth.high = INFINITY;
+  worth.value = std::min(worth.value, kFarthestMultiple);
+  worth.low = std::min(worth.low, kFarthestMultiple);
+  return worth;
+}
+
+// Better or worse is all that can be said.
+Interval unsaid(const Interval& difference) {
+  return {NAN, difference.high < 0 ? 1.0 : 0.0, difference.low > 0 ? 1.0 : double{INFINITY}};
+}
+
+}  // namespace
+
+PairedEffect paired_effect(std::span<const RungPairs> rungs) {
   PairedEffect effect;
-  effect.slope = slope_between(rungs[0].flops, rungs[0].base, rungs[1].flops, rungs[1].base);
-  for (const RungPairs& rung : rungs) {
+  effect.slope = slope_between(rungs.front().flops, rungs.front().base, rungs.back().flops, rungs.back().base);
+  effect.slope_is_sure = effect.slope.value + scaling::kNormal90 * effect.slope.sd < 0;
+  for (size_t i = 0; i < rungs.size(); ++i) {
+    const RungPairs& rung = rungs[i];
     if (rung.difference.empty()) continue;
     const double base = mean_of(rung.base);
     const Interval difference = student90(rung.difference);
+    double at_least = 0;
+    std::vector<double> reached;
+    for (size_t k = 0; k < rung.difference.size(); ++k) reached.push_back(rung.base[k] + rung.difference[k]);
+    for (size_t above = i + 1; above < rungs.size(); ++above)
+      if (surely_below(reached, rungs[above].base)) at_least = rungs[above].flops / rung.flops;
     effect.base += base;
-    effect.rungs.push_back({rung.flops, static_cast<int>(rung.difference.size()), difference,
-                            compute_multiplier(base, effect.slope, difference)});
+    Interval multiplier =
+        effect.slope_is_sure ? limited(compute_multiplier(base, effect.slope, difference)) : unsaid(difference);
+    if (at_least > 0 && !(multiplier.value >= at_least)) multiplier.value = at_least;
+    multiplier.low = std::max(multiplier.low, at_least);
+    if (!(multiplier.high >= multiplier.low)) multiplier.high = INFINITY;
+    effect.rungs.push_back({rung.flops, static_cast<int>(rung.difference.size()), difference, multiplier});
+    effect.at_least.push_back(at_least);
   }
   if (!effect.rungs.empty()) effect.base /= static_cast<double>(effect.rungs.size());
   return effect;
+}
+
+Interval PairedEffect::worth(const Interval& difference) const {
+  if (slope_is_sure && base > 0) return limited(compute_multiplier(base, slope, difference));
+  Interval worth = unsaid(difference);
+  for (const double bound : at_least)
+    if (bound > 0) worth.value = worth.low = std::max(worth.low, bound);
+  return worth;
 }
 
 Json to_json(const Interval& interval) {

@@ -21,17 +21,25 @@ struct RungPairs {
   double flops = 0;
   std::vector<double> base, difference;
 };
-// What pairs on two rungs, low and high, say: each rung's difference (90%, Student's t) and its worth in compute, by the
-// slope of the base between the two.
+// Beyond so many times the compute nothing was measured: what a slope says there is taken as a bound only.
+inline constexpr double kFarthestMultiple = 8;
+// What pairs on rungs, low to high, say: each rung's difference (90%, Student's t) and its worth in compute, by the
+// slope of the base between the lowest and the highest. Where that slope may be 0 (a base that more compute does not
+// help, or seeds that drown it) a worth is only bounded: from below by the next rung's factor where the candidate beats
+// the base of the next rung, else by 1 where it is better.
 struct PairedEffect {
   Slope slope;
-  double base = 0;  // mean over the rungs
-  std::vector<RungEffect> rungs;  // those with pairs, low to high
+  bool slope_is_sure = false;
+  double base = 0;                // mean over the rungs with pairs
+  std::vector<RungEffect> rungs;  // those with pairs
+  std::vector<double> at_least;   // of each: how many times the compute the base loses with all the same; 0: not shown
+  // Of a difference over all rungs. The value is NaN where it cannot be said.
+  Interval worth(const Interval& difference) const;
 };
-PairedEffect paired_effect(std::span<const RungPairs, 2> rungs);
+PairedEffect paired_effect(std::span<const RungPairs> rungs);
 // [{"flops","pairs","difference","low","high","compute_multiplier":{"value","low","high"}}]; null: not finite.
 Json to_json(const std::vector<RungEffect>& rungs);
-Json to_json(const Interval& interval);  // {"value","low","high"}
+Json to_json(const Interval& interval);       // {"value","low","high"}
 inline constexpr double kUsualSlope = -0.08;  // until it is measured; then half of it is its deviation
 
 }  // namespace flywheel::research

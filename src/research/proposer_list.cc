@@ -89,9 +89,23 @@ class ListProposer : public Proposer {
   explicit ListProposer(std::vector<Change> changes) : changes_(std::move(changes)) {}
   std::string_view name() const override { return "list"; }
 
+  // A change that is none here (a field that nothing reads yet) comes again when all others were proposed: by then
+  // something may have been adopted that it builds on.
   std::optional<Proposal> propose(const SearchView& view, Rng&) override {
-    if (next_ == changes_.size()) return std::nullopt;
-    const Change& change = changes_[next_++];
+    while (next_ < changes_.size()) {
+      const Change& change = changes_[next_++];
+      Proposal proposal = parsed(change, view);
+      if (proposal.failure.empty() || !change.failure.empty()) return proposal;
+      later_.push_back(change);
+    }
+    if (later_.empty()) return std::nullopt;
+    const Change change = later_.front();
+    later_.erase(later_.begin());
+    return parsed(change, view);
+  }
+
+ private:
+  static Proposal parsed(const Change& change, const SearchView& view) {
     Proposal proposal{{}, view.rung_flops.front(), std::nullopt, change.id, change.failure};
     if (!proposal.failure.empty()) return proposal;
     try {
@@ -100,11 +114,21 @@ class ListProposer : public Proposer {
     } catch (const Error& error) {
       proposal.failure = error.what();
     }
+    if (proposal.failure.empty() || view.incumbent == nullptr || view.incumbent->patches.empty()) return proposal;
+    try {  // on top of what was adopted
+      std::vector<std::string> patches = view.incumbent->patches;
+      patches.insert(patches.end(), change.patches.begin(), change.patches.end());
+      const Values values = view.space.parse(patches);
+      if (!view.space.refusal(values).empty()) return proposal;
+      proposal.values = values;
+      proposal.failure.clear();
+    } catch (const Error&) {
+      // The first reason is the one to tell.
+    }
     return proposal;
   }
 
- private:
-  std::vector<Change> changes_;
+  std::vector<Change> changes_, later_;
   size_t next_ = 0;
 };
 

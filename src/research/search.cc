@@ -10,6 +10,8 @@ namespace {
 
 constexpr double kNullPairs = 5;  // of a confirmation of nothing, before it is given up
 constexpr double kAstray = 2;
+constexpr double kTransferWeight = 9;  // of the belief that nothing shrinks: a proposal screened at 3 noise floors
+constexpr double kLeastTransfer = 0.1;
 constexpr double kClearlyMore = 1.02;  // looking must be worth this much more than confirming at once
 constexpr int kFewestBeforeGivingUp = 4;
 constexpr int kFewestAblations = 4;
@@ -81,7 +83,6 @@ void Search::set_costs(double screen_cost, double confirm_cost, double worth) {
 
 int Search::propose() {
   candidates_.emplace_back();
-  candidates_.back().screen_base = adoptions_;
   arrived_.emplace_back();
   prospects_.emplace_back();
   screens_in_flight_.push_back(0);
@@ -118,7 +119,9 @@ const EffectPosterior& Search::posterior(int proposal) const {
   if (evidence == 0) return kept.posterior = prior_.prior();
   double mean = 0;
   const double all = mean_variance(screens, pairs);
-  if (screens > 0) mean += all / mean_variance(screens, 0) * steady_mean(p.screened, options_.noise_sd);
+  // Beside pairs, screenings count for what they say about the scale of those.
+  const double transfer = pairs > 0 ? transfer_ : 1;
+  if (screens > 0) mean += transfer * all / mean_variance(screens, 0) * steady_mean(p.screened, options_.noise_sd);
   if (pairs > 0)
     mean += all / mean_variance(0, pairs) * steady_mean(p.confirmed->differences(), std::sqrt(2.0) * options_.noise_sd);
   return kept.posterior = prior_.posterior({mean / options_.noise_sd, all});
@@ -131,7 +134,7 @@ const Search::Prospect& Search::prospect(int proposal) {
   if (kept.level == level) return kept;
   kept.level = level;
   kept.confirm = worth_of_confirming(p, level);
-  kept.pairs = confirmation_pairs(p, 0, level);
+  kept.pairs = confirmation_pairs(p, 0, level, transfer_);
   kept.look = worth_of_looking(p);
   return kept;
 }
@@ -144,6 +147,17 @@ void Search::learn() {
     trials.push_back({steady_mean(p.screened, options_.noise_sd) / options_.noise_sd, mean_variance(count, 0)});
   }
   prior_.learn(trials);
+  double both = kTransferWeight, squares = kTransferWeight;
+  for (const Candidate& p : candidates_) {
+    if (p.screened.empty() || !p.confirmed || p.confirmed->pairs() < kFewestBeforeGivingUp) continue;
+    const auto count = static_cast<double>(p.screened.size());
+    const double seen =
+        prior_.posterior({steady_mean(p.screened, options_.noise_sd) / options_.noise_sd, mean_variance(count, 0)})
+            .centre();
+    both += seen * p.confirmed->mean() / options_.noise_sd;
+    squares += seen * seen;
+  }
+  transfer_ = std::clamp(both / squares, kLeastTransfer, 1.0);
   ++prior_version_;
   learnt_at_ = results_;
 }
@@ -153,19 +167,19 @@ double Search::expected_gain(int proposal) const {
 }
 
 // Still to run until the wealth suffices, were the effect its expectation given that it is better.
-double Search::confirmation_pairs(const EffectPosterior& p, double log_e, double level) const {
+double Search::confirmation_pairs(const EffectPosterior& p, double log_e, double level, double transfer) const {
   const double better = p.better();
   if (better <= 1e-6) return INFINITY;
-  const double gain = p.expected_gain() / better / std::sqrt(2.0);
+  const double gain = transfer * p.expected_gain() / better / std::sqrt(2.0);
   const double rate = growth(gain);
   return rate > 0 ? std::max(1.0, (-std::log(level) - log_e) / rate) : INFINITY;
 }
 
 // Net, in FLOPs: the gain if it is real, less the pairs; a confirmation of nothing is given up early.
 double Search::worth_of_confirming(const EffectPosterior& p, double level) const {
-  const double pairs = confirmation_pairs(p, 0, level), better = p.better();
+  const double pairs = confirmation_pairs(p, 0, level, transfer_), better = p.better();
   if (pairs > options_.most_confirmations) return -INFINITY;
-  return options_.worth * p.expected_gain() -
+  return options_.worth * transfer_ * p.expected_gain() -
          options_.confirm_cost * (better * pairs + (1 - better) * std::min(pairs, kNullPairs));
 }
 
@@ -193,7 +207,8 @@ double Search::worth_of_looking(const EffectPosterior& p) const {
 double Search::pairs_to_go(int proposal) const {
   const Candidate& p = candidates_[static_cast<size_t>(proposal)];
   const double log_e = p.confirmed ? p.confirmed->log_e_better() : 0;
-  return confirmation_pairs(posterior(proposal), log_e, p.confirmed ? p.level : level_of_next_test());
+  const double transfer = p.confirmed && p.confirmed->pairs() > 0 ? 1 : transfer_;
+  return confirmation_pairs(posterior(proposal), log_e, p.confirmed ? p.level : level_of_next_test(), transfer);
 }
 
 std::optional<Search::Action> Search::continue_confirmation() {
@@ -237,7 +252,7 @@ Search::Action Search::next() {
       continue;
     }
     const Prospect& p = prospect(static_cast<int>(i));
-    const bool may_look = screens_given_[i] < options_.most_screens;
+    const bool may_look = screens_given_[i] - candidates_[i].screened_from < options_.most_screens;
     if (!candidates_[i].screened.empty() && confirming_ < 0) {
       // Confirming now must beat looking once more first.
       const double worth = p.confirm / (options_.confirm_cost * std::max(1.0, p.pairs));
@@ -280,6 +295,7 @@ void Search::result(const SearchPair& pair, double difference) {
   Candidate& p = candidates_[at];
   if (pair.stage == SearchStage::kScreen) {
     --screens_in_flight_[at];
+    if (pair.number < p.screened_from) return;  // beside a base of before
     p.screened.push_back(difference);
     // Often while there is little, then as it grows.
     if (++results_ <= 10 || results_ >= learnt_at_ + results_ / 10) learn();
@@ -299,8 +315,10 @@ void Search::result(const SearchPair& pair, double difference) {
 
 void Search::revise(const SearchPair& pair, double difference) {
   Candidate& p = candidates_.at(static_cast<size_t>(pair.proposal));
-  CHECK(pair.stage == SearchStage::kScreen && static_cast<size_t>(pair.number) < p.screened.size());
-  p.screened[static_cast<size_t>(pair.number)] = difference;
+  CHECK(pair.stage == SearchStage::kScreen);
+  const int at = pair.number - p.screened_from;
+  if (at < 0 || at >= static_cast<int>(p.screened.size())) return;  // beside a base of before
+  p.screened[static_cast<size_t>(at)] = difference;
   prospects_[static_cast<size_t>(pair.proposal)].evidence = -1;
   learn();
 }
@@ -313,14 +331,26 @@ void Search::judge_confirmation(int proposal) {
   if (p.confirmed->log_e_better() >= -std::log(p.level)) {
     p.outcome = Outcome::kAdopted;
     ++adoptions_;
+    screen_anew();
   } else if (pairs >= std::min(kFewestBeforeGivingUp, options_.most_confirmations)) {
-    const double left = confirmation_pairs(now, p.confirmed->log_e_better(), p.level);
+    const double left = confirmation_pairs(now, p.confirmed->log_e_better(), p.level, 1);
     if (pairs >= options_.most_confirmations || pairs + left > options_.most_confirmations ||
         options_.worth * now.expected_gain() < options_.confirm_cost * left)
       p.outcome = now.better() < 0.5 ? Outcome::kRejected : Outcome::kUndecided;
   }
   if (p.outcome == Outcome::kOpen) return;
   confirming_ = -1;
+  learn();
+}
+
+void Search::screen_anew() {
+  for (size_t i = 0; i < candidates_.size(); ++i) {
+    Candidate& p = candidates_[i];
+    if (p.outcome != Outcome::kOpen || p.confirmed || p.screened.empty()) continue;
+    if (posterior(static_cast<int>(i)).better() < 0.5) continue;
+    p.screened.clear();
+    p.screened_from = screens_given_[i];
+  }
 }
 
 void Search::judge_ablation(int proposal) {

@@ -11,6 +11,10 @@
 // against. An adoption changes the base; the next proposal is tested against the new one, so the claim holds through
 // it.
 //
+// What is screened on a small scale need not hold on the larger ones: by how much screened effects shrink until they
+// are confirmed is learnt from the confirmations so far (a regression through 0, of slope 1 beforehand), and proposals
+// are chosen by what is then left.
+//
 // Where the next FLOP goes is a question of what it brings: a gain has a worth in FLOPs, and each action (screen a new
 // proposal, replicate, confirm) an expected net worth, found by looking one measurement ahead (knowledge gradient,
 // Frazier, Powell and Dayanik 2009). The action with the highest net worth per FLOP is taken; when none is above 0 the
@@ -62,14 +66,14 @@ struct SearchOptions {
 };
 
 struct Candidate {
-  std::vector<double> screened;             // differences, by number
+  std::vector<double> screened;  // differences to the base of now, by number from screened_from
+  int screened_from = 0;
   std::optional<SequentialTest> confirmed;  // once its confirmation began
   std::optional<SequentialTest> ablated;    // base less this change, minus base
   bool ablation_over = false;
-  double level = 0;     // alpha of its test
-  int test = 0;         // which one of the campaign, from 1
-  int base = 0;         // adoptions before its confirmation
-  int screen_base = 0;  // adoptions before its first screening: older than base, it is stale
+  double level = 0;  // alpha of its test
+  int test = 0;      // which one of the campaign, from 1
+  int base = 0;      // adoptions before its confirmation
   Outcome outcome = Outcome::kOpen;
   std::string reason;
 };
@@ -110,9 +114,12 @@ class Search {
 
  private:
   const EffectPosterior& posterior(int proposal) const;
+  // An adoption moves the base: what looked promising beside the old one is looked at anew.
+  void screen_anew();
   // Of `screens` and `pairs` differences' mean, in noise_sd squared. Pairing may only help.
   double mean_variance(double screens, double pairs) const;
-  double confirmation_pairs(const EffectPosterior& posterior, double log_e, double level) const;
+  // `transfer`: of the posterior's effect, what is expected where it is confirmed.
+  double confirmation_pairs(const EffectPosterior& posterior, double log_e, double level, double transfer) const;
   double worth_of_confirming(const EffectPosterior& posterior, double level) const;
   double worth_of_looking(const EffectPosterior& posterior) const;
   // What next() asks of every proposal each time, kept until something that it hangs on changes.
@@ -132,6 +139,7 @@ class Search {
 
   SearchOptions options_;
   EffectPrior prior_;
+  double transfer_ = 1;
   int prior_version_ = 0, results_ = 0, learnt_at_ = 0;
   mutable std::vector<Prospect> prospects_;
   Prospect fresh_;

@@ -282,8 +282,8 @@ class Run {
   bool gives_up() const {
     if (!spec_.stop_above || evaluated_step_ != step_) return false;
     const int64_t every = interval(spec_.eval_every_fraction, spec_.size.steps, spec_.size.steps);
-    const auto far = static_cast<int64_t>(
-        std::ceil(spec_.stop_above->fraction * static_cast<double>(spec_.size.steps) - 1e-9));
+    const auto far =
+        static_cast<int64_t>(std::ceil(spec_.stop_above->fraction * static_cast<double>(spec_.size.steps) - 1e-9));
     if (step_ < far || step_ - every >= std::max<int64_t>(far, 1)) return false;
     return !(last_evaluation_.bits_per_byte <= spec_.stop_above->bits_per_byte);
   }

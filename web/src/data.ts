@@ -90,8 +90,7 @@ export interface SearchProposal {
 export interface SearchGain {
   split: string;
   inside?: boolean; // of the locked one: inside the audit split's intervals
-  rungs: { flops: number; pairs: number; difference: number; low: MaybeNumber; high: MaybeNumber; compute_multiplier: { value: MaybeNumber; low: MaybeNumber; high: MaybeNumber } }[];
-  more_compute: { times: number; value: MaybeNumber; low: MaybeNumber; high: MaybeNumber } | null; // the end minus the start with so many times the compute
+  rungs: { flops: number; pairs: number; difference: number; low: MaybeNumber; high: MaybeNumber; compute_multiplier: { value: MaybeNumber; low: MaybeNumber; high: MaybeNumber }; at_least: MaybeNumber }[];
 }
 
 export interface SearchRecord {

@@ -70,10 +70,12 @@ export function spendSection(data: ReportData): Child[] {
 
 const interval = (low: unknown, high: unknown, digits: number): string => `${isNumber(low) ? fixed(low, digits) : "open"} to ${isNumber(high) ? fixed(high, digits) : "open"}`;
 
-// Beyond 8 times the compute nothing was measured, so nothing more is said.
+// Beyond it nothing was measured, so nothing more is said (research/paired_runs.h).
 const kFarthest = 8;
-const worth = (value: unknown): string => (!isNumber(value) || value > kFarthest ? `more than ${kFarthest}×` : `${fixed(value, 2)}×`);
-const worthRange = (low: unknown, high: unknown): string => `${isNumber(low) ? worth(low) : "open"} to ${worth(high)}`;
+const worth = (value: unknown): string => (!isNumber(value) ? "cannot be said" : value >= kFarthest ? `at least ${kFarthest}×` : `${fixed(value, 2)}×`);
+const worthRange = (low: unknown, high: unknown): string => `${isNumber(low) ? worth(low) : "open"} to ${isNumber(high) ? worth(high) : "open"}`;
+// Only bounded: the base loses with so many times the compute.
+const bounded = (value: unknown, low: unknown, high: unknown): string => (isNumber(value) && value === low && !isNumber(high) ? `at least ${fixed(value, 0)}×` : worth(value));
 
 const mean = (values: number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
 
@@ -119,25 +121,24 @@ function together(search: SearchRecord): Child[] {
   const gains = search.gain ?? [];
   if (gains.length === 0) return [];
   const rows = gains.flatMap((gain) => gain.rungs.map((rung) => ({ split: gain.split, ...rung })));
-  const [audit, locked] = ["audit", "locked"].map((split) => gains.find((gain) => gain.split === split));
-  const more = audit?.more_compute ?? null;
+  const locked = gains.find((gain) => gain.split === "locked");
   return [
     h("h3", {}, "Together"),
     h(
       "p",
       {},
       "The recipe of the end beside that of the start, with seeds that nothing else has used. ",
-      more !== null && isNumber(more.high) && more.high < 0 ? `With ${fixed(more.times, 1)} times the compute the start is still ${fixed(-(more.value as number), 4)} bits per byte worse. ` : null,
-      locked === undefined ? "Not measured: the locked split." : locked.inside ? "What it is worth on the locked split lies inside the audit split's intervals." : "What it is worth on the locked split lies outside the audit split's intervals.",
+      locked === undefined ? "Not measured: the locked split." : locked.inside ? "The differences on the locked split lie inside the audit split's intervals." : "The differences on the locked split do not all lie inside the audit split's intervals.",
     ),
     table<(typeof rows)[number]>(
       "All adopted changes together",
       [
         { title: "Split", cell: (row) => row.split },
         { title: "Rung, FLOPs", cell: (row) => scientific(row.flops) },
-        { title: "Worth in compute", number: true, cell: (row) => h("strong", {}, worth(row.compute_multiplier.value)) },
+        { title: "Worth in compute", number: true, cell: (row) => h("strong", {}, bounded(row.compute_multiplier.value, row.compute_multiplier.low, row.compute_multiplier.high)) },
         { title: "90%", number: true, cell: (row) => worthRange(row.compute_multiplier.low, row.compute_multiplier.high) },
         { title: "Bits per byte", number: true, cell: (row) => `${signed(row.difference, 4)} (${interval(row.low, row.high, 4)})` },
+        { title: "Start still worse with", number: true, cell: (row) => (isNumber(row.at_least) ? `${fixed(row.at_least, 1)}× the compute` : "not shown") },
         { title: "Pairs", number: true, cell: (row) => integer(row.pairs) },
       ],
       rows,
@@ -161,7 +162,7 @@ export function findingsSection(data: ReportData): Child[] {
       "Findings",
       [
         { title: "Change", cell: (row) => row.change },
-        { title: "Worth in compute", number: true, cell: (row) => h("strong", {}, worth(row.compute_multiplier)) },
+        { title: "Worth in compute", number: true, cell: (row) => h("strong", {}, bounded(row.compute_multiplier, row.low, row.high)) },
         { title: "90%", number: true, cell: (row) => worthRange(row.low, row.high) },
         { title: "Bits per byte", number: true, cell: (row) => (row.difference ? `${signed(row.difference.value, 4)} (${interval(row.difference.low, row.difference.high, 4)})` : "–") },
         { title: "Pairs", number: true, cell: (row) => (isNumber(row.pairs) ? integer(row.pairs) : "–") },
