@@ -138,6 +138,27 @@ TEST(CampaignSearch, SelectionSeesTheSearchSplitConfirmationFreshSeedsAndTheAudi
   for (const uint64_t seed : confirmed) EXPECT_FALSE(screened.contains(seed));
 }
 
+TEST(CampaignSearch, TheSameRecipeIsNotTestedTwice) {
+  SearchedLab lab;
+  lab.options.list = R"toml(
+[[change]]
+patches = ["model.rope_base=20000"]
+[[change]]
+patches = ["model.rope_base=20000", "optimizer.beta1=0.9"]
+[[change]]
+patches = ["model.rope_base=20000", "optimizer.epsilon=1e-7"]
+)toml";
+  ASSERT_EQ(lab.run(), CampaignEnd::kFinished) << lab.said;
+  int adopted = 0;
+  for (const auto& record : lab.read()->records("proposal")) {
+    adopted += record.payload.at("outcome") == "adopted" ? 1 : 0;
+    if (record.payload.at("outcome") == "rejected") {
+      EXPECT_NE(record.payload.at("reason"), "") << record.payload.dump();
+    }
+  }
+  EXPECT_EQ(adopted, 1);
+}
+
 TEST(CampaignSearch, OfChangesThatDoNothingNoneIsAdopted) {
   SearchedLab lab;
   lab.options.list.clear();

@@ -9,6 +9,7 @@
 #define TOML_ENABLE_FORMATTERS 0
 #include <toml++/toml.h>
 
+#include <algorithm>
 #include <set>
 #include <sstream>
 
@@ -116,8 +117,12 @@ class ListProposer : public Proposer {
     }
     if (proposal.failure.empty() || view.incumbent == nullptr || view.incumbent->patches.empty()) return proposal;
     try {  // on top of what was adopted
-      std::vector<std::string> patches = view.incumbent->patches;
-      patches.insert(patches.end(), change.patches.begin(), change.patches.end());
+      std::vector<std::string> patches = change.patches;
+      const auto field_of = [](const std::string& patch) { return patch.substr(0, patch.find('=')); };
+      for (const std::string& patch : view.incumbent->patches)
+        if (std::none_of(change.patches.begin(), change.patches.end(),
+                         [&](const std::string& own) { return field_of(own) == field_of(patch); }))
+          patches.push_back(patch);
       const Values values = view.space.parse(patches);
       if (!view.space.refusal(values).empty()) return proposal;
       proposal.values = values;

@@ -80,6 +80,48 @@ TEST(Search, ReplayingTheSameResultsGivesTheSameDecisions) {
   }
 }
 
+// Effects of the screening scale that are worth nothing where they are confirmed: the search learns not to go there.
+TEST(Search, LearnsHowMuchOfAScreenedEffectIsLeftWhereItIsConfirmed) {
+  int confirmations[2] = {0, 0};
+  for (const bool shrinks : {false, true}) {
+    Rng rng(11);
+    Search search({});
+    int pairs = 0;
+    while (true) {
+      const Search::Action action = search.next();
+      if (action.kind == Kind::kPropose) {
+        search.candidates().size() < 40 ? void(search.propose()) : search.no_more_proposals();
+        continue;
+      }
+      if (action.kind != Kind::kRun) break;
+      const bool screen = action.pair.stage == SearchStage::kScreen;
+      const double effect = screen ? -2.5 : shrinks ? 0 : -2.5;
+      pairs += screen ? 0 : 1;
+      search.result(action.pair, effect + rng.normal() * (screen ? 1 : std::sqrt(2.0)));
+    }
+    confirmations[shrinks] = search.tests();
+    EXPECT_GT(pairs, 0);
+  }
+  EXPECT_EQ(confirmations[false], 40);
+  EXPECT_LT(confirmations[true], 20);
+}
+
+TEST(Search, AnAdoptionHasWhatLookedPromisingScreenedAnew) {
+  World world{{-2.5, -2.5, -2.5, -2.5, 0, 0, -2.5, -2.5}};
+  Search search = world.run();
+  ASSERT_GE(search.adoptions(), 2);
+  int anew = 0;
+  for (size_t i = 0; i < search.candidates().size(); ++i) {
+    const Candidate& c = search.candidates()[i];
+    int given = 0;
+    for (const SearchPair& pair : world.given)
+      given += pair.proposal == static_cast<int>(i) && pair.stage == SearchStage::kScreen ? 1 : 0;
+    EXPECT_EQ(c.screened_from + static_cast<int>(c.screened.size()), given);
+    anew += c.screened_from > 0 && !c.screened.empty() ? 1 : 0;
+  }
+  EXPECT_GT(anew, 0);
+}
+
 TEST(Search, AFailureIsKeptWithItsReasonAndTheSearchGoesOn) {
   Search search({});
   search.next();
