@@ -119,13 +119,17 @@ void Campaign::State::locked_gain() {
   std::string words;
   Json locked = gain_record("locked", audit.at("flops").get<std::vector<double>>(), losses, audit.at("start_hash"),
                             audit.at("recipe_hash"), words);
-  // Does the difference there lie inside the audit split's interval, on every rung?
+  // Is it worth there what the audit split's interval says, on every rung? (Intervals are over seeds; the splits hold
+  // other documents, so differences in bits per byte may well differ by more.)
   bool inside = true;
   for (size_t r = 0; r < locked.at("rungs").size(); ++r) {
-    const Json &here = locked.at("rungs").at(r), &there = audit.at("rungs").at(r);
-    const double difference = here.at("difference").get<double>();
-    inside = inside && there.at("low").is_number() && difference >= there.at("low").get<double>() &&
-             difference <= there.at("high").get<double>();
+    const Json& here = locked.at("rungs").at(r).at("compute_multiplier");
+    const Json& there = audit.at("rungs").at(r).at("compute_multiplier");
+    const auto number = [](const Json& value, double open) {
+      return value.is_number() ? value.get<double>() : open;
+    };
+    const double value = number(here.at("value"), number(here.at("low"), 0));
+    inside = inside && value >= number(there.at("low"), 0) && value <= number(there.at("high"), INFINITY);
   }
   locked["inside"] = inside;
   ledger.append("gain", locked);

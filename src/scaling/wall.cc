@@ -26,6 +26,7 @@ constexpr double kTopDecades = 1.6;  // a wall is looked for in the last decades
 constexpr int kSimulations = 1000;
 constexpr double kFalseAlarm = 0.05;
 constexpr size_t kFewestRuns = 8;
+constexpr double kLeastDecadesBelow = 1;  // of the bend
 constexpr double kPowerShift = 0.8416;  // normal quantile of 80% power
 
 // The hinges, with what a refit of the law could absorb projected out.
@@ -252,16 +253,21 @@ Wall wall_test(std::span<const Point> all_points, const FitOptions& options) {
   const double steepness = std::abs(wall.slope);
   const bool bent = wall.p_value <= kFalseAlarm && found.change > 0.2 * steepness;
   const size_t break_level = hinges.levels[static_cast<size_t>(found.break_index)];
+  const double decades_below = (level_ln_c[break_level] - level_ln_c.front()) / std::log(10.0);
   if (bent && !forecast_is_missed(points, levels, break_level)) {
     wall.why = fmt::format(
         "the slope seems to rise by {:.4f} (p = {:.3f}), but the top level lies inside the forecast from "
         "the levels below the bend",
         found.change, wall.p_value);
+  } else if (bent && decades_below < kLeastDecadesBelow) {
+    wall.why = fmt::format(
+        "the slope seems to rise by {:.4f} (p = {:.3f}), but only {:.1f} decades lie below the bend: too few to know "
+        "what no bend looks like, since the smallest runs of a ladder obey no law yet",
+        found.change, wall.p_value, decades_below);
   } else if (bent && !forecasts_held_below(points, levels, break_level)) {
     wall.why = fmt::format(
-        "the slope seems to rise by {:.4f} (p = {:.3f}), but forecasts missed the levels below the bend as well: this "
-        "is "
-        "not a ladder that such a law describes",
+        "the slope seems to rise by {:.4f} (p = {:.3f}), but forecasts missed the levels below the bend as well: a law "
+        "of this kind does not describe this ladder",
         found.change, wall.p_value);
   } else if (bent) {
     wall.verdict = "wall";

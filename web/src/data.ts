@@ -107,6 +107,10 @@ export interface SearchRecord {
   proposals: SearchProposal[];
 }
 
+// Runs of other recipes, some of them on another split: they have their own section, and no place beside the ladder.
+const kSearchStages = new Set(["base", "screen", "confirm", "ablate", "gain", "compare"]);
+export const onLadder = (run: Run): boolean => !kSearchStages.has(run.stage);
+
 export interface Run {
   id: string;
   stage: string; // noise, tune, transfer, ladder, top, ...: free text, shown as it is

@@ -2,7 +2,7 @@
 import type { Rungs } from "../charts/chart";
 import { curvesChart } from "../charts/curves";
 import { learningRateChart } from "../charts/learning_rate";
-import type { Finding, ReportData, SearchProposal, SearchRecord } from "../data";
+import { onLadder, type Finding, type ReportData, type SearchProposal, type SearchRecord } from "../data";
 import { h, missing, table, type Child } from "../dom";
 import { duration, fixed, integer, isNumber, percent, scientific, signed } from "../format";
 
@@ -18,7 +18,7 @@ export function learningRateSection(data: ReportData, rungs: Rungs): Child[] {
 }
 
 export function curvesSection(data: ReportData, rungs: Rungs): Child[] {
-  return [curvesChart(data.runs, rungs) ?? missing("Not measured: no run was evaluated while it trained.")];
+  return [curvesChart(data.runs.filter(onLadder), rungs) ?? missing("Not measured: no run was evaluated while it trained.")];
 }
 
 export function noiseSection(data: ReportData): Child[] {
@@ -128,7 +128,7 @@ function together(search: SearchRecord): Child[] {
       "p",
       {},
       "The recipe of the end beside that of the start, with seeds that nothing else has used. ",
-      locked === undefined ? "Not measured: the locked split." : locked.inside ? "The differences on the locked split lie inside the audit split's intervals." : "The differences on the locked split do not all lie inside the audit split's intervals.",
+      locked === undefined ? "Not measured: the locked split." : locked.inside ? "What it is worth on the locked split lies inside the audit split's intervals." : "What it is worth on the locked split lies outside the audit split's intervals.",
     ),
     table<(typeof rows)[number]>(
       "All adopted changes together",
@@ -146,11 +146,26 @@ function together(search: SearchRecord): Child[] {
   ];
 }
 
+// Wall time of the candidate's confirmation runs over that of the base's: FLOPs are not all equally fast.
+function timeRatio(finding: Finding, seconds: Map<string, number>): string {
+  let own = 0;
+  let base = 0;
+  for (const run of finding.runs ?? []) {
+    const other = run.startsWith("confirm-") && !run.endsWith("-base") ? seconds.get(`${run}-base`) : undefined;
+    const mine = seconds.get(run);
+    if (other === undefined || mine === undefined) continue;
+    own += mine;
+    base += other;
+  }
+  return base > 0 ? `${fixed(own / base, 2)}×` : "–";
+}
+
 export function findingsSection(data: ReportData): Child[] {
   const findings = data.report.findings ?? [];
   const tried = data.report.tried;
   const search = data.report.search ?? null;
-  const how = search === null ? null : h("p", { class: "aside" }, `${integer(search.tried)} proposals, ${integer(search.tests)} confirmation tests. ${search.guarantee.charAt(0).toUpperCase()}${search.guarantee.slice(1)}. Screening and confirmation share no runs; confirmations are on the audit split.`);
+  const how = search === null ? null : h("p", { class: "aside" }, `${integer(search.tried)} proposals, ${integer(search.tests)} confirmation tests. ${search.guarantee.charAt(0).toUpperCase()}${search.guarantee.slice(1)}. Screening and confirmation share no runs; confirmations are on the audit split. Time: what a run took beside the base's of the same FLOPs.`);
+  const seconds = new Map(data.runs.filter((run) => isNumber(run.seconds)).map((run) => [run.id, run.seconds as number]));
   if (findings.length === 0)
     return [
       missing(isNumber(tried) && tried > 0 ? `${integer(tried)} proposals were tried; none passed the test.` : "No search yet: this campaign measured one recipe and proposed no changes to it."),
@@ -166,6 +181,7 @@ export function findingsSection(data: ReportData): Child[] {
         { title: "90%", number: true, cell: (row) => worthRange(row.low, row.high) },
         { title: "Bits per byte", number: true, cell: (row) => (row.difference ? `${signed(row.difference.value, 4)} (${interval(row.difference.low, row.difference.high, 4)})` : "–") },
         { title: "Pairs", number: true, cell: (row) => (isNumber(row.pairs) ? integer(row.pairs) : "–") },
+        { title: "Time", number: true, cell: (row) => timeRatio(row, seconds) },
         { title: "Confirmed at", cell: (row) => (row.rungs ?? []).map((flops) => scientific(flops)).join(", ") },
         { title: "At the top rung", number: true, cell: (row) => (row.extrapolated ? `${worth(row.extrapolated.compute_multiplier)} (${worthRange(row.extrapolated.low, row.extrapolated.high)})` : "–") },
         { title: "Without it, at the end", number: true, cell: (row) => (row.ablation ? `${signed(row.ablation.difference_without, 4)} (${row.ablation.pairs} pairs)` : "not tested") },
