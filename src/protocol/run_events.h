@@ -22,8 +22,9 @@ namespace flywheel {
 //  checkpoint {"t","type","step"}
 //  done {"t","type","step","tokens","flops","spent_flops","loss","bits_per_byte","train_seconds","cpu_seconds",
 //        "peak_memory_bytes"}
-//  stopped    {"t","type","step","reason"}   ended by its spec's stop_above, with a checkpoint; the process exits with
-//  75 failed     {"t","type","step","reason"}   reason starts with one word: diverged, memory, disk, input, crash
+//  stopped    {"t","type","step","reason"}   given up by its spec's stop_above; a checkpoint follows, and exit code 75
+//
+//  failed     {"t","type","step","reason"}   reason starts with one word: diverged, memory, disk, input, crash
 struct RunEvent {
   double t = 0;
   std::string type;

@@ -121,20 +121,19 @@ void Campaign::State::locked_gain() {
                             audit.at("recipe_hash"), words);
   // Is it worth there what the audit split's interval says, on every rung? (Intervals are over seeds; the splits hold
   // other documents, so differences in bits per byte may well differ by more.)
-  bool inside = true;
+  bool inside = true, said = true;
   for (size_t r = 0; r < locked.at("rungs").size(); ++r) {
     const Json& here = locked.at("rungs").at(r).at("compute_multiplier");
     const Json& there = audit.at("rungs").at(r).at("compute_multiplier");
-    const auto number = [](const Json& value, double open) {
-      return value.is_number() ? value.get<double>() : open;
-    };
-    const double value = number(here.at("value"), number(here.at("low"), 0));
-    inside = inside && value >= number(there.at("low"), 0) && value <= number(there.at("high"), INFINITY);
+    const auto number = [](const Json& value, double open) { return value.is_number() ? value.get<double>() : open; };
+    if (!here.at("value").is_number()) said = false;
+    const double value = number(here.at("value"), 0), low = std::min(number(there.at("low"), 0), kFarthestMultiple);
+    inside = inside && value >= low && value <= number(there.at("high"), INFINITY);
   }
-  locked["inside"] = inside;
+  locked["inside"] = said ? Json(inside) : Json();
   ledger.append("gain", locked);
   say(fmt::format("together, on the locked split: {}; {} the audit split's intervals", words,
-                  inside ? "inside" : "outside"));
+                  said ? (inside ? "inside" : "outside") : "no slope to compare with"));
 }
 
 }  // namespace flywheel::research

@@ -89,6 +89,9 @@ class RecipeSearch {
   }
 
  private:
+  struct GaveUp {
+    double loss = 0, flops = 0, spent_flops = 0;  // trained until then, and spent by all attempts until then
+  };
   struct Item {
     ProposalSource::Asked asked;
     double cost_flops = 0;
@@ -97,11 +100,12 @@ class RecipeSearch {
     RungPairs confirm[2];
     struct GivenUp {
       Planned run;
+      int number = 0;                  // of the screening
       double loss = 0, base_loss = 0;  // at kLookAt; the base's at its end
       int adoptions = 0;               // before it
-      double spent_flops = 0;
+      GaveUp then;
     };
-    std::optional<GivenUp> given_up;  // its first screening, until it is thawed
+    std::optional<GivenUp> given_up;  // a screening, until it is thawed
   };
 
   double spent_flops() const {
@@ -131,7 +135,7 @@ class RecipeSearch {
     });
     // A gain of one noise floor is worth the FLOPs that would lower the top rung's loss as much.
     const double multiples = noise_sd_ / base_loss_ / std::abs(kUsualSlope);
-    search_.set_costs(screen_flops_, rungs_[0] + rungs_[1], multiples * decision.at("flops_left").get<double>());
+    search_.set_costs(screen_flops_, rungs_[0] + rungs_[1], multiples * decision.value("flops_left", flops_left()));
     return decision.at("go_on").get<bool>();
   }
 
@@ -154,35 +158,43 @@ class RecipeSearch {
   // The curve of a finished run, for predicting others of the same base.
   void learn_curve(const ledger::RunRow& row) {
     const Json curve = s_.ledger.run_curve(row.run);
+    if (curve.empty()) return;
+    const double steps = curve.back().at("step").get<double>();
     const auto look = std::find_if(curve.begin(), curve.end(), [&](const Json& point) {
-      return point.at("tokens").get<double>() >= kLookAt * row.tokens * (1 - 1e-9);
+      return point.at("step").get<double>() >= kLookAt * steps - 1e-9;
     });
-    if (look == curve.end() || look->at("tokens").get<double>() >= row.tokens) return;  // evaluated at its end only
+    if (look == curve.end() || look->at("step").get<double>() >= steps) return;  // evaluated at its end only
     curves_.push_back({{kLookAt, look->at("bits_per_byte").get<double>()}, {1, *row.bits_per_byte}});
   }
   // The attempt that gave up, also where the run has gone on since: a campaign that goes on after a kill decides as it
   // did.
-  std::optional<Json> given_up_attempt(const std::string& run) const {
-    for (const ledger::Record& record : s_.ledger.records("attempt"))
-      if (record.payload.value("run", "") == run && record.payload.value("reason", "").starts_with(kGaveUp))
-        return record.payload;
+  std::optional<GaveUp> gave_up(const std::string& run) const {
+    double spent = 0;
+    for (const ledger::Record& record : s_.ledger.records("attempt")) {
+      const Json& attempt = record.payload;
+      if (attempt.value("run", "") != run) continue;
+      spent += attempt.value("flops", 0.0);
+      const Json curve = attempt.value("curve", Json::array());
+      if (attempt.value("reason", "").starts_with(kGaveUp) && !curve.empty())
+        return GaveUp{curve.back().at("bits_per_byte").get<double>(), curve.back().at("flops").get<double>(), spent};
+    }
     return std::nullopt;
   }
-  bool take_given_up(const SearchPair& pair) {
+  bool take_given_up(const SearchPair& pair, bool stale) {
     if (pair.stage != SearchStage::kScreen) return false;
-    const auto attempt = given_up_attempt(id_of(pair));
-    if (!attempt || attempt->value("curve", Json::array()).empty()) return false;
+    const auto found = gave_up(id_of(pair));
+    if (!found) return false;
     Item& item = items_[static_cast<size_t>(pair.proposal)];
-    const double loss = attempt->at("curve").back().at("bits_per_byte").get<double>();
-    const double spent = attempt->value("flops", 0.0);
-    const std::vector<CurvePoint> curve{{kLookAt, loss}};
+    const Planned& run = runs_.at(id_of(pair));
+    const std::vector<CurvePoint> curve{{kLookAt, found->loss}};
     const CurveVerdict verdict = judge_curve(curve, curves_, base_loss_, kStopError);
-    if (pair.number == 0) item.given_up = {runs_.at(id_of(pair)), loss, base_loss_, search_.adoptions(), spent};
-    item.cost_flops += spent;
+    if (!stale && !item.given_up)
+      item.given_up = {run, pair.number, found->loss, base_loss_, search_.adoptions(), *found};
+    item.cost_flops += found->spent_flops;
     ++stopped_;
-    saved_flops_ += screen_flops_ - spent;
+    saved_flops_ += run.ladder.flops - found->flops;
     search_.result(pair, verdict.predicted - base_loss_);
-    source_.stopped(item.asked.trial, verdict.predicted, verdict.sd, curve, base_loss_, spent);
+    source_.stopped(item.asked.trial, verdict.predicted, verdict.sd, curve, base_loss_, found->flops);
     return true;
   }
   // Runs that gave up, and of which the curves finished since then no longer say that they cannot win, or of which
@@ -192,8 +204,10 @@ class RecipeSearch {
     for (size_t i = 0; i < items_.size(); ++i) {
       const auto& given_up = items_[i].given_up;
       if (!given_up || given_up->adoptions != search_.adoptions()) continue;
+      if (search_.candidates()[i].outcome != Outcome::kOpen) continue;
       const bool wanted = std::any_of(batch.begin(), batch.end(), [&](const SearchPair& pair) {
-        return pair.proposal == static_cast<int>(i) && pair.number > 0;
+        return pair.proposal == static_cast<int>(i) &&
+               (pair.stage != SearchStage::kScreen || pair.number != given_up->number);
       });
       const std::vector<CurvePoint> curve{{kLookAt, given_up->loss}};
       if (wanted || !judge_curve(curve, curves_, base_loss_, kThaw * kStopError).stop) found.push_back(i);
@@ -204,14 +218,16 @@ class RecipeSearch {
     Item& item = items_[i];
     const Item::GivenUp given_up = *item.given_up;
     const auto row = s_.ledger.run(given_up.run.id);
-    if (!row || !row->ended() || row->state != "done" || !row->bits_per_byte) return;
+    if (!row || !row->ended() || row->state == "stopped") return;  // out of budget
     item.given_up.reset();
-    item.cost_flops += row->spent_flops - given_up.spent_flops;
+    item.cost_flops += row->spent_flops - given_up.then.spent_flops;
     --stopped_;
-    saved_flops_ -= screen_flops_ - given_up.spent_flops;
+    saved_flops_ -= given_up.run.ladder.flops - given_up.then.flops;
+    if (row->state != "done" || !row->bits_per_byte) return search_.reject_unrun(static_cast<int>(i), row->reason);
     learn_curve(*row);
     s_.say(fmt::format("thawed: {}", joined(item.asked.patches)));
-    search_.revise({static_cast<int>(i), SearchStage::kScreen, 0}, *row->bits_per_byte - given_up.base_loss);
+    search_.revise({static_cast<int>(i), SearchStage::kScreen, given_up.number},
+                   *row->bits_per_byte - given_up.base_loss);
   }
 
   // The base's runs where candidates are screened, anew after every adoption.
@@ -260,6 +276,16 @@ class RecipeSearch {
     return recipe_hash(recipe) == recipe_hash(result) ? own : patches;
   }
 
+  // A proposal that is the base of now itself is worth nothing; one that is it only beside what was adopted (its
+  // patches are those of the start) says nothing about the point that its proposer meant.
+  void already_there(int id, const ProposalSource::Asked& asked, const std::string& why) {
+    if (recipe_hash(changed(start_, asked.patches)) == recipe_hash(base_))
+      source_.observe(asked.trial, base_loss_, base_loss_, 0, 0);
+    else
+      source_.failed(asked.trial, why, 0);
+    search_.reject_unrun(id, why, Outcome::kRejected);
+  }
+
   void propose() {
     const auto asked = source_.ask();
     if (!asked) return search_.no_more_proposals();
@@ -268,15 +294,9 @@ class RecipeSearch {
     if (!asked->failure.empty()) return search_.reject_unrun(id, asked->failure);
     try {
       const Recipe recipe = changed(base_, asked->patches);
-      if (recipe_hash(recipe) == recipe_hash(base_)) {
-        source_.observe(asked->trial, base_loss_, base_loss_, 0, 0);
-        return search_.reject_unrun(id, "the base of now has it already", Outcome::kRejected);
-      }
+      if (recipe_hash(recipe) == recipe_hash(base_)) return already_there(id, *asked, "the base of now has it already");
       const auto [same, fresh] = proposed_.try_emplace(recipe_hash(recipe), id);
-      if (!fresh) {
-        source_.observe(asked->trial, base_loss_, base_loss_, 0, 0);
-        return search_.reject_unrun(id, fmt::format("the same recipe as p{}", same->second), Outcome::kRejected);
-      }
+      if (!fresh) return already_there(id, *asked, fmt::format("the same recipe as p{}", same->second));
       items_.back().asked.patches = own_patches(asked->patches, recipe);
       // Does it fit into memory, and has it a size of this cost?
       s_.job_of(planned("check", "screen", recipe, screen_flops_, 0, "search"));
@@ -313,7 +333,8 @@ class RecipeSearch {
     }
     s_.ensure(runs, false);
     for (const size_t i : thawed) take_thawed(i);
-    for (const SearchPair& pair : batch) take(pair);
+    const int adoptions = search_.adoptions();
+    for (const SearchPair& pair : batch) take(pair, search_.adoptions() != adoptions);
     return true;
   }
 
@@ -355,16 +376,17 @@ class RecipeSearch {
     return runs;
   }
 
-  void take(const SearchPair& pair) {
+  // `stale`: another pair of its batch has moved the base since it was planned.
+  void take(const SearchPair& pair, bool stale) {
     Item& item = items_[static_cast<size_t>(pair.proposal)];
-    if (take_given_up(pair)) return;
+    if (take_given_up(pair, stale)) return;
     const auto row = s_.ledger.run(id_of(pair));
     if (!row || !row->ended() || row->state == "stopped") return;  // out of budget
     item.cost_flops += row->spent_flops;
     const auto trial = item.asked.trial;
     if (row->state != "done" || !row->bits_per_byte) {
       search_.failed(pair, row->reason);
-      source_.failed(trial, row->reason, row->spent_flops);
+      source_.failed(trial, row->reason, row->flops);  // as planned: what a kill cost is nobody's fault
       return;
     }
     double base = base_loss_;
@@ -379,6 +401,7 @@ class RecipeSearch {
     const double difference = *row->bits_per_byte - base;
     const int adopted = search_.adoptions();
     search_.result(pair, difference);
+    if (pair.stage == SearchStage::kScreen && stale) return;  // the search wants it anew
     if (pair.stage == SearchStage::kScreen) {
       // The same bits: at this size it trains as another proposal does, and needs no test of its own.
       const auto [same, fresh] = trained_.try_emplace({adopted, pair.number, *row->bits_per_byte}, pair.proposal);
@@ -387,8 +410,7 @@ class RecipeSearch {
     }
     if (pair.stage == SearchStage::kScreen) {
       learn_curve(*row);
-      source_.observe(trial, base_loss_ + difference, base_loss_, search_.expected_gain(pair.proposal),
-                      row->spent_flops);
+      source_.observe(trial, base_loss_ + difference, base_loss_, search_.expected_gain(pair.proposal), row->flops);
     }
     if (pair.stage == SearchStage::kConfirm) {
       const auto rung = static_cast<size_t>(pair.number % 2);

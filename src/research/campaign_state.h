@@ -52,7 +52,7 @@ struct Planned {
   std::string trunk{};                     // the run that it goes on from; empty: none
   std::shared_ptr<const Recipe> recipe{};  // another one than the campaign's, rates included
   std::string split{"search"};
-  double evaluated_at = 0;             // of its steps, a look at its curve beside the usual ones; 0: none
+  double evaluated_at = 0;             // of its steps, a look at its curve instead of the usual ones; 0: none
   std::optional<double> stop_above{};  // bits per byte there: above, it gives up
   bool thaw = false;                   // goes on although it gave up
 };
@@ -150,7 +150,7 @@ struct Campaign::State {
     if (!planned.trunk.empty()) spec.branch = options.lab / "runs" / planned.trunk;
     spec.keep_stable = planned.lends;
     if (planned.evaluated_at > 0) {
-      spec.eval_every_fraction = std::min(spec.eval_every_fraction, planned.evaluated_at);
+      spec.eval_every_fraction = planned.evaluated_at;  // there for every recipe, whatever its number of steps
       if (planned.stop_above && !planned.thaw) spec.stop_above = StopAbove{planned.evaluated_at, *planned.stop_above};
     }
     job.stage = planned.stage;
@@ -201,6 +201,8 @@ struct Campaign::State {
           },
           filler);
       stopwatch.save(true);
+      for (Planned& planned : wanted)  // a trainer that gives up without being told to is not asked for ever
+        if (planned.thaw && ledger.run(planned.id) && ledger.run(planned.id)->gave_up()) planned.thaw = false;
       if (verdict == scheduler::Verdict::kInterrupted) throw Stopped{};
       if (verdict == scheduler::Verdict::kOutOfBudget) out_of_budget = true;
     }

@@ -71,7 +71,8 @@ Interval unsaid(const Interval& difference) {
 PairedEffect paired_effect(std::span<const RungPairs> rungs) {
   PairedEffect effect;
   effect.slope = slope_between(rungs.front().flops, rungs.front().base, rungs.back().flops, rungs.back().base);
-  effect.slope_is_sure = effect.slope.value + scaling::kNormal90 * effect.slope.sd < 0;
+  effect.slope_is_sure = rungs.front().base.size() > 1 && rungs.back().base.size() > 1 &&
+                         effect.slope.value + scaling::kNormal90 * effect.slope.sd < 0;
   for (size_t i = 0; i < rungs.size(); ++i) {
     const RungPairs& rung = rungs[i];
     if (rung.difference.empty()) continue;

@@ -40,6 +40,6 @@ PairedEffect paired_effect(std::span<const RungPairs> rungs);
 // [{"flops","pairs","difference","low","high","compute_multiplier":{"value","low","high"}}]; null: not finite.
 Json to_json(const std::vector<RungEffect>& rungs);
 Json to_json(const Interval& interval);       // {"value","low","high"}
-inline constexpr double kUsualSlope = -0.08;  // until it is measured; then half of it is its deviation
+inline constexpr double kUsualSlope = -0.08;  // until it is measured; half of it is its deviation until then
 
 }  // namespace flywheel::research

@@ -35,6 +35,11 @@ double steady_mean(std::span<const double> values, double sd) {
   return sum / static_cast<double>(n);
 }
 
+// In the noise of the base that it was screened beside: a base of before may have been much noisier.
+double screened_mean(const Candidate& p) {
+  return steady_mean(p.screened, p.screen_noise_sd) / p.screen_noise_sd;
+}
+
 // Expected growth of the log wealth of paired_evidence.h for a normal effect of `gain` standard deviations of a
 // difference: at most ln 2, what a sure bet can win.
 double growth(double gain) {
@@ -121,10 +126,11 @@ const EffectPosterior& Search::posterior(int proposal) const {
   const double all = mean_variance(screens, pairs);
   // Beside pairs, screenings count for what they say about the scale of those.
   const double transfer = pairs > 0 ? transfer_ : 1;
-  if (screens > 0) mean += transfer * all / mean_variance(screens, 0) * steady_mean(p.screened, options_.noise_sd);
+  if (screens > 0) mean += transfer * all / mean_variance(screens, 0) * screened_mean(p);
   if (pairs > 0)
-    mean += all / mean_variance(0, pairs) * steady_mean(p.confirmed->differences(), std::sqrt(2.0) * options_.noise_sd);
-  return kept.posterior = prior_.posterior({mean / options_.noise_sd, all});
+    mean += all / mean_variance(0, pairs) *
+            steady_mean(p.confirmed->differences(), std::sqrt(2.0) * options_.noise_sd) / options_.noise_sd;
+  return kept.posterior = prior_.posterior({mean, all});
 }
 
 const Search::Prospect& Search::prospect(int proposal) {
@@ -144,17 +150,15 @@ void Search::learn() {
   for (const Candidate& p : candidates_) {
     if (p.screened.empty()) continue;
     const auto count = static_cast<double>(p.screened.size());
-    trials.push_back({steady_mean(p.screened, options_.noise_sd) / options_.noise_sd, mean_variance(count, 0)});
+    trials.push_back({screened_mean(p), mean_variance(count, 0)});
   }
   prior_.learn(trials);
   double both = kTransferWeight, squares = kTransferWeight;
   for (const Candidate& p : candidates_) {
     if (p.screened.empty() || !p.confirmed || p.confirmed->pairs() < kFewestBeforeGivingUp) continue;
     const auto count = static_cast<double>(p.screened.size());
-    const double seen =
-        prior_.posterior({steady_mean(p.screened, options_.noise_sd) / options_.noise_sd, mean_variance(count, 0)})
-            .centre();
-    both += seen * p.confirmed->mean() / options_.noise_sd;
+    const double seen = prior_.posterior({screened_mean(p), mean_variance(count, 0)}).centre();
+    both += seen * p.confirmed->mean() / p.screen_noise_sd;
     squares += seen * seen;
   }
   transfer_ = std::clamp(both / squares, kLeastTransfer, 1.0);
@@ -296,6 +300,7 @@ void Search::result(const SearchPair& pair, double difference) {
   if (pair.stage == SearchStage::kScreen) {
     --screens_in_flight_[at];
     if (pair.number < p.screened_from) return;  // beside a base of before
+    if (p.screened.empty()) p.screen_noise_sd = options_.noise_sd;
     p.screened.push_back(difference);
     // Often while there is little, then as it grows.
     if (++results_ <= 10 || results_ >= learnt_at_ + results_ / 10) learn();
@@ -346,8 +351,8 @@ void Search::judge_confirmation(int proposal) {
 void Search::screen_anew() {
   for (size_t i = 0; i < candidates_.size(); ++i) {
     Candidate& p = candidates_[i];
-    if (p.outcome != Outcome::kOpen || p.confirmed || p.screened.empty()) continue;
-    if (posterior(static_cast<int>(i)).better() < 0.5) continue;
+    if (p.outcome != Outcome::kOpen || p.confirmed) continue;
+    if (screens_in_flight_[i] == 0 && (p.screened.empty() || posterior(static_cast<int>(i)).better() < 0.5)) continue;
     p.screened.clear();
     p.screened_from = screens_given_[i];
   }

@@ -66,8 +66,11 @@ struct SearchOptions {
 };
 
 struct Candidate {
-  std::vector<double> screened;  // differences to the base of now, by number from screened_from
+  // Differences to one base, by number from screened_from, and its noise: to the base of now, or to an earlier one
+  // where they looked no better than nothing.
+  std::vector<double> screened;
   int screened_from = 0;
+  double screen_noise_sd = 1;
   std::optional<SequentialTest> confirmed;  // once its confirmation began
   std::optional<SequentialTest> ablated;    // base less this change, minus base
   bool ablation_over = false;

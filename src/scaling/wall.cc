@@ -27,7 +27,7 @@ constexpr int kSimulations = 1000;
 constexpr double kFalseAlarm = 0.05;
 constexpr size_t kFewestRuns = 8;
 constexpr double kLeastDecadesBelow = 1;  // of the bend
-constexpr double kPowerShift = 0.8416;  // normal quantile of 80% power
+constexpr double kPowerShift = 0.8416;    // normal quantile of 80% power
 
 // The hinges, with what a refit of the law could absorb projected out.
 struct Hinges {

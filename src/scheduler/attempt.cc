@@ -56,7 +56,10 @@ void Attempt::apply(const RunEvent& event) {
   furthest_step_ = std::max(furthest_step_, step);
   if (event.type == "start") gave_up_.reset();
   if (event.type == "failed") failure_ = outcome_.reason;
-  if (event.type == "stopped") gave_up_ = json_field_or<std::string>(event.fields, "reason", kGaveUp, "stopped event");
+  if (event.type == "stopped") {
+    const auto reason = event.fields.find("reason");
+    gave_up_ = reason != event.fields.end() && reason->is_string() ? reason->get<std::string>() : kGaveUp;
+  }
 }
 
 double Attempt::sequences(int64_t step) const {

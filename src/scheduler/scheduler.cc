@@ -137,6 +137,10 @@ void Scheduler::State::submit(const std::vector<Job>& jobs) {
       (row->state == "done" ? done : failed) += 1;
       continue;
     }
+    if (row && row->gave_up() && job.spec.stop_above) {  // it gave up in the meantime, as it was told to
+      ++done;
+      continue;
+    }
     wanted.insert(id);
     if (const auto child = active.find(id); child != active.end()) {
       child->second->job = job;

@@ -288,12 +288,13 @@ class Run {
     return !(last_evaluation_.bits_per_byte <= spec_.stop_above->bits_per_byte);
   }
   [[noreturn]] void give_up() {
-    checkpoint();
     const std::string reason =
         fmt::format("{}: at {:.0f}% of its steps it is at {:.4f} bits per byte, above {:.4f}", kGaveUp,
                     100.0 * static_cast<double>(step_) / static_cast<double>(spec_.size.steps),
                     last_evaluation_.bits_per_byte, spec_.stop_above->bits_per_byte);
+    // Said first: killed before its checkpoint is written it has given up all the same, and goes on from an older one.
     events_.write("stopped", {{"step", step_}, {"reason", reason}});
+    checkpoint();
     throw Error(ErrorCode::kStoppedEarly, reason + "; without stop_above the same spec goes on from here");
   }
 

@@ -171,9 +171,11 @@ TEST(Run, AboveItsRuleItGivesUpAndWithoutItGoesOnBitIdentically) {
   s.options.spec.eval_every_fraction = 0.5;
   s.options.spec.stop_above = StopAbove{0.5, bits - 1e-6};
   EXPECT_EQ(s.code(), 75);
-  EXPECT_EQ(s.last_event(), "stopped");
-  EXPECT_EQ(s.events().back().fields["step"], 12);
-  EXPECT_THAT(s.events().back().fields["reason"].get<std::string>(), HasSubstr(kGaveUp));
+  const auto events = s.events();
+  EXPECT_EQ(s.last_event(), "checkpoint");
+  EXPECT_EQ(events[events.size() - 2].type, "stopped");
+  EXPECT_EQ(events[events.size() - 2].fields["step"], 12);
+  EXPECT_THAT(events[events.size() - 2].fields["reason"].get<std::string>(), HasSubstr(kGaveUp));
   s.options.spec.stop_above.reset();
   EXPECT_EQ(s.code(), 0) << s.message;
   EXPECT_EQ(s.losses(), straight.losses());

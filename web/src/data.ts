@@ -89,7 +89,7 @@ export interface SearchProposal {
 
 export interface SearchGain {
   split: string;
-  inside?: boolean; // of the locked one: inside the audit split's intervals
+  inside?: boolean | null; // of the locked one: inside the audit split's intervals
   rungs: { flops: number; pairs: number; difference: number; low: MaybeNumber; high: MaybeNumber; compute_multiplier: { value: MaybeNumber; low: MaybeNumber; high: MaybeNumber }; at_least: MaybeNumber }[];
 }
 
