@@ -65,7 +65,8 @@ class RecipeSearch {
                  .base_runs = kBaseRuns,
                  .parallel = std::max(1, s_.options.slots / 2),
                  .most_screens = kMostScreens,
-                 .fewest_confirmations = kConfirmations}) {}
+                 .fewest_confirmations = kConfirmations,
+                 .rungs = 2}) {}
 
   void run() {
     if (!measure_base()) {
@@ -423,7 +424,9 @@ class RecipeSearch {
   void adopt(int proposal) {
     Item& item = items_[static_cast<size_t>(proposal)];
     const Candidate& c = search_.candidates()[static_cast<size_t>(proposal)];
-    base_ = changed(base_, item.asked.patches);
+    const Recipe next = changed(base_, item.asked.patches);
+    item.asked.patches = own_patches(item.asked.patches, next);  // some may have been adopted since it was proposed
+    base_ = next;
     item.recipe_hash = recipe_hash(base_);
     adopted_order_.push_back(proposal);
     const Interval interval = c.confirmed->interval(0.1);

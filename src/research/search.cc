@@ -35,6 +35,17 @@ double steady_mean(std::span<const double> values, double sd) {
   return sum / static_cast<double>(n);
 }
 
+bool helps_on_every_rung(const SequentialTest& test, int rungs) {
+  const auto differences = test.differences();
+  for (int rung = 0; rung < rungs; ++rung) {
+    double sum = 0;
+    for (size_t i = static_cast<size_t>(rung); i < differences.size(); i += static_cast<size_t>(rungs))
+      sum += differences[i];
+    if (sum >= 0) return false;
+  }
+  return true;
+}
+
 // In the noise of the base that it was screened beside: a base of before may have been much noisier.
 double screened_mean(const Candidate& p) {
   return steady_mean(p.screened, p.screen_noise_sd) / p.screen_noise_sd;
@@ -334,9 +345,14 @@ void Search::judge_confirmation(int proposal) {
   if (pairs < options_.fewest_confirmations) return;
   const EffectPosterior& now = posterior(proposal);
   if (p.confirmed->log_e_better() >= -std::log(p.level)) {
-    p.outcome = Outcome::kAdopted;
-    ++adoptions_;
-    screen_anew();
+    if (helps_on_every_rung(*p.confirmed, options_.rungs)) {
+      p.outcome = Outcome::kAdopted;
+      ++adoptions_;
+      screen_anew();
+    } else {
+      p.outcome = Outcome::kUndecided;
+      p.reason = "the ranking flips: it helps on one rung and not on another";
+    }
   } else if (pairs >= std::min(kFewestBeforeGivingUp, options_.most_confirmations)) {
     const double left = confirmation_pairs(now, p.confirmed->log_e_better(), p.level, 1);
     if (pairs >= options_.most_confirmations || pairs + left > options_.most_confirmations ||

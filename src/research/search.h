@@ -63,6 +63,7 @@ struct SearchOptions {
   int parallel = 1;         // pairs of a confirmation in flight at most
   int most_screens = 10, most_confirmations = 60, most_ablations = 8;  // pairs of one proposal
   int fewest_confirmations = 0;  // pairs before a verdict, for more than one rung to be seen
+  int rungs = 1;                 // pairs are of rungs in turn; adopted is only what helps, in the mean, on every one
 };
 
 struct Candidate {

@@ -80,6 +80,29 @@ TEST(Search, ReplayingTheSameResultsGivesTheSameDecisions) {
   }
 }
 
+TEST(Search, WhatHelpsOnOneRungOnlyIsNotAdopted) {
+  Rng rng(4);
+  SearchOptions options;
+  options.rungs = 2;
+  options.fewest_confirmations = 8;
+  Search search(options);
+  while (true) {
+    const Search::Action action = search.next();
+    if (action.kind == Kind::kPropose) {
+      search.candidates().size() < 2 ? void(search.propose()) : search.no_more_proposals();
+      continue;
+    }
+    if (action.kind != Kind::kRun) break;
+    // The first helps on the lower rung much more than it hurts on the upper one, the second on both.
+    const bool upper = action.pair.stage == SearchStage::kConfirm && action.pair.number % 2 == 1;
+    const double effect = action.pair.proposal == 0 && upper ? 0.15 : -8;
+    search.result(action.pair, effect + 0.1 * rng.normal());
+  }
+  EXPECT_EQ(search.candidates()[0].outcome, Outcome::kUndecided);
+  EXPECT_NE(search.candidates()[0].reason.find("flips"), std::string::npos);
+  EXPECT_EQ(search.candidates()[1].outcome, Outcome::kAdopted);
+}
+
 // Effects of the screening scale that are worth nothing where they are confirmed: the search learns not to go there.
 TEST(Search, LearnsHowMuchOfAScreenedEffectIsLeftWhereItIsConfirmed) {
   int confirmations[2] = {0, 0};
