@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "research/paired_runs.h"
 
 namespace flywheel::research {
 namespace {
@@ -35,15 +36,17 @@ double steady_mean(std::span<const double> values, double sd) {
   return sum / static_cast<double>(n);
 }
 
-bool helps_on_every_rung(const SequentialTest& test, int rungs) {
+// 90% of the mean of each rung's pairs.
+std::vector<Interval> by_rung(const SequentialTest& test, int rungs) {
+  std::vector<Interval> intervals;
   const auto differences = test.differences();
   for (int rung = 0; rung < rungs; ++rung) {
-    double sum = 0;
+    std::vector<double> own;
     for (size_t i = static_cast<size_t>(rung); i < differences.size(); i += static_cast<size_t>(rungs))
-      sum += differences[i];
-    if (sum >= 0) return false;
+      own.push_back(differences[i]);
+    if (!own.empty()) intervals.push_back(student90(own));
   }
-  return true;
+  return intervals;
 }
 
 // In the noise of the base that it was screened beside: a base of before may have been much noisier.
@@ -344,8 +347,12 @@ void Search::judge_confirmation(int proposal) {
   const int pairs = p.confirmed->pairs();
   if (pairs < options_.fewest_confirmations) return;
   const EffectPosterior& now = posterior(proposal);
-  if (p.confirmed->log_e_better() >= -std::log(p.level)) {
-    if (helps_on_every_rung(*p.confirmed, options_.rungs)) {
+  const std::vector<Interval> each = by_rung(*p.confirmed, options_.rungs);
+  if (std::any_of(each.begin(), each.end(), [](const Interval& rung) { return rung.low > 0; })) {
+    p.outcome = Outcome::kRejected;
+    p.reason = options_.rungs > 1 ? "it is worse on one rung at least" : "it is worse";
+  } else if (p.confirmed->log_e_better() >= -std::log(p.level)) {
+    if (std::all_of(each.begin(), each.end(), [](const Interval& rung) { return rung.value < 0; })) {
       p.outcome = Outcome::kAdopted;
       ++adoptions_;
       screen_anew();

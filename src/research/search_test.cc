@@ -98,8 +98,9 @@ TEST(Search, WhatHelpsOnOneRungOnlyIsNotAdopted) {
     const double effect = action.pair.proposal == 0 && upper ? 0.15 : -8;
     search.result(action.pair, effect + 0.1 * rng.normal());
   }
-  EXPECT_EQ(search.candidates()[0].outcome, Outcome::kUndecided);
-  EXPECT_NE(search.candidates()[0].reason.find("flips"), std::string::npos);
+  EXPECT_EQ(search.candidates()[0].outcome, Outcome::kRejected);
+  EXPECT_NE(search.candidates()[0].reason.find("worse on one rung"), std::string::npos);
+  EXPECT_LE(search.candidates()[0].confirmed->pairs(), 12);
   EXPECT_EQ(search.candidates()[1].outcome, Outcome::kAdopted);
 }
 
