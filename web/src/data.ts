@@ -109,7 +109,11 @@ export interface SearchRecord {
 
 // Runs of other recipes, some of them on another split: they have their own section, and no place beside the ladder.
 const kSearchStages = new Set(["base", "screen", "confirm", "ablate", "gain", "compare"]);
-export const onLadder = (run: Run): boolean => !kSearchStages.has(run.stage);
+const kStartStages = new Set(["tune", "transfer"]); // of the recipe that the search began with
+export function ladderRuns(data: ReportData): Run[] {
+  const moved = (data.report.findings ?? []).length > 0;
+  return data.runs.filter((run) => !kSearchStages.has(run.stage) && !(moved && kStartStages.has(run.stage)));
+}
 
 export interface Run {
   id: string;

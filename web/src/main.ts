@@ -1,6 +1,6 @@
 // The report page: reads the data that the lab embedded and lays out the sections.
 import { Rungs } from "./charts/chart";
-import { onLadder, readData, type ReportData } from "./data";
+import { ladderRuns, readData, type ReportData } from "./data";
 import { isNumber } from "./format";
 import { layout, open, type Section } from "./page";
 import { opening } from "./sections/opening";
@@ -27,7 +27,7 @@ const kSections: Section<[ReportData, Rungs]>[] = [
 ];
 
 function rungsOf(data: ReportData): Rungs {
-  const flops = [...data.runs.filter(onLadder).map((run) => run.rung_flops), ...data.isoflop.map((rung) => rung.rung_flops), ...data.learning_rate.map((point) => point.rung_flops)];
+  const flops = [...ladderRuns(data).map((run) => run.rung_flops), ...data.isoflop.map((rung) => rung.rung_flops), ...data.learning_rate.map((point) => point.rung_flops)];
   return new Rungs([...new Set(flops.filter(isNumber))].sort((a, b) => a - b));
 }
 

@@ -1,6 +1,6 @@
 // Loss against compute: every run, the fitted frontier with its 90% band, and the forecasts.
 import * as Plot from "@observablehq/plot";
-import { onLadder, type ReportData, type Run } from "../data";
+import { ladderRuns, type ReportData, type Run } from "../data";
 import { fixed, isNumber, scientific, short } from "../format";
 import { figure, intervals, kStyle, kTip, flopsAxis, quantile, range, type Rungs } from "./chart";
 
@@ -12,7 +12,7 @@ interface Dot {
 }
 
 export function lossChart(data: ReportData, rungs: Rungs): HTMLElement | null {
-  const measured = data.runs.filter((run) => onLadder(run) && isNumber(run.flops) && run.flops > 0 && isNumber(run.bits_per_byte));
+  const measured = ladderRuns(data).filter((run) => isNumber(run.flops) && run.flops > 0 && isNumber(run.bits_per_byte));
   const frontier = data.frontier.filter((point) => point.flops > 0 && isNumber(point.bits_per_byte));
   const band = frontier.filter((point) => isNumber(point.low) && isNumber(point.high));
   const forecast = (data.report.forecast ?? []).filter((row) => row.flops > 0 && isNumber(row.bits_per_byte));
@@ -41,7 +41,7 @@ export function lossChart(data: ReportData, rungs: Rungs): HTMLElement | null {
   const beyond = forecast.length > 0 && dots.length > 0;
   const caption =
     (dots.length > 0 ? `Each dot is one run (${dots.length} in all), coloured by its rung. ` : "No run has been measured. ") +
-    (data.runs.every(onLadder) ? "" : "Runs of the search are of other recipes and not shown. ") +
+    (ladderRuns(data).length === data.runs.length ? "" : "Runs of the search are of other recipes and not shown. ") +
     (frontier.length > 0 ? `The line is the fitted frontier of compute-optimal runs${band.length > 0 ? ", with its 90% band" : ""}. ` : "No frontier was fitted. ") +
     (beyond ? `Right of the dashed line nothing has been measured: orange marks are forecasts with their 90% intervals.` : "") +
     (above.length > 0 ? ` ${above.length === 1 ? "One run lies" : `${above.length} runs lie`} above the scale (triangles at the top).` : "");

@@ -1,5 +1,5 @@
 // The first screen: the headline in one sentence and the numbers behind it.
-import { onLadder, type ReportData } from "../data";
+import { ladderRuns, type ReportData } from "../data";
 import { h, tile } from "../dom";
 import { bytes, duration, fixed, integer, isNumber, offBy, percent, scientific, short, time } from "../format";
 
@@ -24,12 +24,12 @@ export function opening(data: ReportData): HTMLElement {
 function keyNumbers(data: ReportData): HTMLElement {
   const { report } = data;
   const done = data.runs.filter((run) => run.state === "done");
-  const losses = done.filter(onLadder).filter((run) => isNumber(run.bits_per_byte));
+  const losses = ladderRuns(data).filter((run) => run.state === "done").filter((run) => isNumber(run.bits_per_byte));
   const best = losses.length > 0 ? losses.reduce((a, b) => ((b.bits_per_byte as number) < (a.bits_per_byte as number) ? b : a)) : null;
   const ten = (report.forecast ?? []).find((row) => row.multiply === 10) ?? (report.forecast ?? [])[0];
   const test = data.forecast_test;
   const wall = report.wall;
-  const rungs = new Set(data.runs.filter(onLadder).map((run) => run.rung_flops).filter(isNumber)).size;
+  const rungs = new Set(ladderRuns(data).map((run) => run.rung_flops).filter(isNumber)).size;
   const failed = data.runs.filter((run) => run.state === "failed").length;
   return h(
     "dl",

@@ -2,7 +2,7 @@
 import type { Rungs } from "../charts/chart";
 import { curvesChart } from "../charts/curves";
 import { learningRateChart } from "../charts/learning_rate";
-import { onLadder, type Finding, type ReportData, type SearchProposal, type SearchRecord } from "../data";
+import { ladderRuns, type Finding, type ReportData, type SearchProposal, type SearchRecord } from "../data";
 import { h, missing, table, type Child } from "../dom";
 import { duration, fixed, integer, isNumber, percent, scientific, signed } from "../format";
 
@@ -18,7 +18,7 @@ export function learningRateSection(data: ReportData, rungs: Rungs): Child[] {
 }
 
 export function curvesSection(data: ReportData, rungs: Rungs): Child[] {
-  return [curvesChart(data.runs.filter(onLadder), rungs) ?? missing("Not measured: no run was evaluated while it trained.")];
+  return [curvesChart(ladderRuns(data), rungs) ?? missing("Not measured: no run was evaluated while it trained.")];
 }
 
 export function noiseSection(data: ReportData): Child[] {
