@@ -22,8 +22,7 @@ namespace flywheel {
 //  checkpoint {"t","type","step"}
 //  done {"t","type","step","tokens","flops","spent_flops","loss","bits_per_byte","train_seconds","cpu_seconds",
 //        "peak_memory_bytes"}
-//  stopped    {"t","type","step","reason"}   given up by its spec's stop_above; a checkpoint follows, and exit code 75
-//
+//  stopped    {"t","type","step","reason"}   by its spec's stop_above; a checkpoint follows, then exit code 75
 //  failed     {"t","type","step","reason"}   reason starts with one word: diverged, memory, disk, input, crash
 struct RunEvent {
   double t = 0;

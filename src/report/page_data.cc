@@ -165,6 +165,19 @@ Json limits_json(const ledger::Ledger& ledger, const OrderedJson& report) {
           fmt::format("{} files of the corpus were skipped: {} binary, {} unreadable, {} changed while they were read.",
                       skipped, count("binary_files"), count("unreadable_files"), count("changed_files")));
   }
+  if (const auto search = ledger.last("search");
+      search && report["findings"].empty() && search->payload.contains("needed")) {
+    const Json& needed = search->payload.at("needed");
+    std::string text = fmt::format(
+        "No finding. A gain of one noise floor ({:.4f} bits per byte) takes about {:.0f} pairs, {}, to confirm; ",
+        needed.at("noise_floor").get<double>(), needed.at("pairs").get<double>(),
+        format_flops(needed.at("flops").get<double>()));
+    text += needed.at("smallest_gain").is_number()
+                ? fmt::format("what this search spent could have confirmed a gain of {:.4f} and more.",
+                              needed.at("smallest_gain").get<double>())
+                : std::string("what this search spent could have confirmed nothing: it takes a larger budget.");
+    limits.push_back(text);
+  }
   if (report["search"].is_null())
     limits.push_back("Findings: this campaign trained one recipe. It proposed and tested no changes to it.");
   return limits;

@@ -23,8 +23,7 @@ constexpr int kSeeds = 20000;
 
 Json Campaign::State::compare(const Recipe& candidate) {
   const Json decision = decide("compare", [&] {
-    const double left =
-        options.budget.flops > 0 ? flops_left() : seconds_left() * options.slots * throughput.flops_per_second(1e5);
+    const double left = flops_left_by_speed();
     const double low = kBudgetShare * left / (2 * kPlannedPairs * (1 + kRungStep));
     if (low < kSmallestRungFlops)
       throw_bad_input(
@@ -44,14 +43,8 @@ Json Campaign::State::compare(const Recipe& candidate) {
     for (int i = 0; i < std::max(1, options.slots / 2); ++i, ++pairs) {
       const double flops = rungs[static_cast<size_t>(pairs % 2)];
       for (const Recipe* recipe : {static_cast<const Recipe*>(&options.recipe), &candidate})
-        runs.push_back({.id = fmt::format("pair-{}-{}", pairs, recipe == &candidate ? "candidate" : "base"),
-                        .stage = "compare",
-                        .rung_flops = flops,
-                        .ladder = isoflop_runs(*recipe, flops, prior_optimum(*recipe, flops), 1, max_tokens()).at(0),
-                        .multiplier = 1,
-                        .replicate = kSeeds + pairs,
-                        .recipe = std::make_shared<const Recipe>(*recipe),
-                        .split = "audit"});
+        runs.push_back(other_recipe(fmt::format("pair-{}-{}", pairs, recipe == &candidate ? "candidate" : "base"),
+                                    "compare", *recipe, flops, kSeeds + pairs, "audit"));
     }
     ensure(runs, false);
     for (int pair = first; pair < pairs; ++pair) {

@@ -11,10 +11,9 @@
 namespace flywheel::research {
 namespace {
 
-constexpr int kPairs = 4;      // on each rung
-constexpr int kAlone = 3;      // runs of the start on one rung more
-constexpr double kMore = 3;    // times the FLOPs of the upper rung, there
-constexpr int kSeeds = 10000;  // replicates of confirmations begin at 1,000 more
+constexpr int kPairs = 4;    // on each rung
+constexpr int kAlone = 3;    // runs of the start on one rung more
+constexpr double kMore = 3;  // times the FLOPs of the upper rung, there
 constexpr int64_t kLockedTokens = 262144;
 constexpr double kEvaluationStart = 0.1;  // seconds of a process
 
@@ -64,6 +63,10 @@ Json gain_record(const std::string& split, const std::vector<double>& rungs,
 
 }  // namespace
 
+double gain_flops(const std::vector<double>& rungs) {
+  return 2 * kPairs * (rungs[0] + rungs[1]) + kAlone * kMore * rungs[1];
+}
+
 void Campaign::State::measure_gain(const Recipe& start, const Recipe& end, std::vector<double> rungs) {
   rungs.push_back(kMore * rungs.back());
   // The end's evaluations take time as well.
@@ -77,15 +80,9 @@ void Campaign::State::measure_gain(const Recipe& start, const Recipe& end, std::
     for (int i = 0; i < (r + 1 < rungs.size() ? kPairs : kAlone); ++i)
       for (const Recipe* recipe : {&end, &start}) {
         if (r + 1 == rungs.size() && recipe == &end) continue;
+        // The thousand seeds below those of the first proposal.
         runs.push_back(
-            {.id = id_of(i, r, recipe == &start),
-             .stage = "gain",
-             .rung_flops = rungs[r],
-             .ladder = isoflop_runs(*recipe, rungs[r], prior_optimum(*recipe, rungs[r]), 1, max_tokens()).at(0),
-             .multiplier = 1,
-             .replicate = kSeeds + i,
-             .recipe = std::make_shared<const Recipe>(*recipe),
-             .split = "audit"});
+            other_recipe(id_of(i, r, recipe == &start), "gain", *recipe, rungs[r], kConfirmSeeds + i, "audit"));
       }
   std::map<std::string, double> losses;
   for (const ledger::RunRow& row : ensure(runs, false))

@@ -11,7 +11,6 @@
 namespace flywheel::research {
 namespace {
 
-constexpr double kPlanFraction = 0.93;  // of the time, for the planned stages; replicates fill the rest
 constexpr double kReportSeconds = 2.0;  // writing the report
 constexpr double kMultiplierStep = 2.0;
 
@@ -60,7 +59,7 @@ void Campaign::State::make_plan() {
         2 * 2.0 * prior_optimum(options.recipe, top_guess) * kFinalEvalTokens / slot_rate + kReportSeconds + 1, 3.0,
         std::max(3.0, 0.05 * options.budget.seconds));
     Json json = to_json(plan_ladder(options.recipe, throughput,
-                                    limits(kPlanFraction * (options.proposers.empty() ? 1 : 1 - kSearchShare))));
+                                    limits(kPlanFraction * (options.proposers.empty() ? 1 : 1 - kSearchGuess))));
     json["final_seconds"] = final_seconds;
     return json;
   });

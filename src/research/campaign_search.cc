@@ -21,12 +21,10 @@ namespace flywheel::research {
 namespace {
 
 constexpr double kAlpha = 0.05;
-constexpr double kAblationShare = 0.1;  // beyond it, for the leave-one-out pass
-constexpr double kScreenBelow = 6;      // screening costs this much less than the lowest rung of the ladder
+constexpr double kScreenBelow = 6;   // screening costs this much less than the lowest rung of the ladder
 constexpr double kConfirmBelow = 3;  // the lower rung of confirmations, likewise; the upper one is the ladder's lowest
-constexpr size_t kFewestRungsLeft = 5;   // of the ladder planned beside it: fewer forecast nothing
-constexpr int kFewestScreens = 40;       // runs that the share must hold for a search to make sense
-constexpr double kLeftForLadder = 0.93;  // of what the search leaves; replicates fill the rest
+constexpr int kFewestScreens = 40;   // runs without which a search makes no sense
+constexpr int kAblationPairs = 4;    // of each adoption, that are kept in reserve
 constexpr int kBaseRuns = 6;
 constexpr int kMostScreens = 4;       // of one proposal
 constexpr int kConfirmations = 8;     // pairs at least, half of them on each rung
@@ -35,7 +33,7 @@ constexpr double kLookTokens = 3;     // times those of an evaluation, that a ru
 constexpr double kStopError = 0.05;   // of runs that would have ended below the base, the share that is stopped
 constexpr double kThaw = 2;           // times the error: a run near the line is not stopped and thawed in turns
 constexpr double kLeastNoise = 5e-4;  // of the loss
-constexpr int kConfirmSeeds = 10000;  // replicates from here on belong to confirmations, each to one pair
+constexpr double kMostPairs = 60;     // of one confirmation
 
 std::string joined(const std::vector<std::string>& patches) {
   return fmt::format("{}", fmt::join(patches, ", "));
@@ -50,8 +48,6 @@ class RecipeSearch {
       : s_(state),
         screen_flops_(decision.at("screen_flops").get<double>()),
         rungs_(decision.at("confirm_flops").get<std::vector<double>>()),
-        share_(decision.at("share").get<double>()),
-        started_(decision.at("started_seconds").get<double>()),
         start_(s_.recipe_with(s_.multiplier)),
         base_(start_),
         source_(start_, {.seed = s_.options.seed,
@@ -65,6 +61,7 @@ class RecipeSearch {
                  .base_runs = kBaseRuns,
                  .parallel = std::max(1, s_.options.slots / 2),
                  .most_screens = kMostScreens,
+                 .most_confirmations = static_cast<int>(kMostPairs),
                  .fewest_confirmations = kConfirmations,
                  .rungs = 2}) {}
 
@@ -74,8 +71,8 @@ class RecipeSearch {
       return;
     }
     for (int round = 0; !s_.out_of_budget; ++round) {
-      if (!goes_on("search", round, share_)) {
-        search_.close("the search's share of the budget is spent");
+      if (!goes_on("search", round, reserve())) {
+        search_.close("the ladder needs what is left of the budget");
         break;
       }
       if (!one_batch()) {
@@ -90,8 +87,9 @@ class RecipeSearch {
   }
 
  private:
-  struct GaveUp {
-    double loss = 0, flops = 0, spent_flops = 0;  // trained until then, and spent by all attempts until then
+  // Where a run gave up: its loss, what it had been trained with, and what all its attempts had spent.
+  struct Look {
+    double loss = 0, flops = 0, spent_flops = 0;
   };
   struct Item {
     ProposalSource::Asked asked;
@@ -101,10 +99,10 @@ class RecipeSearch {
     RungPairs confirm[2];
     struct GivenUp {
       Planned run;
-      int number = 0;                  // of the screening
-      double loss = 0, base_loss = 0;  // at kLookAt; the base's at its end
-      int adoptions = 0;               // before it
-      GaveUp then;
+      int number = 0;     // of the screening
+      int adoptions = 0;  // before it
+      double base_loss = 0;
+      Look look;
     };
     std::optional<GivenUp> given_up;  // a screening, until it is thawed
   };
@@ -118,38 +116,28 @@ class RecipeSearch {
   static bool is_search(const std::string& stage) {
     return stage == "base" || stage == "screen" || stage == "confirm" || stage == "ablate" || stage == "gain";
   }
-  // What FLOPs are left for everything, by the machine's speed where the budget is time.
-  double flops_left() const {
-    if (s_.options.budget.flops > 0) return std::max(s_.flops_left(), 1.0);
-    return std::max(s_.seconds_left(), 1.0) * s_.options.slots * s_.throughput.flops_per_second(1e5);
+  // What is to come once the search is over: leaving one out, and what all of it is worth together.
+  double reserve() const {
+    const int adopted = search_.adoptions();
+    return (adopted > 1 ? adopted * kAblationPairs * (rungs_[0] + rungs_[1]) : 0) +
+           (adopted > 0 ? gain_flops(rungs_) : 0);
   }
-  // Of its share, in the budget's own unit, so that a budget in FLOPs makes the same decisions everywhere.
-  double share_spent() const {
-    if (s_.options.budget.flops > 0) return spent_flops() / (flops_left() + spent_flops());
-    return (s_.stopwatch.seconds() - started_) / std::max(s_.options.budget.seconds - started_, 1.0);
-  }
-  // What depends on the clock is recorded round by round, so that a campaign that goes on after a kill decides as it
-  // did.
-  bool goes_on(const std::string& what, int round, double share) {
+  // Is there more than the ladder needs, `reserve` and a batch set aside? What depends on the clock is recorded round
+  // by round, so that a campaign that goes on after a kill decides as it did.
+  bool goes_on(const std::string& what, int round, double reserve) {
     const Json decision = s_.decide(fmt::format("{} round {}", what, round), [&] {
-      return Json{{"go_on", share_spent() < share}, {"flops_left", flops_left()}};
+      const double batch = std::max(s_.options.slots, 2) * rungs_[1];
+      return Json{{"go_on", s_.leaves_a_ladder(base_, reserve + batch)}, {"flops_left", s_.flops_left_by_speed()}};
     });
     // A gain of one noise floor is worth the FLOPs that would lower the top rung's loss as much.
     const double multiples = noise_sd_ / base_loss_ / std::abs(kUsualSlope);
-    search_.set_costs(screen_flops_, rungs_[0] + rungs_[1], multiples * decision.value("flops_left", flops_left()));
+    search_.set_costs(screen_flops_, rungs_[0] + rungs_[1], multiples * decision.at("flops_left").get<double>());
     return decision.at("go_on").get<bool>();
   }
 
   Planned planned(const std::string& id, const std::string& stage, const Recipe& recipe, double flops, int replicate,
                   const std::string& split) const {
-    Planned run{.id = id,
-                .stage = stage,
-                .rung_flops = flops,
-                .ladder = isoflop_runs(recipe, flops, prior_optimum(recipe, flops), 1, s_.max_tokens()).at(0),
-                .multiplier = 1,
-                .replicate = replicate,
-                .recipe = std::make_shared<const Recipe>(recipe),
-                .split = split};
+    Planned run = s_.other_recipe(id, stage, recipe, flops, replicate, split);
     const bool judged = stage == "base" || stage == "screen";
     if (judged && run.ladder.tokens >= kLookTokens * s_.eval_tokens()) run.evaluated_at = kLookAt;
     return run;
@@ -169,7 +157,7 @@ class RecipeSearch {
   }
   // The attempt that gave up, also where the run has gone on since: a campaign that goes on after a kill decides as it
   // did.
-  std::optional<GaveUp> gave_up(const std::string& run) const {
+  std::optional<Look> gave_up(const std::string& run) const {
     double spent = 0;
     for (const ledger::Record& record : s_.ledger.records("attempt")) {
       const Json& attempt = record.payload;
@@ -177,7 +165,7 @@ class RecipeSearch {
       spent += attempt.value("flops", 0.0);
       const Json curve = attempt.value("curve", Json::array());
       if (attempt.value("reason", "").starts_with(kGaveUp) && !curve.empty())
-        return GaveUp{curve.back().at("bits_per_byte").get<double>(), curve.back().at("flops").get<double>(), spent};
+        return Look{curve.back().at("bits_per_byte").get<double>(), curve.back().at("flops").get<double>(), spent};
     }
     return std::nullopt;
   }
@@ -187,14 +175,14 @@ class RecipeSearch {
     if (!found) return false;
     Item& item = items_[static_cast<size_t>(pair.proposal)];
     const Planned& run = runs_.at(id_of(pair));
-    const std::vector<CurvePoint> curve{{kLookAt, found->loss}};
-    const CurveVerdict verdict = judge_curve(curve, curves_, base_loss_, kStopError);
-    if (!stale && !item.given_up)
-      item.given_up = {run, pair.number, found->loss, base_loss_, search_.adoptions(), *found};
     item.cost_flops += found->spent_flops;
     ++stopped_;
     saved_flops_ += run.ladder.flops - found->flops;
+    const std::vector<CurvePoint> curve{{kLookAt, found->loss}};
+    const CurveVerdict verdict = judge_curve(curve, curves_, base_loss_, kStopError);
     search_.result(pair, verdict.predicted - base_loss_);
+    if (stale) return true;  // the search wants it anew
+    if (!item.given_up) item.given_up = {run, pair.number, search_.adoptions(), base_loss_, *found};
     source_.stopped(item.asked.trial, verdict.predicted, verdict.sd, curve, base_loss_, found->flops);
     return true;
   }
@@ -210,7 +198,7 @@ class RecipeSearch {
         return pair.proposal == static_cast<int>(i) &&
                (pair.stage != SearchStage::kScreen || pair.number != given_up->number);
       });
-      const std::vector<CurvePoint> curve{{kLookAt, given_up->loss}};
+      const std::vector<CurvePoint> curve{{kLookAt, given_up->look.loss}};
       if (wanted || !judge_curve(curve, curves_, base_loss_, kThaw * kStopError).stop) found.push_back(i);
     }
     return found;
@@ -221,10 +209,11 @@ class RecipeSearch {
     const auto row = s_.ledger.run(given_up.run.id);
     if (!row || !row->ended() || row->state == "stopped") return;  // out of budget
     item.given_up.reset();
-    item.cost_flops += row->spent_flops - given_up.then.spent_flops;
+    item.cost_flops += row->spent_flops - given_up.look.spent_flops;
     --stopped_;
-    saved_flops_ -= given_up.run.ladder.flops - given_up.then.flops;
-    if (row->state != "done" || !row->bits_per_byte) return search_.reject_unrun(static_cast<int>(i), row->reason);
+    saved_flops_ -= given_up.run.ladder.flops - given_up.look.flops;
+    if (row->state != "done" || !row->bits_per_byte)
+      return search_.end(static_cast<int>(i), Outcome::kFailed, row->reason);
     learn_curve(*row);
     s_.say(fmt::format("thawed: {}", joined(item.asked.patches)));
     search_.revise({static_cast<int>(i), SearchStage::kScreen, given_up.number},
@@ -277,32 +266,24 @@ class RecipeSearch {
     return recipe_hash(recipe) == recipe_hash(result) ? own : patches;
   }
 
-  // A proposal that is the base of now itself is worth nothing; one that is it only beside what was adopted (its
-  // patches are those of the start) says nothing about the point that its proposer meant.
-  void already_there(int id, const ProposalSource::Asked& asked, const std::string& why) {
-    if (recipe_hash(changed(start_, asked.patches)) == recipe_hash(base_))
-      source_.observe(asked.trial, base_loss_, base_loss_, 0, 0);
-    else
-      source_.failed(asked.trial, why, 0);
-    search_.reject_unrun(id, why, Outcome::kRejected);
-  }
-
   void propose() {
     const auto asked = source_.ask();
     if (!asked) return search_.no_more_proposals();
     const int id = search_.propose();
     items_.emplace_back().asked = *asked;
-    if (!asked->failure.empty()) return search_.reject_unrun(id, asked->failure);
+    if (!asked->failure.empty()) return search_.end(id, Outcome::kFailed, asked->failure);
     try {
       const Recipe recipe = changed(base_, asked->patches);
-      if (recipe_hash(recipe) == recipe_hash(base_)) return already_there(id, *asked, "the base of now has it already");
+      // A listed change may be there already; points of the space are none that was taken.
+      if (recipe_hash(recipe) == recipe_hash(base_))
+        return search_.end(id, Outcome::kRejected, "the base of now has it already");
       const auto [same, fresh] = proposed_.try_emplace(recipe_hash(recipe), id);
-      if (!fresh) return already_there(id, *asked, fmt::format("the same recipe as p{}", same->second));
+      if (!fresh) return search_.end(id, Outcome::kRejected, fmt::format("the same recipe as p{}", same->second));
       items_.back().asked.patches = own_patches(asked->patches, recipe);
       // Does it fit into memory, and has it a size of this cost?
       s_.job_of(planned("check", "screen", recipe, screen_flops_, 0, "search"));
     } catch (const Error& e) {
-      search_.reject_unrun(id, e.what());
+      search_.end(id, Outcome::kFailed, e.what());
       source_.failed(asked->trial, e.what(), 0);
     }
   }
@@ -402,16 +383,15 @@ class RecipeSearch {
     const double difference = *row->bits_per_byte - base;
     const int adopted = search_.adoptions();
     search_.result(pair, difference);
-    if (pair.stage == SearchStage::kScreen && stale) return;  // the search wants it anew
-    if (pair.stage == SearchStage::kScreen) {
+    if (pair.stage == SearchStage::kScreen && !stale) {
+      learn_curve(*row);
+      // Beside a later base it is another recipe than its proposer meant.
+      if (pair.number == 0)
+        source_.observe(trial, base_loss_ + difference, base_loss_, search_.expected_gain(pair.proposal), row->flops);
       // The same bits: at this size it trains as another proposal does, and needs no test of its own.
       const auto [same, fresh] = trained_.try_emplace({adopted, pair.number, *row->bits_per_byte}, pair.proposal);
       if (!fresh && same->second != pair.proposal)
-        search_.reject_unrun(pair.proposal, fmt::format("it trains as p{} does", same->second), Outcome::kRejected);
-    }
-    if (pair.stage == SearchStage::kScreen) {
-      learn_curve(*row);
-      source_.observe(trial, base_loss_ + difference, base_loss_, search_.expected_gain(pair.proposal), row->flops);
+        search_.end(pair.proposal, Outcome::kRejected, fmt::format("it trains as p{} does", same->second));
     }
     if (pair.stage == SearchStage::kConfirm) {
       const auto rung = static_cast<size_t>(pair.number % 2);
@@ -440,8 +420,7 @@ class RecipeSearch {
   void ablate() {
     if (s_.out_of_budget || search_.adoptions() < 2) return;
     search_.ablate();
-    for (int round = 0; !s_.out_of_budget && goes_on("ablation", round, share_ + kAblationShare) && one_batch();
-         ++round) {
+    for (int round = 0; !s_.out_of_budget && goes_on("ablation", round, gain_flops(rungs_)) && one_batch(); ++round) {
       for (size_t i = 0; i < items_.size(); ++i)
         if (search_.candidates()[i].outcome == Outcome::kDropped && !dropped_.contains(static_cast<int>(i))) {
           dropped_.insert(static_cast<int>(i));
@@ -493,6 +472,16 @@ class RecipeSearch {
     if (c.ablated && c.ablated->pairs() > 0)
       json["ablation"] = {{"pairs", c.ablated->pairs()}, {"difference_without", c.ablated->mean()}};
     return json;
+  }
+
+  // What a claim takes, and what this search could have claimed, whatever was proposed.
+  Json needed() const {
+    const double pair = rungs_[0] + rungs_[1], pairs = search_.pairs_for(1), spent = spent_flops();
+    const double gain = search_.gain_for(std::min(spent / pair, kMostPairs));
+    return {{"noise_floor", noise_sd_},
+            {"pairs", pairs},
+            {"flops", pairs * pair},
+            {"smallest_gain", std::isfinite(gain) ? Json(gain * noise_sd_) : Json()}};
   }
 
   void record() {
@@ -548,6 +537,7 @@ class RecipeSearch {
                                         {"confirm_flops", rungs_},
                                         {"noise_sd", noise_sd_},
                                         {"outcomes", outcomes},
+                                        {"needed", needed()},
                                         {"stopped", stopped_},
                                         {"saved_flops", saved_flops_},
                                         {"flops", spent_flops()},
@@ -571,7 +561,6 @@ class RecipeSearch {
   Campaign::State& s_;
   double screen_flops_;
   std::vector<double> rungs_;
-  double share_, started_;
   Recipe start_, base_;
   ProposalSource source_;
   Search search_;
@@ -589,30 +578,45 @@ class RecipeSearch {
 
 namespace {
 
-std::string why_not(bool enough_screens, double left, double screen_flops) {
-  if (enough_screens)
-    return fmt::format("No search: it would leave a ladder of fewer than {} rungs, which forecasts nothing.",
-                       kFewestRungsLeft);
+std::string why_not(double screen_flops) {
   return fmt::format(
-      "No search: {:.0f} runs at {} would fit into its share of the budget, and fewer than {} can show nothing.",
-      kSearchShare * left / screen_flops, format_flops(screen_flops), kFewestScreens);
+      "No search: after {} runs at {}, fewer than which show nothing, no ladder of {} rungs would be left, fewer than "
+      "which forecast nothing.",
+      kFewestScreens, format_flops(screen_flops), kFewestRungsLeft);
 }
 
 }  // namespace
+
+Throughput Campaign::State::throughput_of(const Recipe& recipe) const {
+  const std::string hash = recipe_hash(recipe);
+  Throughput own;
+  for (const ledger::RunRow& row : ledger.runs())
+    if (const auto at = known.find(row.run); at != known.end() && row.state == "done" && row.recipe_hash == hash)
+      own.add(row.parameters, cost_flops(recipe, at->second.ladder, eval_tokens()), row.seconds);
+  return own.empty() ? throughput : own;
+}
+
+bool Campaign::State::leaves_a_ladder(const Recipe& recipe, double flops) const {
+  const double left = flops_left_by_speed();
+  if (flops >= left) return false;
+  try {
+    const LadderPlan rest = plan_ladder(recipe, throughput_of(recipe), limits(kPlanFraction * (1 - flops / left)));
+    return rest.rungs.size() >= kFewestRungsLeft;
+  } catch (const Error&) {
+    return false;  // not even the smallest
+  }
+}
 
 void Campaign::State::search_recipes() {
   if (options.proposers.empty()) return;
   const Json decision = decide("search", [&] {
     const double screen = std::max(plan.rungs[0] / kScreenBelow, kSmallestRungFlops);
     const double upper = std::max(plan.rungs[0], kConfirmBelow * screen);
-    const double left =
-        options.budget.flops > 0 ? flops_left() : seconds_left() * options.slots * throughput.flops_per_second(1e5);
-    const bool screens = kSearchShare * left >= kFewestScreens * screen, ladder = plan.rungs.size() >= kFewestRungsLeft;
-    const bool enough = screens && ladder && !out_of_budget;
-    return Json{
-        {"screen_flops", screen}, {"confirm_flops", {upper / kConfirmBelow, upper}},
-        {"share", kSearchShare},  {"started_seconds", stopwatch.seconds()},
-        {"enough", enough},       {"limits", enough ? Json::array() : Json::array({why_not(screens, left, screen)})}};
+    const bool enough = !out_of_budget && leaves_a_ladder(recipe_with(multiplier), kFewestScreens * screen);
+    return Json{{"screen_flops", screen},
+                {"confirm_flops", {upper / kConfirmBelow, upper}},
+                {"enough", enough},
+                {"limits", enough ? Json::array() : Json::array({why_not(screen)})}};
   });
   if (!decision.at("enough").get<bool>()) {
     say(decision.at("limits").at(0).get<std::string>());
@@ -621,15 +625,9 @@ void Campaign::State::search_recipes() {
   RecipeSearch search(*this, decision);
   search.run();
   if (const auto recipe = search.adopted()) {
+    throughput = throughput_of(*recipe);
     options.recipe = *recipe;
     multiplier = 1;
-    // Another recipe, another speed: what its own runs say.
-    const std::string hash = recipe_hash(*recipe);
-    Throughput own;
-    for (const ledger::RunRow& row : ledger.runs())
-      if (const auto at = known.find(row.run); at != known.end() && row.state == "done" && row.recipe_hash == hash)
-        own.add(row.parameters, cost_flops(*recipe, at->second.ladder, eval_tokens()), row.seconds);
-    if (!own.empty()) throughput = own;
   }
   plan_again();
 }
@@ -638,7 +636,7 @@ void Campaign::State::search_recipes() {
 void Campaign::State::plan_again() {
   const Json decision = decide("ladder after the search", [&]() -> Json {
     try {
-      return to_json(plan_ladder(options.recipe, throughput, limits(kLeftForLadder)));
+      return to_json(plan_ladder(options.recipe, throughput, limits(kPlanFraction)));
     } catch (const Error& e) {
       return to_json(plan);  // too little for a plan anew: the old one is cut as its stages go
     }

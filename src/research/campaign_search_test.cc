@@ -111,6 +111,11 @@ TEST(CampaignSearch, AdoptsWhatIsRealAndClimbsTheLadderWithIt) {
   EXPECT_EQ(became["no change at all"], "failed");
   const auto findings = ledger->records("finding");
   ASSERT_EQ(findings.size(), 1u);
+  // However much a further proposal might bring, a ladder that forecasts is left.
+  std::set<double> rungs;
+  for (const auto& row : ledger->runs())
+    if (row.stage == "ladder" || row.stage == "top") rungs.insert(row.rung_flops);
+  EXPECT_GE(rungs.size(), 5u);
   const Json& finding = findings[0].payload;
   EXPECT_GT(finding.at("compute_multiplier").get<double>(), 1);
   EXPECT_GT(finding.at("low").get<double>(), 1);
@@ -167,7 +172,11 @@ TEST(CampaignSearch, OfChangesThatDoNothingNoneIsAdopted) {
         fmt::format("[[change]]\nid = \"null-{0}\"\npatches = [\"optimizer.epsilon=1.{0:02}e-8\"]\n", i + 1);
   ASSERT_EQ(lab.run(), CampaignEnd::kFinished);
   EXPECT_TRUE(lab.read()->records("finding").empty()) << lab.said;
-  EXPECT_EQ(lab.read()->last("search")->payload.at("tried").get<int>(), 30);
+  const Json search = lab.read()->last("search")->payload;
+  EXPECT_EQ(search.at("tried").get<int>(), 30);
+  // What a claim would have taken is said.
+  EXPECT_NEAR(search.at("needed").at("noise_floor").get<double>(), lab.noise_sd, 0.7 * lab.noise_sd);
+  EXPECT_GT(search.at("needed").at("pairs").get<double>(), 8);
 }
 
 TEST(CampaignSearch, AKillAnywhereChangesNoDecision) {

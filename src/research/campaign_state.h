@@ -21,9 +21,13 @@
 
 namespace flywheel::research {
 
-// Of what is left when the search begins, at most; it ends earlier when nothing is worth its FLOPs.
-inline constexpr double kSearchShare = 0.45;
-inline constexpr double kTopSafety = 0.95;  // of the time left, for the top rung
+// A first guess of what the search takes, for the scale of the ladder planned before it; what it does take is decided
+// action by action (search.h), and the ladder is planned anew for the rest.
+inline constexpr double kSearchGuess = 0.45;
+inline constexpr double kPlanFraction = 0.93;  // of what is left, for planned stages; replicates fill the rest
+inline constexpr size_t kFewestRungsLeft = 5;  // of a ladder: fewer forecast nothing
+inline constexpr int kConfirmSeeds = 10000;    // replicates from here on are confirmations', 1,000 for each proposal
+inline constexpr double kTopSafety = 0.95;     // of the time left, for the top rung
 inline constexpr double kGrace =
     1.02;  // plans end at the budget; runs are stopped this much later, not just before their end
 inline constexpr int64_t kFinalEvalTokens = 262144;  // of the audit and locked splits
@@ -37,6 +41,9 @@ inline scheduler::Limits limits_of(const CampaignOptions& options) {
   limits.cpus = options.cpus;
   return limits;
 }
+
+// What measuring the gain of all adoptions takes (campaign_gain.cc), on these two rungs.
+double gain_flops(const std::vector<double>& rungs);
 
 struct Stopped {};  // thrown inside the script when somebody asked us to stop
 
@@ -159,6 +166,19 @@ struct Campaign::State {
     job.priority = planned.priority;
     job.memory_bytes = tools.predict_memory_bytes(spec);
     return job;
+  }
+
+  // A run of another recipe than the campaign's, at its prior optimum; throws kBadInput where it has no such size.
+  Planned other_recipe(const std::string& id, const std::string& stage, const Recipe& recipe, double flops,
+                       int replicate, const std::string& split) const {
+    return {.id = id,
+            .stage = stage,
+            .rung_flops = flops,
+            .ladder = isoflop_runs(recipe, flops, prior_optimum(recipe, flops), 1, max_tokens()).at(0),
+            .multiplier = 1,
+            .replicate = replicate,
+            .recipe = std::make_shared<const Recipe>(recipe),
+            .split = split};
   }
 
   void remember(const Planned& planned) { known.emplace(planned.id, planned); }
@@ -300,6 +320,15 @@ struct Campaign::State {
   void make_plan();
   void tune();
   void search_recipes();
+  // As fast as its own finished runs were; without any, as the campaign's recipe.
+  Throughput throughput_of(const Recipe& recipe) const;
+  // Would there be a ladder of this recipe that forecasts, after so many FLOPs more?
+  bool leaves_a_ladder(const Recipe& recipe, double flops) const;
+  // What is left for everything, by the machine's speed where the budget is time.
+  double flops_left_by_speed() const {
+    return options.budget.flops > 0 ? std::max(flops_left(), 1.0)
+                                    : std::max(seconds_left(), 1.0) * options.slots * throughput.flops_per_second(1e5);
+  }
   void plan_again();
   Json compare(const Recipe& candidate);
   // What was adopted, together (campaign_gain.cc); the second reads the locked split.

@@ -98,10 +98,7 @@ PairedEffect paired_effect(std::span<const RungPairs> rungs) {
 
 Interval PairedEffect::worth(const Interval& difference) const {
   if (slope_is_sure && base > 0) return limited(compute_multiplier(base, slope, difference));
-  Interval worth = unsaid(difference);
-  for (const double bound : at_least)
-    if (bound > 0) worth.value = worth.low = std::max(worth.low, bound);
-  return worth;
+  return unsaid(difference);
 }
 
 Json to_json(const Interval& interval) {

@@ -33,7 +33,7 @@ struct PairedEffect {
   double base = 0;                // mean over the rungs with pairs
   std::vector<RungEffect> rungs;  // those with pairs
   std::vector<double> at_least;   // of each: how many times the compute the base loses with all the same; 0: not shown
-  // Of a difference over all rungs. The value is NaN where it cannot be said.
+  // Of a difference over all rungs. The value is NaN where it cannot be said; a bound that one rung has is that rung's.
   Interval worth(const Interval& difference) const;
 };
 PairedEffect paired_effect(std::span<const RungPairs> rungs);

@@ -22,7 +22,8 @@ ProposalSource::ProposalSource(const Recipe& base, SourceOptions options)
     : options_(std::move(options)),
       space_(base, patches_in(options_.list)),
       team_(options_.proposers, space_, {.list = options_.list, .list_source = options_.list_source, .prior = {}},
-            options_.seed) {
+            options_.seed),
+      now_(base) {
   taken_.insert(recipe_hash(base));
   taken_.insert(options_.known.begin(), options_.known.end());
 }
@@ -52,15 +53,23 @@ std::optional<ProposalSource::Asked> ProposalSource::ask() {
     trial.identity = space_.identity(trial.values);
     taken_.insert(trial.identity);
   }
-  const Asked asked{trials_.size(), trial.proposer, trial.label, trial.patches, proposal.failure};
+  Asked asked{trials_.size(), trial.proposer, trial.label, trial.patches, proposal.failure};
+  if (proposal.failure.empty() && trial.proposer != "list") asked.patches = space_.patches_from(now_, trial.values);
   trials_.push_back(std::move(trial));
   whose_.push_back(turn->proposer);
   if (!asked.failure.empty()) failed(asked.trial, asked.failure, 0);
   return asked;
 }
 
-void ProposalSource::end(Trial& trial) {
-  team_.ended(view(), trial, whose_[trial.id - 1], trial.cost_flops);
+Trial* ProposalSource::pending(size_t index) {
+  Trial& trial = trials_.at(index);
+  return trial.state == TrialState::kPending ? &trial : nullptr;
+}
+
+void ProposalSource::end(Trial& trial, TrialState state, double cost_flops) {
+  trial.state = state;
+  trial.cost_flops = cost_flops;
+  team_.ended(view(), trial, whose_[trial.id - 1], cost_flops);
 }
 
 void ProposalSource::set_first_incumbent(double base_loss) {
@@ -76,38 +85,33 @@ void ProposalSource::set_first_incumbent(double base_loss) {
 void ProposalSource::stopped(size_t index, double predicted, double sd, std::vector<CurvePoint> curve, double base_loss,
                              double cost_flops) {
   set_first_incumbent(base_loss);
-  Trial& trial = trials_.at(index);
-  if (trial.state != TrialState::kPending) return;
-  trial.state = TrialState::kStopped;
-  trial.loss = predicted;
-  trial.loss_sd = sd;
-  trial.curve = std::move(curve);
-  trial.cost_flops = cost_flops;
-  end(trial);
+  Trial* trial = pending(index);
+  if (trial == nullptr) return;
+  trial->loss = predicted;
+  trial->loss_sd = sd;
+  trial->curve = std::move(curve);
+  end(*trial, TrialState::kStopped, cost_flops);
 }
 
 void ProposalSource::observe(size_t index, double loss, double base_loss, double gain, double cost_flops) {
   set_first_incumbent(base_loss);
-  Trial& trial = trials_.at(index);
-  if (trial.state != TrialState::kPending) return;
-  trial.state = TrialState::kDone;
-  trial.loss = loss;
-  trial.cost_flops = cost_flops;
-  trial.gain = gain;
-  end(trial);
+  Trial* trial = pending(index);
+  if (trial == nullptr) return;
+  trial->loss = loss;
+  trial->gain = gain;
+  end(*trial, TrialState::kDone, cost_flops);
 }
 
 void ProposalSource::failed(size_t index, const std::string& reason, double cost_flops) {
-  Trial& trial = trials_.at(index);
-  if (trial.state != TrialState::kPending) return;
-  trial.state = TrialState::kFailed;
-  trial.failure = reason;
-  trial.cost_flops = cost_flops;
-  end(trial);
+  Trial* trial = pending(index);
+  if (trial == nullptr) return;
+  trial->failure = reason;
+  end(*trial, TrialState::kFailed, cost_flops);
 }
 
 void ProposalSource::adopt(const Recipe& recipe, double loss) {
   if (!incumbent_) incumbent_.emplace();
+  now_ = recipe;
   incumbent_->values = space_.canonical(space_.values_of(recipe));
   incumbent_->identity = recipe_hash(recipe);
   incumbent_->patches = space_.patches(incumbent_->values);

@@ -31,8 +31,10 @@ class ProposalSource {
   struct Asked {
     size_t trial = 0;  // for observe()
     std::string proposer, label;
-    std::vector<std::string> patches;  // of the change, on top of whatever has been adopted
-    std::string failure;               // not empty: it cannot be run
+    // On top of the recipe of now. A listed change is a change, whatever was adopted; the other proposers mean a point
+    // of the space, and the patches lead there.
+    std::vector<std::string> patches;
+    std::string failure;  // not empty: it cannot be run
   };
   // Empty: nobody has anything more.
   std::optional<Asked> ask();
@@ -50,7 +52,9 @@ class ProposalSource {
 
  private:
   SearchView view() const;
-  void end(Trial& trial);
+  // Null where it has ended: proposers hear of a trial once.
+  Trial* pending(size_t trial);
+  void end(Trial& trial, TrialState state, double cost_flops);
   void set_first_incumbent(double base_loss);  // the base, where nothing was adopted yet
 
   SourceOptions options_;
@@ -60,6 +64,7 @@ class ProposalSource {
   std::vector<size_t> whose_;
   std::set<std::string, std::less<>> taken_;
   std::optional<Trial> incumbent_;
+  Recipe now_;  // the base, or what it has become
   double noise_sd_ = 0;
 };
 

@@ -223,11 +223,15 @@ std::string RecipeSpace::refusal(const Values& values) const {
 }
 
 std::vector<std::string> RecipeSpace::patches(const Values& values) const {
+  return patches_from(base_, values);
+}
+
+std::vector<std::string> RecipeSpace::patches_from(const Recipe& from, const Values& values) const {
   const Recipe changed = unchecked(values);
   std::vector<std::string> patches;
   for (const SearchField& field : fields()) {
     const RecipeField& row = row_of(field);
-    if (row.get(changed) != row.get(base_)) patches.push_back(field.name + "=" + field_text(row, changed));
+    if (row.get(changed) != row.get(from)) patches.push_back(field.name + "=" + field_text(row, changed));
   }
   return patches;
 }

@@ -28,6 +28,8 @@ class RecipeSpace : public SearchSpace {
   std::string refusal(const Values& values) const override;
   // Only what differs from the base.
   std::vector<std::string> patches(const Values& values) const override;
+  // Only what differs from `from`, fields that go back to the base's value included.
+  std::vector<std::string> patches_from(const Recipe& from, const Values& values) const;
   Values parse(const std::vector<std::string>& patches) const override;
   // REQUIRES that every searched field of the recipe is within the space.
   Values values_of(const Recipe& recipe) const;

@@ -56,8 +56,12 @@ double screened_mean(const Candidate& p) {
 
 // Expected growth of the log wealth of paired_evidence.h for a normal effect of `gain` standard deviations of a
 // difference: at most ln 2, what a sure bet can win.
+constexpr double kCurvature = 0.75;
 double growth(double gain) {
-  return gain <= 0 ? 0 : std::log(2.0) * (1 - std::exp(-0.75 * gain * gain));
+  return gain <= 0 ? 0 : std::log(2.0) * (1 - std::exp(-kCurvature * gain * gain));
+}
+double gain_of_growth(double rate) {
+  return rate >= std::log(2.0) ? double{INFINITY} : std::sqrt(-std::log(1 - rate / std::log(2.0)) / kCurvature);
 }
 
 }  // namespace
@@ -229,6 +233,16 @@ double Search::pairs_to_go(int proposal) const {
   return confirmation_pairs(posterior(proposal), log_e, p.confirmed ? p.level : level_of_next_test(), transfer);
 }
 
+double Search::pairs_for(double gain) const {
+  const double rate = growth(gain / std::sqrt(2.0));
+  return rate > 0 ? std::max(-std::log(level_of_next_test()) / rate, 1.0 * options_.fewest_confirmations)
+                  : double{INFINITY};
+}
+double Search::gain_for(double pairs) const {
+  if (pairs < std::max(options_.fewest_confirmations, 1)) return INFINITY;
+  return std::sqrt(2.0) * gain_of_growth(-std::log(level_of_next_test()) / pairs);
+}
+
 std::optional<Search::Action> Search::continue_confirmation() {
   if (confirming_ < 0) return std::nullopt;
   const auto at = static_cast<size_t>(confirming_);
@@ -365,6 +379,8 @@ void Search::judge_confirmation(int proposal) {
     if (pairs >= options_.most_confirmations || pairs + left > options_.most_confirmations ||
         options_.worth * now.expected_gain() < options_.confirm_cost * left)
       p.outcome = now.better() < 0.5 ? Outcome::kRejected : Outcome::kUndecided;
+    if (p.outcome == Outcome::kRejected) p.reason = "its pairs show no gain";
+    if (p.outcome == Outcome::kUndecided) p.reason = "more pairs would cost more than what it seems to gain is worth";
   }
   if (p.outcome == Outcome::kOpen) return;
   confirming_ = -1;
@@ -409,7 +425,7 @@ void Search::failed(const SearchPair& pair, const std::string& reason) {
   if (confirming_ == pair.proposal) confirming_ = -1;
 }
 
-void Search::reject_unrun(int proposal, const std::string& reason, Outcome outcome) {
+void Search::end(int proposal, Outcome outcome, const std::string& reason) {
   Candidate& p = candidates_[static_cast<size_t>(proposal)];
   p.outcome = outcome;
   p.reason = reason;

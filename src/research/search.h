@@ -99,8 +99,8 @@ class Search {
   // A better number for a screening that result() was told of: its run was predicted, and then went on to its end.
   void revise(const SearchPair& pair, double difference);
   void failed(const SearchPair& pair, const std::string& reason);
-  // For proposals that cannot run at all.
-  void reject_unrun(int proposal, const std::string& reason, Outcome outcome = Outcome::kFailed);
+  // Ends an open proposal for a reason that is not in its numbers: it cannot run, or another one is the same.
+  void end(int proposal, Outcome outcome, const std::string& reason);
   // Begins the leave-one-out pass over what was adopted (two changes or more), then next() goes on with it.
   void ablate();
   // No more runs: what is open becomes undecided.
@@ -115,6 +115,10 @@ class Search {
   double expected_gain(int proposal) const;
   // Pairs that a confirmation would still need if the effect is what it seems; infinite if it does not seem better.
   double pairs_to_go(int proposal) const;
+  // That the next test takes for a gain of so many noise floors, on average; infinite where no number would do.
+  double pairs_for(double gain) const;
+  // The gain, in noise floors, that so many pairs confirm on average; infinite for too few.
+  double gain_for(double pairs) const;
 
  private:
   const EffectPosterior& posterior(int proposal) const;

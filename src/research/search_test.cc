@@ -80,6 +80,17 @@ TEST(Search, ReplayingTheSameResultsGivesTheSameDecisions) {
   }
 }
 
+TEST(Search, SaysWhatAClaimTakes) {
+  SearchOptions options;
+  options.fewest_confirmations = 4;
+  const Search search(options);
+  EXPECT_GT(search.pairs_for(0.5), search.pairs_for(1));
+  EXPECT_GT(search.pairs_for(1), search.pairs_for(3));
+  for (const double gain : {0.5, 1.0, 1.5}) EXPECT_NEAR(search.gain_for(search.pairs_for(gain)), gain, 1e-9);
+  EXPECT_EQ(search.gain_for(3), INFINITY);
+  EXPECT_EQ(search.pairs_for(0), INFINITY);
+}
+
 TEST(Search, WhatHelpsOnOneRungOnlyIsNotAdopted) {
   Rng rng(4);
   SearchOptions options;

@@ -70,6 +70,7 @@ export interface Finding {
   proposer?: string;
   pairs?: MaybeNumber;
   difference?: { value: MaybeNumber; low: MaybeNumber; high: MaybeNumber };
+  by_rung?: { flops: number; compute_multiplier: { value: MaybeNumber; low: MaybeNumber; high: MaybeNumber } }[];
   extrapolated?: { flops: number; compute_multiplier: MaybeNumber; low: MaybeNumber; high: MaybeNumber };
   ablation?: { pairs: number; difference_without: number };
   warning?: string;

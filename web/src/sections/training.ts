@@ -146,6 +146,15 @@ function together(search: SearchRecord): Child[] {
   ];
 }
 
+// Where all rungs together allow no number, what one of them allows.
+function worthOf(finding: Finding): string {
+  if (isNumber(finding.compute_multiplier)) return bounded(finding.compute_multiplier, finding.low, finding.high);
+  const rung = (finding.by_rung ?? []).find((row) => isNumber(row.compute_multiplier.value));
+  if (rung === undefined) return worth(null);
+  const { value, low, high } = rung.compute_multiplier;
+  return `${bounded(value, low, high)} at ${scientific(rung.flops)}`;
+}
+
 // Wall time of the candidate's confirmation runs over that of the base's: FLOPs are not all equally fast.
 function timeRatio(finding: Finding, seconds: Map<string, number>): string {
   let own = 0;
@@ -177,7 +186,7 @@ export function findingsSection(data: ReportData): Child[] {
       "Findings",
       [
         { title: "Change", cell: (row) => row.change },
-        { title: "Worth in compute", number: true, cell: (row) => h("strong", {}, bounded(row.compute_multiplier, row.low, row.high)) },
+        { title: "Worth in compute", number: true, cell: (row) => h("strong", {}, worthOf(row)) },
         { title: "90%", number: true, cell: (row) => worthRange(row.low, row.high) },
         { title: "Bits per byte", number: true, cell: (row) => (row.difference ? `${signed(row.difference.value, 4)} (${interval(row.difference.low, row.difference.high, 4)})` : "–") },
         { title: "Pairs", number: true, cell: (row) => (isNumber(row.pairs) ? integer(row.pairs) : "–") },
