@@ -63,7 +63,8 @@ class RecipeSearch {
                  .most_screens = kMostScreens,
                  .most_confirmations = static_cast<int>(kMostPairs),
                  .fewest_confirmations = kConfirmations,
-                 .rungs = 2}) {}
+                 .rungs = 2,
+                 .objection = [this](int proposal) { return not_worth_its_time(proposal); }}) {}
 
   void run() {
     if (!measure_base()) {
@@ -97,6 +98,7 @@ class RecipeSearch {
     std::string recipe_hash;  // once adopted, of the base with it
     std::vector<std::string> runs;
     RungPairs confirm[2];
+    double confirm_seconds = 0, confirm_base_seconds = 0;
     struct GivenUp {
       Planned run;
       int number = 0;     // of the screening
@@ -381,6 +383,14 @@ class RecipeSearch {
       base = *other->bits_per_byte;
     }
     const double difference = *row->bits_per_byte - base;
+    if (pair.stage == SearchStage::kConfirm) {
+      const auto rung = static_cast<size_t>(pair.number % 2);
+      item.confirm[rung].flops = rungs_[rung];
+      item.confirm[rung].base.push_back(base);
+      item.confirm[rung].difference.push_back(difference);
+      item.confirm_seconds += row->seconds;
+      item.confirm_base_seconds += s_.ledger.run(id_of(pair) + "-base")->seconds;
+    }
     const int adopted = search_.adoptions();
     search_.result(pair, difference);
     if (pair.stage == SearchStage::kScreen && !stale) {
@@ -393,14 +403,22 @@ class RecipeSearch {
       if (!fresh && same->second != pair.proposal)
         search_.end(pair.proposal, Outcome::kRejected, fmt::format("it trains as p{} does", same->second));
     }
-    if (pair.stage == SearchStage::kConfirm) {
-      const auto rung = static_cast<size_t>(pair.number % 2);
-      item.confirm[rung].flops = rungs_[rung];
-      item.confirm[rung].base.push_back(base);
-      item.confirm[rung].difference.push_back(difference);
-    }
     if (search_.adoptions() > adopted) adopt(pair.proposal);
   }
+  // Where the budget is time, FLOPs that take longer must be worth it: the ladder that follows gets fewer of them.
+  std::string not_worth_its_time(int proposal) {
+    if (s_.options.budget.seconds <= 0) return "";
+    const Item& item = items_[static_cast<size_t>(proposal)];
+    const Json decision = s_.decide(fmt::format("time of p{}", proposal), [&] {
+      return Json{{"ratio", item.confirm_seconds / std::max(item.confirm_base_seconds, 1e-9)}};
+    });
+    const double ratio = decision.at("ratio").get<double>();
+    const SequentialTest& test = *search_.candidates()[static_cast<size_t>(proposal)].confirmed;
+    const double worth = paired_effect(item.confirm).worth(test.interval(0.1)).value;
+    if (!(worth < ratio)) return "";  // also where its worth cannot be said
+    return fmt::format("better, but {:.2f}x the time for {:.2f}x the compute", ratio, worth);
+  }
+
   void adopt(int proposal) {
     Item& item = items_[static_cast<size_t>(proposal)];
     const Candidate& c = search_.candidates()[static_cast<size_t>(proposal)];

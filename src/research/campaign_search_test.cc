@@ -128,6 +128,26 @@ TEST(CampaignSearch, AdoptsWhatIsRealAndClimbsTheLadderWithIt) {
     }
 }
 
+TEST(CampaignSearch, WhereTheBudgetIsTimeAChangeMustBeWorthItsTime) {
+  for (const bool slow : {false, true}) {
+    SearchedLab lab;
+    lab.options.budget.flops = 0;
+    lab.options.budget.seconds = 1800;
+    const auto seconds_of = lab.runner.seconds_of;
+    lab.runner.seconds_of = [=](const RunSpec& spec) {
+      return seconds_of(spec) * (slow && spec.recipe.model.rope_base == 20000 ? 5 : 1);
+    };
+    ASSERT_EQ(lab.run(), CampaignEnd::kFinished) << lab.said;
+    for (const auto& record : lab.read()->records("proposal")) {
+      if (record.payload.at("label") != "real") continue;
+      EXPECT_EQ(record.payload.at("outcome"), slow ? "rejected" : "adopted") << record.payload.dump();
+      if (slow) {
+        EXPECT_NE(record.payload.at("reason").get<std::string>().find("the time for"), std::string::npos);
+      }
+    }
+  }
+}
+
 TEST(CampaignSearch, SelectionSeesTheSearchSplitConfirmationFreshSeedsAndTheAuditSplit) {
   SearchedLab lab;
   ASSERT_EQ(lab.run(), CampaignEnd::kFinished);

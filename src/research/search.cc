@@ -366,13 +366,15 @@ void Search::judge_confirmation(int proposal) {
     p.outcome = Outcome::kRejected;
     p.reason = options_.rungs > 1 ? "it is worse on one rung at least" : "it is worse";
   } else if (p.confirmed->log_e_better() >= -std::log(p.level)) {
-    if (std::all_of(each.begin(), each.end(), [](const Interval& rung) { return rung.value < 0; })) {
+    if (!std::all_of(each.begin(), each.end(), [](const Interval& rung) { return rung.value < 0; })) {
+      p.outcome = Outcome::kUndecided;
+      p.reason = "the ranking flips: it helps on one rung and not on another";
+    } else if (p.reason = options_.objection(proposal); !p.reason.empty()) {
+      p.outcome = Outcome::kRejected;
+    } else {
       p.outcome = Outcome::kAdopted;
       ++adoptions_;
       screen_anew();
-    } else {
-      p.outcome = Outcome::kUndecided;
-      p.reason = "the ranking flips: it helps on one rung and not on another";
     }
   } else if (pairs >= std::min(kFewestBeforeGivingUp, options_.most_confirmations)) {
     const double left = confirmation_pairs(now, p.confirmed->log_e_better(), p.level, 1);

@@ -22,6 +22,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -64,6 +65,8 @@ struct SearchOptions {
   int most_screens = 10, most_confirmations = 60, most_ablations = 8;  // pairs of one proposal
   int fewest_confirmations = 0;  // pairs before a verdict, for more than one rung to be seen
   int rungs = 1;                 // pairs are of rungs in turn; adopted is only what helps, in the mean, on every one
+  // The caller's last word on what the evidence suffices for: why it is not adopted all the same; empty: it is.
+  std::function<std::string(int proposal)> objection = [](int) { return std::string(); };
 };
 
 struct Candidate {

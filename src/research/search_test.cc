@@ -80,6 +80,16 @@ TEST(Search, ReplayingTheSameResultsGivesTheSameDecisions) {
   }
 }
 
+TEST(Search, TheCallerHasTheLastWordOnAnAdoption) {
+  World world{{-6, -6}};
+  world.options.objection = [](int proposal) { return proposal == 0 ? "too slow" : ""; };
+  const Search search = world.run();
+  EXPECT_EQ(search.candidates()[0].outcome, Outcome::kRejected);
+  EXPECT_EQ(search.candidates()[0].reason, "too slow");
+  EXPECT_EQ(search.candidates()[1].outcome, Outcome::kAdopted);
+  EXPECT_EQ(search.adoptions(), 1);
+}
+
 TEST(Search, SaysWhatAClaimTakes) {
   SearchOptions options;
   options.fewest_confirmations = 4;

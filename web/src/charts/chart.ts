@@ -43,11 +43,12 @@ export class Rungs {
   scale(): Plot.ScaleOptions {
     return { type: "ordinal", domain: this.flops, range: this.flops.map((flops) => this.colour(flops)) };
   }
-  legend(): HTMLElement {
+  // Of those that a chart shows; the colours are those of all.
+  legend(shown: Set<number>): HTMLElement {
     return h(
       "ul",
       { class: "legend", "aria-label": "Rungs" },
-      this.flops.map((flops) =>
+      this.flops.filter((flops) => shown.has(flops)).map((flops) =>
         h("li", {}, h("span", { class: "swatch", style: `background:${this.colour(flops)}` }), `${scientific(flops)} FLOPs`),
       ),
     );

@@ -3,7 +3,7 @@ import { intervalChart } from "../charts/intervals";
 import { isoflopChart } from "../charts/isoflop";
 import { lossChart } from "../charts/loss";
 import type { Rungs } from "../charts/chart";
-import type { Forecast, IsoFlop, ReportData } from "../data";
+import { ladderRuns, type Forecast, type IsoFlop, type ReportData } from "../data";
 import { h, missing, table, type Child } from "../dom";
 import { fixed, isNumber, offBy, scientific, short, signed, time } from "../format";
 
@@ -12,7 +12,7 @@ const interval = (low: unknown, high: unknown): string => (isNumber(low) && isNu
 export function lossSection(data: ReportData, rungs: Rungs): Child[] {
   const forecast = data.report.forecast ?? [];
   return [
-    rungs.flops.length > 0 && rungs.legend(),
+    rungs.flops.length > 0 && rungs.legend(new Set(ladderRuns(data).map((run) => run.rung_flops).filter(isNumber))),
     lossChart(data, rungs) ?? missing("Not measured: no run has finished, so there is nothing to draw."),
     forecast.length > 0
       ? table<Forecast>(
