@@ -24,14 +24,9 @@ Json named(const ledger::Ledger& ledger, std::string_view kind, std::string_view
   return found;
 }
 
-// Of the best model; other runs are evaluated for what was adopted (gain).
 OrderedJson evaluation_of(const ledger::Ledger& ledger, std::string_view split) {
-  for (const ledger::Record& record : ledger.records("evaluation")) {
-    if (record.payload.value("split", "") != split) continue;
-    const auto row = ledger.run(record.payload.value("run", ""));
-    if (!row || row->stage != "gain") return record.payload.at("bits_per_byte").get<double>();
-  }
-  return {};
+  const auto record = research::final_evaluation(ledger, split);
+  return record ? OrderedJson(record->payload.at("bits_per_byte").get<double>()) : OrderedJson();
 }
 
 }  // namespace

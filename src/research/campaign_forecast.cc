@@ -177,16 +177,9 @@ void Campaign::State::last_evaluations() {
   const auto best = best_run(ledger);
   if (!best) return;
   const Path directory = options.lab / "runs" / best->run;
-  const auto evaluated = [&](const std::string& split) {
-    const auto records = ledger.records("evaluation");
-    return std::any_of(records.begin(), records.end(), [&](const auto& r) {
-      const auto run = ledger.run(r.payload.value("run", ""));
-      return r.payload.value("split", "") == split && (!run || run->stage != "gain");
-    });
-  };
   const double begun = clock.now_seconds();
   for (const char* split : {"audit", "locked"}) {
-    if (evaluated(split)) continue;
+    if (final_evaluation(ledger, split)) continue;
     const Evaluation result = tools.evaluate(directory, split, kFinalEvalTokens);
     ledger.append("evaluation", Json{{"run", best->run},
                                      {"split", split},

@@ -133,7 +133,8 @@ class RecipeSearch {
     });
     // A gain of one noise floor is worth the FLOPs that would lower the top rung's loss as much.
     const double multiples = noise_sd_ / base_loss_ / std::abs(kUsualSlope);
-    search_.set_costs(screen_flops_, rungs_[0] + rungs_[1], multiples * decision.at("flops_left").get<double>());
+    search_.set_costs(screen_flops_, rungs_[0] + rungs_[1],
+                      multiples * decision.value("flops_left", s_.flops_left_by_speed()));
     return decision.at("go_on").get<bool>();
   }
 

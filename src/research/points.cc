@@ -90,6 +90,14 @@ std::optional<ledger::RunRow> best_run(const ledger::Ledger& ledger) {
   return best;
 }
 
+std::optional<ledger::Record> final_evaluation(const ledger::Ledger& ledger, std::string_view split) {
+  for (const ledger::Record& record : ledger.records("evaluation")) {
+    const auto run = ledger.run(record.payload.value("run", ""));
+    if (record.payload.value("split", "") == split && (!run || run->stage != "gain")) return record;
+  }
+  return std::nullopt;
+}
+
 Json fit_record(const std::string& name, const scaling::Fit& fit, const std::vector<scaling::Point>& points) {
   Json data = Json::array();
   for (const scaling::Point& p : points) data.push_back({p.N, p.D, p.L, p.C});

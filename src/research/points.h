@@ -32,6 +32,9 @@ std::vector<NoiseFloor> noise_floors(const ledger::Ledger& ledger);
 // The lowest loss on the search split among the runs of the highest rung that has any.
 std::optional<ledger::RunRow> best_run(const ledger::Ledger& ledger);
 
+// The best model's on a split, once it was made; the other evaluations are of what was adopted (campaign_gain.cc).
+std::optional<ledger::Record> final_evaluation(const ledger::Ledger& ledger, std::string_view split);
+
 Json fit_record(const std::string& name, const scaling::Fit& fit, const std::vector<scaling::Point>& points);
 
 }  // namespace flywheel::research

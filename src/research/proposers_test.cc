@@ -194,19 +194,24 @@ TEST(Proposers, PriorMovesTheFirstPoint) {
   EXPECT_NEAR(loop.trials().at(0).values[0], 0.8, 0.05);
 }
 
+LoopOptions list_options(const std::string& text) {
+  LoopOptions options = options_of("list", 1, 100);
+  options.proposer_options.list_source = "changes.toml";
+  options.proposer_options.list = text;
+  return options;
+}
+
 TEST(ListProposer, AChangeThatNothingReadsYetComesAgainOnTopOfWhatIsBest) {
   const SearchSpace space = recipe_like();
   FunctionWorld world(space, [](const Values& v) { return v[0] == 1 ? 1.0 : 2.0; });
-  LoopOptions options = options_of("list", 1, 100);
-  options.proposer_options.list_source = "changes.toml";
-  options.proposer_options.list = R"(
+  const LoopOptions options = list_options(R"(
 [[change]]
 id = "slower"
 patches = ["momentum=0.9"]
 [[change]]
 id = "other"
 patches = ["optimizer=b"]
-)";
+)");
   ProposalLoop loop(world, options);
   loop.run();
   ASSERT_EQ(loop.trials().size(), 2u);
@@ -219,9 +224,7 @@ patches = ["optimizer=b"]
 TEST(ListProposer, BadChangesFailWithTheReasonAndTheOthersRun) {
   const SearchSpace space = recipe_like();
   FunctionWorld world(space, recipe_like_loss);
-  LoopOptions options = options_of("list", 1, 100);
-  options.proposer_options.list_source = "changes.toml";
-  options.proposer_options.list = R"(
+  const LoopOptions options = list_options(R"(
 [[change]]
 id = "faster"
 patches = ["rate=0.02"]
@@ -245,7 +248,7 @@ patches = ["rate=0.02"]
 [[change]]
 id = "larger"
 patches = ["batch=128"]
-)";
+)");
   ProposalLoop loop(world, options);
   loop.run();
   std::vector<std::string> done, reasons;

@@ -128,7 +128,7 @@ function together(search: SearchRecord): Child[] {
       "p",
       {},
       "The recipe of the end beside that of the start, with seeds that nothing else has used. ",
-      locked === undefined ? "Not measured: the locked split." : !isNumber(locked.rungs[0]?.compute_multiplier.value) || locked.inside === null ? "On the locked split no worth in compute can be said." : locked.inside ? "What it is worth on the locked split lies inside the audit split's intervals." : "What it is worth on the locked split lies outside the audit split's intervals.",
+      locked === undefined ? "Not measured: the locked split." : typeof locked.inside !== "boolean" ? "On the locked split no worth in compute can be said." : locked.inside ? "What it is worth on the locked split lies inside the audit split's intervals." : "What it is worth on the locked split lies outside the audit split's intervals.",
     ),
     table<(typeof rows)[number]>(
       "All adopted changes together",
