@@ -95,6 +95,15 @@ HWY_INLINE Floats log(Floats x) {
   return hn::IfThenElse(hn::IsNaN(x), x, result);
 }
 
+// e^(x scale - shift), about 1 at most: what both are multiplied by, and the exponential of the difference.
+template <typename T>
+inline constexpr float kExponentUnit = std::is_same_v<T, float> ? 1.0f : kLog2E;
+template <typename T>
+HWY_INLINE Floats exp_of_units(Floats x) {
+  if constexpr (std::is_same_v<T, float>) return exp(x);
+  return short_exp2(x);
+}
+
 template <typename T>
 struct Attention {
   static constexpr Dtype kDtype = sizeof(T) == 4 ? Dtype::kFloat32 : Dtype::kBfloat16;
@@ -162,10 +171,11 @@ struct Attention {
     }
   }
 
-  // sums (T, Dh) += leftᵀ · packed rows of the strip; left (strip, T), in pairs of rows for bfloat16.
-  void add_transposed(const T* left, const T* packed, int64_t q0, int64_t rows, float* sums) const {
+  // sums (T, Dh) += leftᵀ · packed rows of the strip; left (strip, T), in pairs of rows for bfloat16. `fresh`: the
+  // strip's own keys have no sums yet.
+  void add_transposed(const T* left, const T* packed, int64_t q0, int64_t rows, bool fresh, float* sums) const {
     const int64_t depth = panel_depth(s.tokens, kDtype);
-    TileTask task{.a_row_stride = kPair, .a_step_stride = ld * kPair, .out_stride = width, .add = true};
+    TileTask task{.a_row_stride = kPair, .a_step_stride = ld * kPair, .out_stride = width};
     for (int64_t start = 0; start < width; start += kPanelColumns) {
       const int64_t columns = panel_width(start, s.head_dim);
       task.b_step_stride = columns * kPair;
@@ -177,68 +187,100 @@ struct Attention {
         task.b = packed + start * depth + (q0 / kPair + first) * columns * kPair;
         task.steps = (last + kPair - 1) / kPair - first;
         task.out = sums + key * width + start;
+        task.add = !fresh || key < q0;
         tile_function(task, std::min(kTileRows, q0 + rows - key), columns);
       }
     }
   }
 
-  // What a row of scores goes through, and which of them count.
-  struct Row {
-    int64_t first, keys;  // the keys that are seen: [first, keys)
-    Columns columns;      // what tiles will read: zero where not seen
-    float slope;          // ALiBi
+  // Rows of a strip that go through the softmax together, so that loops this short end less often: those of a group,
+  // or what is left over. The row at `position` + r sees the keys [first(r), keys(r)).
+  struct Rows {
+    int64_t position, window;
+    Columns columns;  // what tiles will read: zero where not seen
+    float slope;      // ALiBi
+    int64_t first(int64_t r) const { return first_seen(position + r, window); }
+    int64_t keys(int64_t r) const { return position + r + 1; }
+    bool all_see(int64_t rows, int64_t i) const { return i >= first(rows - 1) && i + kLanes <= keys(0); }
   };
-  Row row_of(int head, int64_t q0, int64_t row, int64_t rows) const {
-    const int64_t position = q0 + row;
-    return {first_seen(position, s.window), position + 1, row_columns(q0, row, rows),
-            s.alibi ? alibi_slope(head, s.heads) : 0.0f};
+  Rows rows_of(int head, int64_t q0, int64_t row, int64_t rows) const {
+    return {q0 + row, s.window, row_columns(q0, row, rows), s.alibi ? alibi_slope(head, s.heads) : 0.0f};
   }
-  static auto seen(const Row& r, int64_t i) {
+  static auto seen(const Rows& g, int64_t r, int64_t i) {
     const auto before = [&](int64_t end) {
       return hn::FirstN(kFloats, static_cast<size_t>(std::clamp<int64_t>(end - i, 0, kLanes)));
     };
-    return hn::AndNot(before(r.first), before(r.keys));
+    return hn::AndNot(before(g.first(r)), before(g.keys(r)));
   }
-  static bool all_seen(const Row& r, int64_t i) { return i >= r.first && i + kLanes <= r.keys; }
 
-  // Soft-cap and ALiBi of scaled scores of the keys from i on. `slope` becomes the derivative.
-  Floats bend(Floats x, const Row& r, int64_t i, Floats& slope) const {
+  // Soft-cap and ALiBi of row r's scaled scores of the keys from i on. `slope` becomes the derivative.
+  Floats bend(Floats x, const Rows& g, int64_t r, int64_t i, Floats& slope) const {
     slope = hn::Set(kFloats, 1.0f);
     if (s.softcap > 0) {
       const auto t = tanh_exact(hn::Mul(x, hn::Set(kFloats, 1 / s.softcap)));
       slope = hn::NegMulAdd(t, t, slope);
       x = hn::Mul(t, hn::Set(kFloats, s.softcap));
     }
-    const auto distance = hn::Iota(kFloats, static_cast<float>(i - (r.keys - 1)));
-    return hn::MulAdd(hn::Set(kFloats, r.slope), distance, x);
+    const auto distance = hn::Iota(kFloats, static_cast<float>(i - (g.keys(r) - 1)));
+    return hn::MulAdd(hn::Set(kFloats, g.slope), distance, x);
   }
 
-  // Scores of one query become exp(score - max), zero where it sees nothing. The maximum is subtracted even where
-  // nothing could overflow: it makes the largest weight 1, exact in bfloat16.
-  template <bool kBent>
-  void softmax_row(float* row, T* probabilities, const Row& r, const float* sink, float* maximum, float* total) const {
-    const auto scale = hn::Set(kFloats, s.scale), none = hn::Set(kFloats, -INFINITY);
-    Floats largest = sink ? hn::Set(kFloats, *sink) : none, sum = hn::Zero(kFloats), slope;
-    for (int64_t i = r.columns.begin; i < r.keys; i += kLanes) {
-      Floats x = hn::Mul(load(row + i), scale);
-      if constexpr (kBent) {
-        x = bend(x, r, i, slope);
-        store(x, row + i);
+  // Scores become exp(score - max), zero where nothing is seen. The maximum is subtracted even where nothing could
+  // overflow: it makes the largest weight 1, exact in bfloat16.
+  template <bool kBent, int kRows>
+  void softmax(float* scores, T* probabilities, Rows g, const float* sink, float* maxima, float* totals) const {
+    const int64_t stride = ld;  // here, since what is stored might be a member as far as the compiler knows
+    const auto none = hn::Set(kFloats, -INFINITY), scale = hn::Set(kFloats, s.scale);
+    Floats largest[kRows], sum[kRows];
+    for (int r = 0; r < kRows; ++r) largest[r] = none;
+    for (int64_t i = g.columns.begin; i < g.columns.end; i += kLanes) {
+      const bool whole = g.all_see(kRows, i);
+#pragma GCC unroll 6
+      for (int r = 0; r < kRows; ++r) {
+        Floats x = load(scores + r * stride + i);
+        if constexpr (kBent) {
+          Floats slope;
+          x = bend(hn::Mul(x, scale), g, r, i, slope);
+          store(x, scores + r * stride + i);
+        }
+        if (!whole) x = hn::IfThenElse(seen(g, r, i), x, none);
+        largest[r] = hn::Max(x, largest[r]);
       }
-      if (!all_seen(r, i)) x = hn::IfThenElse(seen(r, i), x, none);
-      largest = hn::Max(x, largest);
     }
-    largest = hn::MaxOfLanes(kFloats, largest);
-    for (int64_t i = r.columns.begin; i < r.columns.end; i += kLanes) {
-      const Floats x = load(row + i);
-      Floats p = exp_for<T>(kBent ? hn::Sub(x, largest) : hn::MulSub(x, scale, largest));
-      if (!all_seen(r, i)) p = hn::IfThenElseZero(seen(r, i), p);
-      sum = hn::Add(sum, p);
-      store(p, probabilities + i);
+    for (int r = 0; r < kRows; ++r) {
+      largest[r] = hn::MaxOfLanes(kFloats, largest[r]);
+      if constexpr (!kBent) largest[r] = hn::Mul(largest[r], scale);
+      if (sink) largest[r] = hn::Max(largest[r], hn::Set(kFloats, *sink));
+      maxima[r] = hn::GetLane(largest[r]);
+      sum[r] = hn::Zero(kFloats);
     }
-    *maximum = hn::GetLane(largest);
-    *total = hn::GetLane(hn::SumOfLanes(kFloats, sum));
-    if (sink) *total += std::exp(*sink - *maximum);
+    const auto unit = hn::Set(kFloats, kBent ? kExponentUnit<T> : kExponentUnit<T> * s.scale);
+    for (int r = 0; r < kRows; ++r) largest[r] = hn::Mul(largest[r], hn::Set(kFloats, kExponentUnit<T>));
+    for (int64_t i = g.columns.begin; i < g.columns.end; i += kLanes) {
+      const bool whole = g.all_see(kRows, i);
+#pragma GCC unroll 6
+      for (int r = 0; r < kRows; ++r) {
+        Floats p = exp_of_units<T>(hn::MulSub(load(scores + r * stride + i), unit, largest[r]));
+        if (!whole) p = hn::IfThenElseZero(seen(g, r, i), p);
+        sum[r] = hn::Add(sum[r], p);
+        store(p, probabilities + r * stride + i);
+      }
+    }
+    for (int r = 0; r < kRows; ++r) {
+      totals[r] = hn::GetLane(hn::SumOfLanes(kFloats, sum[r]));
+      if (sink) totals[r] += std::exp(*sink - maxima[r]);
+    }
+  }
+  template <bool kBent>
+  void softmax_strip(int head, int64_t q0, int64_t rows, const float* sink, float* maxima, float* totals) const {
+    T* const probabilities = kPair == 1 ? reinterpret_cast<T*>(w.scores) : w.left_rows;
+    for (int64_t row = 0; row < rows;) {
+      const Rows g = rows_of(head, q0, row, rows);
+      const bool whole = row + kTileRows <= rows;
+      (this->*(whole ? &Attention::softmax<kBent, kTileRows> : &Attention::softmax<kBent, 1>))(
+          w.scores + row * ld, probabilities + row * ld, g, sink, maxima + row, totals + row);
+      row += whole ? kTileRows : 1;
+    }
   }
 
   // Of a whole strip at once; in bfloat16 by vectors, since a logarithm per row was a tenth of the time at a head_dim
@@ -262,7 +304,7 @@ struct Attention {
 
   void forward(const T* qkv, T* out, float* log_sum_exp) const {
     const bool bent = this->bent();
-    T* const probabilities = kPair == 1 ? reinterpret_cast<T*>(w.scores) : w.left_rows;
+    const T* probabilities = kPair == 1 ? reinterpret_cast<T*>(w.scores) : w.left_rows;
     float maxima[kStripRows], totals[kStripRows];
     for (int head = 0; head < s.heads; ++head) {
       const float* sink = s.sinks ? s.sinks + head : nullptr;
@@ -275,13 +317,8 @@ struct Attention {
       for (int64_t q0 = 0; q0 < s.tokens; q0 += kStripRows) {
         const int64_t rows = std::min(kStripRows, s.tokens - q0);
         score_strip(query + q0 * s.qkv_stride, s.qkv_stride, w.keys_transposed, q0, rows, w.scores);
-        for (int64_t row = 0; row < rows; ++row) {
-          const Row r = row_of(head, q0, row, rows);
-          float* scores = w.scores + row * ld;
-          T* to = probabilities + row * ld;
-          bent ? softmax_row<true>(scores, to, r, sink, maxima + row, totals + row)
-               : softmax_row<false>(scores, to, r, sink, maxima + row, totals + row);
-        }
+        bent ? softmax_strip<true>(head, q0, rows, sink, maxima, totals)
+             : softmax_strip<false>(head, q0, rows, sink, maxima, totals);
         log_sums(maxima, totals, rows, log_sum_exp + head * s.tokens + q0);
         times_rows(probabilities, w.value_rows, q0, rows);
         for (int64_t row = 0; row < rows; ++row) {
@@ -300,53 +337,70 @@ struct Attention {
   }
 
   // Of one row in backward: `log_sum_exp` of forward, and the row's dout · out.
-  struct BackwardRow : Row {
+  struct BackwardRow {
     float log_sum_exp, dot;
   };
   struct Weights {
     Floats p, d;  // probabilities, and the gradients of their raw scores
   };
-  template <bool kBent>
-  HWY_INLINE Weights weigh(const BackwardRow& r, int64_t row, int64_t i) const {
-    const auto scale = hn::Set(kFloats, s.scale), raw = load(w.scores + row * ld + i);
-    Weights x{.p = raw, .d = load(w.dscores + row * ld + i)};
-    Floats factor = scale;
-    if constexpr (kBent) {
-      Floats slope;
-      const auto score = bend(hn::Mul(raw, scale), r, i, slope);
-      x.p = exp_for<T>(hn::Sub(score, hn::Set(kFloats, r.log_sum_exp)));
-      factor = hn::Mul(scale, slope);
-    } else {
-      x.p = exp_for<T>(hn::MulSub(raw, scale, hn::Set(kFloats, r.log_sum_exp)));
-    }
-    x.d = hn::Mul(hn::Mul(x.p, factor), hn::Sub(x.d, hn::Set(kFloats, r.dot)));
-    if (!all_seen(r, i)) {
-      x.p = hn::IfThenElseZero(seen(r, i), x.p);
-      x.d = hn::IfThenElseZero(seen(r, i), x.d);
-    }
-    return x;
-  }
 
-  // Scores become probabilities, and dprobabilities dscores: float32 in place; bfloat16 two rows at a time (the second
-  // zero when beyond the strip), probabilities and dscores in pairs, dscores also in rows.
-  template <bool kBent>
-  void softmax_backward(const BackwardRow* strip, int64_t rows) const {
-    for (int64_t row = 0; row < rows; row += kPair) {
-      const Columns columns = strip[row].columns;
-      for (int64_t i = columns.begin; i < columns.end; i += kLanes) {
-        const Weights a = weigh<kBent>(strip[row], row, i);
-        if constexpr (kPair == 1) {
-          store(a.p, w.scores + row * ld + i);
-          store(a.d, w.dscores + row * ld + i);
-        } else {
-          const Weights b =
-              row + 1 < rows ? weigh<kBent>(strip[row + 1], row + 1, i) : Weights{hn::Zero(kFloats), hn::Zero(kFloats)};
-          const Halves d0 = rounded_halves(a.d), d1 = rounded_halves(b.d);
-          store_pairs(rounded_halves(a.p), rounded_halves(b.p), w.pairs + row * ld + 2 * i);
-          store_pairs(d0, d1, w.dpairs + row * ld + 2 * i);
-          store(d0, w.left_rows + row * ld + i);
-          store(d1, w.left_rows + (row + 1) * ld + i);
+  // Scores become probabilities, and dprobabilities dscores: float32 in place; bfloat16 in pairs of rows (the second of
+  // the last pair zero when beyond the strip), dscores also in rows.
+  template <bool kBent, int kRows>
+  void softmax_backward(const BackwardRow* strip, Rows g, int64_t first_row) const {
+    const AttentionBuffers<T> to = w;  // here, as in softmax
+    const int64_t stride = ld, first = first_row * stride;
+    const auto scale = hn::Set(kFloats, s.scale);
+    const auto unit = hn::Set(kFloats, kBent ? kExponentUnit<T> : kExponentUnit<T> * s.scale);
+    Floats log_sums[kRows], dots[kRows];
+    for (int r = 0; r < kRows; ++r) {
+      log_sums[r] = hn::Set(kFloats, strip[first_row + r].log_sum_exp * kExponentUnit<T>);
+      dots[r] = hn::Set(kFloats, strip[first_row + r].dot);
+    }
+    for (int64_t i = g.columns.begin; i < g.columns.end; i += kLanes) {
+      const bool whole = g.all_see(kRows, i);
+      const auto weights = [&](int r) HWY_ATTR {
+        const int64_t at = first + r * stride + i;
+        Floats score = load(to.scores + at), factor = scale;
+        if constexpr (kBent) {
+          Floats slope;
+          score = bend(hn::Mul(score, scale), g, r, i, slope);
+          factor = hn::Mul(scale, slope);
         }
+        Weights x;
+        x.p = exp_of_units<T>(hn::MulSub(score, unit, log_sums[r]));
+        x.d = hn::Mul(hn::Mul(x.p, factor), hn::Sub(load(to.dscores + at), dots[r]));
+        if (whole) return x;
+        return Weights{hn::IfThenElseZero(seen(g, r, i), x.p), hn::IfThenElseZero(seen(g, r, i), x.d)};
+      };
+#pragma GCC unroll 6
+      for (int r = 0; r < kRows; r += kPair) {
+        const int64_t at = first + r * stride;
+        const Weights a = weights(r);
+        if constexpr (kPair == 1) {
+          store(a.p, to.scores + at + i);
+          store(a.d, to.dscores + at + i);
+        } else {
+          const Weights b = r + 1 < kRows ? weights(r + 1) : Weights{hn::Zero(kFloats), hn::Zero(kFloats)};
+          const RoundedRows rows{to.left_rows + at + i, to.left_rows + at + stride + i};
+          store_rounded_pairs(a.p, b.p, to.pairs + at + 2 * i);
+          store_rounded_pairs(a.d, b.d, to.dpairs + at + 2 * i, &rows);
+        }
+      }
+    }
+  }
+  template <bool kBent>
+  void softmax_backward_strip(const BackwardRow* strip, int head, int64_t q0, int64_t rows) const {
+    for (int64_t row = 0; row < rows;) {
+      const Rows g = rows_of(head, q0, row, rows);
+      if (row + kTileRows <= rows) {
+        softmax_backward<kBent, kTileRows>(strip, g, row);
+        row += kTileRows;
+      } else if (row + kPair <= rows) {
+        softmax_backward<kBent, kPair>(strip, g, row);
+        row += kPair;
+      } else {
+        softmax_backward<kBent, 1>(strip, g, row++);
       }
     }
   }
@@ -365,8 +419,6 @@ struct Attention {
         pack_transposed(qkv + key_at, s.qkv_stride, s.tokens, s.head_dim, w.keys_transposed);
         pack_transposed(qkv + value_at, s.qkv_stride, s.tokens, s.head_dim, w.values_transposed);
         pack_rows(qkv + key_at, s.qkv_stride, s.tokens, s.head_dim, w.key_rows);
-        std::fill_n(w.dkeys, s.tokens * width, 0.0f);
-        std::fill_n(w.dvalues, s.tokens * width, 0.0f);
       }
       pack_rows(qkv + query_at, s.qkv_stride, s.tokens, s.head_dim, w.query_rows);
       pack_rows(dout + query_at, s.out_stride, s.tokens, s.head_dim, w.dout_rows);
@@ -378,12 +430,13 @@ struct Attention {
         for (int64_t row = 0; row < rows; ++row) {
           const float dot = dot_row(dout_strip + row * s.out_stride, out + (q0 + row) * s.out_stride + query_at);
           const float log_sum = log_sum_exp[head * s.tokens + q0 + row];
-          strip[row] = {row_of(head, q0, row, rows), log_sum, dot};
+          strip[row] = {log_sum, dot};
           if (s.sinks) sink_gradient -= std::exp(s.sinks[head] - log_sum) * dot;
         }
-        bent() ? softmax_backward<true>(strip, rows) : softmax_backward<false>(strip, rows);
-        add_transposed(pairs, w.dout_rows, q0, rows, w.dvalues);
-        add_transposed(dpairs, w.query_rows, q0, rows, w.dkeys);
+        bent() ? softmax_backward_strip<true>(strip, head, q0, rows)
+               : softmax_backward_strip<false>(strip, head, q0, rows);
+        add_transposed(pairs, w.dout_rows, q0, rows, head % group == 0, w.dvalues);
+        add_transposed(dpairs, w.query_rows, q0, rows, head % group == 0, w.dkeys);
         times_rows(dscore_rows, w.key_rows, q0, rows);
         for (int64_t row = 0; row < rows; ++row) {
           store_row(w.out + row * width, 1.0f, dqkv + (q0 + row) * s.qkv_stride + query_at);

@@ -23,60 +23,106 @@ HWY_INLINE Floats first_lanes(Floats x, int64_t count) {
   return count >= kLanes ? x : hn::IfThenElseZero(hn::FirstN(kFloats, static_cast<size_t>(count)), x);
 }
 
+// Calls body(row, count) for four rows at a time, then for one: the sum over the lanes of one row waits for itself.
+template <typename Body>
+HWY_INLINE void each_rows(int64_t m, Body&& body) {
+  constexpr int kMany = 4;
+  int64_t row = 0;
+  for (; row + kMany <= m; row += kMany) body(row, std::integral_constant<int, kMany>());
+  for (; row < m; ++row) body(row, std::integral_constant<int, 1>());
+}
+
+template <int kRows, typename T>
+HWY_INLINE void normalise_rows(bool subtract_mean, const float* x, const float* gain, const float* bias, int64_t c,
+                               T* y, float* statistics) {
+  const float inverse_c = 1.0f / static_cast<float>(c);
+  Floats sum[kRows], squares[kRows], centre[kRows], factor[kRows];
+  for (int r = 0; r < kRows; ++r) sum[r] = squares[r] = hn::Zero(kFloats);
+  if (subtract_mean) {
+    each_vector(c, [&](int64_t i, auto count) HWY_ATTR {
+      for (int r = 0; r < kRows; ++r) sum[r] = hn::Add(sum[r], load(x + r * c + i, count));
+    });
+  }
+  for (int r = 0; r < kRows; ++r) {
+    statistics[2 * r] = total(sum[r]) * inverse_c;
+    centre[r] = hn::Set(kFloats, statistics[2 * r]);
+  }
+  each_vector(c, [&](int64_t i, auto count) HWY_ATTR {
+    for (int r = 0; r < kRows; ++r) {
+      const auto centred = first_lanes(hn::Sub(load(x + r * c + i, count), centre[r]), c - i);
+      squares[r] = hn::MulAdd(centred, centred, squares[r]);
+    }
+  });
+  for (int r = 0; r < kRows; ++r) {
+    statistics[2 * r + 1] = 1.0f / std::sqrt(total(squares[r]) * inverse_c + kNormEpsilon);
+    factor[r] = hn::Set(kFloats, statistics[2 * r + 1]);
+  }
+  each_vector(c, [&](int64_t i, auto count) HWY_ATTR {
+    for (int r = 0; r < kRows; ++r) {
+      Floats normal = hn::Mul(hn::Sub(load(x + r * c + i, count), centre[r]), factor[r]);
+      if (gain) normal = hn::Mul(normal, load(gain + i, count));
+      if (bias) normal = hn::Add(normal, load(bias + i, count));
+      store(normal, y + r * c + i, count);
+    }
+  });
+}
+
 template <typename T>
 void normalise(bool subtract_mean, const float* x, const float* gain, const float* bias, int64_t m, int64_t c, T* y,
                float* statistics) {
+  each_rows(m, [&](int64_t row, auto count) HWY_ATTR {
+    normalise_rows<count>(subtract_mean, x + row * c, gain, bias, c, y + row * c, statistics + 2 * row);
+  });
+}
+
+template <int kRows, typename T>
+HWY_INLINE void normalise_backward_rows(bool subtract_mean, const float* x, const float* gain, const float* statistics,
+                                        const T* dy, int64_t c, float* dx, float* dgain, float* dbias) {
   const float inverse_c = 1.0f / static_cast<float>(c);
-  for (int64_t row = 0; row < m; ++row, x += c, y += c, statistics += 2) {
-    Floats sum = hn::Zero(kFloats), squares = hn::Zero(kFloats);
-    if (subtract_mean) {
-      each_vector(c, [&](int64_t i, auto count) HWY_ATTR { sum = hn::Add(sum, load(x + i, count)); });
-    }
-    const float mean = total(sum) * inverse_c;
-    const auto centre = hn::Set(kFloats, mean);
-    each_vector(c, [&](int64_t i, auto count) HWY_ATTR {
-      const auto centred = first_lanes(hn::Sub(load(x + i, count), centre), c - i);
-      squares = hn::MulAdd(centred, centred, squares);
-    });
-    const float inverse = 1.0f / std::sqrt(total(squares) * inverse_c + kNormEpsilon);
-    statistics[0] = mean;
-    statistics[1] = inverse;
-    const auto factor = hn::Set(kFloats, inverse);
-    each_vector(c, [&](int64_t i, auto count) HWY_ATTR {
-      Floats normal = hn::Mul(hn::Sub(load(x + i, count), centre), factor);
-      if (gain) normal = hn::Mul(normal, load(gain + i, count));
-      if (bias) normal = hn::Add(normal, load(bias + i, count));
-      store(normal, y + i, count);
-    });
+  Floats centre[kRows], factor[kRows], sum[kRows], dot[kRows];
+  for (int r = 0; r < kRows; ++r) {
+    centre[r] = hn::Set(kFloats, statistics[2 * r]);
+    factor[r] = hn::Set(kFloats, statistics[2 * r + 1]);
+    sum[r] = dot[r] = hn::Zero(kFloats);
   }
+  const auto normal = [&](int r, int64_t i, auto count) HWY_ATTR {
+    return hn::Mul(hn::Sub(load(x + r * c + i, count), centre[r]), factor[r]);
+  };
+  each_vector(c, [&](int64_t i, auto count) HWY_ATTR {
+    Floats gains = hn::Zero(kFloats), biases = hn::Zero(kFloats);
+    for (int r = 0; r < kRows; ++r) {
+      Floats d = load(dy + r * c + i, count);  // beyond the row zero, and with it every product
+      const auto x_normal = normal(r, i, count);
+      gains = hn::MulAdd(d, x_normal, gains);
+      biases = hn::Add(d, biases);
+      if (gain) d = hn::Mul(d, load(gain + i, count));
+      sum[r] = hn::Add(sum[r], d);
+      dot[r] = hn::MulAdd(d, x_normal, dot[r]);
+    }
+    if (dgain) store(hn::Add(gains, load(dgain + i, count)), dgain + i, count);
+    if (dbias) store(hn::Add(biases, load(dbias + i, count)), dbias + i, count);
+  });
+  for (int r = 0; r < kRows; ++r) {
+    sum[r] = hn::Set(kFloats, subtract_mean ? total(sum[r]) * inverse_c : 0.0f);
+    dot[r] = hn::Set(kFloats, total(dot[r]) * inverse_c);
+  }
+  each_vector(c, [&](int64_t i, auto count) HWY_ATTR {
+    for (int r = 0; r < kRows; ++r) {
+      Floats d = load(dy + r * c + i, count);
+      if (gain) d = hn::Mul(d, load(gain + i, count));
+      const auto centred = hn::NegMulAdd(normal(r, i, count), dot[r], hn::Sub(d, sum[r]));
+      store(hn::MulAdd(factor[r], centred, load(dx + r * c + i, count)), dx + r * c + i, count);
+    }
+  });
 }
 
 template <typename T>
 void normalise_backward(bool subtract_mean, const float* x, const float* gain, const float* statistics, const T* dy,
                         int64_t m, int64_t c, float* dx, float* dgain, float* dbias) {
-  const float inverse_c = 1.0f / static_cast<float>(c);
-  for (int64_t row = 0; row < m; ++row, x += c, dy += c, dx += c, statistics += 2) {
-    const auto centre = hn::Set(kFloats, statistics[0]), factor = hn::Set(kFloats, statistics[1]);
-    Floats sum = hn::Zero(kFloats), dot = hn::Zero(kFloats);
-    each_vector(c, [&](int64_t i, auto count) HWY_ATTR {
-      Floats d = load(dy + i, count);  // beyond the row zero, and with it every product
-      const auto normal = hn::Mul(hn::Sub(load(x + i, count), centre), factor);
-      if (dgain) store(hn::MulAdd(d, normal, load(dgain + i, count)), dgain + i, count);
-      if (dbias) store(hn::Add(d, load(dbias + i, count)), dbias + i, count);
-      if (gain) d = hn::Mul(d, load(gain + i, count));
-      sum = hn::Add(sum, d);
-      dot = hn::MulAdd(d, normal, dot);
-    });
-    const auto mean_d = hn::Set(kFloats, subtract_mean ? total(sum) * inverse_c : 0.0f);
-    const auto mean_dot = hn::Set(kFloats, total(dot) * inverse_c);
-    each_vector(c, [&](int64_t i, auto count) HWY_ATTR {
-      Floats d = load(dy + i, count);
-      if (gain) d = hn::Mul(d, load(gain + i, count));
-      const auto normal = hn::Mul(hn::Sub(load(x + i, count), centre), factor);
-      const auto centred = hn::NegMulAdd(normal, mean_dot, hn::Sub(d, mean_d));
-      store(hn::MulAdd(factor, centred, load(dx + i, count)), dx + i, count);
-    });
-  }
+  each_rows(m, [&](int64_t row, auto count) HWY_ATTR {
+    normalise_backward_rows<count>(subtract_mean, x + row * c, gain, statistics + 2 * row, dy + row * c, c,
+                                   dx + row * c, dgain, dbias);
+  });
 }
 
 void norm_forward_any(bool subtract_mean, const float* x, const float* gain, const float* bias, int64_t m, int64_t c,

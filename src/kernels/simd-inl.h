@@ -74,9 +74,46 @@ HWY_INLINE void store(Halves x, Bf16* to) {
 HWY_INLINE void store(Floats x, Bf16* to) {
   store(rounded_halves(x), to);
 }
+HWY_INLINE Halves load_halves(const Bf16* from) {
+  return hn::LoadU(hn::Rebind<uint16_t, FloatTag>(), reinterpret_cast<const uint16_t*>(from));
+}
+#if HWY_TARGET == HWY_AVX3
+// Turns the lower and the upper half of a vector into pairs.
+HWY_INLINE void store_turned(__m512i halves, Bf16* to) {
+  alignas(64) static constexpr uint16_t kTurns[] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                                    8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  _mm512_storeu_si512(to, _mm512_maskz_permutexvar_epi16(0xffffffff, _mm512_load_si512(kTurns), halves));
+}
+#endif
 HWY_INLINE void store_pairs(Halves first, Halves second, Bf16* to) {
+#if HWY_TARGET == HWY_AVX3
+  store_turned(_mm512_maskz_inserti64x4(0xff, _mm512_castsi256_si512(first.raw), second.raw, 1), to);
+#else
   const auto high = hn::ShiftLeft<16>(hn::PromoteTo(kWords, second));
   hn::StoreU(hn::Or(hn::PromoteTo(kWords, first), high), kWords, reinterpret_cast<uint32_t*>(to));
+#endif
+}
+// Two vectors rounded, side by side lane by lane; and each by itself where `rows` are given.
+struct RoundedRows {
+  Bf16 *first, *second;
+};
+HWY_INLINE void store_rounded_pairs(Floats first, Floats second, Bf16* to, const RoundedRows* rows = nullptr) {
+#if HWY_TARGET == HWY_AVX3
+  if (kMachineHasBfloat16Dot) {
+    __m512i both;
+    asm("vcvtne2ps2bf16 %1, %2, %0" : "=v"(both) : "v"(first.raw), "v"(second.raw));
+    store_turned(both, to);
+    if (!rows) return;
+    store(Halves{_mm512_castsi512_si256(both)}, rows->first);
+    store(Halves{_mm512_maskz_extracti64x4_epi64(0xf, both, 1)}, rows->second);
+    return;
+  }
+#endif
+  const Halves low = rounded_halves(first), high = rounded_halves(second);
+  store_pairs(low, high, to);
+  if (!rows) return;
+  store(low, rows->first);
+  store(high, rows->second);
 }
 
 // The first `count` lanes only; the others read as zero. Full vectors take the plain way.
@@ -176,18 +213,28 @@ HWY_INLINE Floats reciprocal(Floats x) {
 #endif
 }
 
-// 2^r on [-1/2, 1/2], minimax: relative error below 8e-5.
-inline constexpr float kExp2[] = {0.9999280735f, 0.6932609855f, 0.2426111222f, 0.0551716690f};
-// e^x, as exact as what is Stored can tell: for bfloat16 2^n times a polynomial of degree 3.
+// 2^x as exact as bfloat16 can tell, for x up to 127: 2^n times a minimax polynomial on [0, 1), relative error below
+// 8e-5. NaN stays NaN, and minus infinity gives zero or 2^-126.
+HWY_INLINE Floats short_exp2(Floats x) {
+#if HWY_TARGET == HWY_AVX3
+  constexpr int kFraction = 0x09;  // x - floor(x)
+  const Floats r{_mm512_maskz_reduce_ps(0xffff, x.raw, kFraction)}, n = x;  // scalef takes the floor of n
+#else
+  x = at_least(hn::Set(kFloats, -126.0f), x);
+  const auto n = hn::Floor(x), r = hn::Sub(x, n);
+#endif
+  auto p = hn::MulAdd(r, hn::Set(kFloats, 0.0780245226f), hn::Set(kFloats, 0.2260671556f));
+  p = hn::MulAdd(p, r, hn::Set(kFloats, 0.6958335405f));
+  p = hn::MulAdd(p, r, hn::Set(kFloats, 0.9999252185f));
+  return times_power_of_two(p, n);
+}
+
+inline constexpr float kLog2E = 1.44269504f;
+// e^x, as exact as what is Stored can tell.
 template <typename Stored>
 HWY_INLINE Floats exp_for(Floats x) {
   if constexpr (std::is_same_v<Stored, float>) return exp(x);
-  const auto doublings = hn::Mul(clamp_exponent(x), hn::Set(kFloats, 1.44269504f)), n = hn::Round(doublings);
-  const auto r = hn::Sub(doublings, n);
-  auto p = hn::MulAdd(r, hn::Set(kFloats, kExp2[3]), hn::Set(kFloats, kExp2[2]));
-  p = hn::MulAdd(p, r, hn::Set(kFloats, kExp2[1]));
-  p = hn::MulAdd(p, r, hn::Set(kFloats, kExp2[0]));
-  return times_power_of_two(p, n);
+  return short_exp2(at_most(hn::Set(kFloats, 127.0f), hn::Mul(x, hn::Set(kFloats, kLog2E))));
 }
 
 template <typename Stored = float>

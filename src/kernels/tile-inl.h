@@ -141,35 +141,34 @@ HWY_INLINE void run_vectors(const TileTask& t, int64_t vectors) {
   return Kind::template run<kRows, 1>(t);
 }
 
+template <class Kind>
+HWY_INLINE void run_rows(const TileTask& t, int64_t rows, int64_t vectors) {
+  switch (rows) {
+    case 6:
+      return run_vectors<Kind, 6>(t, vectors);
+    case 5:
+      return run_vectors<Kind, 5>(t, vectors);
+    case 4:
+      return run_vectors<Kind, 4>(t, vectors);
+    case 3:
+      return run_vectors<Kind, 3>(t, vectors);
+    case 2:
+      return run_vectors<Kind, 2>(t, vectors);
+    default:
+      return run_vectors<Kind, 1>(t, vectors);
+  }
+}
+
 // A TileFunction: strips of as many vectors as registers allow.
 template <class Kind>
 void tile(const TileTask& task, int64_t rows, int64_t columns) {
+  constexpr int64_t kWidest = kTileVectors * kLanes;
+  if (columns <= kWidest) return run_rows<Kind>(task, rows, columns / kLanes);  // a copy would wait for the task's stores
   TileTask t = task;
-  for (int64_t done = 0; done < columns;) {
-    const int64_t vectors = std::min<int64_t>(kTileVectors, (columns - done) / kLanes);
-    switch (rows) {
-      case 6:
-        run_vectors<Kind, 6>(t, vectors);
-        break;
-      case 5:
-        run_vectors<Kind, 5>(t, vectors);
-        break;
-      case 4:
-        run_vectors<Kind, 4>(t, vectors);
-        break;
-      case 3:
-        run_vectors<Kind, 3>(t, vectors);
-        break;
-      case 2:
-        run_vectors<Kind, 2>(t, vectors);
-        break;
-      default:
-        run_vectors<Kind, 1>(t, vectors);
-        break;
-    }
-    done += vectors * kLanes;
+  for (int64_t done = 0; done < columns; done += kWidest) {
+    const int64_t width = std::min(kWidest, columns - done);
+    run_rows<Kind>(t, rows, width / kLanes);
     using Element = typename Kind::Element;
-    const int64_t width = vectors * kLanes;
     t.b = static_cast<const Element*>(t.b) + width * Kind::kPair;
     t.out += width;
     if (t.factor) t.factor = static_cast<const Element*>(t.factor) + width;
@@ -212,6 +211,12 @@ void pack_rows(const Source* source, int64_t stride, int64_t rows, int64_t colum
       for (int64_t i = 0; i < width; i += kLanes) {
         const int64_t count = std::clamp<int64_t>(columns - start - i, 0, kLanes);
         const Source* from = source + row * stride + start + i;
+        if constexpr (std::is_same_v<Source, Bf16>) {
+          if (count == kLanes && row + 1 < rows) {
+            store_pairs(load_halves(from), load_halves(from + stride), panels + 2 * i);
+            continue;
+          }
+        }
         const Ints second = row + 1 < rows ? bfloat16_bits(from + stride, count) : hn::Zero(kInts);
         store_pairs(bfloat16_bits(from, count), second, panels + 2 * i);
       }
