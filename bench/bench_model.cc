@@ -31,10 +31,11 @@ class Workload {
   Workload(const Case& c, Dtype dtype)
       : program_(recipe(c), size(c), dtype, c.sequences),
         packed_(program_),
-        parameters_(draw()),
+        parameters_(program_.parameter_elements() * 4),
         gradients_(program_.parameter_elements() * 4) {
-    packed_.refresh(parameters_.data(), 0, 1);
-    executor_ = std::make_unique<Executor>(program_, packed_, parameters_.data(), true);
+    draw();
+    packed_.refresh(parameters(), 0, 1);
+    executor_ = std::make_unique<Executor>(program_, packed_, parameters(), true);
     Rng rng(2);
     for (int64_t i = 0; i <= c.tokens(); ++i) tokens_.push_back(static_cast<uint16_t>(rng.below(256)));
     const auto context = static_cast<size_t>(c.context);
@@ -48,7 +49,7 @@ class Workload {
     executor_->train(sequences_, 1.0f / 256, gradients(), losses_.data());
     return mean_loss();
   }
-  void refresh() { packed_.refresh(parameters_.data(), 0, 1); }
+  void refresh() { packed_.refresh(parameters(), 0, 1); }
   void step(graph::Profile& profile) {
     executor_->train_profiled(sequences_, 1.0f / 256, gradients(), losses_.data(), profile);
   }
@@ -58,6 +59,7 @@ class Workload {
   }
 
  private:
+  float* parameters() { return reinterpret_cast<float*>(parameters_.data()); }
   float* gradients() { return reinterpret_cast<float*>(gradients_.data()); }
   double mean_loss() const {
     return std::accumulate(losses_.begin(), losses_.end(), 0.0) / static_cast<double>(tokens_.size() - 1);
@@ -84,21 +86,18 @@ class Workload {
     s.context = c.context;
     return s;
   }
-  std::vector<float> draw() const {
-    std::vector<float> flat(static_cast<size_t>(program_.parameter_elements()));
+  void draw() {
     Rng rng(1);
     for (const ParameterInfo& p : program_.parameters()) {
       for (int64_t i = 0; i < p.shape.elements(); ++i) {
-        flat[static_cast<size_t>(p.offset + i)] = static_cast<float>(initial_element(p, rng, i));
+        parameters()[p.offset + i] = static_cast<float>(initial_element(p, rng, i));
       }
     }
-    return flat;
   }
 
   Program program_;
   PackedWeights packed_;
-  std::vector<float> parameters_;
-  Arena gradients_;
+  Arena parameters_, gradients_;
   std::unique_ptr<Executor> executor_;
   std::vector<uint16_t> tokens_;
   std::vector<Executor::Tokens> sequences_;

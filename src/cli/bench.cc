@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <barrier>
 #include <memory>
+#include <numeric>
 #include <thread>
 
 #include "base/clock.h"
@@ -74,19 +75,32 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
-// Median seconds of a call, over `seconds` of them.
+// Calls for `seconds`, at least so often.
 template <typename Call>
-double median_seconds(double seconds, size_t at_least, Call&& call) {
-  std::vector<double> times;
+void repeat(double seconds, size_t at_least, Call&& call) {
   const double end = real_clock().now_seconds() + seconds;
-  for (double now = real_clock().now_seconds(); now < end || times.size() < at_least;) {
-    call();
-    const double after = real_clock().now_seconds();
-    times.push_back(after - now);
-    now = after;
-  }
-  return median(std::move(times));
+  for (size_t done = 0; done < at_least || real_clock().now_seconds() < end; ++done) call();
 }
+
+template <typename Call>
+double seconds_of(Call&& call) {
+  const double begun = real_clock().now_seconds();
+  call();
+  return real_clock().now_seconds() - begun;
+}
+
+// All threads at once: they share the power and the clock. Each the best of short slices.
+double peak_gflops(ThreadPool& team, int threads, Dtype dtype, double seconds) {
+  std::vector<double> peaks(static_cast<size_t>(threads));
+  team.run([&](int thread) { peaks[static_cast<size_t>(thread)] = kernels::measure_peak_gflops(dtype, seconds); });
+  return std::accumulate(peaks.begin(), peaks.end(), 0.0);
+}
+
+// Of a call, over and over: the median, and the median share of the peak that the machine had just before each: where
+// others use the machine too, a step and a peak are only comparable side by side.
+struct Timed {
+  double seconds, share;
+};
 
 class Workload {
  public:
@@ -95,10 +109,15 @@ class Workload {
     trainer_.step(batches_, step_++);  // first touch of every page
   }
   double step_seconds(double seconds) {
-    return median_seconds(seconds, 3, [&] { trainer_.step(batches_, step_++); });
+    std::vector<double> times;
+    repeat(seconds, 3, [&] { times.push_back(seconds_of([&] { trainer_.step(batches_, step_++); })); });
+    return median(std::move(times));
   }
-  double evaluation_seconds(double seconds) {
-    return median_seconds(seconds, 2, [&] { trainer_.model().evaluate(sample_); });
+  Timed steps(double seconds) {
+    return beside_peak(seconds, 3, step_flops(), [&] { trainer_.step(batches_, step_++); });
+  }
+  Timed evaluations(double seconds) {  // forward is a third of a step
+    return beside_peak(seconds, 2, step_flops() / 3, [&] { trainer_.model().evaluate(sample_); });
   }
   double step_tokens() const { return static_cast<double>(size_.batch_sequences) * size_.context; }
   std::vector<std::string> slower_sizes() { return trainer_.model().program().slower_sizes(); }
@@ -108,27 +127,33 @@ class Workload {
   Workload(const std::pair<Recipe, Size>& model, Dtype dtype, int threads, const std::vector<uint16_t>& tokens)
       : recipe_(model.first),
         size_(model.second),
+        dtype_(dtype),
+        threads_(threads),
         trainer_(recipe_, size_, dtype, threads, 1),
         batches_(tokens, size_.context, size_.batch_sequences, 1),
         sample_(data::eval_sample(tokens, size_.context, size_.batch_sequences * size_.context)) {}
 
+  template <typename Call>
+  Timed beside_peak(double seconds, size_t at_least, double flops, Call&& call) {
+    constexpr double kPeakSeconds = 2e-3;
+    std::vector<double> times, shares;
+    repeat(seconds, at_least, [&] {
+      const double peak = peak_gflops(trainer_.model().team(), threads_, dtype_, kPeakSeconds);
+      times.push_back(seconds_of(call));
+      shares.push_back(flops / times.back() * 1e-9 / peak);
+    });
+    return {median(std::move(times)), median(std::move(shares))};
+  }
+
   Recipe recipe_;
   Size size_;
+  Dtype dtype_;
+  int threads_;
   train::Trainer trainer_;
   data::BatchSampler batches_;
   data::EvalSample sample_;
   int64_t step_ = 0;
 };
-
-// All cores at once: they share the power and the clock.
-double peak_gflops(Dtype dtype, int threads, double seconds) {
-  ThreadPool team(threads);
-  std::vector<double> peaks(static_cast<size_t>(threads));
-  team.run([&](int thread) { peaks[static_cast<size_t>(thread)] = kernels::measure_peak_gflops(dtype, seconds); });
-  double sum = 0;
-  for (const double peak : peaks) sum += peak;
-  return sum;
-}
 
 // How many times the work of one single-threaded run two of them do side by side: the same two runs, in turn alone and
 // together, so that whatever else the machine does weighs on both alike; the median of the rounds.
@@ -161,17 +186,16 @@ struct Peak {
 };
 
 Peak measure_peak(int threads, double seconds) {
+  ThreadPool team(threads);
   const bool bfloat16 = kernels::has_bfloat16_dot();
-  return {threads, peak_gflops(Dtype::kFloat32, threads, seconds),
-          bfloat16 ? peak_gflops(Dtype::kBfloat16, threads, seconds) : 0};
+  return {threads, peak_gflops(team, threads, Dtype::kFloat32, seconds),
+          bfloat16 ? peak_gflops(team, threads, Dtype::kBfloat16, seconds) : 0};
 }
 
 OrderedJson measure_size(const BenchSize& size, Dtype dtype, const Peak& peak, double seconds,
                          const std::vector<uint16_t>& tokens) {
   Workload work(size, dtype, peak.threads, tokens);
-  const double step = work.step_seconds(seconds), evaluation = work.evaluation_seconds(seconds / 4);
-  const double gflops = work.step_flops() / step * 1e-9;
-  const double evaluation_gflops = work.step_flops() / 3 / evaluation * 1e-9;  // forward is a third of a step
+  const Timed step = work.steps(seconds), evaluation = work.evaluations(seconds / 4);
   return {{"dim", size.dim},
           {"layers", size.layers},
           {"heads", size.heads},
@@ -179,11 +203,11 @@ OrderedJson measure_size(const BenchSize& size, Dtype dtype, const Peak& peak, d
           {"batch", size.batch},
           {"threads", peak.threads},
           {"precision", train::precision_name(dtype)},
-          {"tokens_per_second", work.step_tokens() / step},
-          {"gflops_per_second", gflops},
-          {"fraction_of_peak", gflops / peak.of(dtype)},
-          {"evaluation_tokens_per_second", work.step_tokens() / evaluation},
-          {"evaluation_fraction_of_peak", evaluation_gflops / peak.of(dtype)},
+          {"tokens_per_second", work.step_tokens() / step.seconds},
+          {"gflops_per_second", work.step_flops() / step.seconds * 1e-9},
+          {"fraction_of_peak", step.share},
+          {"evaluation_tokens_per_second", work.step_tokens() / evaluation.seconds},
+          {"evaluation_fraction_of_peak", evaluation.share},
           {"slower_sizes", work.slower_sizes()}};
 }
 

@@ -85,9 +85,8 @@ HWY_INLINE void normalise_backward_rows(bool subtract_mean, const float* x, cons
     factor[r] = hn::Set(kFloats, statistics[2 * r + 1]);
     sum[r] = dot[r] = hn::Zero(kFloats);
   }
-  const auto normal = [&](int r, int64_t i, auto count) HWY_ATTR {
-    return hn::Mul(hn::Sub(load(x + r * c + i, count), centre[r]), factor[r]);
-  };
+  const auto normal = [&](int r, int64_t i, auto count)
+                          HWY_ATTR { return hn::Mul(hn::Sub(load(x + r * c + i, count), centre[r]), factor[r]); };
   each_vector(c, [&](int64_t i, auto count) HWY_ATTR {
     Floats gains = hn::Zero(kFloats), biases = hn::Zero(kFloats);
     for (int r = 0; r < kRows; ++r) {

@@ -217,7 +217,7 @@ HWY_INLINE Floats reciprocal(Floats x) {
 // 8e-5. NaN stays NaN, and minus infinity gives zero or 2^-126.
 HWY_INLINE Floats short_exp2(Floats x) {
 #if HWY_TARGET == HWY_AVX3
-  constexpr int kFraction = 0x09;  // x - floor(x)
+  constexpr int kFraction = 0x09;                                           // x - floor(x)
   const Floats r{_mm512_maskz_reduce_ps(0xffff, x.raw, kFraction)}, n = x;  // scalef takes the floor of n
 #else
   x = at_least(hn::Set(kFloats, -126.0f), x);

@@ -163,7 +163,8 @@ HWY_INLINE void run_rows(const TileTask& t, int64_t rows, int64_t vectors) {
 template <class Kind>
 void tile(const TileTask& task, int64_t rows, int64_t columns) {
   constexpr int64_t kWidest = kTileVectors * kLanes;
-  if (columns <= kWidest) return run_rows<Kind>(task, rows, columns / kLanes);  // a copy would wait for the task's stores
+  if (columns <= kWidest)
+    return run_rows<Kind>(task, rows, columns / kLanes);  // a copy would wait for the task's stores
   TileTask t = task;
   for (int64_t done = 0; done < columns; done += kWidest) {
     const int64_t width = std::min(kWidest, columns - done);

@@ -17,6 +17,8 @@ class Arena {
   explicit Arena(int64_t bytes);
   std::byte* data() const { return data_.get(); }
   int64_t bytes() const { return bytes_; }
+  // What an arena of so many bytes takes from the system.
+  static int64_t held_bytes(int64_t bytes);
 
  private:
   struct Release {

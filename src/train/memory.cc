@@ -1,7 +1,6 @@
 #include "train/memory.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "train/loaded_model.h"
 #include "train/optimizer_plan.h"
@@ -22,15 +21,14 @@ uint64_t predict_memory_bytes(const Recipe& recipe, const Size& size, Dtype comp
   const model::Program::Memory memory = program.memory();
   const OptimizerPlan optimizer(recipe, size, program.parameters(), program.parameter_elements(), compute_dtype,
                                 threads);
-  const auto team = static_cast<uint64_t>(threads);
-  const uint64_t gradients = std::min(team, static_cast<uint64_t>(std::max(1, size.batch_sequences)));
-  uint64_t floats = static_cast<uint64_t>(program.parameter_elements()) * (1 + gradients) +
-                    static_cast<uint64_t>(optimizer.state_elements);
-  if (recipe.optimizer.decay_form == WeightDecay::kL2) floats += team * static_cast<uint64_t>(optimizer.largest_piece);
-  const int64_t scratch =
-      std::accumulate(optimizer.scratch_bytes.begin(), optimizer.scratch_bytes.end(), memory.packed_bytes);
-  return kProcessBytes + corpus_bytes + static_cast<uint64_t>(scratch) + floats * sizeof(float) +
-         team * (static_cast<uint64_t>(memory.arena_bytes_train) + kThreadBytes);
+  constexpr auto held = Arena::held_bytes;
+  const auto flat = [](int64_t elements) { return held(elements * int64_t{sizeof(float)}); };
+  const int64_t gradients = std::min(threads, std::max(1, size.batch_sequences));
+  int64_t bytes = (1 + gradients) * flat(program.parameter_elements()) + flat(optimizer.state_elements) +
+                  held(memory.packed_bytes) + threads * held(memory.arena_bytes_train);
+  if (recipe.optimizer.decay_form == WeightDecay::kL2) bytes += threads * flat(optimizer.largest_piece);
+  for (const int64_t scratch : optimizer.scratch_bytes) bytes += held(scratch);
+  return kProcessBytes + corpus_bytes + static_cast<uint64_t>(bytes) + static_cast<uint64_t>(threads) * kThreadBytes;
 }
 
 }  // namespace flywheel::train
