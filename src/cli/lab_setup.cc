@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 #include <signal.h>
 
+#include <algorithm>
+
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/format.h"
@@ -13,7 +15,7 @@
 namespace flywheel::cli {
 namespace {
 
-// Removes what this command created when the input turns out to be bad: nothing is left behind.
+// Removes what this command created when the input turns out to be bad, before a plan was made: nothing is left behind.
 class CreatedFolder {
  public:
   explicit CreatedFolder(Path path) : path_(std::move(path)), created_(!std::filesystem::exists(path_)) {
@@ -95,6 +97,7 @@ int with_lab(const Path& lab, const std::vector<std::string>& sources, const Jso
                       lab.string());
   }
   CreatedFolder folder(lab);
+  bool planned = false;  // then there are results to keep
   try {
     std::string holder;
     auto lock = FileLock::try_acquire(lab / "lock", &holder);
@@ -118,9 +121,15 @@ int with_lab(const Path& lab, const std::vector<std::string>& sources, const Jso
                               format_count(static_cast<double>(corpus.documents)), corpus.duplicate_documents,
                               corpus.binary_files));
     }
-    return work(*ledger, corpus);
+    try {
+      return work(*ledger, corpus);
+    } catch (...) {
+      const auto runs = ledger->runs();
+      planned = std::any_of(runs.begin(), runs.end(), [](const auto& run) { return run.stage != "calibrate"; });
+      throw;
+    }
   } catch (const Error& e) {
-    if (e.code() == ErrorCode::kBadInput && !resuming) folder.remove_if_created();
+    if (e.code() == ErrorCode::kBadInput && !resuming && !planned) folder.remove_if_created();
     throw;
   }
 }

@@ -29,13 +29,18 @@ CampaignEnd Campaign::run() {
     s.search_recipes();
     s.lowest_rung();
     s.middle_rungs();
-    s.forecast_top();
-    s.top_rung();
-    s.fill_rest();
-    s.scheduler.stop_all();
-    s.say_what_branching_saved();
-    s.release_all_trunks();
-    s.conclude();
+    if (s.points(false).empty()) {
+      s.scheduler.stop_all();
+      s.say("no forecast: the budget ended before a run of the ladder did");
+    } else {
+      s.forecast_top();
+      s.top_rung();
+      s.fill_rest();
+      s.scheduler.stop_all();
+      s.say_what_branching_saved();
+      s.release_all_trunks();
+      s.conclude();
+    }
     s.last_evaluations();
     s.stopwatch.save(true);
     return CampaignEnd::kFinished;

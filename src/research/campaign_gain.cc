@@ -63,8 +63,8 @@ Json gain_record(const std::string& split, const std::vector<double>& rungs,
 
 }  // namespace
 
-double gain_flops(const std::vector<double>& rungs) {
-  return 2 * kPairs * (rungs[0] + rungs[1]) + kAlone * kMore * rungs[1];
+double gain_cost(const std::vector<double>& rungs, const std::function<double(double)>& cost) {
+  return 2 * kPairs * (cost(rungs[0]) + cost(rungs[1])) + kAlone * cost(kMore * rungs[1]);
 }
 
 void Campaign::State::measure_gain(const Recipe& start, const Recipe& end, std::vector<double> rungs) {

@@ -121,14 +121,18 @@ class RecipeSearch {
   // What is to come once the search is over: leaving one out, and what all of it is worth together.
   double reserve() const {
     const int adopted = search_.adoptions();
-    return (adopted > 1 ? adopted * kAblationPairs * (rungs_[0] + rungs_[1]) : 0) +
-           (adopted > 0 ? gain_flops(rungs_) : 0);
+    const double pair = cost(rungs_[0]) + cost(rungs_[1]);  // two runs, as often on one rung as on the other
+    return (adopted > 1 ? adopted * kAblationPairs * pair : 0) + (adopted > 0 ? gain_reserve() : 0);
+  }
+  double cost(double flops) const { return s_.cost_at(base_, flops); }
+  double gain_reserve() const {
+    return gain_cost(rungs_, [this](double flops) { return cost(flops); });
   }
   // Is there more than the ladder needs, `reserve` and a batch set aside? What depends on the clock is recorded round
   // by round, so that a campaign that goes on after a kill decides as it did.
   bool goes_on(const std::string& what, int round, double reserve) {
     const Json decision = s_.decide(fmt::format("{} round {}", what, round), [&] {
-      const double batch = std::max(s_.options.slots, 2) * rungs_[1];
+      const double batch = std::max(s_.options.slots, 2) * cost(rungs_[1]);
       return Json{{"go_on", s_.leaves_a_ladder(base_, reserve + batch)}, {"flops_left", s_.flops_left_by_speed()}};
     });
     // A gain of one noise floor is worth the FLOPs that would lower the top rung's loss as much.
@@ -439,7 +443,7 @@ class RecipeSearch {
   void ablate() {
     if (s_.out_of_budget || search_.adoptions() < 2) return;
     search_.ablate();
-    for (int round = 0; !s_.out_of_budget && goes_on("ablation", round, gain_flops(rungs_)) && one_batch(); ++round) {
+    for (int round = 0; !s_.out_of_budget && goes_on("ablation", round, gain_reserve()) && one_batch(); ++round) {
       for (size_t i = 0; i < items_.size(); ++i)
         if (search_.candidates()[i].outcome == Outcome::kDropped && !dropped_.contains(static_cast<int>(i))) {
           dropped_.insert(static_cast<int>(i));
@@ -616,11 +620,11 @@ Throughput Campaign::State::throughput_of(const Recipe& recipe) const {
 }
 
 bool Campaign::State::leaves_a_ladder(const Recipe& recipe, double flops) const {
-  const double left = flops_left_by_speed();
-  if (flops >= left) return false;
+  const Throughput speed = throughput_of(recipe);
+  const double rest = 1 - flops / flops_left_by_speed(speed);
+  if (rest <= 0 || rest * share_left() < kLadderShare) return false;
   try {
-    const LadderPlan rest = plan_ladder(recipe, throughput_of(recipe), limits(kPlanFraction * (1 - flops / left)));
-    return rest.rungs.size() >= kFewestRungsLeft;
+    return plan_ladder(recipe, speed, limits(kPlanFraction * rest)).rungs.size() >= kFewestRungsLeft;
   } catch (const Error&) {
     return false;  // not even the smallest
   }

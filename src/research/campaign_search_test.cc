@@ -148,6 +148,27 @@ TEST(CampaignSearch, WhereTheBudgetIsTimeAChangeMustBeWorthItsTime) {
   }
 }
 
+TEST(CampaignSearch, LeavesTheLadderAThirdOfTheBudgetHoweverMuchThereIsToFind) {
+  SearchedLab lab;
+  lab.options.budget.flops = 0;
+  lab.options.budget.seconds = 90;
+  lab.options.proposers = {"random", "local"};
+  const auto loss = lab.runner.bits_per_byte_of;
+  lab.runner.bits_per_byte_of = [loss](const RunSpec& spec) {  // every recipe does something
+    Rng rng(1, hash64(recipe_hash(spec.recipe)));
+    return loss(spec) - 0.1 * rng.normal();
+  };
+  ASSERT_EQ(lab.run(), CampaignEnd::kFinished);
+  double searched = 0, ladder = 0;
+  for (const ledger::RunRow& row : lab.read()->runs()) {
+    const bool rung = row.stage == "ladder" || row.stage == "noise" || row.stage == "top";
+    (rung ? ladder : searched) += row.seconds;
+  }
+  const double all = lab.options.budget.seconds * lab.options.slots;
+  EXPECT_GT(searched, 0.3 * all);
+  EXPECT_GT(ladder, 0.15 * all);  // a third, less the evaluations at the end and what runs took beyond their FLOPs
+}
+
 TEST(CampaignSearch, SelectionSeesTheSearchSplitConfirmationFreshSeedsAndTheAuditSplit) {
   SearchedLab lab;
   ASSERT_EQ(lab.run(), CampaignEnd::kFinished);

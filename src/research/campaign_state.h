@@ -26,6 +26,9 @@ namespace flywheel::research {
 inline constexpr double kSearchGuess = 0.45;
 inline constexpr double kPlanFraction = 0.93;  // of what is left, for planned stages; replicates fill the rest
 inline constexpr size_t kFewestRungsLeft = 5;  // of a ladder: fewer forecast nothing
+// Of the budget, kept for the ladder: a forecast has no price in what a search gains, and what is planned takes up to
+// 1.7 times what was expected where others use the machine too.
+inline constexpr double kLadderShare = 1.0 / 3;
 inline constexpr int kConfirmSeeds = 10000;    // replicates from here on are confirmations', 1,000 for each proposal
 inline constexpr double kTopSafety = 0.95;     // of the time left, for the top rung
 inline constexpr double kGrace =
@@ -43,7 +46,9 @@ inline scheduler::Limits limits_of(const CampaignOptions& options) {
 }
 
 // What measuring the gain of all adoptions takes (campaign_gain.cc), on these two rungs.
-double gain_flops(const std::vector<double>& rungs);
+// What measuring the gain of everything adopted costs, evaluations included, for what `cost` says a run of so many FLOPs
+// does.
+double gain_cost(const std::vector<double>& rungs, const std::function<double(double)>& cost);
 
 struct Stopped {};  // thrown inside the script when somebody asked us to stop
 
@@ -179,6 +184,11 @@ struct Campaign::State {
             .replicate = replicate,
             .recipe = std::make_shared<const Recipe>(recipe),
             .split = split};
+  }
+
+  // Of one such run, its evaluation included.
+  double cost_at(const Recipe& recipe, double flops) const {
+    return cost_flops(recipe, other_recipe("", "", recipe, flops, 0, "").ladder, eval_tokens());
   }
 
   void remember(const Planned& planned) { known.emplace(planned.id, planned); }
@@ -325,9 +335,13 @@ struct Campaign::State {
   // Would there be a ladder of this recipe that forecasts, after so many FLOPs more?
   bool leaves_a_ladder(const Recipe& recipe, double flops) const;
   // What is left for everything, by the machine's speed where the budget is time.
-  double flops_left_by_speed() const {
+  double flops_left_by_speed(const Throughput& speed) const {
     return options.budget.flops > 0 ? std::max(flops_left(), 1.0)
-                                    : std::max(seconds_left(), 1.0) * options.slots * throughput.flops_per_second(1e5);
+                                    : std::max(seconds_left(), 1.0) * options.slots * speed.flops_per_second(1e5);
+  }
+  double flops_left_by_speed() const { return flops_left_by_speed(throughput); }
+  double share_left() const {
+    return options.budget.flops > 0 ? flops_left() / options.budget.flops : seconds_left() / options.budget.seconds;
   }
   void plan_again();
   Json compare(const Recipe& candidate);
