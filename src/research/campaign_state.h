@@ -29,8 +29,8 @@ inline constexpr size_t kFewestRungsLeft = 5;  // of a ladder: fewer forecast no
 // Of the budget, kept for the ladder: a forecast has no price in what a search gains, and what is planned takes up to
 // 1.7 times what was expected where others use the machine too.
 inline constexpr double kLadderShare = 1.0 / 3;
-inline constexpr int kConfirmSeeds = 10000;    // replicates from here on are confirmations', 1,000 for each proposal
-inline constexpr double kTopSafety = 0.95;     // of the time left, for the top rung
+inline constexpr int kConfirmSeeds = 10000;  // replicates from here on are confirmations', 1,000 for each proposal
+inline constexpr double kTopSafety = 0.95;   // of the time left, for the top rung
 inline constexpr double kGrace =
     1.02;  // plans end at the budget; runs are stopped this much later, not just before their end
 inline constexpr int64_t kFinalEvalTokens = 262144;  // of the audit and locked splits
@@ -46,8 +46,8 @@ inline scheduler::Limits limits_of(const CampaignOptions& options) {
 }
 
 // What measuring the gain of all adoptions takes (campaign_gain.cc), on these two rungs.
-// What measuring the gain of everything adopted costs, evaluations included, for what `cost` says a run of so many FLOPs
-// does.
+// What measuring the gain of everything adopted costs, evaluations included, for what `cost` says a run of so many
+// FLOPs does.
 double gain_cost(const std::vector<double>& rungs, const std::function<double(double)>& cost);
 
 struct Stopped {};  // thrown inside the script when somebody asked us to stop
