@@ -45,9 +45,7 @@ inline scheduler::Limits limits_of(const CampaignOptions& options) {
   return limits;
 }
 
-// What measuring the gain of all adoptions takes (campaign_gain.cc), on these two rungs.
-// What measuring the gain of everything adopted costs, evaluations included, for what `cost` says a run of so many
-// FLOPs does.
+// What measuring the gain of everything adopted costs (campaign_gain.cc), for what `cost` says of a run of so many FLOPs.
 double gain_cost(const std::vector<double>& rungs, const std::function<double(double)>& cost);
 
 struct Stopped {};  // thrown inside the script when somebody asked us to stop
