@@ -45,7 +45,8 @@ inline scheduler::Limits limits_of(const CampaignOptions& options) {
   return limits;
 }
 
-// What measuring the gain of everything adopted costs (campaign_gain.cc), for what `cost` says of a run of so many FLOPs.
+// What measuring the gain of everything adopted costs (campaign_gain.cc), for what `cost` says of a run of so many
+// FLOPs.
 double gain_cost(const std::vector<double>& rungs, const std::function<double(double)>& cost);
 
 struct Stopped {};  // thrown inside the script when somebody asked us to stop
