@@ -367,11 +367,10 @@ struct Attention {
           score = bend(hn::Mul(score, scale), g, r, i, slope);
           factor = hn::Mul(scale, slope);
         }
-        Weights x;
-        x.p = exp_of_units<T>(hn::MulSub(score, unit, log_sums[r]));
-        x.d = hn::Mul(hn::Mul(x.p, factor), hn::Sub(load(to.dscores + at), dots[r]));
-        if (whole) return x;
-        return Weights{hn::IfThenElseZero(seen(g, r, i), x.p), hn::IfThenElseZero(seen(g, r, i), x.d)};
+        const Floats p = exp_of_units<T>(hn::MulSub(score, unit, log_sums[r]));
+        const Floats d = hn::Mul(hn::Mul(p, factor), hn::Sub(load(to.dscores + at), dots[r]));
+        if (whole) return Weights{p, d};
+        return Weights{hn::IfThenElseZero(seen(g, r, i), p), hn::IfThenElseZero(seen(g, r, i), d)};
       };
 #pragma GCC unroll 6
       for (int r = 0; r < kRows; r += kPair) {
