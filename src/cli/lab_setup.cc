@@ -5,6 +5,8 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <memory>
+#include <optional>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -15,7 +17,7 @@
 namespace flywheel::cli {
 namespace {
 
-// Removes what this command created when the input turns out to be bad, before a plan was made: nothing is left behind.
+// Removes what this command created when the input turns out to be bad: nothing is left behind.
 class CreatedFolder {
  public:
   explicit CreatedFolder(Path path) : path_(std::move(path)), created_(!std::filesystem::exists(path_)) {
@@ -30,6 +32,13 @@ class CreatedFolder {
   Path path_;
   bool created_;
 };
+
+// Runs beyond the first ones, which only time the machine: never to be removed.
+bool holds_results(const ledger::Ledger* ledger) {
+  if (ledger == nullptr) return false;
+  const auto runs = ledger->runs();
+  return std::any_of(runs.begin(), runs.end(), [](const auto& run) { return run.stage != "calibrate"; });
+}
 
 void refuse_another_question(const Json& recorded, const Json& asked, const Path& lab) {
   static constexpr std::pair<const char*, const char*> kFields[] = {
@@ -97,16 +106,17 @@ int with_lab(const Path& lab, const std::vector<std::string>& sources, const Jso
                       lab.string());
   }
   CreatedFolder folder(lab);
-  bool planned = false;  // then there are results to keep
+  std::optional<FileLock> lock;
+  std::unique_ptr<ledger::Ledger> ledger;
   try {
     std::string holder;
-    auto lock = FileLock::try_acquire(lab / "lock", &holder);
+    lock = FileLock::try_acquire(lab / "lock", &holder);
     if (!lock)
       throw_bad_input("the lab {} is in use by process {}; wait for it, stop it, or use another --dir", lab.string(),
                       holder);
     catch_stop_signals();
     const auto corpus = prepare_corpus(sources, lab / "corpus", printer);
-    const auto ledger = ledger::Ledger::open(lab);
+    ledger = ledger::Ledger::open(lab);
     if (const auto first = ledger->last("lab")) {
       refuse_another_question(first->payload.at("question"), asked, lab);
       printer.say(fmt::format("going on with the lab {} ({} records)", lab.string(), ledger->size()));
@@ -121,15 +131,9 @@ int with_lab(const Path& lab, const std::vector<std::string>& sources, const Jso
                               format_count(static_cast<double>(corpus.documents)), corpus.duplicate_documents,
                               corpus.binary_files));
     }
-    try {
-      return work(*ledger, corpus);
-    } catch (...) {
-      const auto runs = ledger->runs();
-      planned = std::any_of(runs.begin(), runs.end(), [](const auto& run) { return run.stage != "calibrate"; });
-      throw;
-    }
+    return work(*ledger, corpus);
   } catch (const Error& e) {
-    if (e.code() == ErrorCode::kBadInput && !resuming && !planned) folder.remove_if_created();
+    if (e.code() == ErrorCode::kBadInput && !resuming && !holds_results(ledger.get())) folder.remove_if_created();
     throw;
   }
 }

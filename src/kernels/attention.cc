@@ -95,7 +95,8 @@ HWY_INLINE Floats log(Floats x) {
   return hn::IfThenElse(hn::IsNaN(x), x, result);
 }
 
-// e^(x scale - shift), about 1 at most: what both are multiplied by, and the exponential of the difference.
+// e^x, x about 0 at most, is exp_of_units(x kExponentUnit): in bfloat16 by powers of two, whose factor goes into a
+// scale that x has anyway.
 template <typename T>
 inline constexpr float kExponentUnit = std::is_same_v<T, float> ? 1.0f : kLog2E;
 template <typename T>

@@ -603,8 +603,9 @@ namespace {
 
 std::string why_not(double screen_flops) {
   return fmt::format(
-      "No search: after {} runs at {}, fewer than which show nothing, no ladder of {} rungs would be left, fewer than "
-      "which forecast nothing.",
+      "No search: after {} runs at {}, fewer than which show nothing, less than a third of the budget or no ladder of "
+      "{} "
+      "rungs would be left, and a forecast takes both.",
       kFewestScreens, format_flops(screen_flops), kFewestRungsLeft);
 }
 

@@ -1,0 +1,39 @@
+#include "cli/lab_setup.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "testing/temporary_folder.h"
+
+namespace flywheel::cli {
+namespace {
+
+// What is there of a new lab in which `work` turned out to be about bad input after a run of `stage`.
+bool is_kept(const std::string& stage) {
+  const flywheel::testing::TemporaryFolder folder;
+  const Path lab = folder.path() / "lab", text = folder.path() / "text";
+  std::string words;
+  for (int i = 0; i < 20000; ++i) words += std::to_string(i * 7919 % 10007) + (i % 50 == 49 ? "\n\n" : " ");
+  real_file_system().write_atomic(text, words);
+  ProgressPrinter printer;
+  try {
+    with_lab(lab, {text.string()}, Json::object(), printer, [&](ledger::Ledger& ledger, const data::CorpusManifest&) {
+      ledger.append("run", {{"run", "a"}, {"stage", stage}, {"flops", 1e9}});
+      throw_bad_input("too small");
+      return 0;
+    });
+    ADD_FAILURE() << "the error is gone";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kBadInput);
+    EXPECT_STREQ(e.what(), "too small");
+  }
+  return std::filesystem::exists(lab / "ledger.sqlite");
+}
+
+TEST(LabSetup, BadInputLeavesNothingBehindButResults) {
+  EXPECT_FALSE(is_kept("calibrate"));
+  EXPECT_TRUE(is_kept("screen"));
+}
+
+}  // namespace
+}  // namespace flywheel::cli
