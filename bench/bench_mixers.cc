@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/rng.h"
-#include "graph/profile.h"
-#include "model/model.h"
+#include "engine/graph/profile.h"
+#include "engine/model/model.h"
 #include "recipe/mixers.h"
 
 namespace flywheel::model {
@@ -20,8 +20,8 @@ constexpr int kHeadDim = 32, kLayers = 4;
 constexpr int kRounds = 7;
 constexpr double kRoundSeconds = 0.15;
 
-Recipe recipe_of(const std::string& mixer, int context) {
-  Recipe r;
+recipe::Recipe recipe_of(const std::string& mixer, int context) {
+  recipe::Recipe r;
   r.model.ngram_embeddings = 0;
   r.model.mixers = mixer;
   r.model.head_dim = kHeadDim;
@@ -29,8 +29,8 @@ Recipe recipe_of(const std::string& mixer, int context) {
   return r;
 }
 
-Size size_of(const Recipe& r, int width) {
-  Size s;
+recipe::Size size_of(const recipe::Recipe& r, int width) {
+  recipe::Size s;
   s.vocabulary = 256;
   s.layers = kLayers;
   s.width = width;
@@ -42,7 +42,7 @@ Size size_of(const Recipe& r, int width) {
 
 class Workload {
  public:
-  Workload(const std::string& mixer, int width, int context, Dtype dtype)
+  Workload(const std::string& mixer, int width, int context, tensor::Dtype dtype)
       : recipe_(recipe_of(mixer, context)),
         program_(recipe_, size_of(recipe_, width), dtype),
         packed_(program_),
@@ -83,7 +83,7 @@ class Workload {
   }
 
  private:
-  Recipe recipe_;
+  recipe::Recipe recipe_;
   Program program_;
   PackedWeights packed_;
   std::vector<float> parameters_, gradients_;
@@ -96,8 +96,8 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-void compare(int width, int context, Dtype dtype) {
-  const std::vector<std::string> mixers = mixer_names();  // attention first
+void compare(int width, int context, tensor::Dtype dtype) {
+  const std::vector<std::string> mixers = recipe::mixer_names();  // attention first
   std::vector<std::unique_ptr<Workload>> work;
   for (const std::string& mixer : mixers) work.push_back(std::make_unique<Workload>(mixer, width, context, dtype));
   std::vector<std::vector<double>> seconds(mixers.size()), ratios(mixers.size());
@@ -110,21 +110,21 @@ void compare(int width, int context, Dtype dtype) {
   for (size_t i = 0; i < mixers.size(); ++i) {
     const double time = median(seconds[i]);
     fmt::print("{:5} {:7} {:8} {:13} {:10.0f} {:9.1f} {:9.2f} ({:.2f} to {:.2f}) {:9.2f}\n", width, context,
-               dtype == Dtype::kBfloat16 ? "bf16" : "float32", mixers[i], context / time,
+               dtype == tensor::Dtype::kBfloat16 ? "bf16" : "float32", mixers[i], context / time,
                work[i]->flops() / time * 1e-9, median(ratios[i]), *std::min_element(ratios[i].begin(), ratios[i].end()),
                *std::max_element(ratios[i].begin(), ratios[i].end()),
                static_cast<double>(work[i]->arena_bytes()) * 1e-6);
   }
 }
 
-void print_profile(const std::string& mixer, int width, int context, Dtype dtype) {
+void print_profile(const std::string& mixer, int width, int context, tensor::Dtype dtype) {
   Workload work(mixer, width, context, dtype);
   graph::Profile profile;
   for (int i = 0; i < 20; ++i) work.step(profile);
   std::vector<std::pair<std::string, graph::Profile::Line>> lines(profile.lines().begin(), profile.lines().end());
   std::sort(lines.begin(), lines.end(),
             [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
-  fmt::print("{} wide, {} tokens, {}\n", width, context, dtype == Dtype::kBfloat16 ? "bf16" : "float32");
+  fmt::print("{} wide, {} tokens, {}\n", width, context, dtype == tensor::Dtype::kBfloat16 ? "bf16" : "float32");
   for (const auto& [name, line] : lines)
     fmt::print("  {:5.1f}%  {:8.1f} us  {:7.1f} GFLOP/s  {}\n", 100 * line.seconds / profile.seconds(),
                line.seconds / 20 * 1e6, line.flops / line.seconds * 1e-9, name);
@@ -136,13 +136,15 @@ void print_profile(const std::string& mixer, int width, int context, Dtype dtype
 int main(int argc, char** argv) {
   using namespace flywheel;
   if (argc > 2 && std::strcmp(argv[1], "--profile") == 0) {
-    for (Dtype dtype : {Dtype::kFloat32, Dtype::kBfloat16}) model::print_profile(argv[2], 128, 256, dtype);
+    for (tensor::Dtype dtype : {tensor::Dtype::kFloat32, tensor::Dtype::kBfloat16})
+      model::print_profile(argv[2], 128, 256, dtype);
     return 0;
   }
   fmt::print("width context dtype    mixer           tokens/s   GFLOP/s  x attention (range)   arena MB\n");
   for (int width : {128, 256}) {
     for (int context : {128, 256, 1024}) {
-      for (Dtype dtype : {Dtype::kFloat32, Dtype::kBfloat16}) model::compare(width, context, dtype);
+      for (tensor::Dtype dtype : {tensor::Dtype::kFloat32, tensor::Dtype::kBfloat16})
+        model::compare(width, context, dtype);
     }
   }
 }

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "base/rng.h"
-#include "graph/profile.h"
-#include "kernels/kernels.h"
-#include "model/model.h"
+#include "engine/graph/profile.h"
+#include "engine/kernels/kernels.h"
+#include "engine/model/model.h"
 
 namespace flywheel::model {
 namespace {
@@ -28,7 +28,7 @@ constexpr Case kCases[] = {{64, 4, 4},  {128, 4, 4}, {128, 4, 4, 64, 1}, {128, 4
 // The comparison's model: GPT-2's block at vocabulary 256.
 class Workload {
  public:
-  Workload(const Case& c, Dtype dtype)
+  Workload(const Case& c, tensor::Dtype dtype)
       : program_(recipe(c), size(c), dtype, c.sequences),
         packed_(program_),
         parameters_(program_.parameter_elements() * 4),
@@ -64,20 +64,20 @@ class Workload {
   double mean_loss() const {
     return std::accumulate(losses_.begin(), losses_.end(), 0.0) / static_cast<double>(tokens_.size() - 1);
   }
-  static Recipe recipe(const Case& c) {
-    Recipe r;
+  static recipe::Recipe recipe(const Case& c) {
+    recipe::Recipe r;
     r.model.ngram_embeddings = 0;
-    r.model.positions = Positions::kLearned;
-    r.model.norm = NormKind::kLayerNorm;
-    r.model.feed_forward = FeedForward::kGelu;
+    r.model.positions = recipe::Positions::kLearned;
+    r.model.norm = recipe::NormKind::kLayerNorm;
+    r.model.feed_forward = recipe::FeedForward::kGelu;
     r.model.head_dim = c.width / c.heads;
     r.model.qk_norm = false;
     r.model.tied_head = true;
-    r.initialisation.transfer = Transfer::kStandard;
+    r.initialisation.transfer = recipe::Transfer::kStandard;
     return r;
   }
-  static Size size(const Case& c) {
-    Size s;
+  static recipe::Size size(const Case& c) {
+    recipe::Size s;
     s.vocabulary = 256;
     s.layers = c.layers;
     s.width = c.width;
@@ -97,20 +97,20 @@ class Workload {
 
   Program program_;
   PackedWeights packed_;
-  Arena parameters_, gradients_;
+  tensor::Arena parameters_, gradients_;
   std::unique_ptr<Executor> executor_;
   std::vector<uint16_t> tokens_;
   std::vector<Executor::Tokens> sequences_;
   std::vector<double> losses_;
 };
 
-double peak_gflops(Dtype dtype) {
-  static const double float_peak = kernels::measure_peak_gflops(Dtype::kFloat32, 0.2);
-  static const double bfloat16_peak = kernels::measure_peak_gflops(Dtype::kBfloat16, 0.2);
-  return dtype == Dtype::kBfloat16 ? bfloat16_peak : float_peak;
+double peak_gflops(tensor::Dtype dtype) {
+  static const double float_peak = kernels::measure_peak_gflops(tensor::Dtype::kFloat32, 0.2);
+  static const double bfloat16_peak = kernels::measure_peak_gflops(tensor::Dtype::kBfloat16, 0.2);
+  return dtype == tensor::Dtype::kBfloat16 ? bfloat16_peak : float_peak;
 }
 
-void report(benchmark::State& state, double flops, double tokens, Dtype dtype) {
+void report(benchmark::State& state, double flops, double tokens, tensor::Dtype dtype) {
   const auto iterations = static_cast<double>(state.iterations());
   using benchmark::Counter;
   state.counters["tokens/s"] = Counter(tokens * iterations, Counter::kIsRate);
@@ -118,7 +118,7 @@ void report(benchmark::State& state, double flops, double tokens, Dtype dtype) {
   state.counters["of_peak"] = Counter(flops * iterations * 1e-9 / peak_gflops(dtype), Counter::kIsRate);
 }
 
-void train(benchmark::State& state, Case c, Dtype dtype) {
+void train(benchmark::State& state, Case c, tensor::Dtype dtype) {
   Workload work(c, dtype);
   const double loss = work.step();
   if (std::abs(loss - std::log(256.0)) > 0.5) state.SkipWithError("the first loss is not that of a fresh model");
@@ -126,26 +126,26 @@ void train(benchmark::State& state, Case c, Dtype dtype) {
   report(state, c.sequences * work.program().train_flops(), static_cast<double>(c.tokens()), dtype);
 }
 
-void evaluate(benchmark::State& state, Case c, Dtype dtype) {
+void evaluate(benchmark::State& state, Case c, tensor::Dtype dtype) {
   Workload work(c, dtype);
   for (auto _ : state) benchmark::DoNotOptimize(work.eval());
   report(state, c.sequences * work.program().eval_flops(), static_cast<double>(c.tokens()), dtype);
 }
 
-void refresh_weights(benchmark::State& state, Case c, Dtype dtype) {
+void refresh_weights(benchmark::State& state, Case c, tensor::Dtype dtype) {
   Workload work(c, dtype);
   for (auto _ : state) work.refresh();
 }
 
-void print_profile(const Case& c, Dtype dtype) {
+void print_profile(const Case& c, tensor::Dtype dtype) {
   Workload work(c, dtype);
   graph::Profile warm_up, profile;
   work.step(warm_up);
   const int steps = std::max(3, static_cast<int>(0.5e11 / (c.sequences * work.program().train_flops())));
   for (int i = 0; i < steps; ++i) work.step(profile);
   fmt::print("\n{} wide, {} layers, {}: {:.1f} us for {} x {} tokens, {:.0f}% of peak, arena {:.2f} MB\n", c.width,
-             c.layers, dtype == Dtype::kBfloat16 ? "bf16" : "float32", profile.seconds() / steps * 1e6, c.sequences,
-             c.context,
+             c.layers, dtype == tensor::Dtype::kBfloat16 ? "bf16" : "float32", profile.seconds() / steps * 1e6,
+             c.sequences, c.context,
              100 * c.sequences * work.program().train_flops() * steps / profile.seconds() * 1e-9 / peak_gflops(dtype),
              static_cast<double>(work.program().memory().arena_bytes_train) * 1e-6);
   std::vector<std::pair<std::string, graph::Profile::Line>> lines(profile.lines().begin(), profile.lines().end());
@@ -159,13 +159,13 @@ void print_profile(const Case& c, Dtype dtype) {
   }
 }
 
-const char* dtype_text(Dtype dtype) {
-  return dtype == Dtype::kBfloat16 ? "bf16" : "float32";
+const char* dtype_text(tensor::Dtype dtype) {
+  return dtype == tensor::Dtype::kBfloat16 ? "bf16" : "float32";
 }
 
 void register_all() {
   for (const Case& c : kCases) {
-    for (Dtype dtype : {Dtype::kFloat32, Dtype::kBfloat16}) {
+    for (tensor::Dtype dtype : {tensor::Dtype::kFloat32, tensor::Dtype::kBfloat16}) {
       const auto name = [&](const char* what) {
         const std::string size =
             c.context == 256 ? fmt::format("{}", c.width) : fmt::format("{}x{}x{}", c.width, c.context, c.sequences);

@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "base/file_system.h"
-#include "research/rung_design.h"
-#include "scaling/isoflop.h"
-#include "scaling/runs_table.h"
-#include "scaling/statistics.h"
+#include "campaign/rung_design.h"
+#include "scaling/laws/isoflop.h"
+#include "scaling/laws/statistics.h"
+#include "scaling/tables/runs_table.h"
 
 namespace {
 
@@ -64,10 +64,10 @@ Outcome climb(const std::vector<std::vector<Point>>& levels, size_t top, int siz
       if (sizes > 0) {
         chosen = nearest(levels[level], centre, static_cast<size_t>(sizes));
       } else {
-        const std::vector<Point> here = nearest(levels[level], centre, flywheel::research::kCandidateSizes);
+        const std::vector<Point> here = nearest(levels[level], centre, flywheel::campaign::kCandidateSizes);
         const Optimum target = forecaster.compute_optimal(mean_flops(levels[top]));
         for (const size_t i :
-             flywheel::research::choose_rung(forecaster, sites(here), {target.N, target.D, mean_flops(levels[top])}, 4))
+             flywheel::campaign::choose_rung(forecaster, sites(here), {target.N, target.D, mean_flops(levels[top])}, 4))
           chosen.push_back(here[i]);
       }
     }

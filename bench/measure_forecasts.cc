@@ -17,10 +17,10 @@
 #include <vector>
 
 #include "base/file_system.h"
-#include "scaling/forecaster.h"
-#include "scaling/law.h"
-#include "scaling/runs_table.h"
-#include "scaling/statistics.h"
+#include "scaling/forecast/forecaster.h"
+#include "scaling/laws/law.h"
+#include "scaling/laws/statistics.h"
+#include "scaling/tables/runs_table.h"
 
 namespace flywheel::bench {
 namespace {

@@ -31,13 +31,13 @@ std::vector<std::string> words(const std::string& line, char separator) {
   return found;
 }
 
-Recipe patched(const std::vector<std::string>& patches) {
+recipe::Recipe patched(const std::vector<std::string>& patches) {
   std::vector<std::string> all = {"model.context=64"};
   bool ngrams = false;
   for (const std::string& patch : patches) ngrams = ngrams || patch.starts_with("model.ngram_embeddings=");
   if (!ngrams) all.push_back("model.ngram_embeddings=0");
   all.insert(all.end(), patches.begin(), patches.end());
-  return apply_patches(Recipe(), all);
+  return recipe::apply_patches(recipe::Recipe(), all);
 }
 
 double mean(const std::vector<double>& values) {
@@ -52,7 +52,7 @@ double deviation(const std::vector<double>& values) {
   return std::sqrt(squares / static_cast<double>(values.size() - 1));
 }
 
-double loss_of(const std::vector<std::string>& patches, ShortRun run, Dtype dtype, uint64_t seed,
+double loss_of(const std::vector<std::string>& patches, ShortRun run, tensor::Dtype dtype, uint64_t seed,
                const data::Corpus& corpus) {
   run.dtype = dtype;
   run.seed = seed;
@@ -72,7 +72,7 @@ void choose(std::vector<std::string>& patches, const data::Corpus& corpus) {
       patch = field + value;
       double sum = 0;
       for (uint64_t seed = 1; seed <= kTrialSeeds; ++seed)
-        sum += loss_of(patches, kTrialSize, Dtype::kFloat32, 100 + seed, corpus);
+        sum += loss_of(patches, kTrialSize, tensor::Dtype::kFloat32, 100 + seed, corpus);
       if (sum < lowest) lowest = sum, best = patch;
     }
     patch = best;
@@ -84,8 +84,8 @@ void measure(std::vector<std::string> patches, const data::Corpus& corpus) {
   for (const ShortRun& run : kSizes) {
     std::vector<double> exact, differences;
     for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
-      exact.push_back(loss_of(patches, run, Dtype::kFloat32, seed, corpus));
-      differences.push_back(loss_of(patches, run, Dtype::kBfloat16, seed, corpus) - exact.back());
+      exact.push_back(loss_of(patches, run, tensor::Dtype::kFloat32, seed, corpus));
+      differences.push_back(loss_of(patches, run, tensor::Dtype::kBfloat16, seed, corpus) - exact.back());
     }
     const double noise = deviation(exact), difference = mean(differences);
     fmt::print("| {} | {} x {} | {:.4f} | {:.4f} | {:+.4f} | {:.4f} | {} |\n", fmt::join(patches, " "), run.width,

@@ -6,8 +6,8 @@
 #include <chrono>
 #include <cmath>
 
-#include "research/proposer.h"
-#include "research/recipe_space.h"
+#include "search/proposers/proposer.h"
+#include "workload/flywheel/recipe_space.h"
 
 namespace flywheel::research {
 namespace {
@@ -58,7 +58,7 @@ void measure(const char* name, const SearchSpace& space) {
 
 int main() {
   fmt::print("| space | fields | proposer | median, ms | worst of {}, ms |\n|---|---|---|---|---|\n", kSuggestions);
-  measure("recipe", RecipeSpace(Recipe()));
+  measure("recipe", RecipeSpace(recipe::Recipe()));
   std::vector<SearchField> fields;
   for (const char* name : {"lr", "bs"}) fields.push_back({name, Axis::kLog, 1e-4, 1e-1, {}, {}, {}});
   measure("two numbers", SearchSpace(fields));

@@ -24,16 +24,16 @@ constexpr ShortRun kShapes[] = {{.width = 32, .layers = 2},
 constexpr double kOtherRate = 0.008;  // embeddings, head and vectors do not follow the size
 constexpr double kRates[] = {0.0005, 0.001, 0.002, 0.004, 0.008, 0.016};
 
-Recipe recipe_of(const std::string& optimizer, const std::string& transfer, double rate) {
-  Recipe recipe;
+recipe::Recipe recipe_of(const std::string& optimizer, const std::string& transfer, double rate) {
+  recipe::Recipe recipe;
   recipe.model.ngram_embeddings = 0;
   std::vector<std::string> patches = {"model.context=64", "optimizer.kind=" + optimizer,
                                       "initialisation.transfer=" + transfer, "initialisation.standard_deviation=0.1",
                                       fmt::format("optimizer.learning_rate={}", rate)};
   if (optimizer == "schedule_free") patches.emplace_back("schedule.kind=constant");
-  recipe = apply_patches(recipe, patches);
-  if (is_read(recipe, "initialisation.base_width")) recipe.initialisation.base_width = kBaseWidth;
-  if (is_read(recipe, "initialisation.base_depth")) recipe.initialisation.base_depth = kBaseDepth;
+  recipe = recipe::apply_patches(recipe, patches);
+  if (recipe::is_read(recipe, "initialisation.base_width")) recipe.initialisation.base_width = kBaseWidth;
+  if (recipe::is_read(recipe, "initialisation.base_depth")) recipe.initialisation.base_depth = kBaseDepth;
   return recipe;
 }
 
@@ -52,7 +52,7 @@ void loss_table(const std::string& optimizer, const std::string& transfer, int64
     shape.steps = steps;
     shape.batch_sequences = 16;
     shape.other_rate = kOtherRate;
-    shape.dtype = train::choose_dtype(Precision::kAuto);
+    shape.dtype = train::choose_dtype(recipe::Precision::kAuto);
     std::vector<double> losses;
     size_t best = 0;
     fmt::print("| {} |", label(shape));
@@ -75,12 +75,12 @@ std::vector<float> logits_after(train::LoadedModel& model, std::span<const uint1
 }
 
 // Root mean square of the change of the logits of one position over the first steps.
-double logit_change(const Recipe& recipe, ShortRun shape, const data::Corpus& corpus) {
+double logit_change(const recipe::Recipe& recipe, ShortRun shape, const data::Corpus& corpus) {
   shape.other_rate = kOtherRate;
   shape.steps = 1000;  // the schedule's length; only the first are taken
-  const Recipe warm = apply_patch(recipe, "schedule.warmup_steps=0");
-  const Size size = size_of(warm, shape);
-  train::Trainer trainer(warm, size, Dtype::kFloat32, 1, 1);
+  const recipe::Recipe warm = recipe::apply_patch(recipe, "schedule.warmup_steps=0");
+  const recipe::Size size = size_of(warm, shape);
+  train::Trainer trainer(warm, size, tensor::Dtype::kFloat32, 1, 1);
   const data::BatchSampler batches(corpus.tokens(data::Split::kTrain), size.context, size.batch_sequences, 1);
   const std::span<const uint16_t> prompt = corpus.tokens(data::Split::kSearch).first(static_cast<size_t>(size.context));
   trainer.step(batches, 0);  // the head starts at zero: its first step is the same everywhere

@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "base/file_system.h"
-#include "scaling/law.h"
-#include "scaling/runs_table.h"
-#include "scaling/synthetic_ladder.h"
+#include "scaling/laws/law.h"
+#include "scaling/laws/synthetic_ladder.h"
+#include "scaling/tables/runs_table.h"
 
 namespace {
 

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "base/error.h"
-#include "data/corpus.h"
+#include "engine/data/corpus.h"
+#include "engine/train/trainer.h"
 #include "recipe/recipe.h"
 #include "recipe/size.h"
-#include "train/trainer.h"
 
 namespace flywheel::bench {
 
@@ -18,20 +18,21 @@ struct ShortRun {
   int width = 64, layers = 2;
   int64_t steps = 150;
   int batch_sequences = 8;
-  Dtype dtype = Dtype::kFloat32;
+  tensor::Dtype dtype = tensor::Dtype::kFloat32;
   uint64_t seed = 1;
   double other_rate = 0;  // learning rate of all but the matrices in blocks; 0: the recipe's
 };
 
-inline Size size_of(const Recipe& recipe, const ShortRun& run) {
+inline recipe::Size size_of(const recipe::Recipe& recipe, const ShortRun& run) {
   // The family's own rules, with the depth set by the aspect.
-  const Recipe shaped = apply_patch(recipe, "model.aspect=" + std::to_string(double(run.width) / run.layers));
-  const std::vector<Size> sizes = family(shaped, 1, 1e9);
-  Size size;
-  for (const Size& candidate : sizes)
+  const recipe::Recipe shaped =
+      recipe::apply_patch(recipe, "model.aspect=" + std::to_string(double(run.width) / run.layers));
+  const std::vector<recipe::Size> sizes = family(shaped, 1, 1e9);
+  recipe::Size size;
+  for (const recipe::Size& candidate : sizes)
     if (candidate.width == run.width) size = candidate;
   if (size.width != run.width) throw_bad_input("width {} is not in the recipe's family of sizes", run.width);
-  size = with_flops(shaped, size, 1e9);
+  size = recipe::with_flops(shaped, size, 1e9);
   size.layers = run.layers;
   size.batch_sequences = run.batch_sequences;
   size.steps = run.steps;
@@ -46,8 +47,8 @@ inline data::EvalSample search_sample(const data::Corpus& corpus, int context) {
 }
 
 // Loss on the search split after the run, in nats per token; infinite when it diverges. Seeds also order the data.
-inline double final_loss(const Recipe& recipe, const ShortRun& run, const data::Corpus& corpus) {
-  const Size size = size_of(recipe, run);
+inline double final_loss(const recipe::Recipe& recipe, const ShortRun& run, const data::Corpus& corpus) {
+  const recipe::Size size = size_of(recipe, run);
   train::Trainer trainer(recipe, size, run.dtype, 1, run.seed);
   const data::BatchSampler batches(corpus.tokens(data::Split::kTrain), size.context, size.batch_sequences, run.seed);
   for (int64_t step = 0; step < size.steps; ++step)

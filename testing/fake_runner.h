@@ -31,8 +31,10 @@ class FakeRunner : public scheduler::Runner {
 
   // Attempts of a run in order, the last one repeated; runs without a script take `seconds_of`.
   std::map<std::string, std::vector<Script>> scripts;
-  std::function<double(const RunSpec&)> seconds_of = [](const RunSpec&) { return 1.0; };
-  std::function<double(const RunSpec&)> bits_per_byte_of = [](const RunSpec&) { return 2.0; };  // at the end
+  std::function<double(const recipe::RunSpec&)> seconds_of = [](const recipe::RunSpec&) { return 1.0; };
+  std::function<double(const recipe::RunSpec&)> bits_per_byte_of = [](const recipe::RunSpec&) {
+    return 2.0;
+  };                          // at the end
   double stop_seconds = 0.1;  // from SIGTERM to exit 75
   std::function<void()> before_start = [] {}, after_start = [] {};
   std::map<std::string, int> starts;
@@ -42,7 +44,7 @@ class FakeRunner : public scheduler::Runner {
 
   void start(const std::string& run, const Path& directory, const std::vector<int>& cpus) override {
     before_start();
-    const RunSpec spec = load_run_spec(directory / kSpecFile);
+    const recipe::RunSpec spec = recipe::load_run_spec(directory / protocol::kSpecFile);
     Process process;
     process.spec = spec;
     process.directory = directory;
@@ -55,7 +57,7 @@ class FakeRunner : public scheduler::Runner {
     } else {
       process.script = scripted->second[std::min<size_t>(static_cast<size_t>(attempt), scripted->second.size() - 1)];
     }
-    const RunOutcome before = read_outcome(directory / kEventsFile);
+    const protocol::RunOutcome before = protocol::read_outcome(directory / protocol::kEventsFile);
     process.t_before = before.train_seconds;
     process.first_step = process.step = std::max(checkpoints_[run], spec.size.trunk_steps);
     process.started = clock_.now_seconds();
@@ -63,7 +65,7 @@ class FakeRunner : public scheduler::Runner {
     processes_[run] = process;
     std::error_code ignored;
     if (checkpoints_[run] == 0 && !spec.branch.empty() &&
-        !std::filesystem::exists(spec.branch / kStableFile, ignored)) {
+        !std::filesystem::exists(spec.branch / protocol::kStableFile, ignored)) {
       say(processes_[run], {{"type", "failed"}, {"step", 0}, {"reason", "input: branch: no such file"}});
       leave(processes_[run], 1);
     } else {
@@ -118,7 +120,7 @@ class FakeRunner : public scheduler::Runner {
 
  private:
   struct Process {
-    RunSpec spec;
+    recipe::RunSpec spec;
     Path directory;
     Script script;
     double started = 0, t_before = 0, bits_per_byte = 0;
@@ -130,7 +132,7 @@ class FakeRunner : public scheduler::Runner {
 
   void say(Process& process, Json event, double at = -1) {
     event["t"] = process.t_before + (at < 0 ? clock_.now_seconds() : at) - process.started;
-    std::ofstream(process.directory / kEventsFile, std::ios::app) << event.dump() << "\n";
+    std::ofstream(process.directory / protocol::kEventsFile, std::ios::app) << event.dump() << "\n";
   }
   void leave(Process& process, int code) {
     process.exit_code = code;
@@ -144,7 +146,7 @@ class FakeRunner : public scheduler::Runner {
   }
   void move(const std::string& run, Process& process) {
     const double now = clock_.now_seconds();
-    const Size& size = process.spec.size;
+    const recipe::Size& size = process.spec.size;
     const auto steps = size.steps;
     const double per_step = process.script.seconds / static_cast<double>(steps - size.trunk_steps);
     const double flops_per_token = count(process.spec.recipe, size).flops_per_token;
@@ -186,7 +188,7 @@ class FakeRunner : public scheduler::Runner {
       }
     }
     if (process.step == steps) {
-      if (process.spec.keep_stable) std::ofstream(process.directory / kStableFile) << "stable";
+      if (process.spec.keep_stable) std::ofstream(process.directory / protocol::kStableFile) << "stable";
       say(process, {{"type", "done"},
                     {"step", steps},
                     {"tokens", tokens_at(steps)},

@@ -9,18 +9,18 @@
 #include <vector>
 
 #include "base/rng.h"
-#include "graph/autodiff.h"
-#include "graph/fusion.h"
-#include "graph/graph.h"
-#include "graph/plan.h"
-#include "tensor/arena.h"
+#include "engine/graph/autodiff.h"
+#include "engine/graph/fusion.h"
+#include "engine/graph/graph.h"
+#include "engine/graph/plan.h"
+#include "engine/tensor/arena.h"
 
 namespace flywheel::testing {
 
 struct Fragment {
   std::string name;
-  std::vector<Shape> inputs;      // float32 values, differentiated
-  std::vector<Shape> parameters;  // float32, in the flat buffer; matrices may be packed
+  std::vector<tensor::Shape> inputs;      // float32 values, differentiated
+  std::vector<tensor::Shape> parameters;  // float32, in the flat buffer; matrices may be packed
   // Builds from inputs and parameters; `tokens` (8) uint16 in [0, 4) is there for whoever wants it.
   std::function<graph::ValueId(graph::Graph&, const std::vector<graph::ValueId>& inputs,
                                const std::vector<graph::ValueId>& parameters, graph::ValueId tokens)>
@@ -32,26 +32,26 @@ class FragmentRun {
  public:
   FragmentRun(const Fragment& fragment, bool fused, uint64_t seed) {
     graph::Graph g(&layout_);
-    const graph::ValueId tokens = g.external("tokens", {8}, Dtype::kUint16);
+    const graph::ValueId tokens = g.external("tokens", {8}, tensor::Dtype::kUint16);
     Rng rng(seed);
     for (int i = 0; i < 8; ++i) tokens_.push_back(static_cast<uint16_t>(rng.below(4)));
     std::vector<graph::ValueId> inputs, parameters;
-    for (const Shape& shape : fragment.inputs) {
-      inputs.push_back(g.external("input", shape, Dtype::kFloat32));
+    for (const tensor::Shape& shape : fragment.inputs) {
+      inputs.push_back(g.external("input", shape, tensor::Dtype::kFloat32));
       operands_.push_back(draw(rng, shape.elements()));
     }
     int64_t offset = 0;
-    for (const Shape& shape : fragment.parameters) {
+    for (const tensor::Shape& shape : fragment.parameters) {
       parameters.push_back(g.parameter("parameter", shape, offset));
       offsets_.push_back(offset);
       sizes_.push_back(shape.elements());
-      offset += align_up(shape.elements(), 16);
+      offset += tensor::align_up(shape.elements(), 16);
     }
     flat_ = draw(rng, std::max<int64_t>(offset, 1));
     output_ = fragment.build(g, inputs, parameters, tokens);
     output_elements_ = g.value(output_).shape.elements();
     seed_ = draw(rng, output_elements_);
-    const graph::ValueId seed_value = g.external("seed", g.value(output_).shape, Dtype::kFloat32);
+    const graph::ValueId seed_value = g.external("seed", g.value(output_).shape, tensor::Dtype::kFloat32);
     g.keep(output_);
     const std::vector<std::pair<graph::ValueId, graph::ValueId>> seeds = {{output_, seed_value}};
     input_gradients_ = graph::differentiate(g, seeds, inputs);
@@ -60,8 +60,8 @@ class FragmentRun {
     }
     if (fused) graph::fuse(g);
     plan_ = std::make_unique<graph::Plan>(std::move(g), graph::Backend::kCpu);
-    arena_ = Arena(plan_->arena_bytes());
-    packed_ = Arena(layout_.bytes());
+    arena_ = tensor::Arena(plan_->arena_bytes());
+    packed_ = tensor::Arena(layout_.bytes());
   }
 
   const graph::Plan& plan() const { return *plan_; }
@@ -110,7 +110,7 @@ class FragmentRun {
 
   graph::PackedLayout layout_;
   std::unique_ptr<graph::Plan> plan_;
-  Arena arena_, packed_;
+  tensor::Arena arena_, packed_;
   std::vector<uint16_t> tokens_;
   std::vector<std::vector<float>> operands_;
   std::vector<int64_t> offsets_, sizes_;

@@ -8,7 +8,7 @@ namespace flywheel::testing {
 inline scheduler::Job small_job(const std::string& id, double expected_seconds = 1, int priority = 0) {
   scheduler::Job job;
   job.spec.id = id;
-  job.spec.size = with_flops(job.spec.recipe, nearest_size(job.spec.recipe, 1e4), 1e9);
+  job.spec.size = recipe::with_flops(job.spec.recipe, recipe::nearest_size(job.spec.recipe, 1e4), 1e9);
   job.spec.size.steps = 20;
   job.spec.corpus = "/nowhere";
   job.stage = "ladder";
@@ -19,7 +19,7 @@ inline scheduler::Job small_job(const std::string& id, double expected_seconds =
 }
 
 inline double flops_of(const scheduler::Job& job) {
-  return training_flops(job.spec.recipe, job.spec.size);
+  return recipe::training_flops(job.spec.recipe, job.spec.size);
 }
 
 }  // namespace flywheel::testing

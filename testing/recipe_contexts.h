@@ -39,26 +39,26 @@ inline std::vector<std::vector<std::string>> recipe_contexts() {
 }
 
 // A legal value of the field other than that of `recipe`.
-inline Json other_value(const RecipeField& field, const Recipe& recipe) {
+inline Json other_value(const recipe::RecipeField& field, const recipe::Recipe& recipe) {
   const Json now = field.get(recipe);
   switch (field.kind) {
-    case FieldKind::kBoolean:
+    case recipe::FieldKind::kBoolean:
       return !now.get<bool>();
-    case FieldKind::kText:
-    case FieldKind::kChoice:
-    case FieldKind::kPattern:
+    case recipe::FieldKind::kText:
+    case recipe::FieldKind::kChoice:
+    case recipe::FieldKind::kPattern:
       return field.choices[0] == now.get<std::string>() && field.choices.size() > 1 ? field.choices[1]
                                                                                     : field.choices[0];
-    case FieldKind::kInteger:
+    case recipe::FieldKind::kInteger:
       return now.get<int>() > 7 ? now.get<int>() / 2 : now.get<int>() + 2;
-    case FieldKind::kReal:
+    case recipe::FieldKind::kReal:
       break;
   }
   const double value = now.get<double>();
   return value == 0 ? 0.25 : value * 0.25 < field.low ? value * 2 : value * 0.25;
 }
 
-inline std::string set_patch(const RecipeField& field, const Json& value) {
+inline std::string set_patch(const recipe::RecipeField& field, const Json& value) {
   return field.full_name() + "=" + (value.is_string() ? value.get<std::string>() : value.dump());
 }
 

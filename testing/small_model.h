@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/rng.h"
-#include "model/model.h"
+#include "engine/model/model.h"
 #include "recipe/readers.h"
 #include "recipe/recipe.h"
 #include "recipe/size.h"
@@ -16,14 +16,14 @@
 namespace flywheel::testing {
 
 struct SmallModel {
-  Recipe recipe;
-  Size size;
+  recipe::Recipe recipe;
+  recipe::Size size;
   std::string patches = "";  // what was changed, for messages
 };
 
 // Two layers, width 24 unless the recipe's head_dim says otherwise; sizes that are no multiple of a SIMD register.
-inline SmallModel small_model(Positions positions, NormKind norm, FeedForward feed_forward, int kv_group, bool qk_norm,
-                              bool tied, Transfer transfer) {
+inline SmallModel small_model(recipe::Positions positions, recipe::NormKind norm, recipe::FeedForward feed_forward,
+                              int kv_group, bool qk_norm, bool tied, recipe::Transfer transfer) {
   SmallModel m;
   m.recipe.model.ngram_embeddings = 0;
   m.recipe.model.positions = positions;
@@ -34,7 +34,7 @@ inline SmallModel small_model(Positions positions, NormKind norm, FeedForward fe
   m.recipe.model.tied_head = tied;
   m.recipe.model.head_dim = 6;
   m.recipe.initialisation.transfer = transfer;
-  if (transfer != Transfer::kStandard) m.recipe.initialisation.base_width = 16;
+  if (transfer != recipe::Transfer::kStandard) m.recipe.initialisation.base_width = 16;
   m.size = {.vocabulary = 19,
             .layers = 2,
             .width = 24,
@@ -48,13 +48,15 @@ inline SmallModel small_model(Positions positions, NormKind norm, FeedForward fe
 
 inline std::vector<SmallModel> all_small_models() {
   std::vector<SmallModel> models;
-  for (Positions positions : {Positions::kLearned, Positions::kRope})
-    for (NormKind norm : {NormKind::kLayerNorm, NormKind::kRmsNorm})
-      for (FeedForward feed_forward : {FeedForward::kGelu, FeedForward::kSwiglu, FeedForward::kReluSquared})
+  for (recipe::Positions positions : {recipe::Positions::kLearned, recipe::Positions::kRope})
+    for (recipe::NormKind norm : {recipe::NormKind::kLayerNorm, recipe::NormKind::kRmsNorm})
+      for (recipe::FeedForward feed_forward :
+           {recipe::FeedForward::kGelu, recipe::FeedForward::kSwiglu, recipe::FeedForward::kReluSquared})
         for (int kv_group : {1, 2})
           for (bool qk_norm : {false, true})
             for (bool tied : {false, true})
-              for (Transfer transfer : {Transfer::kStandard, Transfer::kMup, Transfer::kCompletep})
+              for (recipe::Transfer transfer :
+                   {recipe::Transfer::kStandard, recipe::Transfer::kMup, recipe::Transfer::kCompletep})
                 models.push_back(small_model(positions, norm, feed_forward, kv_group, qk_norm, tied, transfer));
   return models;
 }
@@ -112,19 +114,20 @@ inline std::vector<std::vector<std::string>> vocabulary() {
 
 // False where the training gradient is of more than the loss that is reported: z-loss, balance loss, further heads.
 // Then only traces of another implementation know it (model/golden_test.cc).
-inline bool trains_on_its_loss(const Recipe& recipe) {
-  const Recipe::Model& m = recipe.model;
-  return m.z_loss == 0 && m.predicted_tokens == 1 && (m.experts == 0 || m.expert_balance != ExpertBalance::kLoss);
+inline bool trains_on_its_loss(const recipe::Recipe& recipe) {
+  const recipe::Recipe::Model& m = recipe.model;
+  return m.z_loss == 0 && m.predicted_tokens == 1 &&
+         (m.experts == 0 || m.expert_balance != recipe::ExpertBalance::kLoss);
 }
 
 // small_model of the plain kind, with patches such as "model.window=5".
 inline SmallModel patched_model(const std::vector<std::string>& patches) {
-  SmallModel m =
-      small_model(Positions::kRope, NormKind::kRmsNorm, FeedForward::kSwiglu, 1, true, false, Transfer::kStandard);
-  m.recipe = apply_patches(m.recipe, patches);
+  SmallModel m = small_model(recipe::Positions::kRope, recipe::NormKind::kRmsNorm, recipe::FeedForward::kSwiglu, 1,
+                             true, false, recipe::Transfer::kStandard);
+  m.recipe = recipe::apply_patches(m.recipe, patches);
   const bool normalised = std::find(patches.begin(), patches.end(), "model.qk_norm=true") != patches.end();
-  if (is_read(m.recipe, "model.qk_norm")) m.recipe.model.qk_norm = normalised;
-  if (is_read(m.recipe, "initialisation.base_width")) m.recipe.initialisation.base_width = 16;
+  if (recipe::is_read(m.recipe, "model.qk_norm")) m.recipe.model.qk_norm = normalised;
+  if (recipe::is_read(m.recipe, "initialisation.base_width")) m.recipe.initialisation.base_width = 16;
   m.patches = fmt::format("{}", fmt::join(patches, " "));
   m.size.layers = 3;
   m.size.kv_heads = m.size.heads / m.recipe.model.kv_group;
@@ -145,7 +148,7 @@ inline std::vector<SmallModel> every_model() {
 
 inline std::string describe(const SmallModel& m) {
   if (!m.patches.empty()) return m.patches;
-  const Recipe::Model& r = m.recipe.model;
+  const recipe::Recipe::Model& r = m.recipe.model;
   return fmt::format("positions {} norm {} feed_forward {} kv_group {} qk_norm {} tied {} transfer {}",
                      static_cast<int>(r.positions), static_cast<int>(r.norm), static_cast<int>(r.feed_forward),
                      r.kv_group, r.qk_norm, r.tied_head, static_cast<int>(m.recipe.initialisation.transfer));

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "base/rng.h"
-#include "data/tail_corpus.h"
-#include "protocol/run_spec.h"
+#include "engine/data/tail_corpus.h"
+#include "recipe/run_spec.h"
 
 namespace flywheel::testing {
 
@@ -22,15 +22,15 @@ inline void write_tiny_text(const Path& path, int lines = 1500) {
 }
 
 // In `folder`: text.txt, corpus/, and a spec of `steps` steps that logs each one and never checkpoints by itself.
-inline RunSpec tiny_spec(const Path& folder, OptimizerKind optimizer, int threads, int64_t steps) {
+inline recipe::RunSpec tiny_spec(const Path& folder, recipe::OptimizerKind optimizer, int threads, int64_t steps) {
   if (!std::filesystem::exists(folder / "corpus")) {
     write_tiny_text(folder / "text.txt");
     data::build_tail_corpus(folder / "text.txt", 0.2, folder / "corpus");
   }
-  RunSpec spec;
+  recipe::RunSpec spec;
   spec.id = "tiny";
   spec.recipe.optimizer.kind = optimizer;
-  if (optimizer == OptimizerKind::kScheduleFree) spec.recipe.schedule.kind = ScheduleKind::kConstant;
+  if (optimizer == recipe::OptimizerKind::kScheduleFree) spec.recipe.schedule.kind = recipe::ScheduleKind::kConstant;
   spec.recipe.optimizer.gradient_clip = 0.5;
   spec.recipe.model.head_dim = 8;
   spec.recipe.model.context = 24;

@@ -18,6 +18,6 @@ for (let start = 0; start < html.length; ) {
 mkdirSync(dirname(output), { recursive: true });
 writeFileSync(
   output,
-  `// Generated from web/ by embed.mjs.\n#include "report/page_templates.h"\n\nnamespace flywheel {\n\n` +
-    `constexpr char kText[] =\n${pieces.join("\n")};\nconst std::string_view ${name}(kText, ${bytes.length});\n\n}  // namespace flywheel\n`,
+  `// Generated from web/ by embed.mjs.\n#include "report/page_templates.h"\n\nnamespace flywheel::report {\n\n` +
+    `constexpr char kText[] =\n${pieces.join("\n")};\nconst std::string_view ${name}(kText, ${bytes.length});\n\n}  // namespace flywheel::report\n`,
 );

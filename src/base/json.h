@@ -8,11 +8,9 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/json_fwd.h"
 
 namespace flywheel {
-
-using Json = nlohmann::json;                 // keys sorted: the canonical form that is hashed
-using OrderedJson = nlohmann::ordered_json;  // keys in the order written: what people read
 
 // Parses text; throws kBadInput naming `where` with the byte position of the mistake.
 Json parse_json(std::string_view text, const std::string& where);

@@ -16,8 +16,8 @@
 #include "base/subprocess.h"
 #include "cli/bench_start.h"
 #include "cli/cli.h"
-#include "kernels/kernels.h"
-#include "train/trainer.h"
+#include "engine/kernels/kernels.h"
+#include "engine/train/trainer.h"
 
 namespace flywheel::cli {
 namespace {
@@ -37,19 +37,19 @@ struct Options {
   bool all_threads_only = false, json = false;
 };
 
-std::pair<Recipe, Size> model_of(const BenchSize& bench) {
-  Recipe recipe;
+std::pair<recipe::Recipe, recipe::Size> model_of(const BenchSize& bench) {
+  recipe::Recipe recipe;
   recipe.model.ngram_embeddings = 0;
-  recipe.model.positions = Positions::kLearned;
-  recipe.model.norm = NormKind::kLayerNorm;
-  recipe.model.feed_forward = FeedForward::kGelu;
+  recipe.model.positions = recipe::Positions::kLearned;
+  recipe.model.norm = recipe::NormKind::kLayerNorm;
+  recipe.model.feed_forward = recipe::FeedForward::kGelu;
   recipe.model.head_dim = bench.dim / bench.heads;
   recipe.model.qk_norm = false;
   recipe.model.tied_head = true;
   recipe.model.context = kContext;
-  recipe.optimizer.kind = OptimizerKind::kAdamw;
-  recipe.initialisation.transfer = Transfer::kStandard;
-  Size size;
+  recipe.optimizer.kind = recipe::OptimizerKind::kAdamw;
+  recipe.initialisation.transfer = recipe::Transfer::kStandard;
+  recipe::Size size;
   size.vocabulary = kVocabulary;
   size.layers = bench.layers;
   size.width = bench.dim;
@@ -90,7 +90,7 @@ double seconds_of(Call&& call) {
 }
 
 // All threads at once: they share the power and the clock. Each the best of short slices.
-double peak_gflops(ThreadPool& team, int threads, Dtype dtype, double seconds) {
+double peak_gflops(ThreadPool& team, int threads, tensor::Dtype dtype, double seconds) {
   std::vector<double> peaks(static_cast<size_t>(threads));
   team.run([&](int thread) { peaks[static_cast<size_t>(thread)] = kernels::measure_peak_gflops(dtype, seconds); });
   return std::accumulate(peaks.begin(), peaks.end(), 0.0);
@@ -104,7 +104,7 @@ struct Timed {
 
 class Workload {
  public:
-  Workload(const BenchSize& bench, Dtype dtype, int threads, const std::vector<uint16_t>& tokens)
+  Workload(const BenchSize& bench, tensor::Dtype dtype, int threads, const std::vector<uint16_t>& tokens)
       : Workload(model_of(bench), dtype, threads, tokens) {
     trainer_.step(batches_, step_++);  // first touch of every page
   }
@@ -124,7 +124,8 @@ class Workload {
   double step_flops() const { return step_tokens() * count(recipe_, size_).flops_per_token; }
 
  private:
-  Workload(const std::pair<Recipe, Size>& model, Dtype dtype, int threads, const std::vector<uint16_t>& tokens)
+  Workload(const std::pair<recipe::Recipe, recipe::Size>& model, tensor::Dtype dtype, int threads,
+           const std::vector<uint16_t>& tokens)
       : recipe_(model.first),
         size_(model.second),
         dtype_(dtype),
@@ -145,9 +146,9 @@ class Workload {
     return {median(std::move(times)), median(std::move(shares))};
   }
 
-  Recipe recipe_;
-  Size size_;
-  Dtype dtype_;
+  recipe::Recipe recipe_;
+  recipe::Size size_;
+  tensor::Dtype dtype_;
   int threads_;
   train::Trainer trainer_;
   data::BatchSampler batches_;
@@ -157,7 +158,7 @@ class Workload {
 
 // How many times the work of one single-threaded run two of them do side by side: the same two runs, in turn alone and
 // together, so that whatever else the machine does weighs on both alike; the median of the rounds.
-double many_runs_ratio(Dtype dtype, double seconds, const std::vector<uint16_t>& tokens) {
+double many_runs_ratio(tensor::Dtype dtype, double seconds, const std::vector<uint16_t>& tokens) {
   constexpr int kRounds = 5;
   const auto bench = std::find_if(std::begin(kSizes), std::end(kSizes),
                                   [](const BenchSize& size) { return size.dim == kManyRunsDim; });
@@ -182,17 +183,17 @@ double many_runs_ratio(Dtype dtype, double seconds, const std::vector<uint16_t>&
 struct Peak {
   int threads;
   double fp32, bf16;
-  double of(Dtype dtype) const { return dtype == Dtype::kBfloat16 ? bf16 : fp32; }
+  double of(tensor::Dtype dtype) const { return dtype == tensor::Dtype::kBfloat16 ? bf16 : fp32; }
 };
 
 Peak measure_peak(int threads, double seconds) {
   ThreadPool team(threads);
   const bool bfloat16 = kernels::has_bfloat16_dot();
-  return {threads, peak_gflops(team, threads, Dtype::kFloat32, seconds),
-          bfloat16 ? peak_gflops(team, threads, Dtype::kBfloat16, seconds) : 0};
+  return {threads, peak_gflops(team, threads, tensor::Dtype::kFloat32, seconds),
+          bfloat16 ? peak_gflops(team, threads, tensor::Dtype::kBfloat16, seconds) : 0};
 }
 
-OrderedJson measure_size(const BenchSize& size, Dtype dtype, const Peak& peak, double seconds,
+OrderedJson measure_size(const BenchSize& size, tensor::Dtype dtype, const Peak& peak, double seconds,
                          const std::vector<uint16_t>& tokens) {
   Workload work(size, dtype, peak.threads, tokens);
   const Timed step = work.steps(seconds), evaluation = work.evaluations(seconds / 4);
@@ -214,10 +215,10 @@ OrderedJson measure_size(const BenchSize& size, Dtype dtype, const Peak& peak, d
 OrderedJson measure_starts() {
   auto [gpt, small] = model_of(kSizes[0]);
   small.vocabulary = data::kVocabulary;
-  const Recipe base;
-  const Size lowest = size_for_flops(base, kStartFlops);
+  const recipe::Recipe base;
+  const recipe::Size lowest = recipe::size_for_flops(base, kStartFlops);
   OrderedJson rows = OrderedJson::array();
-  const auto add = [&](const char* model, const Recipe& recipe, const Size& size) {
+  const auto add = [&](const char* model, const recipe::Recipe& recipe, const recipe::Size& size) {
     rows.push_back({{"model", model},
                     {"dim", size.width},
                     {"layers", size.layers},
@@ -276,7 +277,7 @@ int bench(const Options& options) {
     if (!options.json) print_header(peak);
     for (const BenchSize& size : kSizes) {
       if (!options.sizes.empty() && std::count(options.sizes.begin(), options.sizes.end(), size.dim) == 0) continue;
-      for (const Dtype dtype : {Dtype::kFloat32, Dtype::kBfloat16}) {
+      for (const tensor::Dtype dtype : {tensor::Dtype::kFloat32, tensor::Dtype::kBfloat16}) {
         if (peak.of(dtype) <= 0) continue;
         const OrderedJson row = measure_size(size, dtype, peak, options.seconds, tokens);
         report[is_one ? "one_thread_sizes" : "sizes"].push_back(row);
@@ -284,7 +285,7 @@ int bench(const Options& options) {
       }
     }
   }
-  const double ratio = many_runs_ratio(train::choose_dtype(Precision::kAuto), options.seconds, tokens);
+  const double ratio = many_runs_ratio(train::choose_dtype(recipe::Precision::kAuto), options.seconds, tokens);
   report["many_runs_ratio"] = ratio;
   report["starts"] = measure_starts();
   if (options.json) {

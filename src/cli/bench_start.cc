@@ -11,9 +11,9 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "base/subprocess.h"
-#include "data/tail_corpus.h"
+#include "engine/data/tail_corpus.h"
 #include "protocol/run_events.h"
-#include "protocol/run_spec.h"
+#include "recipe/run_spec.h"
 
 namespace flywheel::cli {
 namespace {
@@ -56,13 +56,13 @@ double start_seconds(const Path& spec, const Path& run) {
   SpawnOptions options;
   options.arguments = {self_executable().string(), "train", spec.string(), "--dir", run.string()};
   const ProcessIdentity child = spawn(options);
-  EventTail events(run / kEventsFile);
+  protocol::EventTail events(run / protocol::kEventsFile);
   double first_seen = 0;
   std::vector<double> ends;
   std::optional<int> exit_code;
   while (!exit_code) {
     exit_code = try_wait(child.pid);
-    for (const RunEvent& event : events.poll()) {
+    for (const protocol::RunEvent& event : events.poll()) {
       if (event.type != "step") continue;
       if (ends.empty()) first_seen = real_clock().now_seconds();
       ends.push_back(event.t);
@@ -77,10 +77,10 @@ double start_seconds(const Path& spec, const Path& run) {
 
 }  // namespace
 
-double start_milliseconds(const Recipe& recipe, Size size) {
+double start_milliseconds(const recipe::Recipe& recipe, recipe::Size size) {
   const Folder folder;
   size.steps = kSteps;
-  RunSpec spec;
+  recipe::RunSpec spec;
   spec.id = "start";
   spec.recipe = recipe;
   spec.size = size;

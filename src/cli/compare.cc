@@ -7,12 +7,12 @@
 #include "base/file_system.h"
 #include "base/format.h"
 #include "base/subprocess.h"
+#include "campaign/campaign.h"
 #include "cli/cli.h"
 #include "cli/lab_setup.h"
 #include "cli/run_tools.h"
 #include "cli/stop_signals.h"
-#include "research/campaign.h"
-#include "research/paired_runs.h"
+#include "evidence/paired_runs.h"
 #include "scheduler/local_runner.h"
 
 namespace flywheel::cli {
@@ -33,7 +33,7 @@ std::string number(const Json& value, const char* format) {
 std::string times_text(const Json& value) {
   if (!value.is_number()) return "open";
   const double times = value.get<double>();
-  return times >= research::kFarthestMultiple ? fmt::format("at least {:g}x", times) : fmt::format("{:.2f}x", times);
+  return times >= evidence::kFarthestMultiple ? fmt::format("at least {:g}x", times) : fmt::format("{:.2f}x", times);
 }
 std::string worth_text(const Json& worth) {
   return fmt::format("{} ({} to {})", worth.at("value").is_null() ? "cannot be said" : times_text(worth.at("value")),
@@ -66,12 +66,12 @@ int compare(const Options& options) {
   const Budget budget = parse_budget(options.budget);
   const int slots = slots_of(options.slots);
   if (options.seed < 0) throw_bad_input("--seed {}: expected zero or more", options.seed);
-  const Recipe base = load_recipe(options.base), candidate = load_recipe(options.candidate);
-  if (recipe_hash(base) == recipe_hash(candidate))
+  const recipe::Recipe base = recipe::load_recipe(options.base), candidate = recipe::load_recipe(options.candidate);
+  if (recipe::recipe_hash(base) == recipe::recipe_hash(candidate))
     throw_bad_input("{} and {} are the same recipe: there is nothing to compare", options.base, options.candidate);
   const Path lab = std::filesystem::absolute(options.directory).lexically_normal();
   const std::vector<std::string> sources = canonical_sources(options.corpus);
-  const Json asked{{"compare", {recipe_hash(base), recipe_hash(candidate)}},
+  const Json asked{{"compare", {recipe::recipe_hash(base), recipe::recipe_hash(candidate)}},
                    {"sources", sources},
                    {"budget", options.budget},
                    {"seed", options.seed}};
@@ -79,7 +79,7 @@ int compare(const Options& options) {
   return with_lab(lab, sources, asked, printer, [&](ledger::Ledger& ledger, const data::CorpusManifest& corpus) {
     scheduler::LocalRunner runner;
     ProcessTools tools;
-    research::CampaignOptions campaign_options;
+    campaign::CampaignOptions campaign_options;
     campaign_options.lab = lab;
     campaign_options.budget = budget;
     campaign_options.started_clock_seconds = started;
@@ -91,7 +91,7 @@ int compare(const Options& options) {
     campaign_options.branching = false;
     campaign_options.train_tokens = corpus.split_tokens[0];
     campaign_options.search_tokens = corpus.split_tokens[1];
-    research::Campaign campaign(
+    campaign::Campaign campaign(
         ledger, runner, tools, real_clock(), campaign_options, [] { return stop_signal() != 0; },
         [&](const std::string& line) { printer.say(line); },
         [&](const scheduler::Progress& progress, double left) { printer.show(progress, left); });

@@ -1,5 +1,5 @@
 // flywheel corpus: files and folders become a corpus folder, for specs that are written by hand.
-#include "data/corpus.h"
+#include "engine/data/corpus.h"
 
 #include <fmt/format.h>
 
@@ -9,7 +9,7 @@
 #include "base/format.h"
 #include "base/subprocess.h"
 #include "cli/cli.h"
-#include "data/tail_corpus.h"
+#include "engine/data/tail_corpus.h"
 
 namespace flywheel::cli {
 namespace {

@@ -5,8 +5,8 @@
 
 #include "base/log.h"
 #include "cli/cli.h"
-#include "data/corpus.h"
-#include "train/run_model.h"
+#include "engine/data/corpus.h"
+#include "engine/train/run_model.h"
 
 namespace flywheel::cli {
 namespace {

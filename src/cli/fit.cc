@@ -109,7 +109,7 @@ OrderedJson run_fit(const FitCommand& command) {
     OrderedJson one = result_json(result, wanted);
     if (!command.report.empty()) {
       const Path path = report_path(command, result.input.group);
-      real_file_system().write_atomic(path, fit_page(fit_page_data(command, result, one)));
+      real_file_system().write_atomic(path, report::fit_page(fit_page_data(command, result, one)));
       one["report"] = path.string();
     }
     if (command.group.empty())

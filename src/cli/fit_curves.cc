@@ -13,9 +13,9 @@
 #include "base/file_system.h"
 #include "base/json.h"
 #include "cli/run_curves.h"
-#include "scaling/curve_forecast.h"
-#include "scaling/curve_table.h"
-#include "scaling/statistics.h"
+#include "scaling/curves/curve_forecast.h"
+#include "scaling/laws/statistics.h"
+#include "scaling/tables/curve_table.h"
 
 namespace flywheel::cli {
 namespace {

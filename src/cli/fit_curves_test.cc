@@ -9,8 +9,8 @@
 #include "cli/cli.h"
 #include "cli/run_curves.h"
 #include "protocol/run_events.h"
-#include "protocol/run_spec.h"
-#include "scaling/synthetic_curves.h"
+#include "recipe/run_spec.h"
+#include "scaling/curves/synthetic_curves.h"
 #include "testing/temporary_folder.h"
 
 namespace flywheel::cli {
@@ -97,9 +97,9 @@ TEST_F(FitCurves, NamesWhatIsWrong) {
 }
 
 TEST_F(FitCurves, ARunDirectoryIsItsEvaluationsAndThePlanOfItsSpec) {
-  RunSpec spec;
+  recipe::RunSpec spec;
   spec.id = "a";
-  spec.recipe.schedule.kind = ScheduleKind::kWsd;
+  spec.recipe.schedule.kind = recipe::ScheduleKind::kWsd;
   spec.size = {.vocabulary = 257,
                .layers = 2,
                .width = 16,

@@ -7,8 +7,8 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "data/text_reader.h"
-#include "scaling/evidence.h"
+#include "engine/data/text_reader.h"
+#include "scaling/laws/evidence.h"
 
 namespace flywheel::cli {
 namespace {

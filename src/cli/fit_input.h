@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "scaling/runs_clean.h"
+#include "scaling/tables/runs_clean.h"
 
 namespace flywheel::cli {
 

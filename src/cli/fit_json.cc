@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "scaling/form.h"
-#include "scaling/groups.h"
-#include "scaling/law.h"
+#include "scaling/laws/form.h"
+#include "scaling/laws/groups.h"
+#include "scaling/laws/law.h"
 
 namespace flywheel::cli {
 namespace {

@@ -7,10 +7,10 @@
 
 #include "base/file_system.h"
 #include "base/format.h"
-#include "scaling/allocation.h"
-#include "scaling/approaches.h"
-#include "scaling/form.h"
-#include "scaling/statistics.h"
+#include "scaling/laws/allocation.h"
+#include "scaling/laws/approaches.h"
+#include "scaling/laws/form.h"
+#include "scaling/laws/statistics.h"
 
 namespace flywheel::cli {
 namespace {

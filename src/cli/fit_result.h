@@ -4,10 +4,10 @@
 #include <vector>
 
 #include "cli/fit_input.h"
-#include "scaling/backtest.h"
-#include "scaling/evidence.h"
-#include "scaling/forecaster.h"
-#include "scaling/runs_clean.h"
+#include "scaling/forecast/backtest.h"
+#include "scaling/forecast/forecaster.h"
+#include "scaling/laws/evidence.h"
+#include "scaling/tables/runs_clean.h"
 
 namespace flywheel::cli {
 

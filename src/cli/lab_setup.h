@@ -9,7 +9,7 @@
 #include "base/file_system.h"
 #include "base/json.h"
 #include "cli/progress.h"
-#include "data/corpus.h"
+#include "engine/data/corpus.h"
 #include "ledger/ledger.h"
 
 namespace flywheel::cli {

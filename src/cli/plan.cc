@@ -13,11 +13,11 @@
 #include "cli/plan_source.h"
 #include "cli/plan_text.h"
 #include "recipe/size.h"
-#include "scaling/allocation.h"
-#include "scaling/approaches.h"
-#include "scaling/backtest.h"
-#include "scaling/forecaster.h"
-#include "scaling/statistics.h"
+#include "scaling/forecast/backtest.h"
+#include "scaling/forecast/forecaster.h"
+#include "scaling/laws/allocation.h"
+#include "scaling/laws/approaches.h"
+#include "scaling/laws/statistics.h"
 
 namespace flywheel::cli {
 namespace {
@@ -109,8 +109,9 @@ OrderedJson to_json(const scaling::RateRule& rule) {
           {"d", to_json(rule.d)}};
 }
 
-OrderedJson concrete_json(const Recipe& recipe, double parameters, double flops, const scaling::Predictor& predict) {
-  const Size size = with_flops(recipe, nearest_size(recipe, parameters), flops);
+OrderedJson concrete_json(const recipe::Recipe& recipe, double parameters, double flops,
+                          const scaling::Predictor& predict) {
+  const recipe::Size size = recipe::with_flops(recipe, recipe::nearest_size(recipe, parameters), flops);
   const auto N = static_cast<double>(count(recipe, size).matrix_parameters);
   const auto D = static_cast<double>(size.tokens());
   return {{"layers", size.layers},
@@ -122,7 +123,7 @@ OrderedJson concrete_json(const Recipe& recipe, double parameters, double flops,
           {"batch_sequences", size.batch_sequences},
           {"steps", size.steps},
           {"tokens", D},
-          {"flops", training_flops(recipe, size)},
+          {"flops", recipe::training_flops(recipe, size)},
           {"matrix_learning_rate", size.matrix_learning_rate},
           {"head_learning_rate", size.head_learning_rate},
           {"loss", predict(N, D).loss}};

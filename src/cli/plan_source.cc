@@ -5,9 +5,9 @@
 
 #include "base/error.h"
 #include "base/file_system.h"
+#include "campaign/points.h"
 #include "ledger/ledger.h"
-#include "research/points.h"
-#include "scaling/sweep_table.h"
+#include "scaling/tables/sweep_table.h"
 
 namespace flywheel::cli {
 namespace {
@@ -50,9 +50,9 @@ PlanSource plan_source_from_lab(const std::string& path) {
   PlanSource source;
   source.name = path;
   source.unit = "bits per byte";
-  source.points = research::ladder_points(*ledger, INFINITY);
+  source.points = campaign::ladder_points(*ledger, INFINITY);
   if (const auto record = ledger->last("recipe"))
-    source.recipe = recipe_from_json(record->payload.at("recipe"), "ledger: recipe");
+    source.recipe = recipe::recipe_from_json(record->payload.at("recipe"), "ledger: recipe");
   std::vector<double> rates;
   for (const ledger::RunRow& row : ledger->runs())
     if (row.state == "done" && row.seconds > 0) rates.push_back(row.spent_flops / row.seconds);

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "recipe/recipe.h"
-#include "scaling/law.h"
-#include "scaling/rate_rules.h"
+#include "scaling/laws/law.h"
+#include "scaling/tables/rate_rules.h"
 
 namespace flywheel::cli {
 
@@ -16,7 +16,7 @@ struct PlanSource {
   std::string unit;                      // of the loss, in words
   std::vector<scaling::Point> points;    // of the law; the best of each (N, D) where rates vary
   std::vector<scaling::SweepRun> sweep;  // all runs, where rates vary; empty: they do not
-  std::optional<Recipe> recipe;          // a lab's
+  std::optional<recipe::Recipe> recipe;  // a lab's
   double flops_per_second = 0;           // median of the lab's own runs, one slot each; 0: not known
   double lowest_flops = 0, highest_flops = 0;
   double highest_ratio = 0;  // tokens per parameter

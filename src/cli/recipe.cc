@@ -21,14 +21,15 @@ struct Options {
   bool json = false;
 };
 
-Recipe load(const Options& options, size_t file) {
-  const Recipe recipe = file < options.files.size() ? load_recipe(options.files[file]) : Recipe();
-  return apply_patches(recipe, options.patches);
+recipe::Recipe load(const Options& options, size_t file) {
+  const recipe::Recipe recipe =
+      file < options.files.size() ? recipe::load_recipe(options.files[file]) : recipe::Recipe();
+  return recipe::apply_patches(recipe, options.patches);
 }
 
-Json size_json(const Recipe& recipe, double flops) {
-  const Size size = size_for_flops(recipe, flops);
-  const Counts counts = count(recipe, size);
+Json size_json(const recipe::Recipe& recipe, double flops) {
+  const recipe::Size size = recipe::size_for_flops(recipe, flops);
+  const recipe::Counts counts = count(recipe, size);
   return Json{{"flops", flops},
               {"size", to_json(size)},
               {"parameters", counts.parameters},
@@ -36,12 +37,12 @@ Json size_json(const Recipe& recipe, double flops) {
               {"active_matrix_parameters", counts.active_matrix_parameters},
               {"flops_per_token", counts.flops_per_token},
               {"tokens", size.tokens()},
-              {"training_flops", training_flops(recipe, size)}};
+              {"training_flops", recipe::training_flops(recipe, size)}};
 }
 
-std::string size_line(const Recipe& recipe, double flops) {
-  const Size size = size_for_flops(recipe, flops);
-  const Counts counts = count(recipe, size);
+std::string size_line(const recipe::Recipe& recipe, double flops) {
+  const recipe::Size size = recipe::size_for_flops(recipe, flops);
+  const recipe::Counts counts = count(recipe, size);
   const std::string active =
       counts.active_matrix_parameters < counts.matrix_parameters
           ? fmt::format(", {} active", format_count(static_cast<double>(counts.active_matrix_parameters)))
@@ -54,14 +55,15 @@ std::string size_line(const Recipe& recipe, double flops) {
 }
 
 int show(const Options& options) {
-  const Recipe recipe = load(options, 0);
+  const recipe::Recipe recipe = load(options, 0);
   if (options.json) {
-    Json json{{"schema", 1}, {"hash", recipe_hash(recipe)}, {"recipe", to_json(recipe)}, {"sizes", Json::array()}};
+    Json json{
+        {"schema", 1}, {"hash", recipe::recipe_hash(recipe)}, {"recipe", to_json(recipe)}, {"sizes", Json::array()}};
     for (const double flops : options.flops) json["sizes"].push_back(size_json(recipe, flops));
     fmt::print("{}\n", json.dump(1));
     return 0;
   }
-  std::string text = to_toml(recipe) + fmt::format("\n# hash {}\n", recipe_hash(recipe));
+  std::string text = recipe::to_toml(recipe) + fmt::format("\n# hash {}\n", recipe::recipe_hash(recipe));
   for (const double flops : options.flops) text += size_line(recipe, flops);
   fmt::print("{}", text);
   return 0;
@@ -70,9 +72,9 @@ int show(const Options& options) {
 int check(const Options& options) {
   if (options.files.empty()) throw_bad_input("recipe check: expected the file to check");
   for (const std::string& file : options.files) {
-    const Recipe recipe = load_recipe(file);
-    for (const double flops : options.flops) size_for_flops(recipe, flops);
-    if (!options.json) fmt::print("{}: good, hash {}\n", file, recipe_hash(recipe));
+    const recipe::Recipe recipe = recipe::load_recipe(file);
+    for (const double flops : options.flops) recipe::size_for_flops(recipe, flops);
+    if (!options.json) fmt::print("{}: good, hash {}\n", file, recipe::recipe_hash(recipe));
   }
   if (options.json) fmt::print("{}\n", Json{{"schema", 1}, {"good", true}, {"files", options.files}}.dump(1));
   return 0;
@@ -82,14 +84,15 @@ int diff(const Options& options) {
   if (options.files.empty() && options.patches.empty())
     throw_bad_input("recipe diff: expected two files, or one (or a --patch) to compare with the default recipe");
   const bool against_default = options.files.size() < 2;
-  const Recipe from = against_default ? Recipe() : load_recipe(options.files[0]);
-  const Recipe to = load(options, against_default ? 0 : 1);  // with the patches
-  const std::vector<std::string> differences = recipe_difference(from, to);
+  const recipe::Recipe from = against_default ? recipe::Recipe() : recipe::load_recipe(options.files[0]);
+  const recipe::Recipe to = load(options, against_default ? 0 : 1);  // with the patches
+  const std::vector<std::string> differences = recipe::recipe_difference(from, to);
   if (options.json) {
-    fmt::print(
-        "{}\n",
-        Json{{"schema", 1}, {"from", recipe_hash(from)}, {"to", recipe_hash(to)}, {"differences", differences}}.dump(
-            1));
+    fmt::print("{}\n", Json{{"schema", 1},
+                            {"from", recipe::recipe_hash(from)},
+                            {"to", recipe::recipe_hash(to)},
+                            {"differences", differences}}
+                           .dump(1));
   } else if (differences.empty()) {
     fmt::print("no differences\n");
   } else {

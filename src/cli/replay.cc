@@ -1,5 +1,5 @@
 // flywheel replay TABLE.csv: what proposers would have cost on runs that somebody already made.
-#include "research/replay.h"
+#include "search/replay/replay.h"
 
 #include <fmt/format.h>
 
@@ -8,20 +8,20 @@
 
 #include "base/format.h"
 #include "cli/cli.h"
-#include "data/text_reader.h"
-#include "research/landscape.h"
+#include "engine/data/text_reader.h"
+#include "search/replay/landscape.h"
 
 namespace flywheel::cli {
 namespace {
 
-using research::ReplayCost;
-using research::ReplaySearch;
-using research::ReplayTable;
+using search::ReplayCost;
+using search::ReplaySearch;
+using search::ReplayTable;
 
 struct Options {
   std::string table, list, prior = "none";
-  research::ReplayQuestion question;
-  research::ReplayOptions replay;
+  search::ReplayQuestion question;
+  search::ReplayOptions replay;
   std::vector<std::string> policies = {"bayes"};
   bool json = false, per_grid = false;
 };
@@ -40,16 +40,16 @@ std::string read_table(const std::string& path) {
 
 struct PolicyResult {
   std::string policy;
-  std::vector<ReplaySearch> searches;
-  std::vector<research::ProposerAccount> accounts;  // summed over the searches
-  std::vector<int> dropped;                         // searches that dropped the proposer
+  std::vector<search::ReplaySearch> searches;
+  std::vector<search::ProposerAccount> accounts;  // summed over the searches
+  std::vector<int> dropped;                       // searches that dropped the proposer
 };
 
-void add_accounts(PolicyResult& result, const std::vector<research::ProposerAccount>& accounts) {
+void add_accounts(PolicyResult& result, const std::vector<search::ProposerAccount>& accounts) {
   result.accounts.resize(accounts.size());
   result.dropped.resize(accounts.size());
   for (size_t i = 0; i < accounts.size(); ++i) {
-    research::ProposerAccount& sum = result.accounts[i];
+    search::ProposerAccount& sum = result.accounts[i];
     sum.proposer = accounts[i].proposer;
     sum.proposed += accounts[i].proposed;
     sum.repeats += accounts[i].repeats;
@@ -65,7 +65,7 @@ void add_accounts(PolicyResult& result, const std::vector<research::ProposerAcco
 OrderedJson accounts_json(const PolicyResult& result) {
   OrderedJson rows = OrderedJson::array();
   for (size_t i = 0; i < result.accounts.size(); ++i) {
-    const research::ProposerAccount& a = result.accounts[i];
+    const search::ProposerAccount& a = result.accounts[i];
     rows.push_back({{"proposer", a.proposer},
                     {"proposed", a.proposed},
                     {"repeats", a.repeats},
@@ -79,7 +79,7 @@ OrderedJson accounts_json(const PolicyResult& result) {
   return rows;
 }
 
-OrderedJson cost_json(const ReplayCost& cost) {
+OrderedJson cost_json(const search::ReplayCost& cost) {
   return {{"within_percent", 100 * cost.tolerance},
           {"runs_mean", cost.mean},
           {"runs_low95", cost.low95},
@@ -93,13 +93,13 @@ OrderedJson cost_json(const ReplayCost& cost) {
 OrderedJson costs_json(const PolicyResult& result, const std::vector<double>& run_flops,
                        std::optional<size_t> grid = std::nullopt) {
   OrderedJson costs = OrderedJson::array();
-  for (size_t t = 0; t < std::size(research::kTolerances); ++t)
-    costs.push_back(cost_json(research::summarise(result.searches, run_flops, t, grid)));
+  for (size_t t = 0; t < std::size(search::kTolerances); ++t)
+    costs.push_back(cost_json(search::summarise(result.searches, run_flops, t, grid)));
   return costs;
 }
 
-OrderedJson result_json(const Options& options, const ReplayTable& table, const std::vector<PolicyResult>& results,
-                        const std::vector<double>& run_flops) {
+OrderedJson result_json(const Options& options, const search::ReplayTable& table,
+                        const std::vector<PolicyResult>& results, const std::vector<double>& run_flops) {
   OrderedJson json{{"schema", 1},
                    {"target", table.target},
                    {"cloud", table.is_cloud},
@@ -117,7 +117,7 @@ OrderedJson result_json(const Options& options, const ReplayTable& table, const 
     policy["grids"] = OrderedJson::array();
     for (size_t g = 0; g < table.grids.size(); ++g) {
       OrderedJson runs = OrderedJson::array();
-      for (const ReplaySearch& search : result.searches) {
+      for (const search::ReplaySearch& search : result.searches) {
         if (search.grid != g) continue;
         OrderedJson one = OrderedJson::array();
         for (const auto& r : search.runs) one.push_back(r ? OrderedJson(*r) : OrderedJson(nullptr));
@@ -133,13 +133,13 @@ OrderedJson result_json(const Options& options, const ReplayTable& table, const 
   return json;
 }
 
-void print_cost(const ReplayCost& cost, const std::string& name) {
+void print_cost(const search::ReplayCost& cost, const std::string& name) {
   fmt::print("  {:<34} {:>5.2f}%  {:>6.2f} ({:.2f} to {:.2f})  {:>5.1f} ({:.1f} to {:.1f})  {:<14} {:>4.0f}%\n", name,
              100 * cost.tolerance, cost.mean, cost.low95, cost.high95, cost.median, cost.quartile_low,
              cost.quartile_high, cost.flops_mean > 0 ? format_flops(cost.flops_mean) : "unknown", 100 * cost.reached);
 }
 
-void print_text(const Options& options, const ReplayTable& table, const std::vector<PolicyResult>& results,
+void print_text(const Options& options, const search::ReplayTable& table, const std::vector<PolicyResult>& results,
                 const std::vector<double>& run_flops) {
   std::string fields;
   for (const auto& field : table.space->fields()) fields += (fields.empty() ? "" : ", ") + field.name;
@@ -156,10 +156,10 @@ void print_text(const Options& options, const ReplayTable& table, const std::vec
   fmt::print("  {:<34} {:>6}  {:<24} {:<20} {:<14} {}\n", "policy", "within", "runs, mean (95%)", "median (quartiles)",
              "FLOPs, mean", "reached");
   for (const PolicyResult& result : results)
-    for (size_t t = 0; t < std::size(research::kTolerances); ++t) {
-      print_cost(research::summarise(result.searches, run_flops, t), result.policy);
+    for (size_t t = 0; t < std::size(search::kTolerances); ++t) {
+      print_cost(search::summarise(result.searches, run_flops, t), result.policy);
       for (size_t g = 0; options.per_grid && g < table.grids.size(); ++g)
-        print_cost(research::summarise(result.searches, run_flops, t, g), "  " + table.grids[g].name);
+        print_cost(search::summarise(result.searches, run_flops, t, g), "  " + table.grids[g].name);
     }
   for (const PolicyResult& result : results)
     for (size_t i = 0; result.accounts.size() > 1 && i < result.accounts.size(); ++i)
@@ -176,25 +176,26 @@ void check(const Options& options) {
 
 int replay(Options& options) {
   check(options);
-  const ReplayTable table = research::read_replay_table(read_table(options.table), options.table, options.question);
+  const search::ReplayTable table =
+      search::read_replay_table(read_table(options.table), options.table, options.question);
   if (!options.list.empty()) {
     options.replay.proposer_options.list = read_table(options.list);
     options.replay.proposer_options.list_source = options.list;
   }
   if (options.prior == "others")
-    options.replay.prior = [&table](const research::ReplayGrid& grid) {
-      return research::landscape_of_others(table, grid);
+    options.replay.prior = [&table](const search::ReplayGrid& grid) {
+      return search::landscape_of_others(table, grid);
     };
   std::vector<double> run_flops;
-  for (const auto& grid : table.grids) run_flops.push_back(research::ReplayWorld(table, grid, 1).usual_flops());
+  for (const auto& grid : table.grids) run_flops.push_back(search::ReplayWorld(table, grid, 1).usual_flops());
   std::vector<PolicyResult> results;
   for (const std::string& policy : options.policies) {
     PolicyResult result{policy, {}, {}, {}};
     for (char& c : options.replay.policy = policy) c = c == '+' ? ',' : c;
     for (size_t g = 0; g < table.grids.size(); ++g)
       for (int seed = 0; seed < options.replay.seeds; ++seed) {
-        std::vector<research::ProposerAccount> accounts;
-        result.searches.push_back(research::replay_search(table, g, seed, options.replay, &accounts));
+        std::vector<search::ProposerAccount> accounts;
+        result.searches.push_back(search::replay_search(table, g, seed, options.replay, &accounts));
         add_accounts(result, accounts);
       }
     results.push_back(std::move(result));

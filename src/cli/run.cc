@@ -13,20 +13,20 @@
 #include "base/format.h"
 #include "base/hash.h"
 #include "base/thread_pool.h"
+#include "campaign/campaign.h"
 #include "cli/cli.h"
 #include "cli/lab_setup.h"
 #include "cli/progress.h"
 #include "cli/run_tools.h"
 #include "cli/stop_signals.h"
-#include "data/corpus.h"
-#include "kernels/kernels.h"
+#include "engine/data/corpus.h"
+#include "engine/kernels/kernels.h"
 #include "report/page_data.h"
 #include "report/report_json.h"
-#include "research/campaign.h"
-#include "research/known_changes.h"
-#include "research/known_outcomes.h"
-#include "research/proposer.h"
 #include "scheduler/local_runner.h"
+#include "search/known_outcomes.h"
+#include "search/proposers/proposer.h"
+#include "workload/flywheel/known_changes.h"
 
 namespace flywheel::cli {
 namespace {
@@ -44,7 +44,7 @@ struct RunOptions {
 
 Json measure_machine() {
   const int threads = static_cast<int>(available_cpus().size());
-  const auto peak = [&](Dtype dtype) {
+  const auto peak = [&](tensor::Dtype dtype) {
     ThreadPool pool(threads, available_cpus());
     std::vector<double> gflops(static_cast<size_t>(threads), 0.0);
     pool.run([&](int thread) { gflops[static_cast<size_t>(thread)] = kernels::measure_peak_gflops(dtype, 0.15); });
@@ -55,18 +55,18 @@ Json measure_machine() {
   Json machine{{"cpu", cpu_model_name()},
                {"threads", threads},
                {"instruction_set", kernels::instruction_set()},
-               {"peak_gflops_fp32", peak(Dtype::kFloat32)},
+               {"peak_gflops_fp32", peak(tensor::Dtype::kFloat32)},
                {"peak_gflops_bf16", nullptr}};
-  if (kernels::has_bfloat16_dot()) machine["peak_gflops_bf16"] = peak(Dtype::kBfloat16);
+  if (kernels::has_bfloat16_dot()) machine["peak_gflops_bf16"] = peak(tensor::Dtype::kBfloat16);
   return machine;
 }
 
 // The user's question, as the ledger keeps it: a lab answers one.
-Json question(const RunOptions& options, const std::vector<std::string>& sources, const Recipe& recipe) {
+Json question(const RunOptions& options, const std::vector<std::string>& sources, const recipe::Recipe& recipe) {
   Json asked{{"sources", sources},
              {"budget", options.budget},
              {"seed", options.seed},
-             {"recipe_hash", recipe_hash(recipe)},
+             {"recipe_hash", recipe::recipe_hash(recipe)},
              {"max_epochs", options.max_epochs}};
   if (options.full_runs) asked["full_runs"] = true;
   if (options.proposers != RunOptions{}.proposers) asked["proposers"] = options.proposers;
@@ -82,10 +82,10 @@ std::vector<std::string> proposers_of(const RunOptions& options) {
   for (size_t from = 0; from <= options.proposers.size();) {
     const size_t comma = std::min(options.proposers.find(',', from), options.proposers.size());
     names.push_back(options.proposers.substr(from, comma - from));
-    const auto table = research::proposer_table();
+    const auto table = search::proposer_table();
     if (std::none_of(table.begin(), table.end(), [&](const auto& row) { return row.name == names.back(); }))
       throw_bad_input("--proposers {}: no proposer \"{}\"; there are {}, and none for no search", options.proposers,
-                      names.back(), fmt::join(table | std::views::transform(&research::ProposerRow::name), ", "));
+                      names.back(), fmt::join(table | std::views::transform(&search::ProposerRow::name), ", "));
     from = comma + 1;
   }
   return names;
@@ -96,8 +96,7 @@ std::vector<std::string> known_recipes(const std::vector<std::string>& labs) {
   std::vector<std::string> hashes;
   for (const std::string& lab : labs) {
     if (!std::filesystem::is_directory(lab)) throw_bad_input("--prior {}: no such lab", lab);
-    for (const research::KnownOutcome& outcome : research::known_outcomes_of_lab(lab))
-      hashes.push_back(outcome.identity);
+    for (const search::KnownOutcome& outcome : search::known_outcomes_of_lab(lab)) hashes.push_back(outcome.identity);
   }
   return hashes;
 }
@@ -109,7 +108,7 @@ int run_campaign(const RunOptions& options) {
   if (options.seed < 0) throw_bad_input("--seed {}: expected zero or more", options.seed);
   if (!(options.max_epochs > 0 && options.max_epochs <= 1000))
     throw_bad_input("--max-epochs {}: expected more than 0 and at most 1000", options.max_epochs);
-  const Recipe recipe = options.recipe.empty() ? Recipe{} : load_recipe(options.recipe);
+  const recipe::Recipe recipe = options.recipe.empty() ? recipe::Recipe{} : recipe::load_recipe(options.recipe);
   const std::vector<std::string> proposers = proposers_of(options);
   const std::vector<std::string> known = known_recipes(options.prior);
   if (!options.changes.empty() && !std::filesystem::is_regular_file(options.changes))
@@ -126,7 +125,7 @@ int run_campaign(const RunOptions& options) {
 
     scheduler::LocalRunner runner;
     ProcessTools tools;
-    research::CampaignOptions campaign_options;
+    campaign::CampaignOptions campaign_options;
     campaign_options.lab = lab;
     campaign_options.budget = budget;
     campaign_options.started_clock_seconds = started;
@@ -139,18 +138,18 @@ int run_campaign(const RunOptions& options) {
     campaign_options.branching = !options.full_runs;
     campaign_options.proposers = proposers;
     campaign_options.list =
-        options.changes.empty() ? research::known_changes() : real_file_system().read(options.changes);
+        options.changes.empty() ? workload::known_changes() : real_file_system().read(options.changes);
     campaign_options.list_source = options.changes.empty() ? "the usual changes" : options.changes;
     campaign_options.known = known;
     campaign_options.train_tokens = corpus.split_tokens[0];
     campaign_options.search_tokens = corpus.split_tokens[1];
     if (!ledger->last("report")) {
-      research::Campaign campaign(
+      campaign::Campaign campaign(
           *ledger, runner, tools, real_clock(), campaign_options, [] { return stop_signal() != 0; },
           [&](const std::string& line) { printer.say(line); },
           [&](const scheduler::Progress& progress, double left) { printer.show(progress, left); });
       const auto end = campaign.run();
-      if (end == research::CampaignEnd::kInterrupted) return stopped_early(printer);
+      if (end == campaign::CampaignEnd::kInterrupted) return stopped_early(printer);
       double slot_seconds = ledger->spend().slot_seconds;
       const double elapsed = campaign.elapsed_seconds();
       ledger->append("report", Json{{"seconds", elapsed},

@@ -5,9 +5,9 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "engine/train/schedule.h"
 #include "protocol/run_events.h"
-#include "protocol/run_spec.h"
-#include "train/schedule.h"
+#include "recipe/run_spec.h"
 
 namespace flywheel::cli {
 namespace {
@@ -22,7 +22,7 @@ void cut_after(std::vector<Point>& points, double step) {
   while (!points.empty() && points.back().step > step) points.pop_back();
 }
 
-std::vector<RatePoint> planned_rates(const RunSpec& spec) {
+std::vector<RatePoint> planned_rates(const recipe::RunSpec& spec) {
   std::vector<RatePoint> rates;
   for (int64_t step = 0; step < spec.size.steps; ++step)
     rates.push_back(
@@ -42,12 +42,12 @@ bool agree(const std::vector<RatePoint>& planned, const std::vector<RatePoint>& 
 }
 
 Curve read_run(const Path& directory) {
-  const Path path = directory / kEventsFile;
+  const Path path = directory / protocol::kEventsFile;
   Curve curve;
   curve.name = directory.filename().string();
   std::string split;
-  EventTail tail(path);
-  for (const RunEvent& event : tail.poll()) {
+  protocol::EventTail tail(path);
+  for (const protocol::RunEvent& event : tail.poll()) {
     const std::string where = fmt::format("{} ({} event)", path.string(), event.type);
     if (event.type == "start") {
       curve.N = json_field_or(event.fields, "matrix_parameters", 0.0, where);
@@ -68,8 +68,8 @@ Curve read_run(const Path& directory) {
       curve.tokens_per_step = std::round(json_field<double>(event.fields, "tokens", where) / step);
     }
   }
-  if (std::filesystem::is_regular_file(directory / kSpecFile)) {
-    const std::vector<RatePoint> planned = planned_rates(load_run_spec(directory / kSpecFile));
+  if (std::filesystem::is_regular_file(directory / protocol::kSpecFile)) {
+    const std::vector<RatePoint> planned = planned_rates(recipe::load_run_spec(directory / protocol::kSpecFile));
     if (agree(planned, curve.rates)) curve.rates = planned;
   }
   return curve;
@@ -79,9 +79,9 @@ Curve read_run(const Path& directory) {
 
 std::vector<Curve> read_run_curves(const Path& folder) {
   std::vector<Path> directories;
-  if (std::filesystem::is_regular_file(folder / kEventsFile)) directories.push_back(folder);
+  if (std::filesystem::is_regular_file(folder / protocol::kEventsFile)) directories.push_back(folder);
   for (const auto& entry : std::filesystem::directory_iterator(folder))
-    if (entry.is_directory() && std::filesystem::is_regular_file(entry.path() / kEventsFile))
+    if (entry.is_directory() && std::filesystem::is_regular_file(entry.path() / protocol::kEventsFile))
       directories.push_back(entry.path());
   std::sort(directories.begin(), directories.end());
   std::vector<Curve> curves;
@@ -91,7 +91,7 @@ std::vector<Curve> read_run_curves(const Path& folder) {
   }
   if (curves.empty())
     throw_bad_input("{}: no run directories with evaluations; expected folders that hold {} (flywheel train --dir)",
-                    folder.string(), kEventsFile);
+                    folder.string(), protocol::kEventsFile);
   return curves;
 }
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "base/file_system.h"
-#include "scaling/curve_schedule.h"
+#include "scaling/curves/curve_schedule.h"
 
 namespace flywheel::cli {
 

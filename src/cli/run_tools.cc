@@ -3,8 +3,8 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/subprocess.h"
-#include "kernels/kernels.h"
-#include "train/memory.h"
+#include "engine/kernels/kernels.h"
+#include "engine/train/memory.h"
 
 namespace flywheel::cli {
 namespace {
@@ -19,7 +19,7 @@ std::string output_of(const std::vector<std::string>& arguments) {
 
 }  // namespace
 
-research::Evaluation ProcessTools::evaluate(const Path& run_directory, const std::string& split, int64_t tokens) {
+campaign::Evaluation ProcessTools::evaluate(const Path& run_directory, const std::string& split, int64_t tokens) {
   const std::string text = output_of({self_executable().string(), "evaluate", "--dir", run_directory.string(),
                                       "--split", split, "--tokens", std::to_string(tokens), "--json"});
   const Json json = parse_json(text, "output of evaluate");
@@ -32,10 +32,11 @@ std::string ProcessTools::sample(const Path& run_directory, int tokens) {
                     std::to_string(tokens), "--seed", "1"});
 }
 
-uint64_t ProcessTools::predict_memory_bytes(const RunSpec& spec) {
-  const bool bf16 =
-      spec.precision == Precision::kBfloat16 || (spec.precision == Precision::kAuto && kernels::has_bfloat16_dot());
-  return train::predict_memory_bytes(spec.recipe, spec.size, bf16 ? Dtype::kBfloat16 : Dtype::kFloat32, spec.threads);
+uint64_t ProcessTools::predict_memory_bytes(const recipe::RunSpec& spec) {
+  const bool bf16 = spec.precision == recipe::Precision::kBfloat16 ||
+                    (spec.precision == recipe::Precision::kAuto && kernels::has_bfloat16_dot());
+  return train::predict_memory_bytes(spec.recipe, spec.size, bf16 ? tensor::Dtype::kBfloat16 : tensor::Dtype::kFloat32,
+                                     spec.threads);
 }
 
 }  // namespace flywheel::cli

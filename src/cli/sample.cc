@@ -5,8 +5,8 @@
 
 #include "base/log.h"
 #include "cli/cli.h"
-#include "train/run_model.h"
-#include "train/sampler.h"
+#include "engine/train/run_model.h"
+#include "engine/train/sampler.h"
 
 namespace flywheel::cli {
 namespace {

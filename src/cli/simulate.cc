@@ -7,10 +7,10 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "campaign/points.h"
 #include "cli/cli.h"
+#include "evidence/simulate_search.h"
 #include "ledger/ledger.h"
-#include "research/points.h"
-#include "research/simulate_search.h"
 
 namespace flywheel::cli {
 namespace {
@@ -20,7 +20,7 @@ constexpr double kReferenceEffect = 2;  // of the fixed design when nothing is p
 constexpr size_t kFewestResiduals = 12;
 
 struct Options {
-  research::SearchWorld world;
+  evidence::SearchWorld world;
   std::string lab;
   bool json = false;
 };
@@ -32,14 +32,14 @@ std::vector<double> residuals_of(const std::string& lab) {
   const auto ledger = ledger::Ledger::open_read_only(lab);
   std::map<std::pair<double, double>, std::vector<double>> groups;
   for (const ledger::RunRow& row : ledger->runs())
-    if (row.state == "done" && row.bits_per_byte && research::on_the_ladder(row))
+    if (row.state == "done" && row.bits_per_byte && campaign::on_the_ladder(row))
       groups[{row.rung_flops, row.parameters}].push_back(*row.bits_per_byte);
   std::map<double, std::vector<std::vector<double>>> rungs;
   for (const auto& [key, losses] : groups)
     if (losses.size() > 1) rungs[key.first].push_back(losses);
   std::vector<double> residuals;
   for (const auto& [flops, sets] : rungs) {
-    const double sd = research::noise_floor(flops, sets).bits_per_byte_sd;
+    const double sd = evidence::noise_floor(flops, sets).bits_per_byte_sd;
     if (!(sd > 0)) continue;
     for (const std::vector<double>& losses : sets) {
       const auto n = static_cast<double>(losses.size());
@@ -56,12 +56,12 @@ std::vector<double> residuals_of(const std::string& lab) {
 
 OrderedJson simulate(const Options& options) {
   const auto start = std::chrono::steady_clock::now();
-  const research::SearchWorld& world = options.world;
-  const research::SearchScore score = research::simulate_search(world);
+  const evidence::SearchWorld& world = options.world;
+  const evidence::SearchScore score = evidence::simulate_search(world);
   const double effect = world.effect > 0 ? world.effect : kReferenceEffect;
   const int planted = static_cast<int>(std::lround(world.planted_share * world.proposals));
-  const auto fixed = research::one_stage_design(world.proposals, effect, 0.05, kPower);
-  const auto two = research::two_stage_design(world.proposals, planted, effect, 0.05, kPower);
+  const auto fixed = evidence::one_stage_design(world.proposals, effect, 0.05, kPower);
+  const auto two = evidence::two_stage_design(world.proposals, planted, effect, 0.05, kPower);
   return {{"campaigns", score.campaigns},
           {"with_false_findings", score.with_false_findings},
           {"rate", static_cast<double>(score.with_false_findings) / score.campaigns},
@@ -83,7 +83,7 @@ OrderedJson simulate(const Options& options) {
 }
 
 void print_text(const Options& options, const OrderedJson& json) {
-  const research::SearchWorld& world = options.world;
+  const evidence::SearchWorld& world = options.world;
   fmt::print("{} campaigns of {} proposals, {}; noise: {}\n", world.campaigns, world.proposals,
              world.effect > 0
                  ? fmt::format("{:.0f}% of them better by {:g} noise floors", 100 * world.planted_share, world.effect)
@@ -114,7 +114,7 @@ Action declare_simulate(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.require_subcommand(1);
   CLI::App* search = app.add_subcommand("search", "The search's false and missed findings on simulated runs");
-  research::SearchWorld& world = options->world;
+  evidence::SearchWorld& world = options->world;
   search->add_option("--campaigns", world.campaigns, "Campaigns")->check(CLI::Range(1, 1000000))->capture_default_str();
   search->add_option("--proposals", world.proposals, "Proposals of each")
       ->check(CLI::Range(1, 10000))

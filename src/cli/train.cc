@@ -9,7 +9,7 @@
 #include "base/format.h"
 #include "base/log.h"
 #include "cli/cli.h"
-#include "train/run.h"
+#include "engine/train/run.h"
 
 namespace flywheel::cli {
 namespace {
@@ -38,7 +38,7 @@ struct Options {
 int train(const Options& options) {
   watch_signals();
   train::RunOptions run;
-  run.spec = load_run_spec(options.spec);
+  run.spec = recipe::load_run_spec(options.spec);
   run.directory = options.directory;
   run.program = "flywheel " FLYWHEEL_VERSION;
   run.repeat_trunk = options.repeat_trunk;

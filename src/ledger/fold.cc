@@ -69,7 +69,7 @@ void fold_finish(RunRow& row, const Record& record, const std::string& where) {
 }  // namespace
 
 bool RunRow::gave_up() const {
-  return state == "stopped" && !ended() && reason.starts_with(kGaveUp);
+  return state == "stopped" && !ended() && reason.starts_with(protocol::kGaveUp);
 }
 
 bool is_record_kind(std::string_view kind) {

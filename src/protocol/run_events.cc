@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 
-namespace flywheel {
+namespace flywheel::protocol {
 namespace {
 
 double number_or(const Json& fields, const char* name, double fallback) {
@@ -170,4 +170,4 @@ RunOutcome read_outcome(const Path& events_path) {
   return outcome;
 }
 
-}  // namespace flywheel
+}  // namespace flywheel::protocol

@@ -11,7 +11,7 @@
 #include "base/file_system.h"
 #include "base/json.h"
 
-namespace flywheel {
+namespace flywheel::protocol {
 
 // Types and their fields ("t": seconds since the run process first started training, restarts excluded):
 //  start      {"t","type","program","precision","threads","parameters","matrix_parameters",
@@ -81,4 +81,4 @@ inline constexpr const char* kProcessFile = "process.json";  // identity of the 
 inline constexpr const char* kLockFile = "lock";
 inline constexpr const char* kOutputFile = "output.txt";  // stdout and stderr of the child
 
-}  // namespace flywheel
+}  // namespace flywheel::protocol

@@ -7,7 +7,7 @@
 
 #include "base/rng.h"
 
-namespace flywheel {
+namespace flywheel::protocol {
 namespace {
 
 class Events : public testing::Test {
@@ -163,4 +163,4 @@ TEST_F(Events, DamagedFilesNeverCrash) {
 }
 
 }  // namespace
-}  // namespace flywheel
+}  // namespace flywheel::protocol

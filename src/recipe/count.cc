@@ -5,7 +5,7 @@
 #include "recipe/recurrent.h"
 #include "recipe/size.h"
 
-namespace flywheel {
+namespace flywheel::recipe {
 namespace {
 
 PartCounts feed_forward_counts(const Recipe& recipe, const Size& size) {
@@ -105,4 +105,4 @@ double new_training_flops(const Recipe& recipe, const Size& size) {
   return count(recipe, size).flops_per_token * static_cast<double>(size.new_tokens());
 }
 
-}  // namespace flywheel
+}  // namespace flywheel::recipe

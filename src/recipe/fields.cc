@@ -7,7 +7,7 @@
 #include "base/json_reader.h"
 #include "recipe/mixers.h"
 
-namespace flywheel {
+namespace flywheel::recipe {
 namespace {
 
 using Choices = std::vector<std::string>;
@@ -328,4 +328,4 @@ std::string field_text(const RecipeField& field, const Recipe& recipe) {
   return value.is_number_float() ? fmt::format("{}", value.get<double>()) : value.dump();
 }
 
-}  // namespace flywheel
+}  // namespace flywheel::recipe

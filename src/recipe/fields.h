@@ -9,7 +9,7 @@
 
 #include "recipe/recipe.h"
 
-namespace flywheel {
+namespace flywheel::recipe {
 
 enum class FieldKind { kReal, kInteger, kBoolean, kText, kChoice, kPattern };  // kPattern: choices, comma-separated
 
@@ -38,4 +38,4 @@ const RecipeField* find_field(std::string_view section, std::string_view name);
 // A value as people write it: 0.02, true, muon.
 std::string field_text(const RecipeField& field, const Recipe& recipe);
 
-}  // namespace flywheel
+}  // namespace flywheel::recipe

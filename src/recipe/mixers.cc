@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "recipe/recurrent.h"
 
-namespace flywheel {
+namespace flywheel::recipe {
 namespace {
 
 // One row per mixer.
@@ -115,4 +115,4 @@ PartCounts mixer_counts(const Recipe& recipe, const Size& size, Mixer mixer) {
   return row_of(mixer).counts(recipe, size);
 }
 
-}  // namespace flywheel
+}  // namespace flywheel::recipe

@@ -9,7 +9,7 @@
 #include "recipe/recipe.h"
 #include "recipe/size.h"
 
-namespace flywheel {
+namespace flywheel::recipe {
 
 // Those that are there, in the order of their table.
 std::vector<std::string> mixer_names();
@@ -34,4 +34,4 @@ struct PartCounts {
 };
 PartCounts mixer_counts(const Recipe& recipe, const Size& size, Mixer mixer);
 
-}  // namespace flywheel
+}  // namespace flywheel::recipe

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace flywheel {
+namespace flywheel::recipe {
 namespace {
 
 // What makes the model and its stable learning rate; steps and batch may differ.
@@ -59,4 +59,4 @@ std::optional<Size> branched_size(const Recipe& recipe, const Size& full, const 
   return size;
 }
 
-}  // namespace flywheel
+}  // namespace flywheel::recipe

@@ -8,7 +8,7 @@
 #include "recipe/recipe.h"
 #include "recipe/size.h"
 
-namespace flywheel {
+namespace flywheel::recipe {
 
 // schedule.warmup_steps, less than all steps. A branched run has left its trunk's warm-up behind.
 int64_t warmup_steps(const Recipe::Schedule& schedule, const Size& size);
@@ -22,4 +22,4 @@ bool can_branch(const Recipe& recipe);
 // when that cannot be: another model or learning rate, or the trunk is too long for it.
 std::optional<Size> branched_size(const Recipe& recipe, const Size& full, const Size& trunk);
 
-}  // namespace flywheel
+}  // namespace flywheel::recipe

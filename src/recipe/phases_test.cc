@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 
-namespace flywheel {
+namespace flywheel::recipe {
 namespace {
 
 Recipe ramped(const char* fraction, const char* start) {
@@ -164,4 +164,4 @@ TEST(BranchedSize, AnythingElseIsTrainedInFull) {
 }
 
 }  // namespace
-}  // namespace flywheel
+}  // namespace flywheel::recipe

@@ -6,7 +6,7 @@
 #include "recipe/fields.h"
 #include "recipe/mixers.h"
 
-namespace flywheel {
+namespace flywheel::recipe {
 namespace {
 
 bool has_any(const Recipe& recipe, std::initializer_list<Mixer> mixers) {
@@ -157,4 +157,4 @@ void refuse_unread_fields(const Recipe& recipe, const std::string& where) {
   }
 }
 
-}  // namespace flywheel
+}  // namespace flywheel::recipe

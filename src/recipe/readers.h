@@ -8,7 +8,7 @@
 
 #include "recipe/recipe.h"
 
-namespace flywheel {
+namespace flywheel::recipe {
 
 struct FieldReader {
   std::string_view field;  // "section.name"
@@ -25,4 +25,4 @@ bool is_read(const Recipe& recipe, std::string_view field);
 // Throws kBadInput for the first field that differs from its default and is not read.
 void refuse_unread_fields(const Recipe& recipe, const std::string& where);
 
-}  // namespace flywheel
+}  // namespace flywheel::recipe

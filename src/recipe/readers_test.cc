@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "testing/recipe_contexts.h"
 
-namespace flywheel {
+namespace flywheel::recipe {
 namespace {
 
 TEST(Readers, HaveARowForEveryFieldInItsOrder) {
@@ -62,4 +62,4 @@ TEST(Readers, EveryFieldIsRefusedNamingBothWhereNothingReadsItAndTakenElsewhere)
 }
 
 }  // namespace
-}  // namespace flywheel
+}  // namespace flywheel::recipe

@@ -10,7 +10,7 @@
 #include "base/json_reader.h"
 #include "recipe/fields.h"
 
-namespace flywheel {
+namespace flywheel::recipe {
 namespace {
 
 // Scalars only; everything else becomes a text that no field accepts and that names what was found.
@@ -169,4 +169,4 @@ std::vector<std::string> recipe_difference(const Recipe& from, const Recipe& to)
   return differences;
 }
 
-}  // namespace flywheel
+}  // namespace flywheel::recipe

@@ -8,7 +8,7 @@
 #include "base/file_system.h"
 #include "base/json.h"
 
-namespace flywheel {
+namespace flywheel::recipe {
 
 enum class Positions { kLearned, kRope, kAlibi, kNone };
 enum class NormKind { kLayerNorm, kRmsNorm, kDynamicTanh };
@@ -130,4 +130,4 @@ std::vector<std::string> recipe_difference(const Recipe& from, const Recipe& to)
 
 void validate(const Recipe& recipe, const std::string& where);
 
-}  // namespace flywheel
+}  // namespace flywheel::recipe

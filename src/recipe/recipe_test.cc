@@ -9,7 +9,7 @@
 #include "recipe/fields.h"
 #include "testing/recipe_contexts.h"
 
-namespace flywheel {
+namespace flywheel::recipe {
 namespace {
 
 using ::testing::AllOf;
@@ -244,4 +244,4 @@ TEST(Recipe, MissingFileIsRefused) {
 }
 
 }  // namespace
-}  // namespace flywheel
+}  // namespace flywheel::recipe

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace flywheel {
+namespace flywheel::recipe {
 namespace {
 
 // Widths of all heads together.
@@ -100,4 +100,4 @@ void add_convolution(const Recipe& recipe, int64_t channels, PartCounts& counts)
   counts.extra_flops += 2.0 * static_cast<double>(weights);
 }
 
-}  // namespace flywheel
+}  // namespace flywheel::recipe

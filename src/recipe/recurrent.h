@@ -3,7 +3,7 @@
 
 #include "recipe/mixers.h"
 
-namespace flywheel {
+namespace flywheel::recipe {
 
 inline constexpr int kForgetRank = 16;  // of gated linear attention's forget gate (Yang et al. 2023)
 // What the kernels serve.
@@ -27,4 +27,4 @@ PartCounts rwkv7_value_residual_counts(const Recipe& recipe, const Size& size);
 // Adds the short convolution of `channels` channels, if the recipe has one.
 void add_convolution(const Recipe& recipe, int64_t channels, PartCounts& counts);
 
-}  // namespace flywheel
+}  // namespace flywheel::recipe

@@ -7,7 +7,7 @@
 #include "base/check.h"
 #include "base/json_reader.h"
 
-namespace flywheel {
+namespace flywheel::recipe {
 namespace {
 
 constexpr double kMaxParameters = 1e15;
@@ -245,4 +245,4 @@ void validate(const Recipe& recipe, const Size& size, const std::string& where) 
                     recipe.model.kv_group, size.kv_heads);
 }
 
-}  // namespace flywheel
+}  // namespace flywheel::recipe

@@ -6,7 +6,7 @@
 
 #include "recipe/recipe.h"
 
-namespace flywheel {
+namespace flywheel::recipe {
 
 // One model and one training length. Everything the engine needs beside the recipe.
 struct Size {
@@ -71,4 +71,4 @@ double matrix_rate_factor(const Recipe& recipe, int width);
 // Width and depth at the recipe's tokens per parameter (or the one given when > 0).
 Size size_for_flops(const Recipe& recipe, double flops, double tokens_per_parameter = 0);
 
-}  // namespace flywheel
+}  // namespace flywheel::recipe

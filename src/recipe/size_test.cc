@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 
-namespace flywheel {
+namespace flywheel::recipe {
 namespace {
 
 Size hand_size() {
@@ -369,4 +369,4 @@ TEST(FurtherHeads, AreCountedInTrainingAlone) {
 }
 
 }  // namespace
-}  // namespace flywheel
+}  // namespace flywheel::recipe

@@ -8,7 +8,7 @@
 #include "recipe/readers.h"
 #include "recipe/recurrent.h"
 
-namespace flywheel {
+namespace flywheel::recipe {
 namespace {
 
 bool only_mixers(const Recipe& recipe, std::initializer_list<Mixer> wanted) {
@@ -176,4 +176,4 @@ void validate(const Recipe& recipe, const std::string& where) {
   refuse_unread_fields(recipe, where);
 }
 
-}  // namespace flywheel
+}  // namespace flywheel::recipe

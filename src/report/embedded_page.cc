@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 
-namespace flywheel {
+namespace flywheel::report {
 
 template <typename AnyJson>
 std::string json_for_script(const AnyJson& data) {
@@ -48,4 +48,4 @@ std::string page_with_data(std::string_view page, const std::string& json) {
   return html;
 }
 
-}  // namespace flywheel
+}  // namespace flywheel::report

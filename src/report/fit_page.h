@@ -5,10 +5,10 @@
 
 #include "base/json.h"
 
-namespace flywheel {
+namespace flywheel::report {
 
 // `data` has the shape of FitData in web/src/fit/data.ts, where every field but points may be missing: the page says
 // what is. What embedded_page.h says of strings and numbers holds. Parameters keep the order they have in `data`.
 std::string fit_page(const OrderedJson& data);
 
-}  // namespace flywheel
+}  // namespace flywheel::report

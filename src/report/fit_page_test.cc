@@ -4,7 +4,7 @@
 
 #include <limits>
 
-namespace flywheel {
+namespace flywheel::report {
 namespace {
 
 // What a browser would take as the data element's text.
@@ -42,4 +42,4 @@ TEST(FitPage, IsItsOwnPageAndNeedsNoNetwork) {
 }
 
 }  // namespace
-}  // namespace flywheel
+}  // namespace flywheel::report

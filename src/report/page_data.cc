@@ -5,12 +5,12 @@
 
 #include "base/clock.h"
 #include "base/format.h"
+#include "campaign/points.h"
 #include "protocol/run_events.h"
-#include "protocol/run_spec.h"
 #include "recipe/recipe.h"
+#include "recipe/run_spec.h"
 #include "report/report_json.h"
 #include "report/report_page.h"
-#include "research/points.h"
 
 namespace flywheel::report {
 namespace {
@@ -20,10 +20,10 @@ Json number_or_null(const std::optional<double>& value) {
 }
 
 // The recipe the ladder was trained with, tuned learning rates included.
-std::optional<Recipe> ladder_recipe(const ledger::Ledger& ledger) {
+std::optional<recipe::Recipe> ladder_recipe(const ledger::Ledger& ledger) {
   const auto record = ledger.last("recipe");
   if (!record) return std::nullopt;
-  return recipe_from_json(record->payload.at("recipe"), "ledger: recipe");
+  return recipe::recipe_from_json(record->payload.at("recipe"), "ledger: recipe");
 }
 
 Json runs_json(const ledger::Ledger& ledger, const Path& lab) {
@@ -47,7 +47,7 @@ Json runs_json(const ledger::Ledger& ledger, const Path& lab) {
     if (row.stage == "calibrate") run["rung_flops"] = run["bits_per_byte"] = nullptr;  // on no rung, hardly evaluated
     const std::string directory = (Path("runs") / row.run).string();
     try {
-      const RunSpec spec = load_run_spec(lab / directory / kSpecFile);
+      const recipe::RunSpec spec = recipe::load_run_spec(lab / directory / protocol::kSpecFile);
       run["learning_rate"] = spec.recipe.optimizer.learning_rate;
       run["layers"] = spec.size.layers;
       run["width"] = spec.size.width;
@@ -59,7 +59,7 @@ Json runs_json(const ledger::Ledger& ledger, const Path& lab) {
     if (recorded.is_array())
       for (const Json& point : recorded) curve.push_back({point.at("flops"), point.at("bits_per_byte")});
     run["curve"] = curve;
-    run["command"] = fmt::format("flywheel train {}/{} --dir repeat-{}", directory, kSpecFile, row.run);
+    run["command"] = fmt::format("flywheel train {}/{} --dir repeat-{}", directory, protocol::kSpecFile, row.run);
     runs.push_back(run);
   }
   return runs;
@@ -68,9 +68,9 @@ Json runs_json(const ledger::Ledger& ledger, const Path& lab) {
 Json isoflop_json(const ledger::Ledger& ledger) {
   std::map<std::pair<double, double>, std::string> run_of;
   for (const ledger::RunRow& row : ledger.runs())
-    if (research::on_the_ladder(row)) run_of.try_emplace({row.rung_flops, row.parameters}, row.run);
+    if (campaign::on_the_ladder(row)) run_of.try_emplace({row.rung_flops, row.parameters}, row.run);
   Json curves = Json::array();
-  for (const research::RungMinimum& rung : research::rung_minima(ledger)) {
+  for (const campaign::RungMinimum& rung : campaign::rung_minima(ledger)) {
     Json curve{
         {"rung_flops", rung.rung_flops}, {"points", Json::array()}, {"minimum", nullptr}, {"fit", Json::array()}};
     for (const scaling::Point& p : rung.points)
@@ -194,8 +194,8 @@ Json page_data(const ledger::Ledger& ledger, const Path& lab) {
   data["program"] = {{"version", lab_record ? lab_record->payload.value("program", "") : ""}};
   data["created"] = utc_timestamp();
   const auto recipe = ladder_recipe(ledger);
-  data["recipe_hash"] = recipe ? recipe_hash(*recipe) : "";
-  data["recipe_toml"] = recipe ? to_toml(*recipe) : "";
+  data["recipe_hash"] = recipe ? recipe::recipe_hash(*recipe) : "";
+  data["recipe_toml"] = recipe ? recipe::to_toml(*recipe) : "";
   data["runs"] = runs_json(ledger, lab);
   data["isoflop"] = isoflop_json(ledger);
   data["frontier"] = Json::array();
@@ -246,7 +246,7 @@ Json page_data(const ledger::Ledger& ledger, const Path& lab) {
 
 void write_report(const ledger::Ledger& ledger, const Path& lab) {
   FileSystem& files = real_file_system();
-  if (const auto recipe = ladder_recipe(ledger)) files.write_atomic(lab / "recipe.toml", to_toml(*recipe));
+  if (const auto recipe = ladder_recipe(ledger)) files.write_atomic(lab / "recipe.toml", recipe::to_toml(*recipe));
   files.write_atomic(lab / "results.tsv", results_tsv(ledger));
   files.write_atomic(lab / "report.json",
                      report_json(ledger).dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n");

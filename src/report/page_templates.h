@@ -3,9 +3,9 @@
 
 #include <string_view>
 
-namespace flywheel {
+namespace flywheel::report {
 
 extern const std::string_view kReportTemplate;
 extern const std::string_view kFitTemplate;
 
-}  // namespace flywheel
+}  // namespace flywheel::report

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/format.h"
-#include "research/points.h"
+#include "campaign/points.h"
 
 namespace flywheel::report {
 namespace {
@@ -25,7 +25,7 @@ Json named(const ledger::Ledger& ledger, std::string_view kind, std::string_view
 }
 
 OrderedJson evaluation_of(const ledger::Ledger& ledger, std::string_view split) {
-  const auto record = research::final_evaluation(ledger, split);
+  const auto record = campaign::final_evaluation(ledger, split);
   return record ? OrderedJson(record->payload.at("bits_per_byte").get<double>()) : OrderedJson();
 }
 
@@ -63,7 +63,7 @@ OrderedJson report_json(const ledger::Ledger& ledger) {
                                         {"trained_flops", record.payload.at("trained_flops")}};
 
   report["noise"] = OrderedJson::array();
-  for (const research::NoiseFloor& floor : research::noise_floors(ledger))
+  for (const evidence::NoiseFloor& floor : campaign::noise_floors(ledger))
     report["noise"].push_back(OrderedJson{{"rung_flops", floor.rung_flops},
                                           {"bits_per_byte_sd", floor.bits_per_byte_sd},
                                           {"replicates", floor.replicates},

@@ -5,9 +5,9 @@
 
 #include "base/json.h"
 
-namespace flywheel {
+namespace flywheel::report {
 
 // `data` has the shape of ReportData in web/src/data.ts; what embedded_page.h says of strings and numbers holds.
 std::string render_report_page(const Json& data);
 
-}  // namespace flywheel
+}  // namespace flywheel::report

@@ -4,7 +4,7 @@
 
 #include <limits>
 
-namespace flywheel {
+namespace flywheel::report {
 namespace {
 
 // What a browser would take as the data element's text.
@@ -69,4 +69,4 @@ TEST(ReportPage, NeedsNoOtherFileAndNoNetwork) {
 }
 
 }  // namespace
-}  // namespace flywheel
+}  // namespace flywheel::report

@@ -7,7 +7,7 @@
 namespace flywheel::scheduler {
 namespace {
 
-int64_t step_of(const RunEvent& event, const char* field = "step") {
+int64_t step_of(const protocol::RunEvent& event, const char* field = "step") {
   const auto found = event.fields.find(field);
   return found != event.fields.end() && found->is_number_integer() ? found->get<int64_t>() : 0;
 }
@@ -19,8 +19,8 @@ bool starts_with_word(const std::string& reason, std::string_view word) {
 
 }  // namespace
 
-Attempt::Attempt(const RunSpec& spec, const Path& run_directory, int64_t events_before)
-    : tail_(run_directory / kEventsFile),
+Attempt::Attempt(const recipe::RunSpec& spec, const Path& run_directory, int64_t events_before)
+    : tail_(run_directory / protocol::kEventsFile),
       size_(spec.size),
       sequence_flops_(count(spec.recipe, spec.size).flops_per_token * spec.size.context),
       events_before_(events_before < 0 ? INT64_MAX : events_before),
@@ -30,13 +30,13 @@ Attempt::Attempt(const RunSpec& spec, const Path& run_directory, int64_t events_
 }
 
 bool Attempt::poll() {
-  const std::vector<RunEvent> events = tail_.poll();
-  for (const RunEvent& event : events) apply(event);
+  const std::vector<protocol::RunEvent> events = tail_.poll();
+  for (const protocol::RunEvent& event : events) apply(event);
   return !events.empty();
 }
 
-void Attempt::apply(const RunEvent& event) {
-  apply_event(outcome_, event);
+void Attempt::apply(const protocol::RunEvent& event) {
+  protocol::apply_event(outcome_, event);
   const bool ours = ++events_ > events_before_;
   const int64_t step = step_of(event);
   if (event.type == "start") {
@@ -58,7 +58,7 @@ void Attempt::apply(const RunEvent& event) {
   if (event.type == "failed") failure_ = outcome_.reason;
   if (event.type == "stopped") {
     const auto reason = event.fields.find("reason");
-    gave_up_ = reason != event.fields.end() && reason->is_string() ? reason->get<std::string>() : kGaveUp;
+    gave_up_ = reason != event.fields.end() && reason->is_string() ? reason->get<std::string>() : protocol::kGaveUp;
   }
 }
 
@@ -128,7 +128,8 @@ Ending ending_of(const Attempt& attempt, int exit_code, bool asked_to_stop) {
     return {What::kFailedMayRepeat, *failure};
   }
   if (const auto reason = attempt.gave_up())
-    return {What::kGaveUp, reason->starts_with(kGaveUp) ? *reason : fmt::format("{}: {}", kGaveUp, *reason)};
+    return {What::kGaveUp,
+            reason->starts_with(protocol::kGaveUp) ? *reason : fmt::format("{}: {}", protocol::kGaveUp, *reason)};
   if (asked_to_stop) return {What::kStopped, "stopped"};
   if (exit_code == -1) return {What::kLost, "lost: the process is gone and said nothing"};
   const bool stopped =
@@ -136,11 +137,11 @@ Ending ending_of(const Attempt& attempt, int exit_code, bool asked_to_stop) {
   // Somebody else stopped it. One that stops again and again without a step would go on for ever: that is a failure.
   if (stopped && attempt.made_progress()) return {What::kStopped, fmt::format("stopped: exit code {}", exit_code)};
   if (exit_code == static_cast<int>(ErrorCode::kBadInput))
-    return {What::kFailedForGood, fmt::format("input: exit code 2, see {} in its folder", kOutputFile)};
+    return {What::kFailedForGood, fmt::format("input: exit code 2, see {} in its folder", protocol::kOutputFile)};
   if (exit_code > 128 && !stopped)
     return {What::kFailedMayRepeat, fmt::format("crash: killed by signal {}", exit_code - 128)};
-  return {What::kFailedMayRepeat,
-          fmt::format("crash: exit code {} without a \"done\" event, see {} in its folder", exit_code, kOutputFile)};
+  return {What::kFailedMayRepeat, fmt::format("crash: exit code {} without a \"done\" event, see {} in its folder",
+                                              exit_code, protocol::kOutputFile)};
 }
 
 }  // namespace flywheel::scheduler

@@ -6,21 +6,21 @@
 
 #include "ledger/ledger.h"
 #include "protocol/run_events.h"
-#include "protocol/run_spec.h"
+#include "recipe/run_spec.h"
 
 namespace flywheel::scheduler {
 
 class Attempt {
  public:
   // `events_before`: events in the file that belong to earlier attempts; negative: all that are there now.
-  Attempt(const RunSpec& spec, const Path& run_directory, int64_t events_before);
+  Attempt(const recipe::RunSpec& spec, const Path& run_directory, int64_t events_before);
 
   // Reads what is new; true when there was something.
   bool poll();
 
-  const RunOutcome& outcome() const { return outcome_; }
+  const protocol::RunOutcome& outcome() const { return outcome_; }
   int64_t events_before() const { return events_before_; }
-  bool done() const { return outcome_.state == RunOutcome::State::kDone; }
+  bool done() const { return outcome_.state == protocol::RunOutcome::State::kDone; }
   std::optional<std::string> failure() const { return failure_; }  // of this attempt
   std::optional<std::string> gave_up() const { return gave_up_; }  // by its spec's stop_above, likewise
   bool made_progress() const { return trained_sequences() > 0; }
@@ -35,15 +35,15 @@ class Attempt {
   Json finish_fields() const;
 
  private:
-  void apply(const RunEvent& event);
+  void apply(const protocol::RunEvent& event);
   double sequences(int64_t step) const;  // of the model's whole history
   double own_sequences() const { return sequences(size_.steps) - static_cast<double>(size_.trunk_sequences); }
   double own_fraction(int64_t step) const;
   double trained_sequences() const;  // by this attempt
 
-  EventTail tail_;
-  RunOutcome outcome_;
-  Size size_;
+  protocol::EventTail tail_;
+  protocol::RunOutcome outcome_;
+  recipe::Size size_;
   double sequence_flops_;
   int64_t events_before_;
   int64_t events_ = 0;

@@ -50,18 +50,19 @@ void LocalRunner::start(const std::string& run, const Path& run_directory, const
   const Path directory = std::filesystem::absolute(run_directory);
   SpawnOptions options;
   options.arguments = command_;
-  options.arguments.insert(options.arguments.end(), {(directory / kSpecFile).string(), "--dir", directory.string()});
-  options.stdout_path = options.stderr_path = directory / kOutputFile;
+  options.arguments.insert(options.arguments.end(),
+                           {(directory / protocol::kSpecFile).string(), "--dir", directory.string()});
+  options.stdout_path = options.stderr_path = directory / protocol::kOutputFile;
   options.cpus = cpus;
   const ProcessIdentity identity = spawn(options);
   children_[run] = identity;
-  real_file_system().write_atomic(directory / kProcessFile, canonical_json(to_json(identity)) + "\n");
+  real_file_system().write_atomic(directory / protocol::kProcessFile, canonical_json(to_json(identity)) + "\n");
 }
 
 bool LocalRunner::adopt(const std::string& run, const Path& run_directory) {
   const Path directory = std::filesystem::absolute(run_directory);
-  std::optional<ProcessIdentity> found = read_identity(directory / kProcessFile);
-  if (!found || !is_alive(*found)) found = find_process((directory / kSpecFile).string());
+  std::optional<ProcessIdentity> found = read_identity(directory / protocol::kProcessFile);
+  if (!found || !is_alive(*found)) found = find_process((directory / protocol::kSpecFile).string());
   if (!found) return false;
   children_[run] = *found;
   return true;

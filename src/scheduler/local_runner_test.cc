@@ -34,7 +34,7 @@ void wait_for_output(const Path& directory) {
   const double give_up = real_clock().now_seconds() + 60;
   std::error_code error;
   while (real_clock().now_seconds() < give_up)
-    if (std::filesystem::file_size(directory / kOutputFile, error) > 0 && !error) return;
+    if (std::filesystem::file_size(directory / protocol::kOutputFile, error) > 0 && !error) return;
   ADD_FAILURE() << "no output";
 }
 
@@ -45,7 +45,7 @@ TEST(LocalRunner, ChildGetsItsFolderAndItsOutputIsKept) {
   const RunnerExit exit = wait_for_exit(runner);
   EXPECT_EQ(exit.run, "a");
   EXPECT_EQ(exit.exit_code, 7);
-  const std::string output = real_file_system().read(folder.path() / kOutputFile);
+  const std::string output = real_file_system().read(folder.path() / protocol::kOutputFile);
   EXPECT_THAT(output, HasSubstr(fmt::format("spec {0}/spec.json --dir {0}", folder.path().string())));
   EXPECT_THAT(output, HasSubstr("error"));
   EXPECT_TRUE(runner.poll().empty());
@@ -72,7 +72,7 @@ TEST(LocalRunner, LivingChildIsAdoptedByItsFileOrByItsCommandLine) {
     EXPECT_FALSE(LocalRunner().adopt("a", folder.path()));
     first.start("a", folder.path(), {});
     wait_for_output(folder.path());
-    if (!file_is_there) std::filesystem::remove(folder.path() / kProcessFile);
+    if (!file_is_there) std::filesystem::remove(folder.path() / protocol::kProcessFile);
     LocalRunner second;
     ASSERT_TRUE(second.adopt("a", folder.path()));
     EXPECT_TRUE(second.poll().empty());
@@ -89,10 +89,10 @@ TEST(LocalRunner, ProcessOfAnotherStartTimeOrBootIsNotAdopted) {
   reused.start_ticks -= 1;
   other_boot.boot_id_hash ^= 1;
   for (const ProcessIdentity& identity : {reused, other_boot}) {
-    real_file_system().write_atomic(folder.path() / kProcessFile, to_json(identity).dump());
+    real_file_system().write_atomic(folder.path() / protocol::kProcessFile, to_json(identity).dump());
     EXPECT_FALSE(LocalRunner().adopt("a", folder.path()));
   }
-  real_file_system().write_atomic(folder.path() / kProcessFile, "{\"pid\":");
+  real_file_system().write_atomic(folder.path() / protocol::kProcessFile, "{\"pid\":");
   EXPECT_FALSE(LocalRunner().adopt("a", folder.path()));
 }
 

@@ -8,7 +8,7 @@
 namespace flywheel::scheduler {
 namespace {
 
-Job job_of(const ledger::RunRow& row, RunSpec spec) {
+Job job_of(const ledger::RunRow& row, recipe::RunSpec spec) {
   Job job;
   job.spec = std::move(spec);
   job.stage = row.stage;
@@ -26,12 +26,12 @@ void Scheduler::recover() {
     const Path folder = s.directory(row.run);
     std::error_code ignored;
     // Planned, and the lab ended before its folder was made: nothing happened yet, the campaign asks for it again.
-    if (!std::filesystem::exists(folder / kSpecFile, ignored)) {
+    if (!std::filesystem::exists(folder / protocol::kSpecFile, ignored)) {
       if (row.state == "running")
         s.ledger.append("attempt", {{"run", row.run}, {"state", "lost"}, {"reason", "lost: its folder is gone"}});
       continue;
     }
-    Job job = job_of(row, load_run_spec(folder / kSpecFile));
+    Job job = job_of(row, recipe::load_run_spec(folder / protocol::kSpecFile));
     const auto plan = s.ledger.record(row.record);
     if (plan) job.memory_bytes = json_field_or<uint64_t>(plan->payload, "memory_bytes", 0, "run record");
     if (row.state != "running") {
@@ -45,9 +45,9 @@ void Scheduler::recover() {
     auto child = std::make_unique<Active>(Active{std::move(job), std::move(attempt), {}});
     child->since_seconds = child->last_event_seconds = s.clock.now_seconds();
     child->earlier_seconds = child->attempt.event_seconds();
-    child->flops_reserved =
-        new_training_flops(child->job.spec.recipe, child->job.spec.size) * (1 - child->attempt.kept_fraction()) +
-        child->attempt.spent_flops();
+    child->flops_reserved = recipe::new_training_flops(child->job.spec.recipe, child->job.spec.size) *
+                                (1 - child->attempt.kept_fraction()) +
+                            child->attempt.spent_flops();
     // With fewer slots than before it may go on without one.
     const std::vector<int> free = s.free_slots();
     for (const int slot : free)

@@ -31,7 +31,7 @@ struct World {
   CrashPoints crash_points;
 
   World() {
-    runner.seconds_of = [](const RunSpec& spec) { return 1.0 + static_cast<double>(spec.id[1] - '0'); };
+    runner.seconds_of = [](const recipe::RunSpec& spec) { return 1.0 + static_cast<double>(spec.id[1] - '0'); };
     runner.scripts["r1"] = {{.seconds = 3, .end = Script::End::kCrash}, {.seconds = 3}};
     runner.before_start = runner.after_start = [this] { crash_points.pass(); };
   }

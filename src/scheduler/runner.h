@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "protocol/run_spec.h"
+#include "recipe/run_spec.h"
 
 namespace flywheel::scheduler {
 

@@ -29,22 +29,22 @@ void check_id(const std::string& id) {
 }
 
 Json run_record(const Job& job) {
-  const Counts counts = count(job.spec.recipe, job.spec.size);
+  const recipe::Counts counts = count(job.spec.recipe, job.spec.size);
   Json record{{"run", job.spec.id},
               {"stage", job.stage},
               {"rung_flops", job.rung_flops},
-              {"recipe_hash", recipe_hash(job.spec.recipe)},
+              {"recipe_hash", recipe::recipe_hash(job.spec.recipe)},
               {"seed", job.spec.seed},
               {"data_seed", job.spec.data_seed},
               {"parameters", counts.matrix_parameters},
               {"total_parameters", counts.parameters},
               {"tokens", job.spec.size.tokens()},
-              {"flops", training_flops(job.spec.recipe, job.spec.size)},
+              {"flops", recipe::training_flops(job.spec.recipe, job.spec.size)},
               {"reserved_seconds", job.expected_seconds},
               {"memory_bytes", job.memory_bytes}};
   if (!job.spec.branch.empty()) {
     record["branch"] = job.spec.branch.filename().string();
-    record["new_flops"] = new_training_flops(job.spec.recipe, job.spec.size);
+    record["new_flops"] = recipe::new_training_flops(job.spec.recipe, job.spec.size);
   }
   return record;
 }
@@ -105,7 +105,7 @@ void Scheduler::State::wait(Job job) {
   Candidate candidate;
   candidate.priority = job.priority;
   candidate.expected_seconds = job.expected_seconds * left;
-  candidate.flops = new_training_flops(job.spec.recipe, job.spec.size) * left;
+  candidate.flops = recipe::new_training_flops(job.spec.recipe, job.spec.size) * left;
   candidate.slots = width(job);
   candidate.memory_bytes = job.memory_bytes;
   candidate.order = next_order++;
@@ -168,8 +168,9 @@ void Scheduler::State::start(const Waiting& w) {
   flywheel::create_directories(folder);
   const std::string spec = to_json(w.job.spec).dump(1) + "\n";
   std::error_code ignored;
-  if (!std::filesystem::exists(folder / kSpecFile, ignored) || real_file_system().read(folder / kSpecFile) != spec)
-    real_file_system().write_atomic(folder / kSpecFile, spec);
+  if (!std::filesystem::exists(folder / protocol::kSpecFile, ignored) ||
+      real_file_system().read(folder / protocol::kSpecFile) != spec)
+    real_file_system().write_atomic(folder / protocol::kSpecFile, spec);
 
   auto child = std::make_unique<Active>(Active{w.job, Attempt(w.job.spec, folder, -1), {}});
   if (child->attempt.done()) {
@@ -314,7 +315,7 @@ std::optional<Waiting> Scheduler::State::next_filler(const Room& room,
   Candidate candidate;
   candidate.priority = job->priority;
   candidate.expected_seconds = job->expected_seconds;
-  candidate.flops = new_training_flops(job->spec.recipe, job->spec.size);
+  candidate.flops = recipe::new_training_flops(job->spec.recipe, job->spec.size);
   candidate.slots = width(*job);
   candidate.memory_bytes = job->memory_bytes;
   candidate.order = next_order++;
@@ -389,7 +390,7 @@ Progress Scheduler::State::progress() {
   for (const auto& [run, child] : active) {
     progress.running += wanted.contains(run) ? 1 : 0;
     const double seconds = clock.now_seconds() - child->since_seconds + child->earlier_seconds;
-    const RunOutcome& outcome = child->attempt.outcome();
+    const protocol::RunOutcome& outcome = child->attempt.outcome();
     progress.active.push_back({run, child->job.stage, child->job.rung_flops, child->attempt.fraction(),
                                outcome.train_loss, outcome.bits_per_byte.value_or(0), seconds,
                                child->attempt.seconds_left(seconds, child->job.expected_seconds)});

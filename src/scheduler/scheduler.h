@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "ledger/ledger.h"
 #include "protocol/run_events.h"
-#include "protocol/run_spec.h"
+#include "recipe/run_spec.h"
 #include "scheduler/runner.h"
 
 namespace flywheel::scheduler {
@@ -19,8 +19,8 @@ namespace flywheel::scheduler {
 // A run somebody wants. Ids are chosen by the campaign and are the same after a restart: asking again for a finished
 // run costs nothing. An id names a folder: letters, digits and "._-" only.
 struct Job {
-  RunSpec spec;       // spec.threads is the number of slots it takes (at most all of them)
-  std::string stage;  // "noise", "tune", "ladder", "top", "filler", ...
+  recipe::RunSpec spec;  // spec.threads is the number of slots it takes (at most all of them)
+  std::string stage;     // "noise", "tune", "ladder", "top", "filler", ...
   double rung_flops = 0;
   double expected_seconds =
       0;             // wall clock on its slots; a job that would end after the deadline is not started; 0: unknown

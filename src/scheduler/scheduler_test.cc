@@ -105,7 +105,7 @@ TEST(Scheduler, SilentChildIsKilledAndTriedAgain) {
 
 TEST(Scheduler, DeadlineStopsChildrenWithACheckpointAndTheyGoOnLater) {
   Lab lab;
-  lab.runner.seconds_of = [](const RunSpec&) { return 100.0; };
+  lab.runner.seconds_of = [](const recipe::RunSpec&) { return 100.0; };
   const double begin = lab.clock.now_seconds();
   EXPECT_EQ(lab.run(jobs(2), {.at_clock_seconds = begin + 60}), Verdict::kOutOfBudget);
   EXPECT_NEAR(lab.clock.now_seconds(), begin + 60, 0.3);
@@ -120,7 +120,7 @@ TEST(Scheduler, DeadlineStopsChildrenWithACheckpointAndTheyGoOnLater) {
 TEST(Scheduler, ARunThatGivesUpIsOverUntilSomebodyAsksForTheRest) {
   Lab lab;
   std::vector<Job> wanted = jobs(2);
-  wanted[0].spec.stop_above = StopAbove{0.5, 2.4};  // the fake's curve is at 2.5 half way
+  wanted[0].spec.stop_above = recipe::StopAbove{0.5, 2.4};  // the fake's curve is at 2.5 half way
   EXPECT_EQ(lab.run(wanted), Verdict::kFinished);
   EXPECT_EQ(lab.state("r0"), "stopped");
   EXPECT_TRUE(lab.ledger->run("r0")->gave_up());
@@ -153,7 +153,7 @@ TEST(Scheduler, ChildThatIgnoresTheDeadlineIsKilledAfterTheGrace) {
 
 TEST(Scheduler, InterruptStopsEverything) {
   Lab lab;
-  lab.runner.seconds_of = [](const RunSpec&) { return 100.0; };
+  lab.runner.seconds_of = [](const recipe::RunSpec&) { return 100.0; };
   const double begin = lab.clock.now_seconds();
   const auto stop = [&] { return lab.clock.now_seconds() > begin + 5; };
   EXPECT_EQ(lab.scheduler->run(jobs(3), {}, stop, {}), Verdict::kInterrupted);
@@ -175,7 +175,7 @@ Job branched_job(const Lab& lab, const std::string& id, int64_t steps, const Job
   Job job = small_job(id);
   job.spec.size.steps = steps;
   job.spec.size.batch_sequences += 1;
-  job.spec.size = branched_size(job.spec.recipe, job.spec.size, trunk.spec.size).value();
+  job.spec.size = recipe::branched_size(job.spec.recipe, job.spec.size, trunk.spec.size).value();
   job.spec.branch = lab.folder.path() / "runs" / trunk.spec.id;
   return job;
 }
@@ -186,7 +186,7 @@ TEST(Scheduler, ABranchedRunReservesAndPaysOnlyForItsOwnPart) {
   trunk.spec.keep_stable = true;
   lab.run({trunk});
   const Job branch = branched_job(lab, "branch", 40, trunk);
-  const double own = new_training_flops(branch.spec.recipe, branch.spec.size);
+  const double own = recipe::new_training_flops(branch.spec.recipe, branch.spec.size);
   ASSERT_LT(own, 0.9 * flops_of(branch));
   lab.runner.scripts["branch"] = {{.seconds = 100}};
   // Stopped on its way and continued: still paid once.
@@ -246,7 +246,7 @@ TEST(Scheduler, SlotsShareTheCoresEvenly) {
 
 TEST(Scheduler, FillersUseIdleSlotsAndGoOnIntoTheNextCall) {
   Lab lab;
-  lab.runner.seconds_of = [](const RunSpec& spec) { return spec.id[0] == 'f' ? 7.0 : 10.0; };
+  lab.runner.seconds_of = [](const recipe::RunSpec& spec) { return spec.id[0] == 'f' ? 7.0 : 10.0; };
   int asked = 0;
   double until_free = 0;
   const auto filler = [&](double seconds) -> std::optional<Job> {
@@ -267,7 +267,7 @@ TEST(Scheduler, FillersUseIdleSlotsAndGoOnIntoTheNextCall) {
 
 TEST(Scheduler, FillerThatIsKnownOrEmptyDoesNotSpin) {
   Lab lab;
-  lab.runner.seconds_of = [](const RunSpec&) { return 20.0; };
+  lab.runner.seconds_of = [](const recipe::RunSpec&) { return 20.0; };
   int asked = 0;
   const auto filler = [&](double) -> std::optional<Job> {
     if (++asked % 2 == 0) return std::nullopt;

@@ -1,0 +1,151 @@
+#include "engine/data/corpus.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/json_reader.h"
+#include "engine/data/token_file.h"
+
+namespace flywheel::data {
+namespace {
+
+constexpr std::array<const char*, kSplits> kSplitNames = {"train", "search", "audit", "locked"};
+constexpr int64_t kMaxCount = INT64_MAX / 4;
+
+struct Counter {
+  const char* name;
+  int64_t CorpusManifest::*member;
+};
+constexpr Counter kCounters[] = {{"files", &CorpusManifest::files},
+                                 {"documents", &CorpusManifest::documents},
+                                 {"bytes", &CorpusManifest::bytes},
+                                 {"duplicate_documents", &CorpusManifest::duplicate_documents},
+                                 {"binary_files", &CorpusManifest::binary_files},
+                                 {"unreadable_files", &CorpusManifest::unreadable_files},
+                                 {"changed_files", &CorpusManifest::changed_files},
+                                 {"empty_files", &CorpusManifest::empty_files},
+                                 {"special_files", &CorpusManifest::special_files}};
+
+std::vector<std::string> texts(JsonReader& reader, const char* field) {
+  std::vector<std::string> result;
+  for (const Json& text : reader.array(field)) {
+    if (!text.is_string()) reader.fail(field, "an array of texts");
+    result.push_back(text.get<std::string>());
+  }
+  return result;
+}
+
+std::string checksum_of(Json json) {
+  json.erase("manifest_sha256");
+  return sha256_hex(canonical_json(json));
+}
+
+}  // namespace
+
+const char* split_name(Split split) {
+  return kSplitNames[static_cast<size_t>(split)];
+}
+
+Split split_from_name(const std::string& name, const std::string& where) {
+  for (size_t i = 0; i < kSplits; ++i)
+    if (name == kSplitNames[i]) return static_cast<Split>(i);
+  throw_bad_input("{}: expected a split (train, search, audit, locked), found \"{}\"", where, name);
+}
+
+Json to_json(const CorpusManifest& manifest) {
+  Json json{{"schema", 1},
+            {"vocabulary", kVocabulary},
+            {"sources", manifest.sources},
+            {"sha256", manifest.sha256},
+            {"document_rule", manifest.document_rule},
+            {"notes", manifest.notes}};
+  for (const Counter& counter : kCounters) json[counter.name] = manifest.*counter.member;
+  for (size_t i = 0; i < kSplits; ++i)
+    json["splits"][kSplitNames[i]] = {{"bytes", manifest.split_bytes[i]},
+                                      {"tokens", manifest.split_tokens[i]},
+                                      {"documents", manifest.split_documents[i]},
+                                      {"sha256", manifest.split_sha256[i]},
+                                      {"sample_sha256", manifest.split_sample_sha256[i]}};
+  json["manifest_sha256"] = checksum_of(json);
+  return json;
+}
+
+CorpusManifest manifest_from_json(const Json& json, const std::string& where) {
+  JsonReader reader(json, where);
+  if (const int64_t schema = reader.integer("schema", 1, INT32_MAX); schema != 1)
+    throw_bad_input("{}: field \"schema\": expected 1, found {}: written by a newer version of Flywheel", where,
+                    schema);
+  if (reader.text("manifest_sha256") != checksum_of(json))
+    throw_bad_input("{}: the checksum does not match: the file was changed or is damaged; build the corpus again",
+                    where);
+  reader.integer("vocabulary", kVocabulary, kVocabulary);
+  CorpusManifest manifest;
+  manifest.sources = texts(reader, "sources");
+  manifest.sha256 = reader.text("sha256");
+  manifest.document_rule = reader.text("document_rule");
+  manifest.notes = texts(reader, "notes");
+  for (const Counter& counter : kCounters) manifest.*counter.member = reader.integer(counter.name, 0, kMaxCount);
+  const Json& splits = reader.object("splits");
+  for (size_t i = 0; i < kSplits; ++i) {
+    JsonReader split(JsonReader(splits, where, "splits.").object(kSplitNames[i]), where,
+                     fmt::format("splits.{}.", kSplitNames[i]));
+    manifest.split_bytes[i] = split.integer("bytes", 0, kMaxCount);
+    manifest.split_tokens[i] = split.integer("tokens", 0, kMaxCount);
+    manifest.split_documents[i] = split.integer("documents", 0, kMaxCount);
+    manifest.split_sha256[i] = split.text("sha256");
+    manifest.split_sample_sha256[i] = split.text("sample_sha256");
+  }
+  return manifest;
+}
+
+Corpus Corpus::open(const Path& folder) {
+  const Path manifest_path = folder / kManifestFile;
+  std::error_code error;
+  if (!std::filesystem::exists(manifest_path, error))
+    throw_bad_input("corpus {}: there is no {}: not a corpus folder, or one whose building was cut short",
+                    folder.string(), kManifestFile);
+  Corpus corpus;
+  corpus.folder_ = folder;
+  std::string text;
+  try {
+    text = real_file_system().read(manifest_path);
+  } catch (const Error& e) {
+    throw Error(ErrorCode::kBadInput, e.what());
+  }
+  corpus.manifest_ = manifest_from_json(parse_json(text, manifest_path.string()), manifest_path.string());
+  for (size_t i = 0; i < kSplits; ++i) {
+    const Path path = folder / token_file_name(static_cast<Split>(i));
+    const auto expected = static_cast<uint64_t>(corpus.manifest_.split_tokens[i]) * sizeof(uint16_t);
+    const uint64_t found = std::filesystem::file_size(path, error);
+    if (error) throw_bad_input("corpus file {}: {}; build the corpus again", path.string(), error.message());
+    if (found != expected)
+      throw_bad_input("corpus file {}: expected {} bytes, found {}: damaged, build the corpus again", path.string(),
+                      expected, found);
+    corpus.files_.emplace_back(path);
+    if (sample_sha256(corpus.files_.back()) != corpus.manifest_.split_sample_sha256[i])
+      throw_bad_input("corpus file {}: the checksum does not match: damaged, build the corpus again", path.string());
+  }
+  return corpus;
+}
+
+void Corpus::verify() const {
+  for (size_t i = 0; i < kSplits; ++i) {
+    const auto bytes = files_[i].bytes();
+    if (sha256_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()}) != manifest_.split_sha256[i])
+      throw_bad_input("corpus file {}: the checksum does not match: damaged, build the corpus again",
+                      (folder_ / token_file_name(static_cast<Split>(i))).string());
+  }
+}
+
+void Corpus::release_pages() const {
+  for (const MappedFile& file : files_) file.release_pages();
+}
+
+std::span<const uint16_t> Corpus::tokens(Split split) const {
+  const auto bytes = files_[static_cast<size_t>(split)].bytes();
+  return {reinterpret_cast<const uint16_t*>(bytes.data()), bytes.size() / sizeof(uint16_t)};
+}
+
+}  // namespace flywheel::data

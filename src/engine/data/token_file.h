@@ -1,0 +1,60 @@
+// The files of a corpus folder: their names, and the writer of one token file with its checksums.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file_system.h"
+#include "base/hash.h"
+#include "engine/data/corpus.h"
+
+namespace flywheel::data {
+
+inline constexpr const char* kManifestFile = "manifest.json";
+std::string token_file_name(Split split);
+
+// SHA-256 of the length and of 66 blocks of at most 4 KiB: first, last and evenly between. Finds another file, a cut or
+// a hole in milliseconds; single flipped bytes need the full checksum.
+std::string sample_sha256(const MappedFile& file);
+
+// A file that is written from start to end. Throws kFailed naming path and reason.
+class SequentialFile {
+ public:
+  explicit SequentialFile(Path path);
+  ~SequentialFile();
+  SequentialFile(const SequentialFile&) = delete;
+  SequentialFile& operator=(const SequentialFile&) = delete;
+  void write(const void* data, size_t bytes);
+  void flush();
+  void sync();                                                 // flush and fsync
+  void cut_back(uint64_t offset);                              // forgets everything from there on
+  void read(uint64_t offset, size_t bytes, std::string& out);  // REQUIRES flushed
+  uint64_t offset() const { return offset_; }
+  const Path& path() const { return path_; }
+
+ private:
+  void write_out(const char* data, size_t bytes);
+  Path path_;
+  int fd_ = -1;
+  uint64_t offset_ = 0;  // buffered bytes included
+  std::string buffer_;
+};
+
+class TokenFileWriter {
+ public:
+  explicit TokenFileWriter(const Path& path) : file_(path) {}
+  void add_document(std::string_view text);
+  // Syncs; the SHA-256 of the whole file.
+  std::string finish();
+
+ private:
+  SequentialFile file_;
+  Sha256 sha256_;
+  std::vector<uint16_t> tokens_;
+};
+
+}  // namespace flywheel::data

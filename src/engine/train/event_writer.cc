@@ -1,0 +1,20 @@
+#include "engine/train/event_writer.h"
+
+#include <cmath>
+
+namespace flywheel::train {
+
+EventWriter::EventWriter(FileSystem& files, Clock& clock, const Path& path, double seconds_before)
+    : clock_(clock), file_(files.open_append(path)), origin_(clock.now_seconds() - seconds_before) {}
+
+double EventWriter::seconds() const {
+  return clock_.now_seconds() - origin_;
+}
+
+void EventWriter::write(const std::string& type, const OrderedJson& fields) {
+  OrderedJson event{{"t", std::round(seconds() * 1e4) / 1e4}, {"type", type}};
+  event.update(fields);
+  file_->append(event.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n");
+}
+
+}  // namespace flywheel::train

@@ -1,0 +1,86 @@
+#include "engine/train/loaded_model.h"
+
+#include <algorithm>
+#include <numbers>
+
+#include "base/hash.h"
+#include "base/rng.h"
+#include "engine/kernels/elementwise.h"
+#include "engine/kernels/kernels.h"
+#include "engine/kernels/random.h"
+
+namespace flywheel::train {
+namespace {
+
+constexpr int64_t kRowsAtOnce = 256;
+
+int64_t divided_up(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+}  // namespace
+
+tensor::Dtype choose_dtype(recipe::Precision precision) {
+  const bool bfloat16 = precision == recipe::Precision::kBfloat16 ||
+                        (precision == recipe::Precision::kAuto && kernels::has_bfloat16_dot());
+  return bfloat16 ? tensor::Dtype::kBfloat16 : tensor::Dtype::kFloat32;
+}
+
+const char* precision_name(tensor::Dtype dtype) {
+  return dtype == tensor::Dtype::kBfloat16 ? "bf16" : "fp32";
+}
+
+int sequences_at_once(const recipe::Size& size, int threads) {
+  const int64_t of_thread = divided_up(std::max(1, size.batch_sequences), threads);
+  const int64_t runs = divided_up(of_thread * size.context, std::max<int64_t>(kRowsAtOnce, size.context));
+  return static_cast<int>(divided_up(of_thread, runs));
+}
+
+LoadedModel::LoadedModel(const recipe::Recipe& recipe, const recipe::Size& size, tensor::Dtype dtype, int threads,
+                         Purpose purpose)
+    : program_(recipe, size, dtype, sequences_at_once(size, threads)),
+      parameters_(program_.parameter_elements() * int64_t{sizeof(float)}),
+      packed_(program_),
+      team_(threads) {
+  for (int thread = 0; thread < threads; ++thread) {
+    executors_.push_back(
+        std::make_unique<model::Executor>(program_, packed_, parameters().data(), purpose == Purpose::kTraining));
+  }
+}
+
+void LoadedModel::initialise(uint64_t seed) {
+  for (const model::ParameterInfo& parameter : program_.parameters()) {
+    Rng rng(seed, hash64(parameter.name));
+    float* values = parameters().data() + parameter.offset;
+    const int64_t elements = parameter.shape.elements();
+    if (parameter.initial_rule) {
+      for (int64_t i = 0; i < elements; ++i) values[i] = static_cast<float>(parameter.initial_rule(rng, i));
+    } else if (parameter.initial_sd > 0) {
+      kernels::fill_normal(rng, static_cast<float>(parameter.initial_sd), values, elements);
+    } else {
+      kernels::fill(values, static_cast<float>(parameter.initial_value), elements);
+    }
+  }
+  refresh();
+}
+
+void LoadedModel::refresh() {
+  team_.run([&](int thread) { packed_.refresh(parameters().data(), thread, threads()); });
+}
+
+Evaluation LoadedModel::evaluate(const data::EvalSample& sample) {
+  const std::span windows(sample.windows);
+  std::vector<double> losses(windows.size());
+  const auto at_once = static_cast<size_t>(program_.sequences()), team = static_cast<size_t>(threads());
+  team_.run([&](int thread) {
+    for (size_t i = static_cast<size_t>(thread) * at_once; i < losses.size(); i += team * at_once)
+      executor(thread).evaluate(windows.subspan(i, std::min(at_once, losses.size() - i)), losses.data() + i);
+  });
+  double sum = 0;
+  for (const double loss : losses) sum += loss;
+  return {.loss = sum / static_cast<double>(sample.target_tokens),
+          .bits_per_byte = sum / std::numbers::ln2 / static_cast<double>(sample.target_bytes),
+          .tokens = sample.target_tokens};
+}
+
+}  // namespace flywheel::train

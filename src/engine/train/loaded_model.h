@@ -1,0 +1,64 @@
+// A model ready to run on a team of threads: program, weights in both forms, and an executor a thread. What training,
+// evaluation and sampling share.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "engine/data/corpus.h"
+#include "engine/model/model.h"
+#include "engine/tensor/arena.h"
+#include "recipe/run_spec.h"
+
+namespace flywheel::train {
+
+// bfloat16 where the processor multiplies it in hardware, unless the spec says otherwise.
+tensor::Dtype choose_dtype(recipe::Precision precision);
+const char* precision_name(tensor::Dtype dtype);
+
+struct Evaluation {
+  double loss = 0;           // nats per target token
+  double bits_per_byte = 0;  // all the nats over the bytes among the targets
+  int64_t tokens = 0;
+};
+
+// How many sequences a thread takes through the graph at once. Of short ones several, so that a product has the rows
+// that it needs to be fast, and as many in every run.
+int sequences_at_once(const recipe::Size& size, int threads);
+
+// Used from one thread; it drives its own team.
+class LoadedModel {
+ public:
+  enum class Purpose { kTraining, kInference };
+  LoadedModel(const recipe::Recipe& recipe, const recipe::Size& size, tensor::Dtype dtype, int threads,
+              Purpose purpose);
+
+  const model::Program& program() const { return program_; }
+  std::span<float> parameters() {
+    return {reinterpret_cast<float*>(parameters_.data()), static_cast<size_t>(program_.parameter_elements())};
+  }
+  // Normal draws from streams that belong to the parameters' names: the same for every size of a family that shares a
+  // parameter's shape, whatever else is there.
+  void initialise(uint64_t seed);
+  // After any change of the parameters.
+  void refresh();
+
+  ThreadPool& team() { return team_; }
+  int threads() const { return team_.threads(); }
+  model::Executor& executor(int thread) { return *executors_[static_cast<size_t>(thread)]; }
+  model::PackedWeights& packed() { return packed_; }
+
+  // Forward only, all threads; the sums are taken in the windows' order.
+  Evaluation evaluate(const data::EvalSample& sample);
+
+ private:
+  model::Program program_;
+  tensor::Arena parameters_;
+  model::PackedWeights packed_;
+  ThreadPool team_;
+  std::vector<std::unique_ptr<model::Executor>> executors_;
+};
+
+}  // namespace flywheel::train

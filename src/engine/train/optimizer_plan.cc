@@ -1,0 +1,129 @@
+#include "engine/train/optimizer_plan.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "engine/model/initialisation.h"
+#include "engine/train/rules/rules.h"
+
+namespace flywheel::train {
+namespace {
+
+constexpr int64_t kRun = 16384;  // elements of a piece that is no matrix
+
+// In the order of OptimizerKind: on matrices inside blocks, and on everything else.
+struct KindRules {
+  const Rule *matrices, *others;
+};
+constexpr KindRules kRules[] = {
+    {&kAdamw, &kAdamw},                //
+    {&kMuon, &kAdamw},                 //
+    {&kLion, &kLion},                  //
+    {&kSoap, &kAdamw},                 //
+    {&kScheduleFree, &kScheduleFree},  //
+};
+
+// Rows of every matrix in it, in order.
+std::vector<int64_t> matrices_in(const model::ParameterInfo& parameter) {
+  const tensor::Shape& shape = parameter.shape;
+  std::vector<int64_t> parts = parameter.parts, all;
+  if (parts.empty()) parts = {shape[shape.rank - 2]};
+  const int64_t stack = shape.rank == 3 ? shape[0] : 1;
+  for (int64_t i = 0; i < stack; ++i) all.insert(all.end(), parts.begin(), parts.end());
+  return all;
+}
+
+double peak_rate(const recipe::Size& size, model::ParameterGroup group) {
+  switch (group) {
+    case model::ParameterGroup::kMatrix:
+      return size.matrix_learning_rate;
+    case model::ParameterGroup::kEmbedding:
+      return size.embedding_learning_rate;
+    case model::ParameterGroup::kHead:
+      return size.head_learning_rate;
+    case model::ParameterGroup::kVector:
+    case model::ParameterGroup::kBalance:
+      break;
+  }
+  return size.vector_learning_rate;
+}
+
+}  // namespace
+
+bool keeps_average(const recipe::Recipe& recipe) {
+  return recipe.optimizer.averaging != recipe::Averaging::kNone ||
+         recipe.optimizer.kind == recipe::OptimizerKind::kScheduleFree;
+}
+
+OptimizerPlan::OptimizerPlan(const recipe::Recipe& recipe, const recipe::Size& size,
+                             std::span<const model::ParameterInfo> parameters, int64_t elements,
+                             tensor::Dtype compute_dtype, int threads) {
+  for (const model::ParameterInfo& parameter : parameters) add(recipe, size, parameter);
+  scalars = state_elements;
+  if (recipe.optimizer.kind == recipe::OptimizerKind::kScheduleFree) state_elements += kScalars;
+  average = state_elements;
+  if (keeps_average(recipe)) state_elements += elements;
+  share_out(compute_dtype, threads);
+}
+
+void OptimizerPlan::add(const recipe::Recipe& recipe, const recipe::Size& size, const model::ParameterInfo& parameter) {
+  const KindRules& rules = kRules[static_cast<size_t>(recipe.optimizer.kind)];
+  const bool matrix = parameter.group == model::ParameterGroup::kMatrix;
+  const int64_t elements = parameter.shape.elements();
+  OptimizerPiece piece{.rule = matrix ? rules.matrices : rules.others,
+                       .group = parameter.group,
+                       .offset = parameter.offset,
+                       .learning_rate = peak_rate(size, parameter.group),
+                       .weight_decay = matrix ? model::matrix_weight_decay(recipe, size) : 0,
+                       .epsilon = model::adam_epsilon(recipe, size, parameter.name.starts_with("blocks."))};
+  if (parameter.group == model::ParameterGroup::kBalance) {
+    piece.rule = &kBalance;
+    piece.learning_rate = recipe.model.expert_balance_rate;
+  }
+  if (piece.rule->whole_matrices) {
+    piece.columns = parameter.shape[parameter.shape.rank - 1];
+    for (const int64_t rows : matrices_in(parameter)) {
+      piece.rows = rows;
+      piece.state = state_elements;
+      piece.plane_stride = piece.elements();
+      pieces.push_back(piece);
+      piece.offset += piece.elements();
+      state_elements += piece.rule->planes * piece.elements();
+      if (piece.rule->extra_state != nullptr) state_elements += piece.rule->extra_state(rows, piece.columns);
+    }
+    return;
+  }
+  piece.plane_stride = elements;
+  for (int64_t start = 0; start < elements; start += kRun) {
+    piece.columns = std::min(kRun, elements - start);
+    piece.offset = parameter.offset + start;
+    piece.state = state_elements + start;
+    pieces.push_back(piece);
+  }
+  state_elements += piece.rule->planes * elements;
+}
+
+// Costliest pieces first, each to the thread with the least work so far.
+void OptimizerPlan::share_out(tensor::Dtype dtype, int threads) {
+  std::vector<double> costs, load(static_cast<size_t>(threads), 0);
+  for (const OptimizerPiece& piece : pieces) {
+    costs.push_back(piece.rule->cost(piece.rows, piece.columns));
+    largest_piece = std::max(largest_piece, piece.elements());
+  }
+  std::vector<size_t> order(pieces.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return costs[a] > costs[b]; });
+  pieces_of_thread.resize(load.size());
+  scratch_bytes.resize(load.size());
+  for (const size_t index : order) {
+    const size_t thread = static_cast<size_t>(std::min_element(load.begin(), load.end()) - load.begin());
+    const OptimizerPiece& piece = pieces[index];
+    load[thread] += costs[index];
+    pieces_of_thread[thread].push_back(index);
+    if (piece.rule->scratch_bytes != nullptr)
+      scratch_bytes[thread] =
+          std::max(scratch_bytes[thread], piece.rule->scratch_bytes(piece.rows, piece.columns, dtype));
+  }
+}
+
+}  // namespace flywheel::train

@@ -1,0 +1,48 @@
+// Which rule updates which part of a model's flat buffer, what it keeps for it, and which thread does it: made once
+// from recipe, size and parameters, without the memory itself. Pieces belong to one thread each and touch nothing of
+// another's, so results do not depend on the number of threads.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/model/model.h"
+#include "engine/train/rules/rule.h"
+#include "recipe/recipe.h"
+#include "recipe/size.h"
+
+namespace flywheel::train {
+
+// True when the weights that are evaluated and kept are not those that are trained: an average, or schedule-free's x.
+bool keeps_average(const recipe::Recipe& recipe);
+
+struct OptimizerPiece {
+  const Rule* rule = nullptr;
+  model::ParameterGroup group = model::ParameterGroup::kMatrix;
+  int64_t offset = 0, rows = 1, columns = 0;  // in the flat buffers; a run of elements is one row
+  int64_t state = 0, plane_stride = 0;        // in the state
+  double learning_rate = 0;                   // peak, of this size
+  double weight_decay = 0, epsilon = 0;
+  int64_t elements() const { return rows * columns; }
+};
+
+struct OptimizerPlan {
+  OptimizerPlan(const recipe::Recipe& recipe, const recipe::Size& size,
+                std::span<const model::ParameterInfo> parameters, int64_t elements, tensor::Dtype compute_dtype,
+                int threads);
+
+  std::vector<OptimizerPiece> pieces;
+  std::vector<std::vector<size_t>> pieces_of_thread;
+  // The state: what the rules keep; some scalars; the average, when there is one, as long as the parameters.
+  static constexpr int64_t kScalars = 16;
+  int64_t scalars = 0, average = 0, state_elements = 0;
+  std::vector<int64_t> scratch_bytes;  // of each thread
+  int64_t largest_piece = 0;           // elements
+
+ private:
+  void add(const recipe::Recipe& recipe, const recipe::Size& size, const model::ParameterInfo& parameter);
+  void share_out(tensor::Dtype dtype, int threads);
+};
+
+}  // namespace flywheel::train

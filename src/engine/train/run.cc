@@ -1,0 +1,370 @@
+#include "engine/train/run.h"
+
+#include <fmt/ranges.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <optional>
+
+#include "base/format.h"
+#include "base/subprocess.h"
+#include "engine/data/corpus.h"
+#include "engine/train/checkpoint.h"
+#include "engine/train/divergence.h"
+#include "engine/train/event_writer.h"
+#include "engine/train/memory.h"
+#include "engine/train/run_directory.h"
+#include "engine/train/schedule.h"
+#include "engine/train/trainer.h"
+#include "engine/train/trunk.h"
+#include "protocol/run_events.h"
+
+namespace flywheel::train {
+namespace {
+
+constexpr size_t kDifferencesShown = 3;
+
+uint64_t peak_memory_bytes() {
+  struct rusage usage {};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+// Every `fraction` of the steps, at least one step; 0 with `zero` steps.
+int64_t interval(double fraction, int64_t steps, int64_t zero) {
+  if (fraction <= 0) return zero;
+  return std::max<int64_t>(1, std::llround(fraction * static_cast<double>(steps)));
+}
+
+std::optional<OrderedJson> finished_record(const Path& events_path) {
+  std::optional<OrderedJson> done;
+  for (const protocol::RunEvent& event : protocol::EventTail(events_path).poll()) {
+    if (event.type == "start") done.reset();
+    if (event.type == "done") done = OrderedJson(event.fields);
+  }
+  return done;
+}
+
+// Token pages are given back after about so many windows.
+constexpr double kWindowsKept = 16;
+
+// Bytes of a split's token file that reading `sequences` windows of it brings into memory.
+uint64_t touched_bytes(const data::Corpus& corpus, data::Split split, double sequences) {
+  constexpr double kReadAroundBytes = 256 << 10;  // about what the kernel maps around a page that is asked for
+  const double file = static_cast<double>(corpus.tokens(split).size_bytes());
+  return static_cast<uint64_t>(std::min(file, sequences * kReadAroundBytes));
+}
+
+// What a run reads, checked before anything is written.
+struct Inputs {
+  data::Corpus corpus;
+  data::BatchSampler batches;
+  data::EvalSample sample;
+  tensor::Dtype dtype;
+  uint64_t own_bytes;     // memory that the process needs
+  uint64_t corpus_bytes;  // pages of token files: they count as used, but the system takes them back when it needs to
+};
+
+Inputs check_inputs(const recipe::RunSpec& spec) {
+  data::Corpus corpus = data::Corpus::open(spec.corpus);
+  if (spec.size.vocabulary < data::kVocabulary) {
+    throw_bad_input("spec: field \"size.vocabulary\": expected at least {} for a corpus of bytes, found {}",
+                    data::kVocabulary, spec.size.vocabulary);
+  }
+  const data::Split eval_split = data::split_from_name(spec.eval_split, "spec: eval.split");
+  const data::BatchSampler batches(corpus.tokens(data::Split::kTrain), spec.size.context, spec.size.batch_sequences,
+                                   spec.data_seed);
+  data::EvalSample sample = data::eval_sample(corpus.tokens(eval_split), spec.size.context, spec.eval_tokens);
+  const tensor::Dtype dtype = choose_dtype(spec.precision);
+  const auto sequences = static_cast<double>(spec.size.new_tokens() / spec.size.context);
+  const uint64_t corpus_bytes =
+      touched_bytes(corpus, data::Split::kTrain,
+                    std::min(sequences, std::max(kWindowsKept, 1.0 * spec.size.batch_sequences))) +
+      touched_bytes(corpus, eval_split, static_cast<double>(sample.windows.size()));
+  const uint64_t own_bytes = predict_memory_bytes(spec.recipe, spec.size, dtype, spec.threads);
+  return {std::move(corpus), batches, std::move(sample), dtype, own_bytes, corpus_bytes};
+}
+
+// A run at work. Members in the order of their making.
+class Run {
+ public:
+  Run(const RunOptions& options, FileSystem& files, Clock& clock, const RunDirectory& directory, const Inputs& inputs)
+      : options_(options),
+        spec_(options.spec),
+        inputs_(inputs),
+        files_(files),
+        clock_(clock),
+        directory_(directory.path()),
+        counts_(count(spec_.recipe, spec_.size)),
+        watch_(spec_.size.vocabulary, recipe::warmup_steps(spec_.recipe.schedule, spec_.size)),
+        checkpoint_(find_checkpoint(directory_, [&](const std::string& text) { warn(text); })),
+        events_(files, clock, directory_ / protocol::kEventsFile, checkpoint_ ? checkpoint_->progress.seconds : 0) {}
+
+  OrderedJson execute() {
+    const int64_t steps = spec_.size.steps;
+    start();
+    double checkpointed = events_.seconds();
+    while (step_ < steps) {
+      train_one_step();
+      windows_read_ += spec_.size.batch_sequences;
+      if (windows_read_ >= kWindowsKept) {
+        inputs_.corpus.release_pages();
+        windows_read_ = 0;
+      }
+      if (step_ % interval(spec_.eval_every_fraction, steps, steps) == 0 || step_ == steps) evaluate();
+      if (step_ == steps) break;
+      if (gives_up()) give_up();
+      if (spec_.keep_stable && step_ == recipe::stable_steps(spec_.recipe.schedule, spec_.size)) {
+        checkpoint();
+        keep_stable_checkpoint(files_, directory_);
+        checkpointed = events_.seconds();
+      }
+      if (const int signal = options_.stop_signal != nullptr ? options_.stop_signal->load() : 0; signal != 0)
+        stop(signal);
+      if (events_.seconds() - checkpointed >= spec_.checkpoint_seconds) {
+        checkpoint();
+        checkpointed = events_.seconds();
+      }
+    }
+    return finish();
+  }
+
+  // Best effort: with a full disk the event may not fit either.
+  void report_failure(const std::string& reason) {
+    try {
+      events_.write("failed", {{"step", step_}, {"reason", reason}});
+    } catch (const Error& e) {
+      warn(e.what());
+    }
+  }
+
+ private:
+  void warn(const std::string& text) {
+    if (options_.warn) options_.warn(text);
+  }
+
+  void start() {
+    refuse_other_spec();
+    if (!checkpoint_ && !spec_.branch.empty()) {
+      checkpoint_ = open_trunk(spec_, trunk_directory());
+      checkpoint_->progress.cpu_seconds = 0;  // the trunk's own
+    }
+    OrderedJson fields{{"program", options_.program},
+                       {"precision", precision_name(inputs_.dtype)},
+                       {"threads", spec_.threads},
+                       {"parameters", counts_.parameters},
+                       {"matrix_parameters", counts_.matrix_parameters},
+                       {"active_matrix_parameters", counts_.active_matrix_parameters},
+                       {"flops_per_token", counts_.flops_per_token},
+                       {"steps", spec_.size.steps},
+                       {"predicted_memory_bytes", inputs_.own_bytes + inputs_.corpus_bytes}};
+    if (checkpoint_ && checkpoint_->progress.step > 0) {
+      const int64_t step = checkpoint_->progress.step;
+      fields["resumed_step"] = step;
+      fields["tokens"] = tokens_at(step);
+      fields["flops"] = tokens_at(step) * counts_.flops_per_token;
+    }
+    events_.write("start", fields);
+    const uint64_t available =
+        options_.available_memory_bytes > 0 ? options_.available_memory_bytes : available_memory_bytes();
+    if (inputs_.own_bytes > available) {
+      throw_failed("memory: this run needs {} and {} are available; take fewer threads or a smaller model",
+                   format_bytes(static_cast<double>(inputs_.own_bytes)), format_bytes(static_cast<double>(available)));
+    }
+    trainer_.emplace(spec_.recipe, spec_.size, inputs_.dtype, spec_.threads, spec_.seed);
+    restore();
+    logged_step_ = step_;
+    logged_seconds_ = events_.seconds();
+  }
+
+  // Where the trunk's checkpoint is, or has been made again.
+  Path trunk_directory() {
+    std::error_code ignored;
+    if (!options_.repeat_trunk || std::filesystem::exists(spec_.branch / protocol::kStableFile, ignored))
+      return spec_.branch;
+    RunOptions trunk = options_;
+    trunk.spec = recipe::load_run_spec(spec_.branch / protocol::kSpecFile);
+    trunk.spec.keep_stable = true;
+    trunk.directory = directory_ / "trunk";
+    run_training(trunk, files_, clock_);
+    return trunk.directory;
+  }
+
+  void refuse_other_spec() const {
+    if (!checkpoint_) return;
+    std::vector<std::string> difference = spec_difference(checkpoint_->spec, spec_);
+    if (difference.empty()) return;
+    difference.resize(std::min(difference.size(), kDifferencesShown));
+    throw_bad_input("{} is of another run ({}); take another --dir", checkpoint_->path.string(),
+                    fmt::join(difference, "; "));
+  }
+
+  void restore() {
+    if (!checkpoint_) return;
+    const bool finished = checkpoint_->progress.step == spec_.size.steps;
+    const std::span<float> parameters = finished ? trainer_->kept_parameters() : trainer_->parameters();
+    const std::span<float> state = trainer_->optimizer_state();
+    if (checkpoint_->parameters.size() != parameters.size() ||
+        (!finished && checkpoint_->optimizer_state.size() != state.size())) {
+      throw_bad_input(
+          "{}: {} parameters and {} optimizer values, this program expects {} and {}: use the program that "
+          "wrote it, or delete it to start over",
+          checkpoint_->path.string(), checkpoint_->parameters.size(), checkpoint_->optimizer_state.size(),
+          parameters.size(), state.size());
+    }
+    std::copy(checkpoint_->parameters.begin(), checkpoint_->parameters.end(), parameters.begin());
+    if (!finished) std::copy(checkpoint_->optimizer_state.begin(), checkpoint_->optimizer_state.end(), state.begin());
+    watch_.restore(checkpoint_->progress.divergence, checkpoint_->path.string());
+    step_ = checkpoint_->progress.step;
+    cpu_seconds_before_ = checkpoint_->progress.cpu_seconds;
+    trainer_->model().refresh();
+    checkpoint_.reset();
+  }
+
+  double tokens_at(int64_t step) const {
+    return static_cast<double>(spec_.size.sequences_before(step)) * spec_.size.context;
+  }
+
+  void train_one_step() {
+    const StepResult result = trainer_->step(inputs_.batches, step_);
+    ++step_;
+    if (const auto lost = watch_.observe(step_, result.loss, result.gradient_norm))
+      throw_failed("diverged: {} (step {})", *lost, step_);
+    const int64_t steps = spec_.size.steps;
+    if (step_ != 1 && step_ != steps && step_ % interval(spec_.log_every_fraction, steps, 1) != 0) return;
+    const double now = events_.seconds();
+    const double speed = (tokens_at(step_) - tokens_at(logged_step_)) / std::max(1e-9, now - logged_seconds_);
+    logged_step_ = step_;
+    logged_seconds_ = now;
+    events_.write("step", {{"step", step_},
+                           {"tokens", tokens_at(step_)},
+                           {"loss", result.loss},
+                           {"learning_rate", result.learning_rate},
+                           {"gradient_norm", result.gradient_norm},
+                           {"tokens_per_second", std::round(speed)}});
+    if (options_.progress) {
+      options_.progress({.step = step_,
+                         .steps = steps,
+                         .loss = result.loss,
+                         .tokens_per_second = speed,
+                         .seconds_left = (tokens_at(steps) - tokens_at(step_)) / speed});
+    }
+  }
+
+  void evaluate() {
+    last_evaluation_ = trainer_->evaluate(inputs_.sample);
+    evaluated_step_ = step_;
+    inputs_.corpus.release_pages();
+    events_.write("eval", {{"step", step_},
+                           {"tokens", tokens_at(step_)},
+                           {"flops", tokens_at(step_) * counts_.flops_per_token},
+                           {"split", spec_.eval_split},
+                           {"loss", last_evaluation_.loss},
+                           {"bits_per_byte", last_evaluation_.bits_per_byte}});
+    // An evaluation is no part of the training speed that is shown.
+    logged_step_ = step_;
+    logged_seconds_ = events_.seconds();
+  }
+
+  void checkpoint() {
+    const Progress progress{
+        .step = step_, .seconds = events_.seconds(), .cpu_seconds = cpu_seconds(), .divergence = watch_.to_json()};
+    // A finished run only needs the parameters that it leaves.
+    const bool finished = step_ == spec_.size.steps;
+    const std::span<const float> state = finished ? std::span<const float>() : trainer_->optimizer_state();
+    write_checkpoint(files_, directory_, spec_, progress, trainer_->model().program().parameters(),
+                     finished ? trainer_->kept_parameters() : trainer_->parameters(), state);
+    events_.write("checkpoint", {{"step", step_}});
+  }
+
+  // At the first evaluation that is far enough, and at no other: a run that goes on from its checkpoint is past it.
+  bool gives_up() const {
+    if (!spec_.stop_above || evaluated_step_ != step_) return false;
+    const int64_t every = interval(spec_.eval_every_fraction, spec_.size.steps, spec_.size.steps);
+    const auto far =
+        static_cast<int64_t>(std::ceil(spec_.stop_above->fraction * static_cast<double>(spec_.size.steps) - 1e-9));
+    if (step_ < far || step_ - every >= std::max<int64_t>(far, 1)) return false;
+    return !(last_evaluation_.bits_per_byte <= spec_.stop_above->bits_per_byte);
+  }
+  [[noreturn]] void give_up() {
+    const std::string reason =
+        fmt::format("{}: at {:.0f}% of its steps it is at {:.4f} bits per byte, above {:.4f}", protocol::kGaveUp,
+                    100.0 * static_cast<double>(step_) / static_cast<double>(spec_.size.steps),
+                    last_evaluation_.bits_per_byte, spec_.stop_above->bits_per_byte);
+    // Said first: killed before its checkpoint is written it has given up all the same, and goes on from an older one.
+    events_.write("stopped", {{"step", step_}, {"reason", reason}});
+    checkpoint();
+    throw Error(ErrorCode::kStoppedEarly, reason + "; without stop_above the same spec goes on from here");
+  }
+
+  [[noreturn]] void stop(int signal) {
+    checkpoint();
+    throw Error(signal == SIGINT ? ErrorCode::kInterrupted : ErrorCode::kStoppedEarly,
+                fmt::format("stopped after step {} of {} with a checkpoint; run the same command again to continue",
+                            step_, spec_.size.steps));
+  }
+
+  OrderedJson finish() {
+    if (evaluated_step_ != step_) evaluate();
+    checkpoint();
+    std::error_code ignored;
+    std::filesystem::remove(directory_ / protocol::kPreviousCheckpointFile, ignored);
+    const OrderedJson fields{{"step", step_},
+                             {"tokens", tokens_at(step_)},
+                             {"flops", tokens_at(step_) * counts_.flops_per_token},
+                             {"spent_flops", recipe::new_training_flops(spec_.recipe, spec_.size)},
+                             {"loss", last_evaluation_.loss},
+                             {"bits_per_byte", last_evaluation_.bits_per_byte},
+                             {"train_seconds", events_.seconds()},
+                             {"cpu_seconds", cpu_seconds()},
+                             {"peak_memory_bytes", peak_memory_bytes()}};
+    events_.write("done", fields);
+    return *finished_record(directory_ / protocol::kEventsFile);
+  }
+
+  double cpu_seconds() const { return cpu_seconds_before_ + process_cpu_seconds(); }
+
+  const RunOptions& options_;
+  const recipe::RunSpec& spec_;
+  const Inputs& inputs_;
+  FileSystem& files_;
+  Clock& clock_;
+  Path directory_;
+  recipe::Counts counts_;
+  DivergenceWatch watch_;
+  std::optional<Checkpoint> checkpoint_;
+  EventWriter events_;
+  std::optional<Trainer> trainer_;
+  Evaluation last_evaluation_;
+  int64_t step_ = 0, evaluated_step_ = -1, logged_step_ = 0;
+  double windows_read_ = 0;  // since the last release of token pages
+  double logged_seconds_ = 0, cpu_seconds_before_ = 0;
+};
+
+std::string failure_reason(const std::string& message) {
+  for (const char* word : {"diverged:", "memory:", "input:"})
+    if (message.starts_with(word)) return message;
+  return "disk: " + message;
+}
+
+}  // namespace
+
+OrderedJson run_training(const RunOptions& options, FileSystem& files, Clock& clock) {
+  const Inputs inputs = check_inputs(options.spec);
+  const RunDirectory directory(files, options.directory, options.spec);
+  if (const auto done = finished_record(options.directory / protocol::kEventsFile)) return *done;
+  Run run(options, files, clock, directory, inputs);
+  try {
+    return run.execute();
+  } catch (const Error& e) {
+    if (e.code() == ErrorCode::kFailed) run.report_failure(failure_reason(e.what()));
+    throw;
+  } catch (const std::bad_alloc&) {
+    run.report_failure("memory: the machine refused an allocation");
+    throw;
+  }
+}
+
+}  // namespace flywheel::train

@@ -1,0 +1,42 @@
+// One run process: from spec.json and a directory to a finished model, or to a clear end. What `flywheel train` does.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/file_system.h"
+#include "base/json.h"
+#include "recipe/run_spec.h"
+
+namespace flywheel::train {
+
+// For people who watch.
+struct RunProgress {
+  int64_t step = 0, steps = 0;
+  double loss = 0, tokens_per_second = 0, seconds_left = 0;
+};
+
+struct RunOptions {
+  recipe::RunSpec spec;
+  Path directory;
+  std::string program;  // name and version, for the start event
+  // Set to a signal's number, ends the run after the step at hand: SIGINT with kInterrupted, others with kStoppedEarly.
+  const std::atomic<int>* stop_signal = nullptr;
+  std::function<void(const RunProgress&)> progress;  // after each logged step; may be empty
+  std::function<void(const std::string&)> warn;      // a damaged checkpoint, say; may be empty
+  uint64_t available_memory_bytes = 0;               // 0: ask the machine
+  // Where the checkpoint that a branched run goes on from is gone: repeat the run that wrote it, in directory/trunk, by
+  // the spec that is left of it (and so on down the chain). Bit-identical, and not charged: for repeating a lab's run.
+  bool repeat_trunk = false;
+};
+
+// Runs, or goes on with, the run in options.directory and returns its "done" event; a finished run returns at once.
+// Throws Error with the exit code of the contract: kBadInput (nothing was written: another process works there, another
+// spec is there, the corpus does not serve), kStoppedEarly and kInterrupted (a checkpoint is there), kFailed (with a
+// "failed" event: diverged, memory, disk, input).
+OrderedJson run_training(const RunOptions& options, FileSystem& files = real_file_system(),
+                         Clock& clock = real_clock());
+
+}  // namespace flywheel::train

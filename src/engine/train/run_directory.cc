@@ -1,0 +1,42 @@
+#include "engine/train/run_directory.h"
+
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include "base/subprocess.h"
+#include "engine/train/checkpoint.h"
+#include "protocol/run_events.h"
+
+namespace flywheel::train {
+namespace {
+
+constexpr size_t kDifferencesShown = 3;
+
+FileLock take_lock(const Path& path) {
+  flywheel::create_directories(path);
+  std::string holder;
+  std::optional<FileLock> lock = FileLock::try_acquire(path / protocol::kLockFile, &holder);
+  if (!lock) throw_bad_input("{}: process {} is working on this run; wait for it or stop it", path.string(), holder);
+  return std::move(*lock);
+}
+
+}  // namespace
+
+RunDirectory::RunDirectory(FileSystem& files, const Path& path, const recipe::RunSpec& spec)
+    : path_(path), lock_(take_lock(path)) {
+  const Path spec_path = path / protocol::kSpecFile;
+  std::error_code error;
+  if (std::filesystem::exists(spec_path, error)) {
+    std::vector<std::string> difference = spec_difference(recipe::load_run_spec(spec_path), spec);
+    if (!difference.empty()) {
+      difference.resize(std::min(difference.size(), kDifferencesShown));
+      throw_bad_input("{} holds another run ({}); take another --dir", path.string(), fmt::join(difference, "; "));
+    }
+  } else {
+    files.write_atomic(spec_path, to_json(spec).dump(2) + "\n");
+  }
+  if (const auto identity = identify_process(::getpid()))
+    files.write_atomic(path / protocol::kProcessFile, to_json(*identity).dump() + "\n");
+}
+
+}  // namespace flywheel::train

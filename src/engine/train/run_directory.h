@@ -1,0 +1,22 @@
+// A run's directory in the hands of the one process that may work on it.
+#pragma once
+
+#include "base/file_system.h"
+#include "recipe/run_spec.h"
+
+namespace flywheel::train {
+
+// Creates the directory, takes its lock, puts the spec and this process' identity into it. Holds the lock while it
+// lives. Throws kBadInput when another process has the lock or another spec is there, kFailed when it cannot be
+// written.
+class RunDirectory {
+ public:
+  RunDirectory(FileSystem& files, const Path& path, const recipe::RunSpec& spec);
+  const Path& path() const { return path_; }
+
+ private:
+  Path path_;
+  FileLock lock_;
+};
+
+}  // namespace flywheel::train

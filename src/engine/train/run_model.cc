@@ -1,0 +1,42 @@
+#include "engine/train/run_model.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/subprocess.h"
+#include "engine/train/optimizer_plan.h"
+#include "protocol/run_events.h"
+
+namespace flywheel::train {
+
+RunModel load_run_model(const Path& directory, int threads, const std::function<void(const std::string&)>& warn) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(directory, error))
+    throw_bad_input("{}: no such run directory", directory.string());
+  const auto tell = [&](const std::string& text) {
+    if (warn) warn(text);
+  };
+  const std::optional<Checkpoint> checkpoint = find_checkpoint(directory, tell);
+  if (!checkpoint) {
+    throw_bad_input("{}: there is no good {} in it; train the run first: flywheel train SPEC.json --dir {}",
+                    directory.string(), protocol::kCheckpointFile, directory.string());
+  }
+  RunModel run{.spec = checkpoint->spec, .progress = checkpoint->progress, .model = nullptr};
+  const int team = threads > 0 ? threads : static_cast<int>(available_cpus().size());
+  run.model = std::make_unique<LoadedModel>(run.spec.recipe, run.spec.size, choose_dtype(run.spec.precision), team,
+                                            LoadedModel::Purpose::kInference);
+  const std::span<float> parameters = run.model->parameters();
+  if (checkpoint->parameters.size() != parameters.size()) {
+    throw_bad_input("{}: {} parameters, this program expects {}: use the program that wrote it",
+                    checkpoint->path.string(), checkpoint->parameters.size(), parameters.size());
+  }
+  // Before its end a run's average is the last of the optimizer's state.
+  const bool averaged = keeps_average(run.spec.recipe) && checkpoint->optimizer_state.size() >= parameters.size();
+  const std::span<const float> kept =
+      averaged ? checkpoint->optimizer_state.last(parameters.size()) : checkpoint->parameters;
+  std::copy(kept.begin(), kept.end(), parameters.begin());
+  run.model->refresh();
+  return run;
+}
+
+}  // namespace flywheel::train

@@ -1,0 +1,23 @@
+// The model that a run directory holds, as its checkpoint left it: for evaluation and sampling.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "engine/train/checkpoint.h"
+#include "engine/train/loaded_model.h"
+
+namespace flywheel::train {
+
+struct RunModel {
+  recipe::RunSpec spec;
+  Progress progress;
+  std::unique_ptr<LoadedModel> model;
+};
+
+// `threads` 0: all the cores this process may use. Throws kBadInput when the directory is no run or holds no good
+// checkpoint; `warn` (may be empty) hears of damaged ones.
+RunModel load_run_model(const Path& directory, int threads, const std::function<void(const std::string&)>& warn);
+
+}  // namespace flywheel::train

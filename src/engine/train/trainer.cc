@@ -1,0 +1,101 @@
+#include "engine/train/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "engine/train/schedule.h"
+
+namespace flywheel::train {
+
+Trainer::Trainer(const recipe::Recipe& recipe, const recipe::Size& size, tensor::Dtype dtype, int threads,
+                 uint64_t seed)
+    : recipe_(recipe),
+      size_(size),
+      model_(recipe, size, dtype, threads, LoadedModel::Purpose::kTraining),
+      optimizer_(recipe, size, model_.program().parameters(), model_.program().parameter_elements(), dtype, threads),
+      drawn_(static_cast<size_t>(size.batch_sequences)),
+      losses_(drawn_.size()) {
+  // A thread without a sequence needs no buffer.
+  const int buffers = std::min(threads, size.batch_sequences);
+  for (int i = 0; i < buffers; ++i) {
+    gradient_memory_.emplace_back(model_.program().parameter_elements() * int64_t{sizeof(float)});
+    gradients_.push_back(reinterpret_cast<float*>(gradient_memory_.back().data()));
+  }
+  failures_.resize(static_cast<size_t>(threads));
+  train_ = [this](int thread) {
+    try {
+      train_sequences(thread);
+    } catch (...) {
+      failures_[static_cast<size_t>(thread)] = std::current_exception();
+    }
+  };
+  reduce_ = [this](int thread) { optimizer_.reduce(gradients_, thread); };
+  update_ = [this](int thread) { optimizer_.update(gradients_[0], parameters().data(), thread); };
+  refresh_ = [this](int thread) { model_.packed().refresh(parameters().data(), thread, model_.threads()); };
+  model_.initialise(seed);
+  optimizer_.start(parameters());
+}
+
+void Trainer::train_sequences(int thread) {
+  const int threads = static_cast<int>(gradients_.size());
+  if (thread >= threads) return;
+  float* gradients = gradients_[static_cast<size_t>(thread)];
+  std::memset(gradients, 0, parameters().size_bytes());
+  const float loss_scale = 1.0f / (static_cast<float>(sequences_) * static_cast<float>(size_.context));
+  const int last = sequences_ * (thread + 1) / threads, at_once = model_.program().sequences();
+  for (int i = sequences_ * thread / threads; i < last; i += at_once) {
+    const auto first = static_cast<size_t>(i), count = static_cast<size_t>(std::min(at_once, last - i));
+    const std::span run = std::span(drawn_).subspan(first, count);
+    for (size_t k = 0; k < count; ++k) run[k] = batches_->drawn(first_sequence_ + i + static_cast<int>(k));
+    model_.executor(thread).train(run, loss_scale, gradients, losses_.data() + first);
+  }
+}
+
+void Trainer::rethrow_failure() {
+  for (std::exception_ptr& failure : failures_)
+    if (failure) std::rethrow_exception(std::exchange(failure, nullptr));
+}
+
+StepResult Trainer::step(const data::BatchSampler& batches, int64_t step) {
+  batches_ = &batches;
+  first_sequence_ = size_.sequences_before(step);
+  sequences_ = size_.sequences_at(step);
+  ThreadPool& team = model_.team();
+  team.run(train_);
+  rethrow_failure();
+  team.run(reduce_);
+  double sum = 0;
+  for (int i = 0; i < sequences_; ++i) sum += losses_[static_cast<size_t>(i)];
+  const double share = learning_rate_share(recipe_.schedule, size_, step);
+  const StepResult result{.loss = sum / (static_cast<double>(sequences_) * size_.context),
+                          .gradient_norm = optimizer_.gradient_norm(),
+                          .learning_rate = size_.matrix_learning_rate * share};
+  if (!std::isfinite(result.loss) || !std::isfinite(result.gradient_norm)) return result;
+  optimizer_.begin(step, share, result.gradient_norm);
+  team.run(update_);
+  team.run(refresh_);
+  return result;
+}
+
+std::span<float> Trainer::kept_parameters() {
+  return optimizer_.average().empty() ? parameters() : optimizer_.average();
+}
+
+// The model's weights change places with the average: twice is as before, bit for bit.
+void Trainer::exchange_average() {
+  const std::span<float> average = optimizer_.average();
+  if (average.empty()) return;
+  std::swap_ranges(average.begin(), average.end(), parameters().begin());
+  model_.refresh();
+}
+
+Evaluation Trainer::evaluate(const data::EvalSample& sample) {
+  exchange_average();
+  const Evaluation evaluation = model_.evaluate(sample);
+  exchange_average();
+  return evaluation;
+}
+
+}  // namespace flywheel::train

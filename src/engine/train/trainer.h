@@ -1,0 +1,63 @@
+// Training steps of one model. Each thread trains its part of the batch's sequences through its own executor into its
+// own gradient buffer; gradients are reduced, the optimizer run and the packed weights refreshed once per step. The
+// same recipe, size, seed, data and number of threads give bit-identical losses; nothing is allocated in a step.
+#pragma once
+
+#include <exception>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "engine/data/corpus.h"
+#include "engine/train/loaded_model.h"
+#include "engine/train/optimizer.h"
+
+namespace flywheel::train {
+
+struct StepResult {
+  double loss = 0;           // mean nats per token of the batch, before the update
+  double gradient_norm = 0;  // before clipping
+  double learning_rate = 0;  // of hidden matrices
+};
+
+// Used from one thread; it drives its own team.
+class Trainer {
+ public:
+  Trainer(const recipe::Recipe& recipe, const recipe::Size& size, tensor::Dtype dtype, int threads, uint64_t seed);
+
+  // Step `step`, 0 first. A loss or gradient that is not finite is returned and leaves the weights as they were.
+  // Throws what the sampler throws.
+  StepResult step(const data::BatchSampler& batches, int64_t step);
+
+  // With the weights that are kept.
+  Evaluation evaluate(const data::EvalSample& sample);
+
+  LoadedModel& model() { return model_; }
+  // What a checkpoint keeps. After writing into either: model().refresh().
+  std::span<float> parameters() { return model_.parameters(); }
+  std::span<float> optimizer_state() { return optimizer_.state(); }
+  // What a finished run leaves: the optimizer's average of the weights when the recipe keeps one, else the weights.
+  std::span<float> kept_parameters();
+
+ private:
+  void train_sequences(int thread);
+  void rethrow_failure();
+  void exchange_average();
+
+  recipe::Recipe recipe_;
+  recipe::Size size_;
+  LoadedModel model_;
+  Optimizer optimizer_;
+  std::vector<tensor::Arena> gradient_memory_;
+  std::vector<float*> gradients_;
+  std::vector<model::Executor::Tokens> drawn_;  // the step's sequences
+  std::vector<double> losses_;                  // of them
+  std::vector<std::exception_ptr> failures_;    // of the threads: a token file that was damaged meanwhile
+  const data::BatchSampler* batches_ = nullptr;
+  int64_t first_sequence_ = 0;  // of the step at hand
+  int sequences_ = 0;           // in it
+  // Made once: a std::function made in a step would allocate.
+  std::function<void(int)> train_, reduce_, update_, refresh_;
+};
+
+}  // namespace flywheel::train

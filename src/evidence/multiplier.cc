@@ -1,0 +1,93 @@
+#include "evidence/multiplier.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/check.h"
+#include "scaling/laws/statistics.h"
+
+namespace flywheel::evidence {
+namespace {
+
+constexpr double kStep = 2;  // either way in compute
+
+// Standard deviation of ln multiplier that its 90% interval stands for, and what a straight line misses of a rung.
+double log_sd(const Interval& multiplier) {
+  const double low = std::max(multiplier.low, 1e-3), high = std::min(multiplier.high, 1e3);
+  return std::hypot(std::log(high / low) / (2 * scaling::kNormal90), kRungSpread);
+}
+
+}  // namespace
+
+Slope frontier_slope(const scaling::Forecaster& forecaster, double flops) {
+  const scaling::Optimum low = forecaster.compute_optimal(flops / kStep);
+  const scaling::Optimum high = forecaster.compute_optimal(flops * kStep);
+  const std::pair<double, double> sites[] = {{low.N, low.D}, {high.N, high.D}};
+  const std::vector<double> covariance = forecaster.covariance(sites);
+  const double width = 2 * std::log(kStep);
+  return {std::log(high.loss / low.loss) / width,
+          std::sqrt(std::max(0.0, covariance[0] + covariance[3] - 2 * covariance[1])) / width};
+}
+
+Interval compute_multiplier(double base_loss, Slope slope, const Interval& difference) {
+  CHECK(base_loss > 0);
+  const auto at = [&](double change, double steepness) {
+    const double ratio = std::max(1 + change / base_loss, 1e-6);
+    return steepness < 0 ? std::exp(std::log(ratio) / steepness) : (change < 0 ? INFINITY : 0);
+  };
+  Interval result{at(difference.value, slope.value), 0, 0};
+  // Both uncertainties at once, independent: the ends of the difference, and of the slope, in quadrature of ln m.
+  const double centre = std::log(result.value);
+  const auto end = [&](double change, bool upper) {
+    const double by_change = std::log(at(change, slope.value)) - centre;
+    const double gentle = std::min(slope.value + scaling::kNormal90 * slope.sd, 0.0);
+    const double steep = slope.value - scaling::kNormal90 * slope.sd;
+    // A gentler slope makes every change worth more: away from 1 on the change's own side.
+    const bool away = upper == (centre > 0);
+    const double by_slope = std::log(at(difference.value, away ? gentle : steep)) - centre;
+    if (!std::isfinite(by_slope) || !std::isfinite(by_change)) return upper ? INFINITY : 0.0;
+    return std::exp(centre + (upper ? 1 : -1) * std::hypot(by_change, by_slope));
+  };
+  result.low = end(difference.high, false);
+  result.high = end(difference.low, true);
+  return result;
+}
+
+Extrapolation extrapolate(std::span<const RungEffect> rungs, double target_flops) {
+  CHECK(!rungs.empty());
+  Extrapolation result;
+  const double target = std::log(target_flops);
+  double w = 0, x = 0, y = 0;
+  for (const RungEffect& rung : rungs) {
+    const double weight = 1 / std::pow(log_sd(rung.multiplier), 2);
+    w += weight, x += weight * std::log(rung.flops), y += weight * std::log(rung.multiplier.value);
+  }
+  x /= w, y /= w;
+  double xx = 0, xy = 0;
+  for (const RungEffect& rung : rungs) {
+    const double weight = 1 / std::pow(log_sd(rung.multiplier), 2), dx = std::log(rung.flops) - x;
+    xx += weight * dx * dx, xy += weight * dx * (std::log(rung.multiplier.value) - y);
+  }
+  // Two noisy rungs say little about a slope; what is believed of it beforehand holds it near 0.
+  const double believed = 1 / std::pow(kMultiplierDrift / std::log(10.0), 2);
+  const double slope = xy / (xx + believed), far = target - x;
+  const double centre = y + slope * far;
+  const double variance = 1 / w + far * far / (xx + believed);
+  const double half = scaling::kNormal90 * std::sqrt(variance);
+  result.multiplier = {std::exp(centre), std::exp(centre - half), std::exp(centre + half)};
+
+  const bool helps = std::any_of(rungs.begin(), rungs.end(), [](const RungEffect& r) { return r.multiplier.low > 1; });
+  const bool hurts = std::any_of(rungs.begin(), rungs.end(), [](const RungEffect& r) { return r.multiplier.high < 1; });
+  result.flips = helps && hurts;
+  if (result.flips)
+    result.warning = "the ranking flips between rungs: it helps on one and hurts on another";
+  else if (rungs.size() > 1 && rungs.back().multiplier.high < rungs.front().multiplier.low)
+    result.warning = fmt::format("worth less on the higher rung: {:.2f}x at {:.2g} FLOPs, {:.2f}x at {:.2g}",
+                                 rungs.front().multiplier.value, rungs.front().flops, rungs.back().multiplier.value,
+                                 rungs.back().flops);
+  return result;
+}
+
+}  // namespace flywheel::evidence

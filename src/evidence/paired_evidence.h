@@ -1,0 +1,51 @@
+// Evidence from paired differences (candidate minus base, bits per byte; same seed, same order of data), valid whenever
+// one stops to look. Pure; not thread safe.
+//
+// Null: whatever its size, a difference is at least as likely to lie above 0 as below. A change that does nothing obeys
+// it for any noise, since candidate and base may then be exchanged. Each pair bets against it: with d the difference
+// over a guess of its scale, one bet of the mixture multiplies its wealth by
+//     1 - stake * sign(d) * tanh(effect * |d|)
+// whose expectation under the null is at most 1, so the mean wealth is an e-process: it exceeds 1 / alpha with
+// probability at most alpha, at any stopping time (Ville 1939; de la Pena 1999 for symmetric differences; Ramdas,
+// Gruenwald, Vovk and Shafer 2023 for the whole). The guess of the scale changes the power, never the guarantee. A
+// stake below 1 leaves something after an outlier.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "evidence/multiplier.h"
+
+namespace flywheel::evidence {
+
+class SequentialTest {
+ public:
+  // scale: about the standard deviation of one difference, above 0; known before the pairs are.
+  explicit SequentialTest(double scale);
+  void add(double difference);
+  int pairs() const { return static_cast<int>(differences_.size()); }
+  std::span<const double> differences() const { return differences_; }
+  double mean() const;
+  // Of the null above ("the candidate is no better"), and of the mirrored one ("no worse").
+  double log_e_better() const;
+  double log_e_worse() const;
+  // Median of the differences with an interval that holds it at all times at once with probability at least 1 - alpha,
+  // if they are symmetric about it. Infinite ends while the pairs are too few.
+  Interval interval(double alpha) const;
+
+ private:
+  double log_e(double shift, double sign) const;
+
+  double scale_;
+  std::vector<double> differences_;
+};
+
+// Pairs, all in favour, after which wealth can exceed 1 / alpha.
+int fewest_pairs(double alpha);
+
+// Levels for a sequence of tests that controls the false discovery rate (e-LOND: Xu and Ramdas 2024): the k-th test
+// (from 1) is at alpha / (k (k + 1)) times one more than the discoveries so far. When nothing is real this is also the
+// probability of any finding. It holds for dependent tests, however the next proposal is chosen.
+double discovery_level(double alpha, int test, int discoveries_before);
+
+}  // namespace flywheel::evidence

@@ -1,0 +1,82 @@
+#include "evidence/paired_runs.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/rng.h"
+
+namespace flywheel::evidence {
+namespace {
+
+// A base of L = 2 C^-0.1 beside a candidate that is worth `times` the compute.
+std::vector<RungPairs> pairs_of(double times, double noise, std::vector<double> rungs, int n = 8) {
+  Rng rng(7);
+  std::vector<RungPairs> pairs;
+  for (const double flops : rungs) {
+    pairs.push_back({flops, {}, {}});
+    for (int i = 0; i < n; ++i) {
+      const double base = 2 * std::pow(flops, -0.1) + noise * rng.normal();
+      pairs.back().base.push_back(base);
+      pairs.back().difference.push_back(2 * std::pow(times * flops, -0.1) + noise * rng.normal() - base);
+    }
+  }
+  return pairs;
+}
+
+TEST(PairedEffect, IsWorthItsMultiple) {
+  const PairedEffect effect = paired_effect(pairs_of(1.5, 1e-4, {1, 3}));
+  EXPECT_TRUE(effect.slope_is_sure);
+  EXPECT_NEAR(effect.slope.value, -0.1, 0.002);
+  ASSERT_EQ(effect.rungs.size(), 2u);
+  for (const RungEffect& rung : effect.rungs) {
+    EXPECT_NEAR(rung.multiplier.value, 1.5, 0.03);
+    EXPECT_LT(rung.multiplier.low, 1.5);
+    EXPECT_GT(rung.multiplier.high, 1.5);
+  }
+  EXPECT_EQ(effect.at_least, (std::vector<double>{0, 0}));
+}
+
+TEST(PairedEffect, ABaseThatLosesWithMoreComputeBoundsItFromBelow) {
+  const PairedEffect effect = paired_effect(pairs_of(5, 1e-3, {1, 3, 9}));
+  EXPECT_EQ(effect.at_least, (std::vector<double>{3, 3, 0}));
+  EXPECT_GE(effect.rungs[0].multiplier.low, 3);
+}
+
+TEST(PairedEffect, BeyondTheFarthestMultipleOnlyABoundIsSaid) {
+  const PairedEffect effect = paired_effect(pairs_of(500, 1e-4, {1, 3}));
+  EXPECT_EQ(effect.rungs[1].multiplier.value, kFarthestMultiple);
+  EXPECT_EQ(effect.rungs[1].multiplier.low, kFarthestMultiple);
+  EXPECT_EQ(effect.rungs[1].multiplier.high, INFINITY);
+  EXPECT_TRUE(to_json(effect.rungs)[1].at("compute_multiplier").at("high").is_null());
+}
+
+// More compute does not help this base: no difference can be turned into compute.
+TEST(PairedEffect, WithoutASlopeOnlyWhatWasMeasuredIsSaid) {
+  std::vector<RungPairs> flat(2);
+  Rng rng(3);
+  for (size_t r = 0; r < 2; ++r) {
+    flat[r].flops = r == 0 ? 1 : 3;
+    for (int i = 0; i < 6; ++i) {
+      flat[r].base.push_back(4 + 0.1 * rng.normal());
+      flat[r].difference.push_back(3.2 + 0.01 * rng.normal() - flat[r].base.back());
+    }
+  }
+  const PairedEffect better = paired_effect(flat);
+  EXPECT_FALSE(better.slope_is_sure);
+  EXPECT_EQ(better.rungs[0].multiplier.low, 3);  // the base loses with three times the compute
+  EXPECT_TRUE(std::isnan(better.rungs[1].multiplier.value));
+  EXPECT_EQ(better.rungs[1].multiplier.low, 1);
+  EXPECT_EQ(better.rungs[1].multiplier.high, INFINITY);
+  EXPECT_TRUE(std::isnan(better.worth({-0.8, -0.9, -0.7}).value));
+  EXPECT_EQ(better.worth({-0.8, -0.9, -0.7}).low, 1);  // the upper rung has no such bound
+  for (RungPairs& rung : flat)
+    for (double& d : rung.difference) d = 0.02 * rng.normal();
+  const PairedEffect nothing = paired_effect(flat);
+  EXPECT_TRUE(std::isnan(nothing.worth({0.001, -0.02, 0.02}).value));
+  EXPECT_EQ(nothing.worth({0.001, -0.02, 0.02}).low, 0);
+  EXPECT_EQ(nothing.worth({0.1, 0.05, 0.2}).high, 1);
+}
+
+}  // namespace
+}  // namespace flywheel::evidence

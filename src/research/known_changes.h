@@ -1,9 +1,0 @@
-// The changes that the proposer "list" tries where the user gave none.
-#pragma once
-
-namespace flywheel::research {
-
-// TOML of the proposer `list` (docs/how-to-add-a-proposer.md).
-const char* known_changes();
-
-}  // namespace flywheel::research

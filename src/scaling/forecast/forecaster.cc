@@ -1,0 +1,265 @@
+#include "scaling/forecast/forecaster.h"
+
+#include <Eigen/Cholesky>
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "scaling/forecast/misfit.h"
+#include "scaling/laws/optimum.h"
+#include "scaling/laws/statistics.h"
+
+namespace flywheel::scaling {
+namespace {
+
+constexpr double kNegligible = 1e-3;  // models of less weight are left out
+constexpr int kDraws = 64;            // laws drawn from the posterior, for the interval of the optimal size
+
+// One run a cell of a grid in (ln N, ln D), whose step doubles until at most `most` are left. The median loss stands
+// for a cell, so that one wild run does not.
+Runs merge(std::span<const Point> points, size_t most) {
+  std::map<std::pair<int64_t, int64_t>, std::vector<const Point*>> cells;
+  double step = 0;
+  do {
+    cells.clear();
+    for (size_t i = 0; i < points.size(); ++i) {
+      const Point& p = points[i];
+      const auto cell = [&](double x) { return static_cast<int64_t>(std::floor(std::log(x) / step)); };
+      cells[step > 0 ? std::pair{cell(p.N), cell(p.D)} : std::pair{static_cast<int64_t>(i), int64_t{0}}].push_back(&p);
+    }
+    step = step > 0 ? 2 * step : 0.01;
+  } while (cells.size() > most);
+  Runs runs;
+  for (const auto& [cell, members] : cells) {
+    double n = 0, d = 0, c = 0, count = 0;
+    std::vector<double> losses;
+    for (const Point* p : members) {
+      n += p->count * std::log(p->N), d += p->count * std::log(p->D), c += p->count * std::log(flops_of(*p));
+      count += p->count;
+      losses.push_back(std::log(p->L));
+    }
+    runs.ln_n.push_back(n / count);
+    runs.ln_d.push_back(d / count);
+    runs.ln_c.push_back(c / count);
+    runs.ln_l.push_back(quantile(losses, 0.5));
+    runs.repeats.push_back(count);
+  }
+  const auto total = static_cast<double>(runs.ln_l.size());
+  for (size_t i = 0; i < runs.ln_l.size(); ++i) {
+    runs.centre_n += runs.ln_n[i] / total;
+    runs.centre_d += runs.ln_d[i] / total;
+  }
+  return runs;
+}
+
+}  // namespace
+
+struct Forecaster::State {
+  Beliefs beliefs;
+  Runs runs;
+  FlopsRule rule;
+  double highest_flops = 0;
+  std::vector<MisfitFit> fits;
+  std::vector<MisfitModel> models;
+  // Laws drawn from the posterior of all models, in proportion to weight, and covariance^-1 residual of each.
+  struct Draw {
+    size_t model;
+    LawVector theta;
+    Eigen::VectorXd alpha;
+  };
+  std::vector<Draw> draws;
+
+  Eigen::VectorXd correlations(double ln_n, double ln_d) const {
+    Eigen::VectorXd k(runs.size());
+    for (Eigen::Index i = 0; i < runs.size(); ++i) {
+      const auto j = static_cast<size_t>(i);
+      k[i] = misfit_correlation(beliefs, runs.ln_n[j], runs.ln_d[j], ln_n, ln_d);
+    }
+    return k;
+  }
+  double law(const LawVector& theta, double ln_n, double ln_d, double* gradient = nullptr) const {
+    return law_value(theta, ln_n - runs.centre_n, ln_d - runs.centre_d, gradient);
+  }
+  double mean(double ln_n, double ln_d) const {
+    const Eigen::VectorXd k = correlations(ln_n, ln_d);
+    double sum = 0;
+    for (size_t m = 0; m < fits.size(); ++m)
+      sum +=
+          models[m].weight * (law(fits[m].theta, ln_n, ln_d) + std::pow(fits[m].misfit_sd, 2) * k.dot(fits[m].alpha));
+    return sum;
+  }
+  // Of a run's log loss, noise included: the spread within the models and between them.
+  double variance(double ln_n, double ln_d) const {
+    const Eigen::VectorXd k = correlations(ln_n, ln_d);
+    double first = 0, second = 0;
+    for (size_t m = 0; m < fits.size(); ++m) {
+      const MisfitFit& fit = fits[m];
+      const double power = fit.misfit_sd * fit.misfit_sd;
+      LawVector gradient;
+      const double value = law(fit.theta, ln_n, ln_d, gradient.data()) + power * k.dot(fit.alpha);
+      const Eigen::VectorXd white = fit.factor.triangularView<Eigen::Lower>().solve(power * k);
+      const LawVector open = gradient - fit.whitened.transpose() * white;
+      const double spread =
+          std::max(power - white.squaredNorm(), 0.0) + open.dot(fit.posterior * open) + fit.noise_sd * fit.noise_sd;
+      first += models[m].weight * value;
+      second += models[m].weight * (value * value + spread);
+    }
+    return std::max(second - first * first, 1e-12);
+  }
+  void draw_laws() {
+    Rng rng(1, 0x6c617773);
+    std::vector<double> bounds;
+    for (size_t m = 0; m < fits.size(); ++m) bounds.push_back((m ? bounds.back() : 0) + models[m].weight);
+    for (int i = 0; i < kDraws; ++i) {
+      const double at = (i + 0.5) / kDraws;
+      Draw draw;
+      draw.model = std::min<size_t>(
+          static_cast<size_t>(std::upper_bound(bounds.begin(), bounds.end(), at) - bounds.begin()), fits.size() - 1);
+      const MisfitFit& fit = fits[draw.model];
+      LawVector normal;
+      for (int j = 0; j < kLawParameters; ++j) normal[j] = rng.normal();
+      draw.theta = fit.theta + fit.posterior.llt().matrixL() * normal;
+      Eigen::VectorXd residual(runs.size());
+      for (size_t j = 0; j < runs.ln_l.size(); ++j)
+        residual[static_cast<Eigen::Index>(j)] = runs.ln_l[j] - law(draw.theta, runs.ln_n[j], runs.ln_d[j]);
+      const auto lower = fit.factor.triangularView<Eigen::Lower>();
+      draw.alpha = lower.transpose().solve(lower.solve(residual));
+      draws.push_back(std::move(draw));
+    }
+  }
+};
+
+Forecaster::~Forecaster() = default;
+Forecaster::Forecaster(Forecaster&&) noexcept = default;
+Forecaster& Forecaster::operator=(Forecaster&&) noexcept = default;
+
+Forecaster::Forecaster(std::span<const Point> points) : state_(std::make_unique<State>()) {
+  check_points(points);
+  State& s = *state_;
+  s.runs = merge(points, kMostRuns);
+  s.rule = scaling::flops_rule(points);
+  for (const Point& point : points) s.highest_flops = std::max(s.highest_flops, flops_of(point));
+  const Eigen::Index n = s.runs.size();
+  Eigen::MatrixXd correlation(n, n);
+  for (Eigen::Index i = 0; i < n; ++i)
+    correlation.col(i) = s.correlations(s.runs.ln_n[static_cast<size_t>(i)], s.runs.ln_d[static_cast<size_t>(i)]);
+
+  LawVector start, unused;
+  law_prior(s.runs, s.beliefs, start, unused);
+  std::vector<MisfitFit> fits;
+  double best = -INFINITY;
+  for (const double misfit_sd : kMisfitSds) {
+    MisfitFit fit = fit_misfit(s.runs, correlation, s.beliefs, misfit_sd, start);
+    if (!std::isfinite(fit.log_evidence)) continue;
+    best = std::max(best, fit.log_evidence);
+    fits.push_back(std::move(fit));
+  }
+  if (fits.empty()) throw_failed("no law gives a finite loss on these runs");
+  double total = 0;
+  for (MisfitFit& fit : fits) {
+    const double weight = std::exp(fit.log_evidence - best);
+    if (weight < kNegligible) continue;
+    total += weight;
+    const double kappa = std::exp(fit.theta[5]);
+    s.models.push_back({weight, fit.misfit_sd, fit.noise_sd, std::exp(fit.theta[2]), std::exp(fit.theta[3]),
+                        std::exp(fit.theta[4]), kappa});
+    s.fits.push_back(std::move(fit));
+  }
+  for (MisfitModel& model : s.models) model.weight /= total;
+  s.draw_laws();
+}
+
+double Forecaster::highest_flops() const {
+  return state_->highest_flops;
+}
+const FlopsRule& Forecaster::flops_rule() const {
+  return state_->rule;
+}
+const std::vector<MisfitModel>& Forecaster::models() const {
+  return state_->models;
+}
+
+std::vector<double> Forecaster::covariance(std::span<const std::pair<double, double>> sites) const {
+  const State& s = *state_;
+  const auto n = static_cast<Eigen::Index>(sites.size());
+  Eigen::MatrixXd sum = Eigen::MatrixXd::Zero(n, n);
+  Eigen::VectorXd mean = Eigen::VectorXd::Zero(n);
+  for (size_t m = 0; m < s.fits.size(); ++m) {
+    const MisfitFit& fit = s.fits[m];
+    const double power = fit.misfit_sd * fit.misfit_sd;
+    Eigen::MatrixXd cross(s.runs.size(), n), gradients(kLawParameters, n), between(n, n);
+    Eigen::VectorXd values(n);
+    for (Eigen::Index i = 0; i < n; ++i) {
+      const double ln_n = std::log(sites[static_cast<size_t>(i)].first);
+      const double ln_d = std::log(sites[static_cast<size_t>(i)].second);
+      const Eigen::VectorXd k = s.correlations(ln_n, ln_d);
+      LawVector gradient;
+      values[i] = s.law(fit.theta, ln_n, ln_d, gradient.data()) + power * k.dot(fit.alpha);
+      cross.col(i) = power * k;
+      gradients.col(i) = gradient;
+      for (Eigen::Index j = 0; j <= i; ++j) {
+        const auto& [N, D] = sites[static_cast<size_t>(j)];
+        between(i, j) = between(j, i) = power * misfit_correlation(s.beliefs, ln_n, ln_d, std::log(N), std::log(D));
+      }
+    }
+    const Eigen::MatrixXd white = fit.factor.triangularView<Eigen::Lower>().solve(cross);
+    const Eigen::MatrixXd open = gradients - fit.whitened.transpose() * white;
+    const double weight = s.models[m].weight;
+    sum += weight * (between - white.transpose() * white + open.transpose() * fit.posterior * open +
+                     values * values.transpose());
+    mean += weight * values;
+  }
+  sum -= mean * mean.transpose();
+  return {sum.data(), sum.data() + sum.size()};  // symmetric: column-major is row-major
+}
+
+double Forecaster::noise_sd(double N, double D) const {
+  const State& s = *state_;
+  double variance = 0;
+  for (const MisfitModel& model : s.models) variance += model.weight * model.noise_sd * model.noise_sd;
+  const double flops = s.rule.per_token(N) * D, ln_flops = std::log(flops);
+  const auto along = [&](double ln_n) { return s.mean(ln_n, ln_flops - std::log(s.rule.per_token(std::exp(ln_n)))); };
+  const double best = along(minimum_of(along, std::log(N) - 4, std::log(N) + 4, 40));
+  const double excess = std::max(0.0, s.mean(std::log(N), std::log(D)) - best) / s.beliefs.frontier_width;
+  const double below = std::max(0.0, std::log(s.highest_flops) - ln_flops);
+  return std::sqrt(variance * std::exp(s.beliefs.focus * below) * (1 + excess * excess));
+}
+
+Optimum Forecaster::predict(double N, double D) const {
+  if (!(N > 0) || !(D > 0) || !std::isfinite(N) || !std::isfinite(D))
+    throw_bad_input("a prediction needs N and D above 0, found N = {} and D = {}", N, D);
+  const double ln_n = std::log(N), ln_d = std::log(D);
+  const double centre = state_->mean(ln_n, ln_d);
+  const double half = kNormal90 * error_inflation * std::sqrt(state_->variance(ln_n, ln_d));
+  return {N, D, std::exp(centre), std::exp(centre - half), std::exp(centre + half), N, N};
+}
+
+Optimum Forecaster::compute_optimal(double flops) const {
+  return compute_optimal(flops, [&](double N) { return state_->rule.per_token(N); });
+}
+
+Optimum Forecaster::compute_optimal(double flops, const std::function<double(double N)>& flops_per_token) const {
+  if (!(flops > 0) || !std::isfinite(flops)) throw_bad_input("a compute budget is FLOPs above 0, found {}", flops);
+  const State& s = *state_;
+  const auto along = [&](double ln_n) { return std::log(flops) - std::log(flops_per_token(std::exp(ln_n))); };
+  const auto mean = [&](double ln_n) { return s.mean(ln_n, along(ln_n)); };
+  const double best = minimum_of(mean, 0, std::log(flops) - std::log(6.0), 100);
+  Optimum optimum = predict(std::exp(best), std::exp(along(best)));
+  std::vector<double> sizes;
+  for (const State::Draw& draw : s.draws) {
+    const double power = std::pow(s.fits[draw.model].misfit_sd, 2);
+    sizes.push_back(minimum_of(
+        [&](double ln_n) {
+          const double ln_d = along(ln_n);
+          return s.law(draw.theta, ln_n, ln_d) + power * s.correlations(ln_n, ln_d).dot(draw.alpha);
+        },
+        std::max(0.0, best - 5), best + 5, 10));
+  }
+  optimum.N_low = std::exp(quantile(sizes, 0.05));
+  optimum.N_high = std::exp(quantile(sizes, 0.95));
+  return optimum;
+}
+
+}  // namespace flywheel::scaling

@@ -1,0 +1,69 @@
+// Forecasts of the loss at any (N, D), by a model that knows that no law is exactly right. Why: residuals of a law on a
+// real ladder are not independent noise; neighbouring runs err together, so a law alone is biased where it
+// extrapolates, and the bootstrap of its residuals makes intervals that are far too narrow. For every run
+//   ln L = f(N, D) + g(N, D) + e
+//   f  a law: ln(E + (A / N^alpha + B / D^beta)^kappa)
+//   g  what the law misses: a Gaussian process, smooth in (ln C, ln D/N) (Kennedy and O'Hagan 2001, section 4)
+//   e  noise with heavy tails (Student's t); larger for runs far from the frontier and far below the highest compute
+// The size of the misfit is not known: five sizes between 1% and 20% are weighed by their evidence (Laplace's
+// approximation). What is believed beforehand about exponents, E, kappa and the misfit's reach is the same for every
+// ladder and was learnt from public ones (docs/forecast-backtests.md).
+// Deterministic; const functions may be called from several threads.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "scaling/laws/law.h"
+
+namespace flywheel::scaling {
+
+// One of the weighted models.
+struct MisfitModel {
+  double weight = 0;                             // share of the evidence; all sum to 1
+  double misfit_sd = 0;                          // of g, in log loss
+  double noise_sd = 0;                           // of e for runs at the frontier's top, in log loss
+  double E = 0, alpha = 0, beta = 0, kappa = 0;  // alpha, beta: effective exponents, kappa times those within
+};
+
+class Forecaster {
+ public:
+  // Any number of points from 1; what few runs leave open is held by what is believed beforehand, and the intervals say
+  // so. More than kMostRuns runs are merged with their neighbours first. Throws kBadInput as fit().
+  explicit Forecaster(std::span<const Point> points);
+  ~Forecaster();
+  Forecaster(Forecaster&&) noexcept;
+  Forecaster& operator=(Forecaster&&) noexcept;
+
+  // The loss of a run of this size, with its 90% prediction interval.
+  Optimum predict(double N, double D) const;
+  // The size that minimises the forecast at `flops`; N_low and N_high hold 90% of the optima of laws drawn from the
+  // posterior. FLOPs per token from flops_rule(), or the caller's.
+  Optimum compute_optimal(double flops) const;
+  Optimum compute_optimal(double flops, const std::function<double(double N)>& flops_per_token) const;
+
+  // Posterior covariance of the log losses at these sizes, noise left out: what is not known of the law and its misfit,
+  // within the models and between them. Row-major, (sites, sites).
+  std::vector<double> covariance(std::span<const std::pair<double, double>> sizes_and_tokens) const;
+  // Standard deviation of log loss between what a run of this size says and law plus misfit: larger below the top and
+  // off the frontier.
+  double noise_sd(double N, double D) const;
+
+  // Standard deviations of log loss are multiplied by this; set from the ladder's own backtest.
+  double error_inflation = 1;
+
+  double highest_flops() const;
+  const FlopsRule& flops_rule() const;
+  const std::vector<MisfitModel>& models() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+inline constexpr size_t kMostRuns = 256;
+
+}  // namespace flywheel::scaling

@@ -1,0 +1,231 @@
+#include "scaling/tables/runs_table.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <charconv>
+#include <cmath>
+#include <optional>
+
+#include "base/error.h"
+
+namespace flywheel::scaling {
+namespace {
+
+constexpr size_t kListed = 5;  // bad rows that a message names
+
+struct Column {
+  const char* symbol;
+  const char* means;
+  std::vector<std::string_view> aliases;  // lower case, letters and digits only
+};
+
+enum { kN, kD, kL, kC, kU, kEpochs, kColumns };
+
+const std::array<Column, kColumns>& columns() {
+  static const std::array<Column, kColumns> table = {{
+      {"N",
+       "parameters",
+       {"n", "params", "parameters", "modelsize", "nparams", "numparams", "numparameters", "size", "paramcount",
+        "parametercount", "nonembeddingparams", "nonembeddingparameters", "nonembparams", "totalparams",
+        "totalparameters", "modelparams"}},
+      {"D",
+       "training tokens",
+       {"d", "tokens", "trainingtokens", "traintokens", "ntokens", "numtokens", "tokencount", "tokensseen",
+        "totaltokens", "datasize", "datasetsize"}},
+      {"L",
+       "loss",
+       {"l", "loss", "valloss", "validationloss", "evalloss", "finalloss", "testloss", "smoothloss", "smoothedloss",
+        "crossentropy", "nats", "bpb", "bitsperbyte", "valbpb", "bitspertoken", "perplexity", "ppl", "valperplexity",
+        "valppl"}},
+      {"C", "FLOPs", {"c", "flops", "trainingflops", "trainflops", "compute", "flop", "totalflops"}},
+      {"U", "unique tokens", {"u", "uniquetokens", "nuniquetokens", "datauniquetokens"}},
+      {"epochs", "passes over the data", {"epochs", "epoch", "nepochs", "numepochs"}},
+  }};
+  return table;
+}
+
+std::string_view trim(std::string_view text) {
+  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.front()))) text.remove_prefix(1);
+  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back()))) text.remove_suffix(1);
+  if (text.size() >= 2 && text.front() == '"' && text.back() == '"') return trim(text.substr(1, text.size() - 2));
+  return text;
+}
+
+void split(std::string_view line, char separator, std::vector<std::string_view>& cells) {
+  cells.clear();
+  bool quoted = false;
+  size_t start = 0;
+  for (size_t i = 0; i <= line.size(); ++i) {
+    if (i < line.size() && line[i] == '"') quoted = !quoted;
+    if (i == line.size() || (line[i] == separator && !quoted)) {
+      cells.push_back(trim(line.substr(start, i - start)));
+      start = i + 1;
+    }
+  }
+}
+
+std::string plain(std::string_view name) {
+  std::string letters;
+  for (const char c : name)
+    if (std::isalnum(static_cast<unsigned char>(c)))
+      letters += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return letters;
+}
+
+std::optional<double> parse_number(std::string_view text) {
+  double value = 0;
+  if (!text.empty() && text.front() == '+') text.remove_prefix(1);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc()) return std::nullopt;
+  const std::string_view suffix = trim(text.substr(static_cast<size_t>(end - text.data())));
+  if (suffix.empty()) return value;
+  constexpr std::string_view kSuffixes = "kKmMbBgGtT";
+  constexpr double kFactors[] = {1e3, 1e6, 1e9, 1e9, 1e12};
+  const size_t at = suffix.size() == 1 ? kSuffixes.find(suffix[0]) : std::string_view::npos;
+  if (at == std::string_view::npos) return std::nullopt;
+  return value * kFactors[at / 2];
+}
+
+// Where the columns stand, from the header.
+struct Header {
+  std::array<int, kColumns> at;
+  int group = -1;
+  size_t cells = 0;
+  char separator = ',';
+  bool perplexity = false;
+};
+
+Header read_header(std::string_view line, int number, const std::string& where, const TableOptions& options,
+                   RunsTable& table) {
+  Header header;
+  header.at.fill(-1);
+  if (line.find(',') == std::string_view::npos) {
+    if (line.find(';') != std::string_view::npos)
+      header.separator = ';';
+    else if (line.find('\t') != std::string_view::npos)
+      header.separator = '\t';
+  }
+  std::vector<std::string_view> names;
+  split(line, header.separator, names);
+  header.cells = names.size();
+  for (size_t c = 0; c < names.size(); ++c) {
+    const std::string name = plain(names[c]);
+    if (!options.group.empty() && name == plain(options.group)) header.group = static_cast<int>(c);
+    for (size_t k = 0; k < kColumns; ++k) {
+      const auto& aliases = columns()[k].aliases;
+      if (std::find(aliases.begin(), aliases.end(), name) == aliases.end()) continue;
+      // A smoothed loss beside the last batch's is the better measure of the same thing.
+      const bool smooth = name.starts_with("smooth");
+      if (header.at[k] >= 0 && k == kL && !smooth &&
+          plain(names[static_cast<size_t>(header.at[k])]).starts_with("smooth"))
+        continue;
+      if (header.at[k] >= 0 && !(k == kL && smooth))
+        throw_bad_input("{}: line {}: columns {} (\"{}\") and {} (\"{}\") both look like {} ({}); keep one", where,
+                        number, header.at[k] + 1, names[static_cast<size_t>(header.at[k])], c + 1, names[c],
+                        columns()[k].symbol, columns()[k].means);
+      header.at[k] = static_cast<int>(c);
+      if (k != kL) continue;
+      if (name.find("bpb") != std::string::npos || name == "bitsperbyte") table.unit = "bits per byte";
+      if (name == "bitspertoken") table.unit = "bits per token";
+      header.perplexity = name.find("perplexity") != std::string::npos || name.find("ppl") != std::string::npos;
+    }
+  }
+  if ((header.at[kN] < 0) + (header.at[kD] < 0) + (header.at[kC] < 0) > 1)
+    throw_bad_input(
+        "{}: line {}: expected a header with two of N (params), D (tokens) and C (flops), found \"{}\"; name the "
+        "columns",
+        where, number, line.substr(0, 200));
+  table.has_loss = header.at[kL] >= 0;
+  if (options.loss_required && !table.has_loss)
+    throw_bad_input("{}: line {}: expected a loss column (L, loss, val_loss, bpb, perplexity), found \"{}\"", where,
+                    number, line.substr(0, 200));
+  if (!options.group.empty() && header.group < 0)
+    throw_bad_input("{}: line {}: no column \"{}\" to group by, found \"{}\"", where, number, options.group,
+                    line.substr(0, 200));
+  return header;
+}
+
+// The run of a line, or what is wrong with it.
+std::string read_row(const std::vector<std::string_view>& cells, const Header& header, const TableOptions& options,
+                     Point& point) {
+  if (cells.size() != header.cells)
+    return fmt::format("expected {} cells as in the header, found {}", header.cells, cells.size());
+  std::array<double, kColumns> values{};
+  for (size_t k = 0; k < kColumns; ++k) {
+    if (header.at[k] < 0 || (k == kL && !options.loss_required)) continue;
+    const std::string_view cell = cells[static_cast<size_t>(header.at[k])];
+    if (cell.empty() && k >= kU) continue;  // unknown: all tokens are unique
+    const std::optional<double> value = parse_number(cell);
+    if (!value || !std::isfinite(*value) || *value <= 0)
+      return fmt::format("column {} ({}): expected a finite number above 0, found \"{}\"", columns()[k].symbol,
+                         columns()[k].means, cell.substr(0, 40));
+    values[k] = *value;
+  }
+  if (header.perplexity && options.loss_required) {
+    if (values[kL] <= 1) return fmt::format("column L (perplexity): expected more than 1, found {}", values[kL]);
+    values[kL] = std::log(values[kL]);
+  }
+  point = {values[kN], values[kD], values[kL], values[kC], values[kU]};
+  if (point.N == 0) point.N = point.C / (6 * point.D);
+  if (point.D == 0) point.D = point.C / (6 * point.N);
+  if (point.U == 0 && values[kEpochs] > 0) point.U = point.D / std::max(1.0, values[kEpochs]);
+  if (options.loss_required && point.L > 1000)
+    return fmt::format("column L (loss) is {}, which is no loss per token; are columns swapped?", point.L);
+  return "";
+}
+
+void refuse_bad_rows(const std::vector<std::string>& bad, const std::string& where) {
+  std::string listed;
+  for (size_t i = 0; i < std::min(kListed, bad.size()); ++i)
+    listed += bad.size() == 1 ? bad[i] : fmt::format("\n  {}", bad[i]);
+  throw_bad_input("{}: {}{}\nmend the table, or leave such rows out with --skip-bad-rows", where,
+                  bad.size() == 1 ? "" : fmt::format("{} bad rows, the first of them:", bad.size()), listed);
+}
+
+}  // namespace
+
+RunsTable parse_runs(std::string_view text, const std::string& where, const TableOptions& options) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  RunsTable table;
+  std::optional<Header> header;
+  std::vector<std::string> bad;
+  std::vector<std::string_view> cells;
+  int line_number = 0;
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    std::string_view line = text.substr(0, end);
+    text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
+    ++line_number;
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.remove_suffix(1);
+    while (!line.empty() && line.front() == ' ') line.remove_prefix(1);
+    if (line.empty() || line.front() == '#') continue;
+    if (!header) {
+      header = read_header(line, line_number, where, options, table);
+      continue;
+    }
+    split(line, header->separator, cells);
+    Point point;
+    const std::string wrong = read_row(cells, *header, options, point);
+    if (!wrong.empty()) {
+      bad.push_back(fmt::format("line {}: {}", line_number, wrong));
+      continue;
+    }
+    table.points.push_back(point);
+    table.rows.push_back(line_number);
+    if (header->group >= 0) table.groups.emplace_back(cells[static_cast<size_t>(header->group)]);
+  }
+  if (!header) throw_bad_input("{}: the file is empty, expected a header line and one run a line", where);
+  if (!bad.empty() && (!options.skip_bad_rows || table.points.empty())) refuse_bad_rows(bad, where);
+  if (table.points.empty()) throw_bad_input("{}: a header but no runs, expected one run a line", where);
+  table.skipped = std::move(bad);
+  return table;
+}
+
+RunsTable parse_runs(std::string_view text, const std::string& where, bool loss_required) {
+  TableOptions options;
+  options.loss_required = loss_required;
+  return parse_runs(text, where, options);
+}
+
+}  // namespace flywheel::scaling

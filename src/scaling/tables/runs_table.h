@@ -1,0 +1,36 @@
+// Reads anybody's table of finished runs: CSV with the usual column names into points. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "scaling/laws/law.h"
+
+namespace flywheel::scaling {
+
+struct TableOptions {
+  bool loss_required = true;   // false: for predictions
+  bool skip_bad_rows = false;  // false: a bad row refuses the table
+  std::string group;           // name of a column whose text goes to RunsTable::groups; empty: none
+};
+
+struct RunsTable {
+  std::vector<Point> points;
+  std::vector<int> rows;  // line in the file of each point, the header is line 1
+  bool has_loss = true;
+  std::string unit = "nats per token";  // of the losses, by the column's name
+  std::vector<std::string> groups;      // of each point; empty without TableOptions::group
+  std::vector<std::string> skipped;     // the bad rows, by skip_bad_rows: "line 7: column D (..): expected .."
+};
+
+// Columns by their usual names in any case (N, params, model_size, ..; D, tokens, ..; L, loss, val_loss, bpb,
+// perplexity, ..; C, flops, ..; U, unique_tokens; epochs), two of N, D and C at least: the third follows from C = 6 N
+// D. A perplexity becomes its logarithm, epochs become U = D / epochs. Separators: comma, semicolon or tab. Takes a
+// BOM, CRLF, quotes, blank lines, # comments and 1.3B / 20M / 300k / 2T suffixes. Throws kBadInput naming `where`, the
+// line and the column, what was expected and found, and what to do: the header's mistakes, the first few bad rows (all
+// rows are read first), losses that look like another column.
+RunsTable parse_runs(std::string_view text, const std::string& where, const TableOptions& options);
+RunsTable parse_runs(std::string_view text, const std::string& where, bool loss_required = true);
+
+}  // namespace flywheel::scaling

@@ -1,0 +1,49 @@
+// Who is asked next: proposers share the budget by what each has contributed. Thompson sampling (Thompson 1933) of the
+// gain per FLOP with discounted counts (Raj & Kalyani 2017), so that one whose well has run dry makes room.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/rng.h"
+
+namespace flywheel::search {
+
+// What one proposer has cost and brought; the report shows it.
+struct ProposerAccount {
+  std::string proposer;
+  int proposed = 0;  // proposals taken
+  int repeats = 0;   // proposals refused because they had been tried
+  int failed = 0;    // trials that failed, those that could not be started included
+  int stopped = 0;   // ended early by their curve
+  int done = 0;      // measured to the end
+  int improved = 0;  // trials that lowered the best loss
+  double gain = 0;   // by how much, together
+  double cost_flops = 0;
+  bool exhausted = false;  // had nothing more to propose
+  std::string dropped;     // why it is not asked any more; empty: it is
+};
+
+// Deterministic for its random numbers. Not thread safe.
+class ProposerBandit {
+ public:
+  explicit ProposerBandit(const std::vector<std::string>& proposers);
+
+  // The index of who is asked; -1: nobody is left. `passed`: had nothing this time.
+  int choose(Rng& rng, const std::vector<bool>& passed) const;
+  // A trial ended: the gain it brought (0: none) and what it cost.
+  void observe(size_t proposer, double gain, double cost_flops);
+  std::vector<ProposerAccount>& accounts() { return accounts_; }
+  const std::vector<ProposerAccount>& accounts() const { return accounts_; }
+
+ private:
+  struct Arm {
+    double successes = 0, misses = 0, gain = 0, cost = 0, trials = 0;  // discounted
+  };
+  void drop_who_brings_nothing();
+
+  std::vector<Arm> arms_;
+  std::vector<ProposerAccount> accounts_;
+};
+
+}  // namespace flywheel::search

@@ -1,0 +1,147 @@
+// A user's file of changes to try, in its order:
+//   [[change]]
+//   id = "longer-warmup"
+//   patches = ["schedule.warmup_steps=40"]
+// A file that is no TOML is refused. A change that does not parse, contradicts itself or makes no valid recipe becomes
+// a proposal that failed, with the reason, and the others go on.
+#include <fmt/format.h>
+
+#define TOML_ENABLE_FORMATTERS 0
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <set>
+#include <sstream>
+
+#include "base/json_reader.h"
+#include "search/proposers/proposer.h"
+
+namespace flywheel::search {
+namespace {
+
+struct Change {
+  std::string id;
+  std::vector<std::string> patches;
+  std::string failure;
+};
+
+std::vector<std::string> patches_of(const toml::table& table, const std::string& where) {
+  const toml::array* array = table["patches"].as_array();
+  if (array == nullptr || array->empty())
+    throw_bad_input("{}: expected patches = [\"field=value\", ...] with at least one patch", where);
+  std::vector<std::string> patches;
+  for (const toml::node& node : *array) {
+    const auto text = node.value_exact<std::string>();
+    if (!text) throw_bad_input("{}: patches: expected text as in \"field=value\"", where);
+    patches.push_back(*text);
+  }
+  return patches;
+}
+
+Change read_change(const toml::node& node, size_t number, const std::string& source) {
+  Change change;
+  const std::string where = fmt::format("{}: line {}", source, node.source().begin.line);
+  change.id = fmt::format("change-{}", number);
+  try {
+    const toml::table* table = node.as_table();
+    if (table == nullptr) throw_bad_input("{}: expected a table [[change]]", where);
+    for (const auto& [key, value] : *table)
+      if (key.str() != "id" && key.str() != "patches" && key.str() != "why")
+        throw_bad_input("{}: unknown field \"{}\"; a change has id, patches and why", where, key.str());
+    if (table->contains("id")) {
+      const auto id = (*table)["id"].value_exact<std::string>();
+      if (!id || id->empty()) throw_bad_input("{}: id: expected text", where);
+      change.id = *id;
+    }
+    change.patches = patches_of(*table, where);
+  } catch (const Error& error) {
+    change.failure = error.what();
+  }
+  return change;
+}
+
+std::vector<Change> read_changes(const std::string& text, const std::string& source) {
+  toml::table root;
+  try {
+    root = toml::parse(text, source);
+  } catch (const toml::parse_error& error) {
+    throw_bad_input("{}: line {}: {}", source, error.source().begin.line, error.description());
+  }
+  for (const auto& [key, value] : root)
+    if (key.str() != "change")
+      throw_bad_input("{}: line {}: unknown \"{}\"; expected tables [[change]]", source, value.source().begin.line,
+                      key.str());
+  const toml::array* array = root["change"].as_array();
+  if (array == nullptr || array->empty())
+    throw_bad_input("{}: expected at least one [[change]] with id and patches", source);
+  std::vector<Change> changes;
+  std::set<std::string> ids;
+  for (const toml::node& node : *array) {
+    changes.push_back(read_change(node, changes.size() + 1, source));
+    if (!ids.insert(changes.back().id).second && changes.back().failure.empty())
+      changes.back().failure =
+          fmt::format("{}: line {}: id \"{}\" is there twice", source, node.source().begin.line, changes.back().id);
+  }
+  return changes;
+}
+
+class ListProposer : public Proposer {
+ public:
+  explicit ListProposer(std::vector<Change> changes) : changes_(std::move(changes)) {}
+  std::string_view name() const override { return "list"; }
+
+  // A change that is none here (a field that nothing reads yet) comes again when all others were proposed: by then
+  // something may have been adopted that it builds on.
+  std::optional<Proposal> propose(const SearchView& view, Rng&) override {
+    while (next_ < changes_.size()) {
+      const Change& change = changes_[next_++];
+      Proposal proposal = parsed(change, view);
+      if (proposal.failure.empty() || !change.failure.empty()) return proposal;
+      later_.push_back(change);
+    }
+    if (later_.empty()) return std::nullopt;
+    const Change change = later_.front();
+    later_.erase(later_.begin());
+    return parsed(change, view);
+  }
+
+ private:
+  static Proposal parsed(const Change& change, const SearchView& view) {
+    Proposal proposal{{}, view.rung_flops.front(), std::nullopt, change.id, change.failure};
+    if (!proposal.failure.empty()) return proposal;
+    try {
+      proposal.values = view.space.parse(change.patches);
+      proposal.failure = view.space.refusal(proposal.values);
+    } catch (const Error& error) {
+      proposal.failure = error.what();
+    }
+    if (proposal.failure.empty() || view.incumbent == nullptr || view.incumbent->patches.empty()) return proposal;
+    try {  // on top of what was adopted
+      std::vector<std::string> patches = change.patches;
+      const auto field_of = [](const std::string& patch) { return patch.substr(0, patch.find('=')); };
+      for (const std::string& patch : view.incumbent->patches)
+        if (std::none_of(change.patches.begin(), change.patches.end(),
+                         [&](const std::string& own) { return field_of(own) == field_of(patch); }))
+          patches.push_back(patch);
+      const workload::Values values = view.space.parse(patches);
+      if (!view.space.refusal(values).empty()) return proposal;
+      proposal.values = values;
+      proposal.failure.clear();
+    } catch (const Error&) {
+      // The first reason is the one to tell.
+    }
+    return proposal;
+  }
+
+  std::vector<Change> changes_, later_;
+  size_t next_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Proposer> make_list(const workload::SearchSpace&, const ProposerOptions& options) {
+  if (options.list.empty()) throw_bad_input("proposer \"list\": no file of changes was given, or it is empty");
+  return std::make_unique<ListProposer>(read_changes(options.list, options.list_source));
+}
+
+}  // namespace flywheel::search

@@ -1,0 +1,111 @@
+// Proposers say what to try next: the interface, and the one table that lists them (proposers.cc). What one sees is a
+// space and the trials so far; what it returns is a point of the space; what it is charged are the FLOPs of the runs
+// that it asked for (proposer_bandit.h). docs/how-to-add-a-proposer.md.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "evidence/curve_stopping.h"
+#include "workload/space.h"
+
+namespace flywheel::search {
+
+// kStopped: ended early because its curve could not win; it may be continued (curve_stopping.h).
+enum class TrialState { kPending, kDone, kFailed, kStopped };
+
+struct Trial {
+  uint64_t id = 0;
+  std::string proposer;
+  std::string label;                 // the user's name for it (list); may be empty
+  workload::Values values;           // canonical; as run, where a world could not run exactly what was asked
+  std::vector<std::string> patches;  // "field=value"
+  std::string identity;              // SearchSpace::identity
+  TrialState state = TrialState::kPending;
+  double rung_flops = 0;  // of the run; 0: the world does not know FLOPs
+  double loss = 0;        // lower is better, one unit everywhere; of kDone, and of kStopped the predicted end
+  double loss_sd = 0;     // of a predicted end; 0: measured
+  std::vector<evidence::CurvePoint> curve;
+  std::string failure;    // of kFailed
+  double cost_flops = 0;  // charged so far
+  std::optional<double> predicted_gain;
+  double gain = 0;  // by how much it lowered the best loss of its rung when it ended
+};
+
+// Everything a proposer may know when it is asked. Views: valid during the call.
+struct SearchView {
+  const workload::SearchSpace& space;
+  std::span<const Trial> trials;       // in the order of their start; pending ones are the other slots
+  const Trial* incumbent = nullptr;    // lowest loss at the highest rung measured so far; null: none yet
+  std::span<const double> rung_flops;  // what a run may cost, ascending; one entry: no choice
+  double target_flops = 0;             // the scale where the gain counts
+  double noise_sd = 0;                 // of a loss between seeds; 0: unknown
+  // Identities that must not be tried (again): everything started, known findings and known failures.
+  const std::set<std::string, std::less<>>* taken = nullptr;
+
+  bool is_taken(std::string_view identity) const { return taken != nullptr && taken->find(identity) != taken->end(); }
+};
+
+struct Proposal {
+  workload::Values values;  // canonical
+  double rung_flops = 0;
+  std::optional<double> predicted_gain;  // at target_flops, in the unit of losses
+  std::string id;                        // the user's name for it (list); may be empty
+  std::string failure;                   // not empty: it cannot be run, for this reason; the loop records it as failed
+};
+
+// Keeps what it has learnt between calls; one proposer serves one search. Not thread safe; deterministic for its seed.
+class Proposer {
+ public:
+  virtual ~Proposer() = default;
+  virtual std::string_view name() const = 0;
+  // Empty: nothing more to propose. Otherwise not taken where that can be had in a few draws; the loop refuses repeats.
+  virtual std::optional<Proposal> propose(const SearchView& view, Rng& rng) = 0;
+  // Every trial that ended, once, whoever proposed it.
+  virtual void observe(const SearchView& view, const Trial& trial) {}
+};
+
+// What was learnt before this search started: centre and shape of the loss over the numeric fields, in units
+// (SearchField::unit). landscape.h learns one from finished searches at other scales.
+struct LandscapePrior {
+  std::vector<double> centre;     // one per field; NaN for categorical ones
+  std::vector<double> centre_sd;  // how far the best point lies from it
+  std::vector<double> curvature;  // ln loss above the best is about sum of curvature * (unit - centre)^2
+};
+
+struct ProposerOptions {
+  std::string list;         // text of the TOML file of `list`
+  std::string list_source;  // its name in messages
+  std::optional<LandscapePrior> prior;
+};
+
+// One row per proposer: to add one, write its file and its row.
+struct ProposerRow {
+  std::string_view name;
+  const char* help;
+  std::unique_ptr<Proposer> (*make)(const workload::SearchSpace& space, const ProposerOptions& options);
+};
+std::span<const ProposerRow> proposer_table();
+// Throws kBadInput naming the known ones.
+std::unique_ptr<Proposer> make_proposer(std::string_view name, const workload::SearchSpace& space,
+                                        const ProposerOptions& options = {});
+
+// Up to `draws` points of `draw`, the first that is valid and not taken; empty when there was none.
+template <typename Draw>
+std::optional<workload::Values> first_free(const SearchView& view, int draws, Draw&& draw) {
+  for (int i = 0; i < draws; ++i) {
+    workload::Values values = draw();
+    if (view.space.refusal(values).empty() && !view.is_taken(view.space.identity(values))) return values;
+  }
+  return std::nullopt;
+}
+// The same by chance over the whole space; small finite spaces are enumerated when chance finds nothing.
+std::optional<workload::Values> free_sample(const SearchView& view, Rng& rng);
+
+}  // namespace flywheel::search

@@ -1,0 +1,56 @@
+#include <algorithm>
+#include <array>
+
+#include "search/proposers/proposer.h"
+
+namespace flywheel::search {
+
+std::unique_ptr<Proposer> make_list(const workload::SearchSpace&, const ProposerOptions&);
+std::unique_ptr<Proposer> make_random(const workload::SearchSpace&, const ProposerOptions&);
+std::unique_ptr<Proposer> make_local(const workload::SearchSpace&, const ProposerOptions&);
+std::unique_ptr<Proposer> make_evolve(const workload::SearchSpace&, const ProposerOptions&);
+std::unique_ptr<Proposer> make_bayes(const workload::SearchSpace&, const ProposerOptions&);
+
+namespace {
+
+constexpr size_t kEnumerated = 5000;  // points of a space that is searched to the last one
+
+constexpr ProposerRow kProposers[] = {
+    {"list", "the changes of a TOML file, in its order", make_list},
+    {"random", "uniform over the space", make_random},
+    {"local", "one change around the best so far, step sizes adapted", make_local},
+    {"evolve", "ageing evolution: mutate and cross the best of a sample of a population that forgets", make_evolve},
+    {"bayes", "a Gaussian process over fields, scale and curves: expected gain at the target scale per FLOP",
+     make_bayes},
+};
+
+}  // namespace
+
+std::span<const ProposerRow> proposer_table() {
+  return kProposers;
+}
+
+std::unique_ptr<Proposer> make_proposer(std::string_view name, const workload::SearchSpace& space,
+                                        const ProposerOptions& options) {
+  std::string known;
+  for (const ProposerRow& row : kProposers) {
+    if (row.name == name) return row.make(space, options);
+    known += (known.empty() ? "" : ", ") + std::string(row.name);
+  }
+  throw_bad_input("unknown proposer \"{}\"; known are {}", name, known);
+}
+
+std::optional<workload::Values> free_sample(const SearchView& view, Rng& rng) {
+  const size_t points = view.space.size(kEnumerated);
+  const int draws = points == 0 ? 50 : 8;
+  if (auto found = first_free(view, draws, [&] { return view.space.sample(rng); })) return found;
+  if (points == 0) return std::nullopt;
+  std::vector<workload::Values> free;
+  for (workload::Values& values : view.space.all())
+    if (!view.is_taken(view.space.identity(values)) && view.space.refusal(values).empty())
+      free.push_back(std::move(values));
+  if (free.empty()) return std::nullopt;
+  return free[rng.below(free.size())];
+}
+
+}  // namespace flywheel::search

@@ -1,0 +1,291 @@
+// Every proposer on synthetic spaces: it finds good points sooner than chance, keeps to conditions, repeats nothing,
+// learns what fails, and takes the same steps for the same seed.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <deque>
+#include <functional>
+
+#include "scaling/laws/statistics.h"
+#include "search/proposal_loop.h"
+
+namespace flywheel::search {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A function as a world: runs end in the order of their start.
+class FunctionWorld : public World {
+ public:
+  using Loss = std::function<double(const workload::Values&)>;  // NaN: the run fails
+  FunctionWorld(const workload::SearchSpace& space, Loss loss, double noise = 0)
+      : space_(space), loss_(std::move(loss)), noise_(noise) {}
+  const workload::SearchSpace& space() const override { return space_; }
+  std::vector<double> rung_flops() const override { return rungs; }
+  void start(Trial& trial) override {
+    WorldEvent event;
+    event.trial = trial.id;
+    event.loss = loss_(trial.values) + noise_ * rng_.normal();
+    event.cost_flops = trial.rung_flops;
+    if (std::isnan(event.loss)) {
+      event.kind = WorldEvent::Kind::kFailed;
+      event.failure = "diverged";
+    }
+    running_.push_back(event);
+  }
+  std::optional<WorldEvent> next() override {
+    if (running_.empty()) return std::nullopt;
+    const WorldEvent event = running_.front();
+    running_.pop_front();
+    return event;
+  }
+  std::vector<double> rungs = {1e12};
+
+ private:
+  const workload::SearchSpace& space_;
+  Loss loss_;
+  double noise_;
+  Rng rng_{99};
+  std::deque<WorldEvent> running_;
+};
+
+// A recipe in small: a categorical with an own field, a cliff in the rate, a bowl in the batch.
+workload::SearchSpace recipe_like() {
+  return workload::SearchSpace({{"optimizer", workload::Axis::kCategorical, 0, 1, {"a", "b", "c"}, {}, {}},
+                                {"rate", workload::Axis::kLog, 1e-4, 1e-1, {}, {}, {}},
+                                {"batch", workload::Axis::kOrdinal, 0, 1, {8, 16, 32, 64, 128, 256}, {}, {}},
+                                {"momentum", workload::Axis::kLinear, 0.5, 1, {}, workload::Condition{0, {1}}, {}}});
+}
+double recipe_like_loss(const workload::Values& v) {
+  const double rate = std::log(v[1] / 0.02), batch = std::log(8 * std::pow(2, v[2]) / 32);
+  double loss = 2 + 0.02 * rate * rate + 0.01 * batch * batch + 0.03 * v[0];
+  if (v[0] == 1) loss += -0.1 + 0.4 * std::pow(v[3] - 0.9, 2);
+  return rate > 1.2 ? loss + 3 : loss;
+}
+
+LoopOptions options_of(const std::string& proposer, uint64_t seed, int trials, int slots = 1) {
+  LoopOptions options;
+  options.proposers = {proposer};
+  options.seed = seed;
+  options.max_trials = trials;
+  options.slots = slots;
+  return options;
+}
+
+double best_after(const std::string& proposer, uint64_t seed, int trials, int slots = 1, double noise = 0) {
+  const workload::SearchSpace space = recipe_like();
+  FunctionWorld world(space, recipe_like_loss, noise);
+  LoopOptions options = options_of(proposer, seed, trials, slots);
+  options.noise_sd = noise;
+  ProposalLoop loop(world, options);
+  loop.run();
+  double best = 1e9;
+  for (const Trial& trial : loop.trials()) best = std::min(best, recipe_like_loss(trial.values));
+  return best;
+}
+
+double median_best(const std::string& proposer, int trials, int slots = 1, double noise = 0) {
+  std::vector<double> bests;
+  for (uint64_t seed = 1; seed <= 9; ++seed) bests.push_back(best_after(proposer, seed, trials, slots, noise));
+  return scaling::quantile(bests, 0.5);
+}
+
+TEST(Proposers, FindBetterPointsThanChance) {
+  const double chance = median_best("random", 40);
+  for (const char* proposer : {"local", "evolve", "bayes"}) {
+    const double found = median_best(proposer, 40);
+    EXPECT_LT(found, chance - 0.002) << proposer;
+  }
+  EXPECT_LT(median_best("bayes", 40), 1.932);  // the lowest is 1.93
+}
+
+TEST(Proposers, BayesFindsItWithNoiseAndWithSeveralInFlight) {
+  EXPECT_LT(median_best("bayes", 40, 4), median_best("random", 40) - 0.002);
+  EXPECT_LT(median_best("bayes", 40, 1, 0.005), median_best("random", 40));
+}
+
+class EachProposer : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(All, EachProposer, ::testing::Values("random", "local", "evolve", "bayes"));
+
+TEST_P(EachProposer, RepeatsNothingAndKeepsToTheConditions) {
+  const workload::SearchSpace space = recipe_like();
+  FunctionWorld world(space, recipe_like_loss);
+  ProposalLoop loop(world, options_of(GetParam(), 3, 80, 3));
+  loop.run();
+  ASSERT_EQ(loop.trials().size(), 80U);
+  std::set<std::string> seen;
+  for (const Trial& trial : loop.trials()) {
+    EXPECT_TRUE(seen.insert(trial.identity).second) << trial.id;
+    EXPECT_EQ(std::isnan(trial.values[3]), trial.values[0] != 1);
+    EXPECT_EQ(space.identity(space.canonical(trial.values)), trial.identity);
+  }
+}
+
+TEST_P(EachProposer, SameSeedSameTrials) {
+  const workload::SearchSpace space = recipe_like();
+  std::vector<std::string> runs[3];
+  for (int i = 0; i < 3; ++i) {
+    FunctionWorld world(space, recipe_like_loss);
+    ProposalLoop loop(world, options_of(GetParam(), i < 2 ? 5 : 6, 25, 2));
+    loop.run();
+    for (const Trial& trial : loop.trials()) runs[i].push_back(trial.identity);
+  }
+  EXPECT_EQ(runs[0], runs[1]);
+  EXPECT_NE(runs[0], runs[2]);
+}
+
+TEST_P(EachProposer, SmallSpaceIsSearchedToTheLastPointAndEnds) {
+  const workload::SearchSpace space({{"x", workload::Axis::kOrdinal, 0, 1, {1, 2, 3, 4}, {}, {}},
+                                     {"kind", workload::Axis::kCategorical, 0, 1, {"a", "b"}, {}, {}}});
+  FunctionWorld world(space, [](const workload::Values& v) { return 1 + v[0] + v[1]; });
+  ProposalLoop loop(world, options_of(GetParam(), 1, 100));
+  loop.run();
+  EXPECT_EQ(loop.trials().size(), 8U);
+}
+
+TEST_P(EachProposer, WhatIsKnownIsNeverTried) {
+  const workload::SearchSpace space({{"x", workload::Axis::kOrdinal, 0, 1, {1, 2, 3, 4}, {}, {}}});
+  FunctionWorld world(space, [](const workload::Values& v) { return 1 + v[0]; });
+  LoopOptions options = options_of(GetParam(), 1, 100);
+  options.known = {{space.identity({1}), "finding"}, {space.identity({3}), "failed: diverged"}};
+  ProposalLoop loop(world, options);
+  loop.run();
+  ASSERT_EQ(loop.trials().size(), 2U);
+  for (const Trial& trial : loop.trials()) EXPECT_TRUE(trial.values[0] == 0 || trial.values[0] == 2);
+}
+
+// Half of the space fails, and its loss would have been the best: only failures can keep a proposer away.
+TEST(Proposers, BayesLearnsWhatFails) {
+  const workload::SearchSpace space(
+      {{"x", workload::Axis::kLinear, 0, 1, {}, {}, {}}, {"y", workload::Axis::kLinear, 0, 1, {}, {}, {}}});
+  const auto loss = [](const workload::Values& v) { return v[0] > 0.6 ? std::nan("") : 3 - 0.2 * v[0] + 0.1 * v[1]; };
+  int failed = 0, late = 0;
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    FunctionWorld world(space, loss);
+    ProposalLoop loop(world, options_of("bayes", seed, 60));
+    loop.run();
+    for (const Trial& trial : loop.trials()) {
+      failed += trial.state == TrialState::kFailed ? 1 : 0;
+      late += trial.state == TrialState::kFailed && trial.id > 40 ? 1 : 0;
+    }
+  }
+  EXPECT_GT(failed, 0);
+  EXPECT_LT(late, 40);  // of 100; chance fails 40
+}
+
+TEST(Proposers, BayesTakesTheCheaperRungWhileItTellsEnough) {
+  const workload::SearchSpace space = recipe_like();
+  FunctionWorld world(space, recipe_like_loss);
+  world.rungs = {1e12, 1e13};
+  ProposalLoop loop(world, options_of("bayes", 1, 20));
+  loop.run();
+  int cheap = 0;
+  for (const Trial& trial : loop.trials()) cheap += trial.rung_flops == 1e12 ? 1 : 0;
+  EXPECT_GE(cheap, 15);
+}
+
+TEST(Proposers, PriorMovesTheFirstPoint) {
+  const workload::SearchSpace space({{"x", workload::Axis::kLinear, 0, 1, {}, {}, {}}});
+  LoopOptions options = options_of("bayes", 1, 1);
+  options.proposer_options.prior = LandscapePrior{{0.8}, {0.05}, {0.1}};
+  FunctionWorld world(space, [](const workload::Values& v) { return 2 + v[0]; });
+  ProposalLoop loop(world, options);
+  loop.run();
+  EXPECT_NEAR(loop.trials().at(0).values[0], 0.8, 0.05);
+}
+
+LoopOptions list_options(const std::string& text) {
+  LoopOptions options = options_of("list", 1, 100);
+  options.proposer_options.list_source = "changes.toml";
+  options.proposer_options.list = text;
+  return options;
+}
+
+TEST(ListProposer, AChangeThatNothingReadsYetComesAgainOnTopOfWhatIsBest) {
+  const workload::SearchSpace space = recipe_like();
+  FunctionWorld world(space, [](const workload::Values& v) { return v[0] == 1 ? 1.0 : 2.0; });
+  const LoopOptions options = list_options(R"(
+[[change]]
+id = "slower"
+patches = ["momentum=0.9"]
+[[change]]
+id = "other"
+patches = ["optimizer=b"]
+)");
+  ProposalLoop loop(world, options);
+  loop.run();
+  ASSERT_EQ(loop.trials().size(), 2u);
+  EXPECT_EQ(loop.trials()[0].label, "other");
+  EXPECT_EQ(loop.trials()[1].label, "slower");
+  EXPECT_EQ(loop.trials()[1].state, TrialState::kDone) << loop.trials()[1].failure;
+  EXPECT_EQ(loop.trials()[1].values[3], 0.9);
+}
+
+TEST(ListProposer, BadChangesFailWithTheReasonAndTheOthersRun) {
+  const workload::SearchSpace space = recipe_like();
+  FunctionWorld world(space, recipe_like_loss);
+  const LoopOptions options = list_options(R"(
+[[change]]
+id = "faster"
+patches = ["rate=0.02"]
+[[change]]
+id = "typo"
+patches = ["rat=0.02"]
+[[change]]
+id = "torn"
+patches = ["rate=0.01", "rate=0.03"]
+[[change]]
+patches = []
+[[change]]
+id = "faster"
+patches = ["batch=64"]
+[[change]]
+id = "other"
+pathces = ["batch=64"]
+[[change]]
+id = "again"
+patches = ["rate=0.02"]
+[[change]]
+id = "larger"
+patches = ["batch=128"]
+)");
+  ProposalLoop loop(world, options);
+  loop.run();
+  std::vector<std::string> done, reasons;
+  for (const Trial& trial : loop.trials()) {
+    if (trial.state == TrialState::kDone) done.push_back(trial.label);
+    if (trial.state == TrialState::kFailed) reasons.push_back(trial.failure);
+  }
+  EXPECT_THAT(done, ::testing::ElementsAre("faster", "larger"));
+  // What is none here is asked for once more at the end, and its reason told then.
+  EXPECT_THAT(reasons, ::testing::ElementsAre(HasSubstr("at least one patch"), HasSubstr("is there twice"),
+                                              HasSubstr("unknown field \"pathces\""),
+                                              HasSubstr("did you mean \"rate\""), HasSubstr("contradict")));
+  EXPECT_EQ(loop.accounts().at(0).repeats, 1);
+  EXPECT_TRUE(loop.accounts().at(0).exhausted);
+}
+
+TEST(ListProposer, FileThatIsNoListIsRefused) {
+  const workload::SearchSpace space = recipe_like();
+  for (const char* text : {"", "[[change]", "[other]\nx = 1", "change = 3", "x = 1"}) {
+    ProposerOptions options;
+    options.list = text;
+    options.list_source = "changes.toml";
+    try {
+      make_proposer("list", space, options);
+      ADD_FAILURE() << text;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kBadInput);
+    }
+  }
+  try {
+    make_proposer("bays", space);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("known are list, random, local, evolve, bayes"));
+  }
+}
+
+}  // namespace
+}  // namespace flywheel::search

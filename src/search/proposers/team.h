@@ -1,0 +1,46 @@
+// The proposers of one search, taking turns by what each has contributed (proposer_bandit.h). The proposal loop and the
+// campaign's search ask the same team. Deterministic for its seed. Not thread safe.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "search/proposers/bandit.h"
+#include "search/proposers/proposer.h"
+
+namespace flywheel::search {
+
+class ProposerTeam {
+ public:
+  // Throws kBadInput for no or an unknown proposer, or a list that is no TOML. The space must outlive the team.
+  ProposerTeam(const std::vector<std::string>& names, const workload::SearchSpace& space,
+               const ProposerOptions& options, uint64_t seed);
+
+  struct Turn {
+    size_t proposer = 0;
+    Proposal proposal;  // not taken, or with a failure
+  };
+  // Empty: nobody has anything more. `passed`: who had nothing, one per proposer; kept by the caller where one search
+  // for a proposal takes several turns.
+  std::optional<Turn> ask(const SearchView& view, std::vector<bool>& passed);
+  std::optional<Turn> ask(const SearchView& view);
+  // A trial ended: the proposer's account, and what all learn from it. `cost_flops`: charged now.
+  void ended(const SearchView& view, const Trial& trial, size_t proposer, double cost_flops);
+
+  size_t size() const { return proposers_.size(); }
+  std::string_view name(size_t proposer) const { return proposers_[proposer]->name(); }
+  const std::vector<ProposerAccount>& accounts() const { return bandit_.accounts(); }
+
+ private:
+  std::optional<Proposal> ask_one(size_t proposer, const SearchView& view);
+
+  std::vector<std::unique_ptr<Proposer>> proposers_;
+  std::vector<Rng> draws_;  // one stream per proposer: asking one does not change another
+  Rng choice_;
+  ProposerBandit bandit_;
+  bool list_turn_ = true;
+};
+
+}  // namespace flywheel::search
