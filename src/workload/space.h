@@ -3,6 +3,7 @@
 // searches.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -89,6 +90,20 @@ class SearchSpace {
   bool exists(const Values& values, size_t field) const;
 
   std::vector<SearchField> fields_;
+};
+
+class Configuration;
+
+// The space of a workload's configurations around one of them, its base.
+class ConfigurationSpace : public SearchSpace {
+ public:
+  using SearchSpace::SearchSpace;
+  // REQUIRES canonical values. Throws kBadInput where refusal() says so.
+  virtual std::shared_ptr<const Configuration> configuration(const Values& values) const = 0;
+  // REQUIRES that every searched field of the configuration is within the space.
+  virtual Values values_of(const Configuration& configuration) const = 0;
+  // Only what differs from `from`, fields that go back to the base's value included.
+  virtual std::vector<std::string> patches_from(const Configuration& from, const Values& values) const = 0;
 };
 
 // "field=value" split; throws kBadInput without a name or "=".

@@ -1,0 +1,130 @@
+// A workload is what the lab experiments on, and the one interface through which it asks what it needs to know: which
+// fields may change, which sizes a configuration has at given FLOPs, what a run costs and needs, how it is started and
+// judged. Our own engine (workload/flywheel) is one; a user's own trainer another. docs/how-to-add-a-workload.md.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file_system.h"
+#include "base/json_fwd.h"
+#include "protocol/run_work.h"
+#include "workload/space.h"
+
+namespace flywheel::workload {
+
+// The values of a workload's fields. Immutable, so shared freely between threads; only its workload looks inside.
+class Configuration {
+ public:
+  virtual ~Configuration() = default;
+  // Hash of the canonical form: equal for configurations that train the same.
+  virtual const std::string& identity() const = 0;
+};
+using ConfigurationPtr = std::shared_ptr<const Configuration>;
+
+// A workload's own description of a model size and a training length; only it looks inside.
+class SizeDetails {
+ public:
+  virtual ~SizeDetails() = default;
+};
+
+// One configuration at one model size, trained for so long; it has no seed yet.
+struct SizedRun {
+  double parameters = 0, tokens = 0, flops = 0;  // N, D, C of the model's whole history
+  double new_flops = 0;                          // that the run itself trains: all but a trunk's
+  std::string model;                             // equal for the same model trained for other lengths
+  std::shared_ptr<const SizeDetails> details;
+};
+
+// The first evaluation at or after `fraction` of the steps, the last one excepted: if it is above `bits_per_byte`, the
+// run gives up with a checkpoint.
+struct StopRule {
+  double fraction = 0, bits_per_byte = 0;
+};
+
+// What is asked of one run, beside its configuration and size.
+struct RunRequest {
+  std::string id;
+  uint64_t seed = 1, data_seed = 1;
+  int threads = 1;
+  std::string split = "search";  // that it is judged on
+  double eval_tokens = 65536;    // of every evaluation
+  int evaluations = 1;           // over the whole run, the last one at its end
+  double evaluated_at = 0;       // of its steps: one look at its curve instead of those; 0: none
+  std::optional<StopRule> stop;
+  Path trunk;               // directory of the run that it goes on from; empty: none
+  bool keep_trunk = false;  // leaves what longer runs of the same model and seed may go on from
+};
+
+// A run as the scheduler takes it: what the trainer reads, and what it takes.
+struct RunPlan {
+  std::string spec;           // text of spec.json, opaque to the lab
+  protocol::RunWork work;     // training FLOPs by step
+  uint64_t memory_bytes = 0;  // predicted peak; 0: unknown
+};
+
+struct Evaluation {
+  double loss = 0, bits_per_byte = 0;
+  int64_t tokens = 0;
+};
+
+// Calls are const and may come from several threads, but for evaluate() and sample(), which wait for a process of their
+// own. Throws Error: kBadInput for what the user gave, kFailed for a process that failed.
+class Workload {
+ public:
+  virtual ~Workload() = default;
+  virtual std::string_view name() const = 0;
+
+  // ---- configurations and their fields --------------------------------------------------------------------------
+  // `base` with patches ("field=value") on top. Throws kBadInput naming the field where that is no valid configuration.
+  virtual ConfigurationPtr changed(const Configuration& base, const std::vector<std::string>& patches) const = 0;
+  // All learning rates times `factor`, and the one that messages show.
+  virtual ConfigurationPtr with_learning_rates(const Configuration& base, double factor) const = 0;
+  virtual double learning_rate(const Configuration& configuration) const = 0;
+  // The fields that a search may change around `base`. `extra`: patches that it must be able to express.
+  virtual std::unique_ptr<ConfigurationSpace> space(ConfigurationPtr base,
+                                                    const std::vector<std::string>& extra) const = 0;
+  // As a ledger's record holds it, and back; and as the file that a user reads and gives.
+  virtual Json to_json(const Configuration& configuration) const = 0;
+  virtual ConfigurationPtr from_json(const Json& json, const std::string& where) const = 0;
+  virtual std::string to_file(const Configuration& configuration) const = 0;
+
+  // ---- sizes ----------------------------------------------------------------------------------------------------
+  // Runs of `flops` each, `count` neighbouring sizes around `centre` (parameters) of one grid for all rungs, so that
+  // sizes recur from rung to rung; a single one is the nearest to the centre, on the grid or not. None trains on more
+  // than max_tokens (0: any). Sorted by size, all different. Throws kFailed where no size fits.
+  virtual std::vector<SizedRun> isoflop_runs(const Configuration& configuration, double flops, double centre, int count,
+                                             double max_tokens) const = 0;
+  // The model of `run`, trained for `flops` from its first step.
+  virtual SizedRun resized(const Configuration& configuration, const SizedRun& run, double flops) const = 0;
+  // What is believed before anything is measured: parameters and tokens of the best size at `flops`.
+  virtual double prior_parameters(const Configuration& configuration, double flops) const = 0;
+  virtual double prior_tokens(const Configuration& configuration, double flops) const = 0;
+  // FLOPs of judging a model of this size on one token.
+  virtual double evaluation_flops_per_token(const Configuration& configuration, const SizedRun& run) const = 0;
+  // Can runs go on from the stable phase of shorter ones? And `run` doing so from `trunk`; empty where it cannot.
+  virtual bool can_branch(const Configuration& configuration) const = 0;
+  virtual std::optional<SizedRun> branched(const Configuration& configuration, const SizedRun& run,
+                                           const SizedRun& trunk) const = 0;
+
+  // ---- runs -----------------------------------------------------------------------------------------------------
+  virtual RunPlan plan(const Configuration& configuration, const SizedRun& run, const RunRequest& request) const = 0;
+  // Of a spec that plan() wrote, read back after a restart. `where` names the file in messages.
+  virtual protocol::RunWork work(const std::string& spec, const std::string& where) const = 0;
+  // The program and arguments that train the spec in this directory; started there again they resume it.
+  virtual std::vector<std::string> command(const Path& run_directory) const = 0;
+  virtual Evaluation evaluate(const Path& run_directory, const std::string& split, int64_t tokens) = 0;
+  virtual std::string sample(const Path& run_directory, int tokens) = 0;
+};
+
+// Training and evaluation FLOPs of a run.
+double cost_flops(const Workload& workload, const Configuration& configuration, const SizedRun& run,
+                  double eval_tokens);
+// Evaluations of a run with `tokens` of training: as many as cost about 5% of it, at least the last one, at most 20.
+int evaluations(double tokens, double eval_tokens);
+
+}  // namespace flywheel::workload
