@@ -16,7 +16,7 @@ namespace {
 using Kind = Search::Action::Kind;
 
 // Runs the search on proposals of these effects with normal noise of standard deviation 1.
-struct search::World {
+struct World {
   std::vector<double> effects;
   uint64_t seed = 1;
   SearchOptions options = {};
@@ -44,7 +44,7 @@ struct search::World {
 };
 
 TEST(Search, FindsWhatIsRealAndSaysWhatBecameOfTheRest) {
-  search::World world{{0, -4, 0, 3, -5, 0}};
+  World world{{0, -4, 0, 3, -5, 0}};
   Search search = world.run();
   search.close("nothing left is worth its FLOPs");
   EXPECT_EQ(search.candidates()[1].outcome, Outcome::kAdopted);
@@ -59,7 +59,7 @@ TEST(Search, FindsWhatIsRealAndSaysWhatBecameOfTheRest) {
 }
 
 TEST(Search, SelectionAndConfirmationShareNoPairAndTestsHaveTheirLevels) {
-  search::World world{{0, -4, -3, 0, -5, 0, -2, 0}};
+  World world{{0, -4, -3, 0, -5, 0, -2, 0}};
   Search search = world.run();
   std::set<std::tuple<int, int, int>> seen;
   for (const SearchPair& p : world.given)
@@ -74,7 +74,7 @@ TEST(Search, SelectionAndConfirmationShareNoPairAndTestsHaveTheirLevels) {
 }
 
 TEST(Search, ReplayingTheSameResultsGivesTheSameDecisions) {
-  search::World one{{0, -4, 0, 3, -5, 0}}, other = one;
+  World one{{0, -4, 0, 3, -5, 0}}, other = one;
   one.run();
   other.run();
   ASSERT_EQ(one.given.size(), other.given.size());
@@ -86,7 +86,7 @@ TEST(Search, ReplayingTheSameResultsGivesTheSameDecisions) {
 }
 
 TEST(Search, TheCallerHasTheLastWordOnAnAdoption) {
-  search::World world{{-6, -6}};
+  World world{{-6, -6}};
   world.options.objection = [](int proposal) { return proposal == 0 ? "too slow" : ""; };
   const Search search = world.run();
   EXPECT_EQ(search.candidates()[0].outcome, Outcome::kRejected);
@@ -107,7 +107,7 @@ TEST(Search, SaysWhatAClaimTakes) {
 }
 
 TEST(Search, WhatHelpsOnOneRungOnlyIsNotAdopted) {
-  search::World world{{-8, -8}};
+  World world{{-8, -8}};
   world.options.rungs = 2;
   world.options.fewest_confirmations = 8;
   // The first helps on the lower rung much more than it hurts on the upper one, the second on both.
@@ -126,7 +126,7 @@ TEST(Search, WhatHelpsOnOneRungOnlyIsNotAdopted) {
 TEST(Search, LearnsHowMuchOfAScreenedEffectIsLeftWhereItIsConfirmed) {
   int confirmations[2] = {0, 0};
   for (const bool shrinks : {false, true}) {
-    search::World world{std::vector<double>(40, -2.5), 11};
+    World world{std::vector<double>(40, -2.5), 11};
     world.measure = [=](const SearchPair& pair, Rng& rng) {
       const bool screen = pair.stage == SearchStage::kScreen;
       return (shrinks && !screen ? 0 : -2.5) + rng.normal() * (screen ? 1 : std::sqrt(2.0));
@@ -139,7 +139,7 @@ TEST(Search, LearnsHowMuchOfAScreenedEffectIsLeftWhereItIsConfirmed) {
 }
 
 TEST(Search, AnAdoptionHasWhatLookedPromisingScreenedAnew) {
-  search::World world{{-2.5, -2.5, -2.5, -2.5, 0, 0, -2.5, -2.5}};
+  World world{{-2.5, -2.5, -2.5, -2.5, 0, 0, -2.5, -2.5}};
   Search search = world.run();
   ASSERT_GE(search.adoptions(), 2);
   int anew = 0;
@@ -200,7 +200,7 @@ TEST(Search, PairsInFlightCountOnceHoweverTheyArrive) {
 }
 
 TEST(Search, LeaveOneOutDropsWhatNoLongerCarriesItsWeight) {
-  Search search = search::World{{-4, -5, -4}}.run();
+  Search search = World{{-4, -5, -4}}.run();
   ASSERT_EQ(search.adoptions(), 3);
   search.ablate();
   Rng rng(4);

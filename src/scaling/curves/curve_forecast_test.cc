@@ -41,7 +41,7 @@ TEST(CurveForecast, WhatIsNewAboutARunWidensItsInterval) {
   Rng rng(12);
   const CurvePrediction like = forecast_end(forecaster, made_curve("like", {}, kStableDecay, 2000, 0, rng));
   EXPECT_EQ(like.basis, "curves");
-  const tensor::Shape stairs = [](double x) { return x < 0.4 ? 1.0 : x < 0.8 ? 0.3 : 0.1; };
+  const Shape stairs = [](double x) { return x < 0.4 ? 1.0 : x < 0.8 ? 0.3 : 0.1; };
   const CurvePrediction other = forecast_end(forecaster, made_curve("other", {}, stairs, 2000, 0, rng));
   EXPECT_GE(std::log(other.high / other.low), std::log(like.high / like.low));
 }

@@ -89,8 +89,8 @@ TEST(CurveLaw, RecoversSizesAndPredictsOneThatWasNotFitted) {
 
 TEST(CurveLaw, OrderOfDecayMattersAtTheSameSumOfRates) {
   // Both have one sum of rates in the end; one decays early and then stays low, the other late.
-  const tensor::Shape early = [](double x) { return x <= 0.5 ? 1.0 : 0.2; };
-  const tensor::Shape late = [](double x) { return x <= 0.5 ? 0.2 : 1.0; };
+  const Shape early = [](double x) { return x <= 0.5 ? 1.0 : 0.2; };
+  const Shape late = [](double x) { return x <= 0.5 ? 0.2 : 1.0; };
   const std::vector<RatePoint> falls = made_rates(early, 2000, 0, 0.01), rises = made_rates(late, 2000, 0, 0.01);
   EXPECT_NEAR(Schedule(falls).sum_to(2000), Schedule(rises).sum_to(2000), 1e-9);
   CurveLaw law;

@@ -33,7 +33,7 @@ TEST(CurveSchedule, AStableDecayScheduleIsThreePieces) {
 }
 
 TEST(CurveSchedule, SumsAreThoseOfTheSteps) {
-  for (const tensor::Shape& shape : {kLevel, kCosine, kStableDecay}) {
+  for (const Shape& shape : {kLevel, kCosine, kStableDecay}) {
     const std::vector<RatePoint> rates = made_rates(shape, 800, 40, 0.02);
     const Schedule schedule(rates);
     double sum = 0;
@@ -45,7 +45,7 @@ TEST(CurveSchedule, SumsAreThoseOfTheSteps) {
 }
 
 TEST(CurveSchedule, PathsGiveSumsOfPowersOfTheRate) {
-  for (const tensor::Shape& shape : {kLevel, kCosine, kStableDecay}) {
+  for (const Shape& shape : {kLevel, kCosine, kStableDecay}) {
     const std::vector<RatePoint> rates = made_rates(shape, 800, 40, 1);
     const Schedule schedule(rates);
     for (const double power : {0.2, 0.5, 1.0})
@@ -84,10 +84,10 @@ TEST(CurveSchedule, NodesGiveTheLawAsItIsDefined) {
   const CurveLayout layout{CurveForm::kMultiPower, false};
   const std::vector<double> theta = {std::log(law.E), std::log(law.A),    std::log(law.alpha), std::log(law.B),
                                      std::log(law.C), std::log(law.beta), std::log(law.gamma)};
-  const tensor::Shape to_zero = [](double x) { return x < 0.6 ? 1.0 : (1.0 - x) / 0.4 + 1e-3; };
-  const tensor::Shape steps_down = [](double x) { return x < 0.4 ? 1.0 : x < 0.8 ? 0.3 : 0.1; };
-  const tensor::Shape cycles = [](double x) { return 0.55 + 0.45 * std::cos(6 * M_PI * x); };
-  for (const tensor::Shape& shape : {kLevel, kCosine, kStableDecay, to_zero, steps_down, cycles}) {
+  const Shape to_zero = [](double x) { return x < 0.6 ? 1.0 : (1.0 - x) / 0.4 + 1e-3; };
+  const Shape steps_down = [](double x) { return x < 0.4 ? 1.0 : x < 0.8 ? 0.3 : 0.1; };
+  const Shape cycles = [](double x) { return 0.55 + 0.45 * std::cos(6 * M_PI * x); };
+  for (const Shape& shape : {kLevel, kCosine, kStableDecay, to_zero, steps_down, cycles}) {
     const std::vector<RatePoint> rates = made_rates(shape, 1500, 50, 0.01);
     const Schedule schedule(rates);
     for (const int t : {60, 400, 901, 1000, 1300, 1499, 1500}) {

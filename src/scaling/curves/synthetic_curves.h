@@ -18,12 +18,12 @@ struct MadeLaw {
 };
 
 // The rate over its peak, by step of `steps`: a warm-up over `warmup` steps, then `shape` of the share of the rest.
-using tensor::Shape = std::function<double(double share)>;
-inline const tensor::Shape kLevel = [](double) { return 1.0; };
-inline const tensor::Shape kCosine = [](double x) { return 0.05 + 0.95 * 0.5 * (1 + std::cos(std::numbers::pi * x)); };
-inline const tensor::Shape kStableDecay = [](double x) { return x < 0.7 ? 1.0 : 1.0 - (x - 0.7) / 0.3 * 0.95; };
+using Shape = std::function<double(double share)>;
+inline const Shape kLevel = [](double) { return 1.0; };
+inline const Shape kCosine = [](double x) { return 0.05 + 0.95 * 0.5 * (1 + std::cos(std::numbers::pi * x)); };
+inline const Shape kStableDecay = [](double x) { return x < 0.7 ? 1.0 : 1.0 - (x - 0.7) / 0.3 * 0.95; };
 
-inline std::vector<RatePoint> made_rates(const tensor::Shape& shape, int steps, int warmup, double peak) {
+inline std::vector<RatePoint> made_rates(const Shape& shape, int steps, int warmup, double peak) {
   std::vector<RatePoint> rates;
   for (int t = 1; t <= steps; ++t) {
     const double level = t <= warmup ? static_cast<double>(t) / (warmup + 1)
@@ -49,8 +49,8 @@ inline double made_loss(const MadeLaw& law, const std::vector<RatePoint>& rates,
 }
 
 // `points` evenly spaced losses with noise of that standard deviation in log loss.
-inline Curve made_curve(std::string name, const MadeLaw& law, const tensor::Shape& shape, int steps, double noise,
-                        Rng& rng, double N = 0, double reference_n = 1, int points = 40) {
+inline Curve made_curve(std::string name, const MadeLaw& law, const Shape& shape, int steps, double noise, Rng& rng,
+                        double N = 0, double reference_n = 1, int points = 40) {
   const int warmup = 50;
   const double peak = 0.01;
   Curve curve;
