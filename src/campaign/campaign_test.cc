@@ -26,7 +26,7 @@ using flywheel::testing::FakeRunner;
 using flywheel::testing::TemporaryFolder;
 
 // A made-up world: a law, a best learning rate, noise between seeds, a machine speed.
-struct search::World {
+struct World {
   double flops_per_second = 40e9;
   double noise_sd = 0.003;
   double best_multiplier = 1.4;
@@ -86,7 +86,7 @@ class CampaignTest : public ::testing::Test {
 
   TemporaryFolder folder_;
   FakeClock clock_;
-  search::World world_;
+  World world_;
   FakeRunner runner_;
   FakeTools tools_;
   CampaignOptions options_;

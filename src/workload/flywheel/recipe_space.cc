@@ -177,7 +177,7 @@ const recipe::RecipeField& row_of(const SearchField& field) {
 }  // namespace
 
 RecipeSpace::RecipeSpace(const recipe::Recipe& base, const std::vector<std::string>& extra)
-    : SearchSpace(make_fields(base, extra)), base_(base) {
+    : ConfigurationSpace(make_fields(base, extra)), base_(base) {
   for (const SearchField& field : fields()) {
     rows_.push_back(&row_of(field));
     const auto readers = recipe::field_readers();
@@ -210,6 +210,18 @@ recipe::Recipe RecipeSpace::recipe(const Values& values) const {
   recipe::Recipe recipe = unchecked(values);
   validate(recipe, "proposal");
   return recipe;
+}
+
+ConfigurationPtr RecipeSpace::configuration(const Values& values) const {
+  return make_configuration(recipe(values));
+}
+
+Values RecipeSpace::values_of(const Configuration& configuration) const {
+  return values_of(recipe_of(configuration));
+}
+
+std::vector<std::string> RecipeSpace::patches_from(const Configuration& from, const Values& values) const {
+  return patches_from(recipe_of(from), values);
 }
 
 std::string RecipeSpace::identity(const Values& values) const {

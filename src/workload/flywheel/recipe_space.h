@@ -8,12 +8,12 @@
 
 #include "recipe/fields.h"
 #include "recipe/recipe.h"
-#include "workload/space.h"
+#include "workload/flywheel/recipe_configuration.h"
 
 namespace flywheel::workload {
 
 // Immutable; safe to share between threads.
-class RecipeSpace : public SearchSpace {
+class RecipeSpace : public ConfigurationSpace {
  public:
   // `extra`: patches that the space must be able to express, a user's list for instance: they widen ranges and add
   // values. Those that do not parse are left for parse() to refuse. Throws kBadInput for a base that is not valid.
@@ -22,6 +22,9 @@ class RecipeSpace : public SearchSpace {
   const recipe::Recipe& base() const { return base_; }
   // REQUIRES canonical values. Throws kBadInput where refusal() says so.
   recipe::Recipe recipe(const Values& values) const;
+  ConfigurationPtr configuration(const Values& values) const override;
+  Values values_of(const Configuration& configuration) const override;
+  std::vector<std::string> patches_from(const Configuration& from, const Values& values) const override;
 
   Values canonical(Values values) const override;
   std::string identity(const Values& values) const override;  // recipe_hash

@@ -1,0 +1,148 @@
+#include "workload/flywheel/flywheel_workload.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/subprocess.h"
+#include "protocol/run_events.h"
+#include "recipe/phases.h"
+#include "recipe/readers.h"
+#include "workload/flywheel/recipe_configuration.h"
+#include "workload/flywheel/recipe_space.h"
+#include "workload/flywheel/sizes.h"
+
+namespace flywheel::workload {
+namespace {
+
+protocol::RunWork work_of(const recipe::Recipe& recipe, const recipe::Size& size) {
+  const double sequence_flops = count(recipe, size).flops_per_token * size.context;
+  return {.steps = size.steps, .first_step = size.trunk_steps, .flops_before = [sequence_flops, size](int64_t step) {
+            return sequence_flops * static_cast<double>(size.sequences_before(step));
+          }};
+}
+
+std::string output_of(const std::vector<std::string>& arguments) {
+  const CommandResult result = run_command(arguments);
+  if (result.exit_code != 0)
+    throw_failed("`{} {}` ended with exit status {}: {}", arguments[0], arguments[1], result.exit_code,
+                 result.standard_error);
+  return result.standard_output;
+}
+
+}  // namespace
+
+ConfigurationPtr FlywheelWorkload::changed(const Configuration& base, const std::vector<std::string>& patches) const {
+  return make_configuration(recipe::apply_patches(recipe_of(base), patches));
+}
+
+ConfigurationPtr FlywheelWorkload::with_learning_rates(const Configuration& base, double factor) const {
+  recipe::Recipe recipe = recipe_of(base);
+  recipe.optimizer.learning_rate *= factor;
+  if (is_read(recipe, "optimizer.adam_learning_rate")) recipe.optimizer.adam_learning_rate *= factor;
+  return make_configuration(recipe);
+}
+
+double FlywheelWorkload::learning_rate(const Configuration& configuration) const {
+  return recipe_of(configuration).optimizer.learning_rate;
+}
+
+std::unique_ptr<ConfigurationSpace> FlywheelWorkload::space(ConfigurationPtr base,
+                                                            const std::vector<std::string>& extra) const {
+  return std::make_unique<RecipeSpace>(recipe_of(*base), extra);
+}
+
+Json FlywheelWorkload::to_json(const Configuration& configuration) const {
+  return recipe::to_json(recipe_of(configuration));
+}
+
+ConfigurationPtr FlywheelWorkload::from_json(const Json& json, const std::string& where) const {
+  return make_configuration(recipe::recipe_from_json(json, where));
+}
+
+std::string FlywheelWorkload::to_file(const Configuration& configuration) const {
+  return to_toml(recipe_of(configuration));
+}
+
+std::vector<SizedRun> FlywheelWorkload::isoflop_runs(const Configuration& configuration, double flops, double centre,
+                                                     int count, double max_tokens) const {
+  return isoflop_runs_of(recipe_of(configuration), flops, centre, count, max_tokens);
+}
+
+SizedRun FlywheelWorkload::resized(const Configuration& configuration, const SizedRun& run, double flops) const {
+  const recipe::Recipe& recipe = recipe_of(configuration);
+  return sized_run(recipe, recipe::with_flops(recipe, size_of(run), flops));
+}
+
+double FlywheelWorkload::prior_parameters(const Configuration& configuration, double flops) const {
+  const recipe::Recipe& recipe = recipe_of(configuration);
+  return static_cast<double>(count(recipe, recipe::size_for_flops(recipe, flops)).matrix_parameters);
+}
+
+double FlywheelWorkload::prior_tokens(const Configuration& configuration, double flops) const {
+  return static_cast<double>(recipe::size_for_flops(recipe_of(configuration), flops).tokens());
+}
+
+double FlywheelWorkload::evaluation_flops_per_token(const Configuration& configuration, const SizedRun& run) const {
+  return count(recipe_of(configuration), size_of(run)).forward_flops_per_token;
+}
+
+bool FlywheelWorkload::can_branch(const Configuration& configuration) const {
+  return recipe::can_branch(recipe_of(configuration));
+}
+
+std::optional<SizedRun> FlywheelWorkload::branched(const Configuration& configuration, const SizedRun& run,
+                                                   const SizedRun& trunk) const {
+  const recipe::Recipe& recipe = recipe_of(configuration);
+  const auto size = recipe::branched_size(recipe, size_of(run), size_of(trunk));
+  if (!size) return std::nullopt;
+  return sized_run(recipe, *size);
+}
+
+RunPlan FlywheelWorkload::plan(const Configuration& configuration, const SizedRun& run,
+                               const RunRequest& request) const {
+  recipe::RunSpec spec;
+  spec.id = request.id;
+  spec.recipe = recipe_of(configuration);
+  spec.size = size_of(run);
+  set_learning_rates(spec.recipe, spec.size);
+  spec.corpus = options_.corpus;
+  spec.seed = request.seed;
+  spec.data_seed = request.data_seed;
+  spec.threads = request.threads;
+  spec.precision = options_.precision;
+  spec.eval_split = request.split;
+  spec.eval_tokens = static_cast<int64_t>(request.eval_tokens);
+  spec.eval_every_fraction = 1.0 / request.evaluations;
+  spec.branch = request.trunk;
+  spec.keep_stable = request.keep_trunk;
+  // A look that is there for every recipe, whatever its number of steps.
+  if (request.evaluated_at > 0) spec.eval_every_fraction = request.evaluated_at;
+  if (request.stop) spec.stop_above = recipe::StopAbove{request.stop->fraction, request.stop->bits_per_byte};
+  return {.spec = recipe::to_json(spec).dump(1) + "\n",
+          .work = work_of(spec.recipe, spec.size),
+          .memory_bytes = options_.predict_memory_bytes(spec)};
+}
+
+protocol::RunWork FlywheelWorkload::work(const std::string& spec, const std::string& where) const {
+  const recipe::RunSpec read = recipe::run_spec_from_json(parse_json(spec, where), where);
+  return work_of(read.recipe, read.size);
+}
+
+std::vector<std::string> FlywheelWorkload::command(const Path& run_directory) const {
+  return {self_executable().string(), "train", (run_directory / protocol::kSpecFile).string(), "--dir",
+          run_directory.string()};
+}
+
+Evaluation FlywheelWorkload::evaluate(const Path& run_directory, const std::string& split, int64_t tokens) {
+  const std::string text = output_of({self_executable().string(), "evaluate", "--dir", run_directory.string(),
+                                      "--split", split, "--tokens", std::to_string(tokens), "--json"});
+  const Json json = parse_json(text, "output of evaluate");
+  return {json_field<double>(json, "loss", "evaluate"), json_field<double>(json, "bits_per_byte", "evaluate"),
+          json_field<int64_t>(json, "tokens", "evaluate")};
+}
+
+std::string FlywheelWorkload::sample(const Path& run_directory, int tokens) {
+  return output_of({self_executable().string(), "sample", "--dir", run_directory.string(), "--tokens",
+                    std::to_string(tokens), "--seed", "1"});
+}
+
+}  // namespace flywheel::workload

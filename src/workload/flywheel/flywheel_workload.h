@@ -1,0 +1,57 @@
+// Our own engine as a workload: a configuration is a recipe, a run is `flywheel train`, evaluation and samples come
+// from processes of this same program. The only lab file that knows recipes, with what lies beside it.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "recipe/run_spec.h"
+#include "workload/workload.h"
+
+namespace flywheel::workload {
+
+struct FlywheelOptions {
+  Path corpus;  // folder with manifest.json and a token file per split
+  recipe::Precision precision = recipe::Precision::kAuto;
+  // Peak memory of a run, from the engine, which the lab may not include.
+  std::function<uint64_t(const recipe::RunSpec&)> predict_memory_bytes = [](const recipe::RunSpec&) { return 0; };
+};
+
+// Immutable but for the processes it starts.
+class FlywheelWorkload : public Workload {
+ public:
+  explicit FlywheelWorkload(FlywheelOptions options) : options_(std::move(options)) {}
+
+  std::string_view name() const override { return "flywheel"; }
+
+  ConfigurationPtr changed(const Configuration& base, const std::vector<std::string>& patches) const override;
+  ConfigurationPtr with_learning_rates(const Configuration& base, double factor) const override;
+  double learning_rate(const Configuration& configuration) const override;
+  std::unique_ptr<ConfigurationSpace> space(ConfigurationPtr base,
+                                            const std::vector<std::string>& extra) const override;
+  Json to_json(const Configuration& configuration) const override;
+  ConfigurationPtr from_json(const Json& json, const std::string& where) const override;
+  std::string to_file(const Configuration& configuration) const override;
+
+  std::vector<SizedRun> isoflop_runs(const Configuration& configuration, double flops, double centre, int count,
+                                     double max_tokens) const override;
+  SizedRun resized(const Configuration& configuration, const SizedRun& run, double flops) const override;
+  double prior_parameters(const Configuration& configuration, double flops) const override;
+  double prior_tokens(const Configuration& configuration, double flops) const override;
+  double evaluation_flops_per_token(const Configuration& configuration, const SizedRun& run) const override;
+  bool can_branch(const Configuration& configuration) const override;
+  std::optional<SizedRun> branched(const Configuration& configuration, const SizedRun& run,
+                                   const SizedRun& trunk) const override;
+
+  RunPlan plan(const Configuration& configuration, const SizedRun& run, const RunRequest& request) const override;
+  protocol::RunWork work(const std::string& spec, const std::string& where) const override;
+  std::vector<std::string> command(const Path& run_directory) const override;
+  Evaluation evaluate(const Path& run_directory, const std::string& split, int64_t tokens) override;
+  std::string sample(const Path& run_directory, int tokens) override;
+
+ private:
+  FlywheelOptions options_;
+};
+
+}  // namespace flywheel::workload
