@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What each part of a recipe is worth: every change is trained beside the base with the same seeds and data, at several
+"""The effect of each part of a recipe: every change is trained beside the base with the same seeds and data, at several
 training FLOPs, and its loss turned into compute: "the changed recipe needs m times the compute of the base".
 
   bench/ablations.py --corpus PATH --flops 1e11,4e11 [--seeds 3] [--base RECIPE.toml] [--changes FILE] [--out FILE.json]

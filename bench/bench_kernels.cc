@@ -16,7 +16,7 @@
 #include "engine/kernels/kernels.h"
 #include "engine/kernels/matmul.h"
 #include "engine/kernels/norm.h"
-#include "engine/kernels/reference.h"
+#include "engine/kernels/reference/reference.h"
 
 namespace flywheel::kernels {
 namespace {

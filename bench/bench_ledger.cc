@@ -4,8 +4,9 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "ledger/json_record.h"
 #include "ledger/ledger.h"
-#include "scheduler/plan.h"
+#include "scheduler/queue.h"
 #include "testing/temporary_folder.h"
 
 namespace flywheel {
@@ -59,14 +60,14 @@ void append_to_ten_thousand_runs(benchmark::State& state) {
 BENCHMARK(append_to_ten_thousand_runs)->Unit(benchmark::kMicrosecond);
 
 void plan_ten_thousand_waiting(benchmark::State& state) {
-  std::vector<scheduler::Candidate> candidates(kRuns);
+  scheduler::Queue queue;
   for (int i = 0; i < kRuns; ++i)
-    candidates[static_cast<size_t>(i)] = {i % 3, static_cast<double>(i % 97), 1e9, 1, uint64_t{1} << 20, i};
-  std::sort(candidates.begin(), candidates.end(), scheduler::starts_before);
-  // The worst case: nothing fits the memory, so all are looked at.
-  const scheduler::Room room{.free_slots = 2, .memory_bytes = 1};
+    queue.insert({i % 3, static_cast<double>(i % 97), 1e9, {.memory_bytes = uint64_t{1} << 20}, i});
+  // Nothing fits the memory but the last one in the order.
+  queue.insert({-1, 0, 1e9, {.memory_bytes = 1}, kRuns});
+  const scheduler::Room room{.free_cores = 2, .memory_bytes = 1};
   for (auto _ : state)
-    if (!scheduler::plan(candidates, room).empty()) state.SkipWithError("wrong answer");
+    if (scheduler::plan(queue, room).size() != 1) state.SkipWithError("wrong answer");
 }
 BENCHMARK(plan_ten_thousand_waiting)->Unit(benchmark::kMicrosecond);
 

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "base/file_system.h"
+#include "base/statistics.h"
 #include "campaign/rung_design.h"
-#include "scaling/laws/isoflop.h"
-#include "scaling/laws/statistics.h"
+#include "scaling/allocation/isoflop.h"
 #include "scaling/tables/runs_table.h"
 
 namespace {

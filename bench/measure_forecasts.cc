@@ -17,9 +17,9 @@
 #include <vector>
 
 #include "base/file_system.h"
+#include "base/statistics.h"
 #include "scaling/forecast/forecaster.h"
 #include "scaling/laws/law.h"
-#include "scaling/laws/statistics.h"
 #include "scaling/tables/runs_table.h"
 
 namespace flywheel::bench {
@@ -50,7 +50,7 @@ Method usual(const std::string& form, int resamples) {
       o.loss = fit.law.loss(N, D);
       std::vector<double> losses;
       for (const scaling::Law& law : fit.resamples) losses.push_back(law.loss(N, D));
-      o.low = scaling::quantile(losses, 0.05), o.high = scaling::quantile(losses, 0.95);
+      o.low = quantile(losses, 0.05), o.high = quantile(losses, 0.95);
       return o;
     };
   };
@@ -91,13 +91,13 @@ double interval_score(const std::vector<Ladder>& ladders, double inflate) {
              20 * std::max({0.0, m.error - inflate * m.above, -m.error - inflate * m.below});
     scores.push_back(100 * sum / static_cast<double>(ladder.size()));
   }
-  return scaling::quantile(scores, 0.5);
+  return quantile(scores, 0.5);
 }
 
 double median_error(const Ladder& ladder) {
   std::vector<double> errors;
   for (const Miss& m : ladder) errors.push_back(100 * std::abs(std::expm1(-m.error)));
-  return scaling::quantile(errors, 0.5);
+  return quantile(errors, 0.5);
 }
 
 struct Table {
@@ -143,7 +143,7 @@ void print_summary(const Table& table, const Table& wanted) {
     for (const Ladder& ladder : table.ladders[c]) errors.push_back(median_error(ladder));
     const double own = coverage(wanted.ladders[c], 1);
     const double inflate = &table == &wanted ? 1 : inflation_for(table.ladders[c], own);
-    fmt::print("  k {:>3}: {:5.2f}% ({:3.0f}%) score {:6.2f} x{:<6.3g}", kCuts[c], scaling::quantile(errors, 0.5),
+    fmt::print("  k {:>3}: {:5.2f}% ({:3.0f}%) score {:6.2f} x{:<6.3g}", kCuts[c], quantile(errors, 0.5),
                100 * coverage(table.ladders[c], 1), interval_score(table.ladders[c], inflate), inflate);
   }
   fmt::print("  {:.2f} s\n", table.seconds);

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "bench/short_runs.h"
-#include "recipe/readers.h"
+#include "recipe/active.h"
 
 namespace flywheel::bench {
 namespace {
@@ -32,8 +32,8 @@ recipe::Recipe recipe_of(const std::string& optimizer, const std::string& transf
                                       fmt::format("optimizer.learning_rate={}", rate)};
   if (optimizer == "schedule_free") patches.emplace_back("schedule.kind=constant");
   recipe = recipe::apply_patches(recipe, patches);
-  if (recipe::is_read(recipe, "initialisation.base_width")) recipe.initialisation.base_width = kBaseWidth;
-  if (recipe::is_read(recipe, "initialisation.base_depth")) recipe.initialisation.base_depth = kBaseDepth;
+  if (recipe::is_active(recipe, "initialisation.base_width")) recipe.initialisation.base_width = kBaseWidth;
+  if (recipe::is_active(recipe, "initialisation.base_depth")) recipe.initialisation.base_depth = kBaseDepth;
   return recipe;
 }
 

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/file_system.h"
-#include "scaling/laws/law.h"
+#include "scaling/forecast/wall.h"
 #include "scaling/laws/synthetic_ladder.h"
 #include "scaling/tables/runs_table.h"
 
@@ -44,7 +44,8 @@ void public_ladders(const std::vector<flywheel::Path>& paths) {
       for (const size_t i : levels[level]) below.push_back(points[i]);
       if (level < 3) continue;
       const Wall wall = wall_test(below, {.bootstrap = 100});
-      ++verdicts[wall.verdict], ++all[wall.verdict];
+      const std::string verdict(name_of(wall.verdict));
+      ++verdicts[verdict], ++all[verdict];
       ++cuts, ++total;
     }
     fmt::print("{:<54} {:3} cuts {}\n", path.stem().string(), cuts, counts(verdicts, std::max(1, cuts)));
@@ -81,7 +82,8 @@ int main(int count, char** arguments) {
           if (halved) ladder.flatten_after = 2;
           std::map<std::string, int> verdicts;
           for (int s = 0; s < ladders; ++s)
-            ++verdicts[wall_test(make_ladder(ladder, static_cast<uint64_t>(s)), {.bootstrap = 100}).verdict];
+            ++verdicts[std::string(
+                name_of(wall_test(make_ladder(ladder, static_cast<uint64_t>(s)), {.bootstrap = 100}).verdict))];
           fmt::print("{:2} levels of {}, {:<16}, {:<32} {}\n", ladder.rungs, sizes, name,
                      halved ? "slope halved in the last decade" : "straight", counts(verdicts, ladders));
         }

@@ -1,4 +1,4 @@
-// A clock that moves only when somebody sleeps on it: hours of campaign in milliseconds of test.
+// A clock that advances only through sleep calls: hours of a campaign in milliseconds of test.
 #pragma once
 
 #include "base/clock.h"

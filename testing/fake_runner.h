@@ -1,81 +1,90 @@
 // Run processes in virtual time: they train, fail, stall and crash as scripted, and write real events.jsonl files.
-// The processes outlive the lab: forget() is what a kill -9 of the lab does, kill_all() one of the runs.
+// Waiting for them moves the clock to the next thing that happens. The processes outlive the lab: forget() is what a
+// kill -9 of the lab does, kill_all() one of the runs.
 #pragma once
 
 #include <signal.h>
 
+#include <algorithm>
 #include <fstream>
 #include <functional>
 #include <map>
-#include <set>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "protocol/run_events.h"
 #include "scheduler/runner.h"
+#include "testing/jobs.h"
 
 namespace flywheel::testing {
 
 // One attempt of a run.
 struct Script {
   double seconds = 1;  // for all its own steps; a resumed attempt takes its share
-  enum class End { kDone, kFail, kCrash, kStall, kIgnoreSigterm } end = End::kDone;
+  enum class End { kDone, kFail, kCrash, kStall, kIgnoreStop } end = End::kDone;
   std::string reason = "crash: scripted";
   double at_fraction = 0.5;  // of the steps: where it fails, crashes or goes silent
 };
 
 class FakeRunner : public scheduler::Runner {
  public:
-  explicit FakeRunner(Clock& clock) : clock_(clock) {}
+  explicit FakeRunner(Clock& clock, const scheduler::Resources& capacity = {.cores = 2})
+      : clock_(clock), capacity_(capacity) {}
 
-  // Attempts of a run in order, the last one repeated; runs without a script take `seconds_of`.
+  // Attempts of a run in order, the last one repeated; runs without a script take `fake_seconds_of`.
   std::map<std::string, std::vector<Script>> scripts;
-  std::function<double(const recipe::RunSpec&)> seconds_of = [](const recipe::RunSpec&) { return 1.0; };
-  std::function<double(const recipe::RunSpec&)> bits_per_byte_of = [](const recipe::RunSpec&) {
-    return 2.0;
-  };                          // at the end
-  double stop_seconds = 0.1;  // from SIGTERM to exit 75
+  std::function<double(const FakeSpec&)> fake_seconds_of = [](const FakeSpec&) { return 1.0; };
+  std::function<double(const FakeSpec&)> fake_bits_per_byte_of = [](const FakeSpec&) { return 2.0; };  // at the end
+  double stop_seconds = 0.1;  // from being asked to stop to exit 75
   std::function<void()> before_start = [] {}, after_start = [] {};
   std::map<std::string, int> starts;
-  std::map<std::string, std::set<int>> cpus_seen;
+  std::map<std::string, scheduler::Launch> launches;  // the last of each run
+  std::vector<std::string> order;                     // of starts
   int most_running = 0;
   double busy_seconds = 0;
 
-  void start(const std::string& run, const Path& directory, const std::vector<int>& cpus) override {
+  scheduler::Resources capacity() override { return capacity_; }
+  // At once, or when the clock gets there.
+  void set_capacity(const scheduler::Resources& capacity, double at_seconds = 0) { changes_[at_seconds] = capacity; }
+
+  void start(const scheduler::Launch& launch) override {
     before_start();
-    const recipe::RunSpec spec = recipe::load_run_spec(directory / protocol::kSpecFile);
+    const std::string& run = launch.run;
     Process process;
-    process.spec = spec;
-    process.directory = directory;
-    process.bits_per_byte = bits_per_byte_of(spec);
+    process.spec = read_spec(real_file_system().read(launch.directory / protocol::kSpecFile));
+    process.directory = launch.directory;
+    process.bits_per_byte = fake_bits_per_byte_of(process.spec);
     process.ours = true;
     const auto scripted = scripts.find(run);
     const int attempt = starts[run]++;
     if (scripted == scripts.end()) {
-      process.script.seconds = seconds_of(spec);
+      process.script.seconds = fake_seconds_of(process.spec);
     } else {
       process.script = scripted->second[std::min<size_t>(static_cast<size_t>(attempt), scripted->second.size() - 1)];
     }
-    const protocol::RunOutcome before = protocol::read_outcome(directory / protocol::kEventsFile);
+    const protocol::RunOutcome before = protocol::read_outcome(launch.directory / protocol::kEventsFile);
     process.t_before = before.train_seconds;
-    process.first_step = process.step = std::max(checkpoints_[run], spec.size.trunk_steps);
+    process.first_step = process.step = std::max(checkpoints_[run], process.spec.first_step);
     process.started = clock_.now_seconds();
-    cpus_seen[run] = {cpus.begin(), cpus.end()};
-    processes_[run] = process;
+    launches[run] = launch;
+    order.push_back(run);
+    Process& started = processes_[run] = process;
+    const std::string& branch = process.spec.branch;
     std::error_code ignored;
-    if (checkpoints_[run] == 0 && !spec.branch.empty() &&
-        !std::filesystem::exists(spec.branch / protocol::kStableFile, ignored)) {
-      say(processes_[run], {{"type", "failed"}, {"step", 0}, {"reason", "input: branch: no such file"}});
-      leave(processes_[run], 1);
+    if (checkpoints_[run] == 0 && !branch.empty() &&
+        !std::filesystem::exists(launch.directory.parent_path() / branch / protocol::kStableFile, ignored)) {
+      say(started, {{"type", "failed"}, {"step", 0}, {"reason", "input: branch: no such file"}});
+      leave(started, 1);
     } else {
-      say(processes_[run], {{"type", "start"}, {"steps", spec.size.steps}, {"resumed_step", process.first_step}});
+      say(started, {{"type", "start"}, {"steps", process.spec.steps}, {"resumed_step", process.first_step}});
     }
     most_running = std::max(most_running, running());
     after_start();
   }
 
-  bool adopt(const std::string& run, const Path& directory) override {
+  bool adopt(const std::string& run, const Path&, const scheduler::Resources&) override {
     move();
     const auto found = processes_.find(run);
     if (found == processes_.end() || found->second.exit_code) return false;
@@ -84,24 +93,32 @@ class FakeRunner : public scheduler::Runner {
     return true;
   }
 
-  std::vector<scheduler::RunnerExit> poll() override {
-    move();
-    std::vector<scheduler::RunnerExit> exits;
-    for (auto& [run, process] : processes_)
-      if (process.exit_code && process.ours) exits.push_back({run, process.adopted ? -1 : *process.exit_code});
-    for (const auto& exit : exits) processes_.erase(exit.run);
-    return exits;
+  std::vector<scheduler::RunnerEvent> wait(double most_seconds) override {
+    const double until = clock_.now_seconds() + most_seconds;
+    while (true) {
+      move();
+      std::vector<scheduler::RunnerEvent> events = take_events();
+      const double now = clock_.now_seconds();
+      if (!events.empty() || now >= until) return events;
+      double next = until;
+      for (const auto& [run, process] : processes_)
+        if (!process.exit_code) next = std::min(next, ends_at(process));
+      if (!changes_.empty()) next = std::min(next, changes_.begin()->first);
+      clock_.sleep_seconds(std::max(next - now, 1e-6));
+    }
   }
 
-  void signal(const std::string& run, int number) override {
+  void stop(const std::string& run, double grace_seconds) override {
     const auto found = processes_.find(run);
     if (found == processes_.end() || found->second.exit_code) return;
     Process& process = found->second;
-    if (number == SIGKILL) {
-      leave(process, 128 + SIGKILL);
-    } else if (process.script.end != Script::End::kIgnoreSigterm && process.script.end != Script::End::kStall) {
+    process.kill_at = clock_.now_seconds() + grace_seconds;
+    if (process.script.end != Script::End::kIgnoreStop && process.script.end != Script::End::kStall)
       process.stop_at = clock_.now_seconds() + stop_seconds;
-    }
+  }
+  void kill(const std::string& run) override {
+    const auto found = processes_.find(run);
+    if (found != processes_.end() && !found->second.exit_code) leave(found->second, 128 + SIGKILL);
   }
 
   void forget() {
@@ -118,17 +135,67 @@ class FakeRunner : public scheduler::Runner {
     return n;
   }
 
+ protected:
+  virtual FakeSpec read_spec(const std::string& text) const { return fake_spec(text); }
+
  private:
   struct Process {
-    recipe::RunSpec spec;
+    FakeSpec spec;
     Path directory;
     Script script;
     double started = 0, t_before = 0, bits_per_byte = 0;
     int64_t first_step = 0, step = 0;
-    std::optional<double> stop_at;
+    std::optional<double> stop_at, kill_at;
     std::optional<int> exit_code;
     bool ours = false, adopted = false;
+
+    double seconds_per_step() const { return script.seconds / static_cast<double>(spec.steps - spec.first_step); }
+    int64_t at_fraction(double fraction) const {
+      return spec.first_step + static_cast<int64_t>(fraction * static_cast<double>(spec.steps - spec.first_step));
+    }
+    bool fails() const { return script.end != Script::End::kDone && script.end != Script::End::kIgnoreStop; }
+    int64_t last_step() const { return fails() ? at_fraction(script.at_fraction) : spec.steps; }
+    double bits_per_byte_at(int64_t at) const {
+      return bits_per_byte + 1 - static_cast<double>(at) / static_cast<double>(spec.steps);
+    }
+    bool evaluates(int64_t at) const { return at * 4 % spec.steps == 0; }
+    bool gives_up(int64_t at) const {
+      const double share = static_cast<double>(at) / static_cast<double>(spec.steps);
+      return spec.stop && at < spec.steps && evaluates(at) && share >= spec.stop->fraction &&
+             share - 0.25 < spec.stop->fraction && bits_per_byte_at(at) > spec.stop->bits_per_byte;
+    }
+    // Where it ends of itself; a stalled one stays there.
+    int64_t end_step() const {
+      int64_t at = std::min(step + 1, last_step());
+      while (at < last_step() && !gives_up(at)) ++at;
+      return at;
+    }
+    double time_of(int64_t at) const { return started + static_cast<double>(at - first_step) * seconds_per_step(); }
   };
+
+  double ends_at(const Process& process) const {
+    double at = process.script.end == Script::End::kStall ? 1e300 : process.time_of(process.end_step());
+    if (process.stop_at) at = std::min(at, *process.stop_at);
+    if (process.kill_at) at = std::min(at, *process.kill_at);
+    return at;
+  }
+
+  std::vector<scheduler::RunnerEvent> take_events() {
+    using What = scheduler::RunnerEvent::What;
+    std::vector<scheduler::RunnerEvent> events;
+    while (!changes_.empty() && changes_.begin()->first <= clock_.now_seconds()) {
+      capacity_ = changes_.begin()->second;
+      changes_.erase(changes_.begin());
+      events.push_back({What::kCapacityChanged, "", 0});
+    }
+    std::erase_if(processes_, [&](const auto& entry) {
+      const auto& [run, process] = entry;
+      if (!process.exit_code || !process.ours) return false;
+      events.push_back({What::kEnded, run, process.adopted ? -1 : *process.exit_code});
+      return true;
+    });
+    return events;
+  }
 
   void say(Process& process, Json event, double at = -1) {
     event["t"] = process.t_before + (at < 0 ? clock_.now_seconds() : at) - process.started;
@@ -146,53 +213,40 @@ class FakeRunner : public scheduler::Runner {
   }
   void move(const std::string& run, Process& process) {
     const double now = clock_.now_seconds();
-    const recipe::Size& size = process.spec.size;
-    const auto steps = size.steps;
-    const double per_step = process.script.seconds / static_cast<double>(steps - size.trunk_steps);
-    const double flops_per_token = count(process.spec.recipe, size).flops_per_token;
-    const auto tokens_at = [&](int64_t step) {
-      return static_cast<double>(size.sequences_before(step) * size.context);
-    };
-    const auto at_fraction = [&](double fraction) {
-      return size.trunk_steps + static_cast<int64_t>(fraction * static_cast<double>(steps - size.trunk_steps));
-    };
+    const FakeSpec& spec = process.spec;
+    const auto tokens_at = [&](int64_t step) { return spec.tokens_before(step); };
     const double until = process.stop_at ? std::min(now, *process.stop_at) : now;
-    auto reached = process.first_step + static_cast<int64_t>((until - process.started) / per_step + 1e-9);
-    const bool fails = process.script.end != Script::End::kDone && process.script.end != Script::End::kIgnoreSigterm;
-    const auto last = fails ? at_fraction(process.script.at_fraction) : steps;
-    reached = std::min(reached, last);
+    auto reached =
+        process.first_step + static_cast<int64_t>((until - process.started) / process.seconds_per_step() + 1e-6);
+    reached = std::min(reached, process.last_step());
     while (process.step < reached) {
       const auto step = ++process.step;
-      const double at = process.started + static_cast<double>(step - process.first_step) * per_step;
+      const double at = process.time_of(step);
       say(process, {{"type", "step"}, {"step", step}, {"tokens", tokens_at(step)}, {"loss", 2.0}}, at);
-      if (step * 4 % steps == 0) {
+      if (process.evaluates(step)) {
         say(process,
             {{"type", "eval"},
              {"step", step},
              {"tokens", tokens_at(step)},
-             {"flops", tokens_at(step) * flops_per_token},
+             {"flops", tokens_at(step) * spec.flops_per_token},
              {"split", "search"},
              {"loss", 2.0},
-             {"bits_per_byte", process.bits_per_byte + 1 - static_cast<double>(step) / static_cast<double>(steps)}},
+             {"bits_per_byte", process.bits_per_byte_at(step)}},
             at);
         checkpoints_[run] = step;
         say(process, {{"type", "checkpoint"}, {"step", step}}, at);
-        if (const auto& rule = process.spec.stop_above; rule && step < steps) {
-          const auto share = static_cast<double>(step) / static_cast<double>(steps);
-          if (share >= rule->fraction && share - 0.25 < rule->fraction &&
-              process.bits_per_byte + 1 - share > rule->bits_per_byte) {
-            say(process, {{"type", "stopped"}, {"step", step}, {"reason", "gave up: its rule"}}, at);
-            return leave(process, 75);
-          }
+        if (process.gives_up(step)) {
+          say(process, {{"type", "stopped"}, {"step", step}, {"reason", "gave up: its rule"}}, at);
+          return leave(process, 75);
         }
       }
     }
-    if (process.step == steps) {
-      if (process.spec.keep_stable) std::ofstream(process.directory / protocol::kStableFile) << "stable";
+    if (process.step == spec.steps) {
+      if (spec.keep_stable) std::ofstream(process.directory / protocol::kStableFile) << "stable";
       say(process, {{"type", "done"},
-                    {"step", steps},
-                    {"tokens", tokens_at(steps)},
-                    {"flops", tokens_at(steps) * flops_per_token},
+                    {"step", spec.steps},
+                    {"tokens", tokens_at(spec.steps)},
+                    {"flops", tokens_at(spec.steps) * spec.flops_per_token},
                     {"loss", 2.0},
                     {"bits_per_byte", process.bits_per_byte},
                     {"train_seconds", process.script.seconds},
@@ -203,7 +257,9 @@ class FakeRunner : public scheduler::Runner {
       checkpoints_[run] = process.step;
       say(process, {{"type", "checkpoint"}, {"step", process.step}});
       leave(process, 75);
-    } else if (fails && process.step >= last) {
+    } else if (process.kill_at && now >= *process.kill_at) {
+      leave(process, 128 + SIGKILL);
+    } else if (process.fails() && process.step >= process.last_step()) {
       if (process.script.end == Script::End::kFail) {
         say(process, {{"type", "failed"}, {"step", process.step}, {"reason", process.script.reason}});
         leave(process, 1);
@@ -214,6 +270,8 @@ class FakeRunner : public scheduler::Runner {
   }
 
   Clock& clock_;
+  scheduler::Resources capacity_;
+  std::map<double, scheduler::Resources> changes_;
   std::map<std::string, Process> processes_;
   std::map<std::string, int64_t> checkpoints_;
 };

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "recipe/fields.h"
 
 namespace flywheel::testing {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the program decides and measures, written down so that two builds can be held against each other.
+"""What the program decides and measures, recorded so that two builds can be compared.
 
   testing/recorded.py record FLYWHEEL OUT [--data DATA] [--budget 1.2e13]
       runs a campaign with a search (a FLOP budget, one slot, one seed), a comparison, a search replayed on a table, a

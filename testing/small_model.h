@@ -2,6 +2,9 @@
 // gradients.
 #pragma once
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <span>
 #include <string>
@@ -9,7 +12,7 @@
 
 #include "base/rng.h"
 #include "engine/model/model.h"
-#include "recipe/readers.h"
+#include "recipe/active.h"
 #include "recipe/recipe.h"
 #include "recipe/size.h"
 
@@ -126,8 +129,8 @@ inline SmallModel patched_model(const std::vector<std::string>& patches) {
                              true, false, recipe::Transfer::kStandard);
   m.recipe = recipe::apply_patches(m.recipe, patches);
   const bool normalised = std::find(patches.begin(), patches.end(), "model.qk_norm=true") != patches.end();
-  if (recipe::is_read(m.recipe, "model.qk_norm")) m.recipe.model.qk_norm = normalised;
-  if (recipe::is_read(m.recipe, "initialisation.base_width")) m.recipe.initialisation.base_width = 16;
+  if (recipe::is_active(m.recipe, "model.qk_norm")) m.recipe.model.qk_norm = normalised;
+  if (recipe::is_active(m.recipe, "initialisation.base_width")) m.recipe.initialisation.base_width = 16;
   m.patches = fmt::format("{}", fmt::join(patches, " "));
   m.size.layers = 3;
   m.size.kv_heads = m.size.heads / m.recipe.model.kv_group;

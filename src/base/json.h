@@ -1,8 +1,6 @@
 // JSON with errors that name the file and the field.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -18,21 +16,13 @@ Json parse_json(std::string_view text, const std::string& where);
 // One line, keys sorted, no spaces; numbers in shortest round-trip form.
 std::string canonical_json(const Json& value);
 
-// The field as T; throws kBadInput that names `where` and the field when it is missing or of another type.
+// The field as T; throws kBadInput that names `where` and the field when it is missing or of another type. json.cc
+// lists the types: each is compiled once, not in every file that reads one.
 template <typename T>
-T json_field(const Json& object, const char* field, const std::string& where) {
-  if (!object.is_object() || !object.contains(field)) throw_bad_input("{}: field \"{}\" is missing", where, field);
-  try {
-    return object.at(field).get<T>();
-  } catch (const nlohmann::json::exception& e) {
-    throw_bad_input("{}: field \"{}\" has the wrong type: found {}", where, field, object.at(field).dump());
-  }
-}
+T json_field(const Json& object, const char* field, const std::string& where);
 
+// The same, and `fallback` where it is missing or null.
 template <typename T>
-T json_field_or(const Json& object, const char* field, T fallback, const std::string& where) {
-  if (!object.is_object() || !object.contains(field) || object.at(field).is_null()) return fallback;
-  return json_field<T>(object, field, where);
-}
+T json_field_or(const Json& object, const char* field, T fallback, const std::string& where);
 
 }  // namespace flywheel

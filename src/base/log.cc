@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -16,6 +17,14 @@ void set_up_log(bool quiet) {
   logger->set_pattern("%H:%M:%S %^%v%$");
   logger->set_level(quiet ? spdlog::level::warn : spdlog::level::info);
   spdlog::set_default_logger(logger);
+}
+
+void log_info(std::string_view line) {
+  spdlog::info("{}", line);
+}
+
+void log_warning(std::string_view line) {
+  spdlog::warn("{}", line);
 }
 
 void write_error(std::string_view text) {

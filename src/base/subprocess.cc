@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/json.h"
 
 namespace flywheel {
 namespace {
@@ -154,11 +155,11 @@ Path self_executable() {
   return std::filesystem::read_symlink("/proc/self/exe");
 }
 
-std::vector<int> available_cpus() {
+std::vector<int> available_cpus(pid_t pid) {
   cpu_set_t set;
   CPU_ZERO(&set);
   std::vector<int> cpus;
-  if (::sched_getaffinity(0, sizeof set, &set) == 0)
+  if (::sched_getaffinity(pid, sizeof set, &set) == 0)
     for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
       if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
   if (cpus.empty()) cpus.push_back(0);

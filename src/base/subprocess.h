@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/file_system.h"
-#include "base/json.h"
+#include "base/json_fwd.h"
 
 namespace flywheel {
 
@@ -57,8 +57,9 @@ CommandResult run_command(const std::vector<std::string>& arguments);
 // This program's own binary.
 Path self_executable();
 
-// Cores this process may run on, and bytes of memory that can be had without swapping (MemAvailable, cgroup limit).
-std::vector<int> available_cpus();
+// Cores that a process may run on (0: this one).
+std::vector<int> available_cpus(pid_t pid = 0);
+// Bytes of memory that can be had without swapping (MemAvailable, cgroup limit).
 uint64_t available_memory_bytes();
 std::string cpu_model_name();
 

@@ -1,100 +1,98 @@
-// Which ladder run goes on from which: one stable phase gives points on several rungs (docs/branched-decays.md).
-#include "campaign/state.h"
+#include "campaign/branches.h"
+
+#include "base/error.h"
+#include "campaign/points.h"
 #include "protocol/run_events.h"
 
 namespace flywheel::campaign {
 namespace {
 
 void remove_stable(const Path& run_directory) {
-  std::error_code ignored;  // gone already, or it stays: it only takes space
+  std::error_code ignored;  // a checkpoint that cannot be deleted only takes space
   std::filesystem::remove(run_directory / protocol::kStableFile, ignored);
 }
 
 }  // namespace
 
-std::optional<ledger::RunRow> Campaign::State::finished_trunk(const std::string& run) const {
+std::optional<ledger::RunRow> Branches::finished_trunk(const std::string& run) const {
   std::error_code ignored;
-  if (!std::filesystem::exists(options.lab / "runs" / run / protocol::kStableFile, ignored)) return std::nullopt;
-  const auto row = ledger.run(run);
-  return row && row->state == "done" ? row : std::nullopt;
+  if (!std::filesystem::exists(lab_.runs() / run / protocol::kStableFile, ignored)) return std::nullopt;
+  const auto row = lab_.ledger.run(run);
+  return row && row->state == protocol::RunState::kDone ? row : std::nullopt;
 }
 
-Planned Campaign::State::branched(Planned planned) const {
-  const LadderRun full = ladder_run(options.recipe, planned.ladder.size, planned.rung_flops);
-  planned.ladder = full;
-  planned.trunk.clear();
-  const auto go_on_from = [&](const Planned& trunk) {
-    const auto run = branched_run(options.recipe, full, trunk.ladder);
-    if (!run || run->new_flops >= planned.ladder.new_flops) return;
-    planned.ladder = *run;
-    planned.trunk = trunk.id;
+PlannedRun Branches::branched(PlannedRun run) const {
+  const workload::SizedRun full = lab_.workload.resized(*run.configuration, run.size, run.rung_flops);
+  run.size = full;
+  run.trunk.clear();
+  const auto go_on_from = [&](const PlannedRun& trunk) {
+    const auto branch = lab_.workload.branched(*run.configuration, full, trunk.size);
+    if (!branch || branch->new_flops >= run.size.new_flops) return;
+    run.size = *branch;
+    run.trunk = trunk.id;
   };
-  if (const auto row = ledger.run(planned.id)) {
-    const auto decided =
-        known.find(json_field_or<std::string>(ledger.record(row->record)->payload, "branch", "", "run"));
-    if (decided != known.end()) go_on_from(decided->second);
-    return planned;
+  if (const auto row = lab_.ledger.run(run.id)) {
+    const auto planned = lab_.ledger.at<ledger::RunPlanned>(row->record);
+    const PlannedRun* trunk = planned && planned->value.branch ? book_.find(*planned->value.branch) : nullptr;
+    if (trunk != nullptr) go_on_from(*trunk);
+    return run;
   }
-  if (!options.branching) return planned;
-  for (const auto& [id, trunk] : known)
-    if (trunk.lends && trunk.replicate == planned.replicate && trunk.multiplier == planned.multiplier &&
-        trunk.rung_flops < planned.rung_flops && trunk.ladder.size.width == full.size.width && finished_trunk(id))
+  if (!lab_.options.branching) return run;
+  for (const auto& [id, trunk] : book_.all())
+    if (trunk.keeps_trunk && trunk.replicate == run.replicate && trunk.rung_flops < run.rung_flops &&
+        trunk.size.model == full.model && finished_trunk(id))
       go_on_from(trunk);
-  return planned;
+  return run;
 }
 
-bool Campaign::State::lost_its_trunk(const Planned& planned) const {
-  if (planned.trunk.empty()) return false;
-  const auto row = ledger.run(planned.id);
-  return row && row->state == "failed" && row->reason.starts_with("input: branch");
+bool Branches::lost_its_trunk(const PlannedRun& run) const {
+  if (run.trunk.empty()) return false;
+  const auto row = lab_.ledger.run(run.id);
+  return row && row->state == protocol::RunState::kFailed && row->reason.starts_with("input: branch");
 }
 
-Planned Campaign::State::in_full(Planned planned) const {
-  planned.id += "-full";
-  planned.trunk.clear();
-  planned.ladder = ladder_run(options.recipe, planned.ladder.size, planned.rung_flops);
-  return planned;
+PlannedRun Branches::in_full(PlannedRun run) const {
+  run.id += "-full";
+  run.trunk.clear();
+  run.size = lab_.workload.resized(*run.configuration, run.size, run.rung_flops);
+  return run;
 }
 
-std::vector<LadderRun> Campaign::State::trunks() const {
-  std::vector<LadderRun> runs;
-  if (!options.branching) return runs;
-  for (const auto& [id, planned] : known)
-    if (planned.lends && planned.replicate == 0 && finished_trunk(id)) runs.push_back(planned.ladder);
+std::vector<workload::SizedRun> Branches::trunks() const {
+  std::vector<workload::SizedRun> runs;
+  if (!lab_.options.branching) return runs;
+  for (const auto& [id, run] : book_.all())
+    if (run.keeps_trunk && run.replicate == 0 && finished_trunk(id)) runs.push_back(run.size);
   return runs;
 }
 
-void Campaign::State::release_trunks() const {
-  for (const auto& [id, planned] : known)
-    if (!planned.trunk.empty() && (!planned.lends || finished_trunk(id)))
-      if (const auto row = ledger.run(id); row && row->state == "done")
-        remove_stable(options.lab / "runs" / planned.trunk);
+void Branches::release() const {
+  for (const auto& [id, run] : book_.all())
+    if (!run.trunk.empty() && (!run.keeps_trunk || finished_trunk(id)))
+      if (const auto row = lab_.ledger.run(id); row && row->state == protocol::RunState::kDone)
+        remove_stable(lab_.runs() / run.trunk);
 }
 
-void Campaign::State::release_all_trunks() const {
-  for (const auto& [id, planned] : known)
-    if (planned.lends) remove_stable(options.lab / "runs" / id);
+void Branches::release_all() const {
+  for (const auto& [id, run] : book_.all())
+    if (run.keeps_trunk) remove_stable(lab_.runs() / id);
 }
 
-void Campaign::State::say_what_branching_saved() {
-  double whole = 0, spent = 0;
-  int branches = 0;
-  for (const ledger::RunRow& row : ledger.runs()) {
-    const auto found = known.find(row.run);
-    if (row.state != "done" || found == known.end() || !on_the_ladder(row)) continue;
-    whole += row.flops;
-    spent += found->second.ladder.new_flops;
-    branches += found->second.trunk.empty() ? 0 : 1;
+void Branches::report_savings() const {
+  ledger::BranchingNote note;
+  for (const ledger::RunRow& row : lab_.ledger.runs()) {
+    const PlannedRun* run = book_.find(row.run);
+    if (row.state != protocol::RunState::kDone || run == nullptr || !on_the_ladder(row)) continue;
+    note.ladder_flops += row.flops;
+    note.trained_flops += run->size.new_flops;
+    note.branches += run->trunk.empty() ? 0 : 1;
   }
-  if (branches == 0) return;
-  const Json saved{{"what", "branching"}, {"branches", branches}, {"ladder_flops", whole}, {"trained_flops", spent}};
-  const auto notes = ledger.records("note");
-  if (std::none_of(notes.begin(), notes.end(),
-                   [](const auto& r) { return r.payload.value("what", "") == "branching"; }))
-    ledger.append("note", saved);
-  say(fmt::format(
+  if (note.branches == 0) return;
+  if (!lab_.ledger.last<ledger::BranchingNote>()) lab_.ledger.append(note);
+  lab_.say(fmt::format(
       "{} runs went on from shorter ones of their size: the ladder's points took {} instead of {} ({:.0f}% less)",
-      branches, format_flops(spent), format_flops(whole), 100 * (1 - spent / whole)));
+      note.branches, format_flops(note.trained_flops), format_flops(note.ladder_flops),
+      100 * (1 - note.trained_flops / note.ladder_flops)));
 }
 
 }  // namespace flywheel::campaign

@@ -1,54 +1,155 @@
 #include "campaign/campaign.h"
 
-#include "campaign/state.h"
+#include <algorithm>
+#include <vector>
+
+#include "campaign/stages/stages.h"
 
 namespace flywheel::campaign {
+namespace {
 
-Campaign::Campaign(ledger::Ledger& ledger, scheduler::Runner& runner, Tools& tools, Clock& clock,
-                   CampaignOptions options, std::function<bool()> should_stop,
-                   std::function<void(const std::string&)> say,
-                   std::function<void(const scheduler::Progress&, double)> show)
-    : state_(std::make_unique<State>(ledger, runner, tools, clock, std::move(options), std::move(should_stop),
-                                     std::move(say), std::move(show))) {}
+constexpr double kStepSeconds = 1.0;  // run() looks at should_stop at least so often
+
+}  // namespace
+
+// The parts of a campaign in order of dependency, and the script that uses them.
+struct Campaign::Parts {
+  std::vector<std::function<void(const std::string&)>> line_subscribers;
+  std::vector<std::function<void(const scheduler::Progress&, double)>> progress_subscribers;
+  Lab lab;
+  scheduler::Scheduler scheduler;
+  Decisions decisions;
+  CampaignBudget budget;
+  RunBook book;
+  Branches branches;
+  Replicates replicates;
+  RunLoop loop;
+  Ladder ladder;
+  bool recovered = false;
+  std::optional<Script<>> script;
+
+  Parts(ledger::Ledger& ledger, scheduler::Runner& runner, workload::Workload& workload, Clock& clock,
+        CampaignOptions options)
+      : lab{.ledger = ledger,
+            .workload = workload,
+            .clock = clock,
+            .options = std::move(options),
+            .say =
+                [this](const std::string& line) {
+                  for (const auto& subscriber : line_subscribers) subscriber(line);
+                },
+            .should_stop = {}},
+        scheduler(ledger, runner, clock, lab.runs()),
+        decisions(ledger),
+        budget(lab),
+        book(lab),
+        branches(lab, book),
+        replicates(lab, book, branches),
+        loop(lab, scheduler, budget, book, branches, replicates),
+        ladder{.configuration = lab.options.configuration, .plan = {}} {
+    scheduler.on_progress([this](const scheduler::Progress& progress) {
+      budget.save_seconds();
+      for (const auto& subscriber : progress_subscribers) subscriber(progress, std::max(budget.seconds_left(), 0.0));
+    });
+  }
+
+  Script<> stages() {
+    co_await calibrate(lab, decisions, budget, book, loop);
+    ladder.plan = plan_first_ladder(lab, decisions, budget, book);
+    co_await tune(lab, decisions, budget, loop, ladder);
+    co_await search_configurations(lab, decisions, budget, book, loop, ladder);
+    co_await lowest_rung(lab, branches, replicates, loop, ladder);
+    co_await middle_rungs(lab, decisions, budget, book, branches, replicates, loop, ladder);
+    if (points_below_top(lab, ladder).empty()) {
+      scheduler.stop_all();
+      lab.say("no forecast: the budget ended before a run of the ladder did");
+    } else {
+      forecast_top(lab, decisions, budget, book, branches, ladder);
+      co_await top_rung(lab, decisions, branches, replicates, loop, ladder);
+      co_await replicate_rest(budget, replicates, loop);
+      scheduler.stop_all();
+      branches.report_savings();
+      branches.release_all();
+      conclude(lab, ladder);
+    }
+    co_await last_evaluations(lab, loop);
+  }
+
+  Script<> comparison(workload::ConfigurationPtr candidate, ledger::ComparisonRecord& result) {
+    co_await calibrate(lab, decisions, budget, book, loop);
+    result = co_await compare_configurations(lab, decisions, budget, book, loop, std::move(candidate));
+  }
+
+  // How the campaign ended; empty while it runs.
+  std::optional<CampaignEnd> advance(Script<> (*begin)(Parts&), double most_seconds) {
+    if (!script) {
+      if (!std::exchange(recovered, true))
+        scheduler.recover(
+            [this](const ledger::RunRow& row, const std::string& spec) { return book.rebuilt_job(row, spec); });
+      script = begin(*this);
+      script->start();
+    } else if (!script->done()) {
+      loop.step(most_seconds);
+    }
+    if (!script->done()) return std::nullopt;
+    CampaignEnd end = CampaignEnd::kFinished;
+    try {
+      script->result();
+    } catch (const Interrupted&) {
+      scheduler.stop_all();
+      end = CampaignEnd::kInterrupted;
+    }
+    budget.save_seconds(true);
+    return end;
+  }
+};
+
+Campaign::Campaign(ledger::Ledger& ledger, scheduler::Runner& runner, workload::Workload& workload, Clock& clock,
+                   CampaignOptions options)
+    : parts_(std::make_unique<Parts>(ledger, runner, workload, clock, std::move(options))) {}
 Campaign::~Campaign() = default;
 
-double Campaign::elapsed_seconds() const {
-  return state_->stopwatch.seconds();
+void Campaign::on_line(std::function<void(const std::string&)> subscriber) {
+  parts_->line_subscribers.push_back(std::move(subscriber));
 }
-double Campaign::busy_slot_seconds() const {
-  return state_->scheduler.busy_slot_seconds();
+void Campaign::on_progress(std::function<void(const scheduler::Progress&, double)> subscriber) {
+  parts_->progress_subscribers.push_back(std::move(subscriber));
+}
+void Campaign::stop_when(std::function<bool()> should_stop) {
+  parts_->lab.should_stop = std::move(should_stop);
+}
+
+std::optional<CampaignEnd> Campaign::step(double most_seconds) {
+  return parts_->advance([](Parts& parts) { return parts.stages(); }, most_seconds);
 }
 
 CampaignEnd Campaign::run() {
-  State& s = *state_;
-  try {
-    s.scheduler.recover();
-    s.calibrate();
-    s.make_plan();
-    s.tune();
-    s.search_recipes();
-    s.lowest_rung();
-    s.middle_rungs();
-    if (s.points(false).empty()) {
-      s.scheduler.stop_all();
-      s.say("no forecast: the budget ended before a run of the ladder did");
-    } else {
-      s.forecast_top();
-      s.top_rung();
-      s.fill_rest();
-      s.scheduler.stop_all();
-      s.say_what_branching_saved();
-      s.release_all_trunks();
-      s.conclude();
-    }
-    s.last_evaluations();
-    s.stopwatch.save(true);
-    return CampaignEnd::kFinished;
-  } catch (const Stopped&) {
-    s.scheduler.stop_all();
-    s.stopwatch.save(true);
-    return CampaignEnd::kInterrupted;
+  while (true)
+    if (const auto end = step(kStepSeconds)) return *end;
+}
+
+std::optional<ledger::ComparisonRecord> Campaign::compare(workload::ConfigurationPtr candidate) {
+  ledger::ComparisonRecord result;
+  Parts& parts = *parts_;
+  parts.scheduler.recover(
+      [&](const ledger::RunRow& row, const std::string& spec) { return parts.book.rebuilt_job(row, spec); });
+  parts.recovered = true;
+  parts.script = parts.comparison(std::move(candidate), result);
+  parts.script->start();
+  while (true) {
+    const auto end = parts.advance({}, kStepSeconds);
+    if (!end) continue;
+    if (*end == CampaignEnd::kInterrupted) return std::nullopt;
+    parts.scheduler.stop_all();
+    return result;
   }
+}
+
+double Campaign::elapsed_seconds() const {
+  return parts_->budget.seconds();
+}
+double Campaign::busy_slot_seconds() const {
+  return parts_->scheduler.busy_slot_seconds();
 }
 
 }  // namespace flywheel::campaign

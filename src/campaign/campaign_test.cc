@@ -12,8 +12,9 @@
 #include "campaign/ladder.h"
 #include "campaign/points.h"
 #include "testing/crash_points.h"
+#include "testing/engine_workload.h"
 #include "testing/fake_clock.h"
-#include "testing/fake_runner.h"
+#include "testing/fake_engine.h"
 #include "testing/temporary_folder.h"
 
 namespace flywheel::campaign {
@@ -21,8 +22,9 @@ namespace {
 
 using flywheel::testing::Crash;
 using flywheel::testing::CrashPoints;
+using flywheel::testing::EngineWorkload;
 using flywheel::testing::FakeClock;
-using flywheel::testing::FakeRunner;
+using flywheel::testing::FakeEngine;
 using flywheel::testing::TemporaryFolder;
 
 // A made-up world: a law, a best learning rate, noise between seeds, a machine speed.
@@ -48,17 +50,6 @@ struct World {
   }
 };
 
-class FakeTools : public Tools {
- public:
-  Evaluation evaluate(const Path&, const std::string& split, int64_t tokens) override {
-    ++evaluations[split];
-    return {1.0, 1.5, tokens};
-  }
-  std::string sample(const Path&, int) override { return "int main() {}"; }
-  uint64_t predict_memory_bytes(const recipe::RunSpec&) override { return 1 << 20; }
-  std::map<std::string, int> evaluations;
-};
-
 class CampaignTest : public ::testing::Test {
  protected:
   CampaignTest() : runner_(clock_) {
@@ -67,6 +58,7 @@ class CampaignTest : public ::testing::Test {
     options_.lab = folder_.path();
     options_.budget.seconds = 600;
     options_.slots = 2;
+    options_.configuration = workload::make_configuration(recipe::Recipe{});
     options_.train_tokens = 100'000'000;
     options_.search_tokens = 1'000'000;
   }
@@ -75,9 +67,10 @@ class CampaignTest : public ::testing::Test {
     runner_.forget();
     options_.started_clock_seconds = clock_.now_seconds();
     const auto ledger = ledger::Ledger::open(folder_.path());
-    Campaign campaign(
-        *ledger, runner_, tools_, clock_, options_, [this] { return stop_(); },
-        [this](const std::string& line) { said_ += line + "\n"; }, [](const scheduler::Progress&, double) {});
+    runner_.set_capacity({.cores = options_.slots, .memory_bytes = 0, .gpus = 0});
+    Campaign campaign(*ledger, runner_, workload_, clock_, options_);
+    campaign.stop_when([this] { return stop_(); });
+    campaign.on_line([this](const std::string& line) { said_ += line + "\n"; });
     const CampaignEnd end = campaign.run();
     elapsed_ = campaign.elapsed_seconds();
     return end;
@@ -87,8 +80,8 @@ class CampaignTest : public ::testing::Test {
   TemporaryFolder folder_;
   FakeClock clock_;
   World world_;
-  FakeRunner runner_;
-  FakeTools tools_;
+  FakeEngine runner_;
+  EngineWorkload workload_;
   CampaignOptions options_;
   std::function<bool()> stop_ = [] { return false; };
   std::string said_;
@@ -107,23 +100,21 @@ TEST_F(CampaignTest, TenMinutesBecomeALadderAForecastAndAScore) {
   EXPECT_GE(minima.back().rung_flops / minima.front().rung_flops, 30);
   for (const RungMinimum& rung : minima)
     EXPECT_GE(rung.points.size(), &rung == &minima.front() ? 5u : &rung == &minima.back() ? 4u : 2u);
-  const Json score = ledger->last("score")->payload;
-  EXPECT_LT(std::abs(score.at("error_percent").get<double>()), 2) << said_;
-  EXPECT_TRUE(score.at("inside").get<bool>()) << said_;
+  const ledger::ScoreRecord score = ledger->last<ledger::ScoreRecord>()->value;
+  EXPECT_LT(std::abs(score.error_percent), 2) << said_;
+  EXPECT_TRUE(score.inside) << said_;
   EXPECT_TRUE(ledger->verify().problems.empty());
-  EXPECT_EQ(tools_.evaluations["locked"], 1);
+  EXPECT_EQ(workload_.evaluations["locked"], 1);
 }
 
 TEST_F(CampaignTest, TheForecastIsRecordedBeforeTheTopRungStarts) {
   run();
   const auto ledger = read();
-  int64_t forecast = 0;
-  for (const auto& record : ledger->records("forecast"))
-    if (record.payload.at("name") == "top rung") forecast = record.sequence;
+  const int64_t forecast = ledger->last<ledger::TopForecast>()->sequence;
   ASSERT_GT(forecast, 0);
   int top_starts = 0;
-  for (const auto& record : ledger->records("start"))
-    if (record.payload.at("run").get<std::string>().rfind("top-", 0) == 0) {
+  for (const auto& record : ledger->all<ledger::RunStarted>())
+    if (record.value.run.rfind("top-", 0) == 0) {
       ++top_starts;
       EXPECT_GT(record.sequence, forecast);
     }
@@ -132,7 +123,8 @@ TEST_F(CampaignTest, TheForecastIsRecordedBeforeTheTopRungStarts) {
 
 TEST_F(CampaignTest, TheLawAndThePlanMeanTheSameParameters) {
   run();
-  for (const auto& row : read()->runs()) {
+  const auto ledger = read();
+  for (const auto& row : ledger->runs()) {
     const recipe::RunSpec spec = recipe::load_run_spec(folder_.path() / "runs" / row.run / protocol::kSpecFile);
     EXPECT_EQ(row.parameters, static_cast<double>(count(spec.recipe, spec.size).matrix_parameters));
   }
@@ -141,7 +133,8 @@ TEST_F(CampaignTest, TheLawAndThePlanMeanTheSameParameters) {
 TEST_F(CampaignTest, NoSeedIsTrainedTwiceAtOneSize) {
   run();
   std::set<std::string> seen;
-  for (const auto& row : read()->runs()) {
+  const auto ledger = read();
+  for (const auto& row : ledger->runs()) {
     if (!on_the_ladder(row)) continue;
     const std::string key = fmt::format("{} {} {} {}", row.rung_flops, row.parameters, row.tokens, row.seed);
     EXPECT_TRUE(seen.insert(key).second) << row.run << ": " << key;
@@ -152,11 +145,10 @@ TEST_F(CampaignTest, NoSeedIsTrainedTwiceAtOneSize) {
 TEST_F(CampaignTest, TheLearningRateIsFoundAndTheNoiseFloorMeasured) {
   run();
   const auto ledger = read();
-  for (const auto& record : ledger->records("plan"))
-    if (record.payload.at("stage") == "learning_rate") {
-      EXPECT_NEAR(record.payload.at("multiplier").get<double>(), world_.best_multiplier, 0.45);
-      EXPECT_TRUE(record.payload.at("transfers").get<bool>());
-    }
+  const auto tuned = ledger->decision<ledger::LearningRateDecision>();
+  ASSERT_TRUE(tuned);
+  EXPECT_NEAR(tuned->multiplier, world_.best_multiplier, 0.45);
+  EXPECT_TRUE(tuned->transfers);
   const auto floors = noise_floors(*ledger);
   ASSERT_FALSE(floors.empty());
   EXPECT_LE(floors[0].low, world_.noise_sd);
@@ -183,11 +175,11 @@ TEST_F(CampaignTest, KilledAtAnyMomentItFinishesWithEveryRunOnce) {
   const auto ledger = read();
   EXPECT_TRUE(ledger->verify().problems.empty());
   std::map<std::string, int> finishes;
-  for (const auto& record : ledger->records("finish")) ++finishes[record.payload.at("run").get<std::string>()];
+  for (const auto& record : ledger->all<ledger::RunFinished>()) ++finishes[record.value.run];
   for (const auto& [id, times] : finishes) EXPECT_EQ(times, 1) << id;
-  EXPECT_TRUE(ledger->last("score").has_value()) << said_;
-  EXPECT_EQ(ledger->records("wall").size(), 1u);
-  EXPECT_EQ(tools_.evaluations["locked"], 1);
+  EXPECT_TRUE(ledger->last<ledger::ScoreRecord>().has_value()) << said_;
+  EXPECT_EQ(ledger->all<ledger::WallRecord>().size(), 1u);
+  EXPECT_EQ(workload_.evaluations["locked"], 1);
 }
 
 TEST_F(CampaignTest, StoppedByTheUserItGoesOnWhereItWas) {
@@ -203,6 +195,38 @@ TEST_F(CampaignTest, StoppedByTheUserItGoesOnWhereItWas) {
   EXPECT_LE(elapsed_, 1.05 * 600 + 10);
 }
 
+TEST_F(CampaignTest, SteppedByItsCallerItDecidesAsInOneGo) {
+  options_.budget = {.seconds = 0, .flops = 1e13};
+  ASSERT_EQ(run(), CampaignEnd::kFinished);
+  const std::string in_one_go = said_;
+
+  const TemporaryFolder other;
+  FakeClock clock;
+  FakeEngine runner(clock);
+  runner.set_capacity({.cores = options_.slots, .memory_bytes = 0, .gpus = 0});
+  runner.seconds_of = runner_.seconds_of;
+  runner.bits_per_byte_of = runner_.bits_per_byte_of;
+  options_.lab = other.path();
+  options_.started_clock_seconds = clock.now_seconds();
+  const auto ledger = ledger::Ledger::open(other.path());
+  std::string lines;
+  int progress = 0, steps = 0, records = 0;
+  const ledger::Subscription listening = ledger->on_append([&](const ledger::RawRecord&) { ++records; });
+  Campaign campaign(*ledger, runner, workload_, clock, options_);
+  campaign.on_line([&](const std::string& line) { lines += line + "\n"; });
+  campaign.on_progress([&](const scheduler::Progress&, double) { ++progress; });
+  std::optional<CampaignEnd> end;
+  while (!(end = campaign.step(0.05))) {
+    ++steps;
+    ASSERT_LT(steps, 1'000'000);
+  }
+  EXPECT_EQ(*end, CampaignEnd::kFinished);
+  EXPECT_EQ(lines, in_one_go);
+  EXPECT_GT(steps, 100);
+  EXPECT_GT(progress, 10);
+  EXPECT_EQ(records, ledger->size());
+}
+
 TEST_F(CampaignTest, AMachineThatSlowsDownStillEndsOnTime) {
   const double slow_after = clock_.now_seconds() + 250;
   runner_.seconds_of = [&](const recipe::RunSpec& spec) {
@@ -210,27 +234,27 @@ TEST_F(CampaignTest, AMachineThatSlowsDownStillEndsOnTime) {
   };
   ASSERT_EQ(run(), CampaignEnd::kFinished);
   EXPECT_LE(elapsed_, 1.05 * 600 + 10);
-  EXPECT_TRUE(read()->last("score").has_value()) << said_;
+  EXPECT_TRUE(read()->last<ledger::ScoreRecord>().has_value()) << said_;
 }
 
 // Branched runs of the ladder and what they cost beside runs from the first step.
-struct Branches {
+struct BranchedRuns {
   int runs = 0, above_lowest = 0, branched = 0;
   double whole = 0, spent = 0;
 };
-Branches branches_of(const ledger::Ledger& ledger) {
-  Branches found;
+BranchedRuns branches_of(const ledger::Ledger& ledger) {
+  BranchedRuns found;
   double lowest = 1e300;
   for (const auto& row : ledger.runs())
     if (on_the_ladder(row)) lowest = std::min(lowest, row.rung_flops);
   for (const auto& row : ledger.runs()) {
-    if (!on_the_ladder(row) || row.state != "done") continue;
+    if (!on_the_ladder(row) || row.state != protocol::RunState::kDone) continue;
     ++found.runs;
     found.whole += row.flops;
     found.spent += row.spent_flops;
-    if (row.rung_flops == lowest || row.stage == "replicate") continue;
+    if (row.rung_flops == lowest || row.stage == protocol::Stage::kReplicate) continue;
     ++found.above_lowest;
-    found.branched += ledger.record(row.record)->payload.contains("branch");
+    found.branched += ledger.at<ledger::RunPlanned>(row.record)->value.branch.has_value();
   }
   return found;
 }
@@ -238,7 +262,7 @@ Branches branches_of(const ledger::Ledger& ledger) {
 TEST_F(CampaignTest, MostRunsAboveTheLowestRungBranchAndThePointsCostLess) {
   ASSERT_EQ(run(), CampaignEnd::kFinished);
   const auto ledger = read();
-  const Branches found = branches_of(*ledger);
+  const BranchedRuns found = branches_of(*ledger);
   EXPECT_GE(found.branched, 0.7 * found.above_lowest) << said_;
   // A link saves the stable 0.6 of the rung below, 0.6 / 1.8 of its own; not all runs are links.
   EXPECT_LE(found.spent, 0.85 * found.whole) << said_;
@@ -246,9 +270,9 @@ TEST_F(CampaignTest, MostRunsAboveTheLowestRungBranchAndThePointsCostLess) {
   RecordProperty("spent_of_whole", std::to_string(found.spent / found.whole));
   for (const auto& row : ledger->runs()) {
     // Every branch has the seed and the parameters of its trunk, which is one rung or more below.
-    const Json planned = ledger->record(row.record)->payload;
-    if (!planned.contains("branch")) continue;
-    const auto trunk = *ledger->run(planned.at("branch").get<std::string>());
+    const auto branch = ledger->at<ledger::RunPlanned>(row.record)->value.branch;
+    if (!branch) continue;
+    const auto trunk = *ledger->run(*branch);
     EXPECT_EQ(trunk.seed, row.seed) << row.run;
     EXPECT_EQ(trunk.parameters, row.parameters) << row.run;
     EXPECT_EQ(trunk.recipe_hash, row.recipe_hash) << row.run;
@@ -261,13 +285,15 @@ TEST_F(CampaignTest, MostRunsAboveTheLowestRungBranchAndThePointsCostLess) {
 TEST_F(CampaignTest, WithoutBranchingEveryRunIsTrainedFromItsFirstStep) {
   options_.branching = false;
   ASSERT_EQ(run(), CampaignEnd::kFinished);
-  const Branches found = branches_of(*read());
+  const BranchedRuns found = branches_of(*read());
   EXPECT_EQ(found.branched, 0);
   EXPECT_NEAR(found.spent / found.whole, 1, 1e-9);
 }
 
 TEST_F(CampaignTest, ARecipeThatCannotBranchIsTrainedInFull) {
-  options_.recipe.schedule.kind = recipe::ScheduleKind::kCosine;
+  recipe::Recipe recipe;
+  recipe.schedule.kind = recipe::ScheduleKind::kCosine;
+  options_.configuration = workload::make_configuration(recipe);
   ASSERT_EQ(run(), CampaignEnd::kFinished);
   EXPECT_EQ(branches_of(*read()).branched, 0);
 }
@@ -283,16 +309,16 @@ TEST_F(CampaignTest, WhereTheTrunksCheckpointIsGoneTheRunIsTrainedInFull) {
   const auto ledger = read();
   int lost = 0;
   for (const auto& row : ledger->runs()) {
-    if (row.reason.rfind("input: branch", 0) != 0 || row.stage == "replicate") continue;
+    if (row.reason.rfind("input: branch", 0) != 0 || row.stage == protocol::Stage::kReplicate) continue;
     ++lost;
     const auto instead = ledger->run(row.run + "-full");
     ASSERT_TRUE(instead) << row.run;
-    EXPECT_EQ(instead->state, "done");
+    EXPECT_EQ(instead->state, protocol::RunState::kDone);
     EXPECT_NEAR(instead->tokens / row.tokens, 1, 0.01);
     EXPECT_DOUBLE_EQ(instead->spent_flops, instead->flops);
   }
   EXPECT_GE(lost, 2) << said_;
-  EXPECT_TRUE(ledger->last("score").has_value()) << said_;
+  EXPECT_TRUE(ledger->last<ledger::ScoreRecord>().has_value()) << said_;
   for (const RungMinimum& rung : rung_minima(*ledger)) EXPECT_GE(rung.points.size(), 2u);
 }
 
@@ -303,9 +329,9 @@ TEST_F(CampaignTest, FailuresOnTheTopRungAreSaidAndNothingIsMadeUp) {
         {.seconds = 1, .end = flywheel::testing::Script::End::kFail, .reason = "diverged: loss is NaN"}};
   ASSERT_EQ(run(), CampaignEnd::kFinished);
   const auto ledger = read();
-  EXPECT_FALSE(ledger->last("score").has_value());
+  EXPECT_FALSE(ledger->last<ledger::ScoreRecord>().has_value());
   EXPECT_NE(said_.find("could not be tested"), std::string::npos);
-  EXPECT_TRUE(ledger->last("wall").has_value());
+  EXPECT_TRUE(ledger->last<ledger::WallRecord>().has_value());
 }
 
 TEST_F(CampaignTest, AFlopBudgetIsNeverExceeded) {
@@ -314,7 +340,7 @@ TEST_F(CampaignTest, AFlopBudgetIsNeverExceeded) {
   const auto ledger = read();
   EXPECT_LE(ledger->spend().train_flops, 2e13);
   EXPECT_GE(ledger->spend().train_flops, 0.8 * 2e13);
-  EXPECT_TRUE(ledger->last("score").has_value()) << said_;
+  EXPECT_TRUE(ledger->last<ledger::ScoreRecord>().has_value()) << said_;
 }
 
 TEST_F(CampaignTest, ABudgetTooSmallForAnyLadderIsRefused) {

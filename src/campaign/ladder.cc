@@ -5,47 +5,15 @@
 
 #include "base/error.h"
 #include "base/format.h"
-#include "recipe/phases.h"
 
 namespace flywheel::campaign {
 namespace {
 
-constexpr double kGridOrigin = 1e4;  // matrix parameters of one grid point
+using workload::Configuration;
+using workload::SizedRun;
+using workload::Workload;
 
-LadderRun of_size(const recipe::Recipe& recipe, const recipe::Size& size) {
-  LadderRun run;
-  run.size = size;
-  run.flops = recipe::training_flops(recipe, size);
-  run.parameters = static_cast<double>(count(recipe, size).matrix_parameters);
-  run.tokens = static_cast<double>(size.tokens());
-  run.new_flops = recipe::new_training_flops(recipe, size);
-  return run;
-}
-
-// The family's sizes up to `high` parameters; where `on_grid`, only those nearest to a point of the geometric grid.
-std::vector<recipe::Size> ladder_sizes(const recipe::Recipe& recipe, double high, bool on_grid) {
-  const std::vector<recipe::Size> all = family(recipe, 1, high);
-  if (!on_grid) return all;
-  std::vector<double> logs;
-  for (const recipe::Size& size : all)
-    logs.push_back(std::log(static_cast<double>(count(recipe, size).matrix_parameters)));
-  std::vector<recipe::Size> sizes;
-  size_t last = all.size();
-  const double step = std::log(kSpacing);
-  for (size_t i = 0; i < all.size(); ++i) {
-    // The grid point nearest to this size, and the size nearest to that point.
-    const double point = std::log(kGridOrigin) + step * std::round((logs[i] - std::log(kGridOrigin)) / step);
-    const auto nearest = static_cast<size_t>(
-        std::min_element(logs.begin(), logs.end(),
-                         [&](double a, double b) { return std::abs(a - point) < std::abs(b - point); }) -
-        logs.begin());
-    if (nearest != last) sizes.push_back(all[nearest]);
-    last = nearest;
-  }
-  return sizes;
-}
-
-// Seconds until `slots` slots have worked off runs of these lengths, longest first.
+// Seconds until `slots` slots have finished runs of these lengths, started longest first.
 double makespan(std::vector<double> seconds, int slots) {
   std::sort(seconds.rbegin(), seconds.rend());
   std::vector<double> busy(static_cast<size_t>(std::max(slots, 1)), 0.0);
@@ -59,25 +27,28 @@ std::vector<double> geometric_rungs(double top, double range, int rungs) {
   return flops;
 }
 
-Cost plan_cost(const recipe::Recipe& recipe, const Throughput& throughput, const LadderLimits& limits,
-               const LadderPlan& plan) {
+Cost plan_cost(const Workload& workload, const Configuration& configuration, const Throughput& throughput,
+               const LadderLimits& limits, const LadderPlan& plan) {
   const auto runs_of = [&](double flops, int sizes) {
-    return isoflop_runs(recipe, flops, prior_optimum(recipe, flops), sizes, limits.max_tokens);
+    return workload.isoflop_runs(configuration, flops, workload.prior_parameters(configuration, flops), sizes,
+                                 limits.max_tokens);
   };
-  const auto cost = [&](const std::vector<LadderRun>& runs) { return stage_cost(recipe, throughput, limits, runs); };
+  const auto cost = [&](const std::vector<SizedRun>& runs) {
+    return stage_cost(workload, configuration, throughput, limits, runs);
+  };
   const auto one_size = [&](double flops, int runs) {
-    return std::vector<LadderRun>(static_cast<size_t>(runs), runs_of(flops, 1).at(0));
+    return std::vector<SizedRun>(static_cast<size_t>(runs), runs_of(flops, 1).at(0));
   };
   Cost total = cost(one_size(plan.rungs[0], plan.tune_runs)) + cost(one_size(plan.rungs[1], plan.transfer_runs));
-  std::vector<LadderRun> trunks = runs_of(plan.rungs[0], plan.lowest_sizes);
-  std::vector<LadderRun> lowest = one_size(plan.rungs[0], plan.noise_runs);
+  std::vector<SizedRun> trunks = runs_of(plan.rungs[0], plan.lowest_sizes);
+  std::vector<SizedRun> lowest = one_size(plan.rungs[0], plan.noise_runs);
   lowest.insert(lowest.end(), trunks.begin(), trunks.end());
   total = total + cost(lowest);
-  std::vector<LadderRun> middle;
+  std::vector<SizedRun> middle;
   for (size_t i = 1; i < plan.rungs.size(); ++i) {
     const bool top = i + 1 == plan.rungs.size();
-    std::vector<LadderRun> runs = runs_of(plan.rungs[i], top ? plan.top_sizes : plan.middle_sizes);
-    if (limits.branching) branch_off(recipe, runs, trunks);
+    std::vector<SizedRun> runs = runs_of(plan.rungs[i], top ? plan.top_sizes : plan.middle_sizes);
+    if (limits.branching) branch_off(workload, configuration, runs, trunks);
     if (top) return total + cost(middle) + cost(runs);
     middle.insert(middle.end(), runs.begin(), runs.end());
     trunks.insert(trunks.end(), runs.begin(), runs.end());
@@ -85,9 +56,10 @@ Cost plan_cost(const recipe::Recipe& recipe, const Throughput& throughput, const
   return total;
 }
 
-// The rungs for a top of `top` FLOPs: the wanted range where the lowest rung stays meaningful, else less.
+// The rungs below a top of `top` FLOPs: over the wanted range, or a smaller one that keeps the lowest rung informative.
 LadderPlan plan_for_top(double top) {
-  LadderPlan plan;
+  LadderPlan plan{
+      .tune_runs = 5, .transfer_runs = 3, .noise_runs = 4, .lowest_sizes = 5, .middle_sizes = 3, .top_sizes = 4};
   double range = kWantedRange;
   int rungs = kWantedRungs;
   if (top / range < kSmallestRungFlops) {
@@ -101,31 +73,23 @@ LadderPlan plan_for_top(double top) {
 
 }  // namespace
 
-LadderRun ladder_run(const recipe::Recipe& recipe, const recipe::Size& model, double flops) {
-  return of_size(recipe, recipe::with_flops(recipe, model, flops));
-}
-
-std::optional<LadderRun> branched_run(const recipe::Recipe& recipe, const LadderRun& run, const LadderRun& trunk) {
-  const auto size = recipe::branched_size(recipe, run.size, trunk.size);
-  if (!size) return std::nullopt;
-  return of_size(recipe, *size);
-}
-
-void branch_off(const recipe::Recipe& recipe, std::vector<LadderRun>& runs, std::span<const LadderRun> trunks) {
-  for (LadderRun& run : runs) {
-    const LadderRun full = run;
-    for (const LadderRun& trunk : trunks)
-      if (const auto branched = branched_run(recipe, full, trunk); branched && branched->new_flops < run.new_flops)
+void branch_off(const Workload& workload, const Configuration& configuration, std::vector<SizedRun>& runs,
+                std::span<const SizedRun> trunks) {
+  for (SizedRun& run : runs) {
+    const SizedRun full = run;
+    for (const SizedRun& trunk : trunks)
+      if (const auto branched = workload.branched(configuration, full, trunk);
+          branched && branched->new_flops < run.new_flops)
         run = *branched;
   }
 }
 
-Cost stage_cost(const recipe::Recipe& recipe, const Throughput& throughput, const LadderLimits& limits,
-                const std::vector<LadderRun>& runs) {
+Cost stage_cost(const Workload& workload, const Configuration& configuration, const Throughput& throughput,
+                const LadderLimits& limits, const std::vector<SizedRun>& runs) {
   std::vector<double> seconds;
   Cost cost;
-  for (const LadderRun& run : runs) {
-    seconds.push_back(throughput.seconds(run.parameters, cost_flops(recipe, run, limits.eval_tokens)));
+  for (const SizedRun& run : runs) {
+    seconds.push_back(throughput.seconds(run.parameters, cost_flops(workload, configuration, run, limits.eval_tokens)));
     cost.flops += run.new_flops;
   }
   cost.wall_seconds = makespan(seconds, limits.slots);
@@ -141,65 +105,25 @@ bool fits(const Cost& cost, const LadderLimits& limits) {
          (limits.flops <= 0 || cost.flops <= limits.flops);
 }
 
-int evaluations(double tokens, double eval_tokens) {
-  return static_cast<int>(std::clamp(std::floor(0.05 * 3 * tokens / eval_tokens), 1.0, 20.0));
-}
-
-double cost_flops(const recipe::Recipe& recipe, const LadderRun& run, double eval_tokens) {
-  const double evaluation = eval_tokens * count(recipe, run.size).forward_flops_per_token;
-  return run.new_flops + evaluations(run.tokens, eval_tokens) * evaluation * run.new_flops / run.flops;
-}
-
-double prior_optimum(const recipe::Recipe& recipe, double flops) {
-  return static_cast<double>(count(recipe, recipe::size_for_flops(recipe, flops)).matrix_parameters);
-}
-
-std::vector<LadderRun> isoflop_runs(const recipe::Recipe& recipe, double flops, double centre, int count_wanted,
-                                    double max_tokens) {
-  const auto wanted = static_cast<size_t>(count_wanted);
-  std::vector<LadderRun> runs;
-  // Upward until there are enough sizes above the centre; farther where the corpus forbids the smaller ones.
-  for (double reach = std::pow(kSpacing, count_wanted + 2); reach < 1e5; reach *= 8) {
-    runs.clear();
-    for (const recipe::Size& size : ladder_sizes(recipe, std::max(centre, kGridOrigin) * reach, wanted > 1)) {
-      LadderRun run = ladder_run(recipe, size, flops);
-      if (max_tokens <= 0 || run.tokens <= max_tokens * 1.001) runs.push_back(std::move(run));
-    }
-    if (runs.size() >= wanted && runs[runs.size() - wanted].parameters >= centre) break;
-  }
-  if (runs.empty())
-    throw_failed("no size of the recipe fits {} with at most {} tokens", format_flops(flops), format_count(max_tokens));
-  // The window whose middle comes nearest to the centre.
-  size_t best = 0;
-  double best_distance = HUGE_VAL;
-  for (size_t first = 0; first + wanted <= runs.size(); ++first) {
-    double sum = 0;
-    for (size_t i = first; i < first + wanted; ++i) sum += std::log(runs[i].parameters / centre);
-    if (std::abs(sum) < best_distance) best = first, best_distance = std::abs(sum);
-  }
-  const auto begin = runs.begin() + static_cast<std::ptrdiff_t>(best);
-  return {begin, begin + static_cast<std::ptrdiff_t>(std::min(wanted, runs.size() - best))};
-}
-
-LadderPlan plan_ladder(const recipe::Recipe& recipe, const Throughput& throughput, const LadderLimits& limits) {
+LadderPlan plan_ladder(const Workload& workload, const Configuration& configuration, const Throughput& throughput,
+                       const LadderLimits& limits) {
   const double smallest_top = kSmallestRungFlops * std::pow(2.0, kFewestRungs - 1);
-  const auto cost_of_top = [&](double top) { return plan_cost(recipe, throughput, limits, plan_for_top(top)); };
+  const auto cost_of_top = [&](double top) {
+    return plan_cost(workload, configuration, throughput, limits, plan_for_top(top));
+  };
 
-  // What the corpus allows: at the compute-optimal size no run may repeat the text more often than allowed.
+  // The corpus limits the top rung: at the compute-optimal size no run may exceed the allowed epochs.
   double data_top = 1e30;
   if (limits.max_tokens > 0) {
-    const auto too_many = [&](double flops) {
-      return recipe::size_for_flops(recipe, flops).tokens() > limits.max_tokens;
-    };
+    const auto too_many = [&](double flops) { return workload.prior_tokens(configuration, flops) > limits.max_tokens; };
     double low = smallest_top, high = 1e28;
     if (too_many(low)) {
       throw_bad_input(
           "the corpus is too small: even the smallest ladder trains on {} tokens, and the training split allows {} "
           "with its "
           "epochs. Give at least {} times as much text, or raise --max-epochs.",
-          format_count(static_cast<double>(recipe::size_for_flops(recipe, low).tokens())),
-          format_count(limits.max_tokens),
-          std::ceil(static_cast<double>(recipe::size_for_flops(recipe, low).tokens()) / limits.max_tokens));
+          format_count(workload.prior_tokens(configuration, low)), format_count(limits.max_tokens),
+          std::ceil(workload.prior_tokens(configuration, low) / limits.max_tokens));
     }
     while (high / low > 1.02) {
       const double middle = std::sqrt(low * high);
@@ -236,20 +160,20 @@ LadderPlan plan_ladder(const recipe::Recipe& recipe, const Throughput& throughpu
         fmt::format("The budget allows {} rungs over {:.0f}x in FLOPs; at least four over 30x are wanted for a law "
                     "that can be trusted.",
                     plan.rungs.size(), range));
-  const Cost cost = plan_cost(recipe, throughput, limits, plan);
+  const Cost cost = plan_cost(workload, configuration, throughput, limits, plan);
   plan.expected_wall_seconds = cost.wall_seconds;
   plan.expected_flops = cost.flops;
   return plan;
 }
 
-double top_rung_flops(const recipe::Recipe& recipe, const Throughput& throughput, const LadderLimits& limits,
-                      double centre_parameters, double centre_flops, int top_sizes, double max_rung,
-                      std::span<const LadderRun> trunks) {
+double top_rung_flops(const Workload& workload, const Configuration& configuration, const Throughput& throughput,
+                      const LadderLimits& limits, double centre_parameters, double centre_flops, int top_sizes,
+                      double max_rung, std::span<const SizedRun> trunks) {
   const auto cost = [&](double flops) {
     const double centre = centre_parameters * std::sqrt(flops / centre_flops);
-    std::vector<LadderRun> runs = isoflop_runs(recipe, flops, centre, top_sizes, limits.max_tokens);
-    branch_off(recipe, runs, trunks);
-    return stage_cost(recipe, throughput, limits, runs);
+    std::vector<SizedRun> runs = workload.isoflop_runs(configuration, flops, centre, top_sizes, limits.max_tokens);
+    branch_off(workload, configuration, runs, trunks);
+    return stage_cost(workload, configuration, throughput, limits, runs);
   };
   double low = kSmallestRungFlops, high = max_rung;
   if (fits(cost(high), limits)) return high;
@@ -258,34 +182,6 @@ double top_rung_flops(const recipe::Recipe& recipe, const Throughput& throughput
     (fits(cost(middle), limits) ? low : high) = middle;
   }
   return low;
-}
-
-Json to_json(const LadderPlan& plan) {
-  return Json{{"rungs", plan.rungs},
-              {"tune_runs", plan.tune_runs},
-              {"transfer_runs", plan.transfer_runs},
-              {"noise_runs", plan.noise_runs},
-              {"lowest_sizes", plan.lowest_sizes},
-              {"middle_sizes", plan.middle_sizes},
-              {"top_sizes", plan.top_sizes},
-              {"expected_wall_seconds", plan.expected_wall_seconds},
-              {"expected_flops", plan.expected_flops},
-              {"limits", plan.limits}};
-}
-
-LadderPlan ladder_plan_from_json(const Json& json, const std::string& where) {
-  LadderPlan plan;
-  plan.rungs = json_field<std::vector<double>>(json, "rungs", where);
-  plan.tune_runs = json_field<int>(json, "tune_runs", where);
-  plan.transfer_runs = json_field<int>(json, "transfer_runs", where);
-  plan.noise_runs = json_field<int>(json, "noise_runs", where);
-  plan.lowest_sizes = json_field<int>(json, "lowest_sizes", where);
-  plan.middle_sizes = json_field<int>(json, "middle_sizes", where);
-  plan.top_sizes = json_field<int>(json, "top_sizes", where);
-  plan.expected_wall_seconds = json_field<double>(json, "expected_wall_seconds", where);
-  plan.expected_flops = json_field<double>(json, "expected_flops", where);
-  plan.limits = json_field<std::vector<std::string>>(json, "limits", where);
-  return plan;
 }
 
 }  // namespace flywheel::campaign

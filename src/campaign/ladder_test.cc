@@ -9,6 +9,7 @@
 #include "campaign/throughput.h"
 #include "campaign/tuning.h"
 #include "evidence/noise.h"
+#include "testing/engine_workload.h"
 
 namespace flywheel::campaign {
 namespace {
@@ -18,6 +19,17 @@ Throughput machine(double flops_per_second) {
   for (double parameters : {1e4, 1e5, 1e6})
     throughput.add(parameters, flops_per_second, 1 + Throughput::kStartupSeconds);
   return throughput;
+}
+
+const testing::EngineWorkload kWorkload;
+const workload::ConfigurationPtr kConfiguration = workload::make_configuration(recipe::Recipe{});
+
+LadderPlan planned(const LadderLimits& limits) {
+  return plan_ladder(kWorkload, *kConfiguration, machine(40e9), limits);
+}
+std::vector<workload::SizedRun> runs_at(double flops, int count, double max_tokens) {
+  return kWorkload.isoflop_runs(*kConfiguration, flops, kWorkload.prior_parameters(*kConfiguration, flops), count,
+                                max_tokens);
 }
 
 TEST(Throughput, RunsShorterThanAStartStillSaySomething) {
@@ -40,10 +52,9 @@ TEST(Throughput, RecoversAPowerLawBetweenTheSizesSeen) {
 }
 
 TEST(Ladder, FitsItsBudgetAndUsesMostOfIt) {
-  const recipe::Recipe recipe;
   for (double wall : {120.0, 560.0, 3000.0}) {
     const LadderLimits limits{.wall_seconds = wall, .flops = 0, .slots = 2, .max_tokens = 1e9, .eval_tokens = 65536};
-    const LadderPlan plan = plan_ladder(recipe, machine(40e9), limits);
+    const LadderPlan plan = planned(limits);
     EXPECT_LE(plan.expected_wall_seconds, wall);
     EXPECT_GE(plan.expected_wall_seconds, 0.9 * wall);
     EXPECT_GE(plan.rungs.size(), 4u);
@@ -53,18 +64,16 @@ TEST(Ladder, FitsItsBudgetAndUsesMostOfIt) {
 }
 
 TEST(Ladder, FlopBudgetIsHeld) {
-  const recipe::Recipe recipe;
   const LadderLimits limits{.wall_seconds = 0, .flops = 1e13, .slots = 2, .max_tokens = 1e9, .eval_tokens = 65536};
-  const LadderPlan plan = plan_ladder(recipe, machine(40e9), limits);
+  const LadderPlan plan = planned(limits);
   EXPECT_LE(plan.expected_flops, 1e13);
   EXPECT_GE(plan.expected_flops, 0.9e13);
 }
 
 TEST(Ladder, TooSmallABudgetIsRefusedWithWhatIsNeeded) {
-  const recipe::Recipe recipe;
   const LadderLimits limits{.wall_seconds = 2, .flops = 0, .slots = 1, .max_tokens = 1e9, .eval_tokens = 65536};
   try {
-    plan_ladder(recipe, machine(40e9), limits);
+    planned(limits);
     FAIL() << "a two-second ladder was planned";
   } catch (const Error& e) {
     EXPECT_EQ(e.code(), ErrorCode::kBadInput);
@@ -73,22 +82,20 @@ TEST(Ladder, TooSmallABudgetIsRefusedWithWhatIsNeeded) {
 }
 
 TEST(Ladder, SmallCorpusLimitsTheTopRungAndSaysSo) {
-  const recipe::Recipe recipe;
   LadderLimits limits{.wall_seconds = 3000, .flops = 0, .slots = 2, .max_tokens = 2e6, .eval_tokens = 65536};
-  const LadderPlan plan = plan_ladder(recipe, machine(40e9), limits);
+  const LadderPlan plan = planned(limits);
   ASSERT_FALSE(plan.limits.empty());
   EXPECT_NE(plan.limits[0].find("corpus"), std::string::npos);
   for (double flops : plan.rungs)
-    for (const LadderRun& run : isoflop_runs(recipe, flops, prior_optimum(recipe, flops), 5, limits.max_tokens))
+    for (const workload::SizedRun& run : runs_at(flops, 5, limits.max_tokens))
       EXPECT_LE(run.tokens, 1.01 * limits.max_tokens);
   limits.max_tokens = 1000;
-  EXPECT_THROW(plan_ladder(recipe, machine(40e9), limits), Error);
+  EXPECT_THROW(planned(limits), Error);
 }
 
 TEST(Ladder, IsoflopRunsDifferInSizeAndCostTheSame) {
-  const recipe::Recipe recipe;
   for (double flops : {2e10, 1e12, 5e14}) {
-    const auto runs = isoflop_runs(recipe, flops, prior_optimum(recipe, flops), 6, 0);
+    const auto runs = runs_at(flops, 6, 0);
     ASSERT_EQ(runs.size(), 6u);
     for (size_t i = 0; i < runs.size(); ++i) {
       EXPECT_NEAR(runs[i].flops / flops, 1, 0.02);
@@ -100,20 +107,19 @@ TEST(Ladder, IsoflopRunsDifferInSizeAndCostTheSame) {
 }
 
 TEST(Ladder, SizesRecurFromRungToRungAndMostRunsBranch) {
-  const recipe::Recipe recipe;
   for (double lowest : {1e10, 1e13, 1e16}) {
-    std::vector<LadderRun> below;
+    std::vector<workload::SizedRun> below;
     double whole = 0, branched = 0;
     int runs_above = 0, with_trunk = 0;
     for (double flops = lowest; flops < 40 * lowest; flops *= 1.82) {
-      std::vector<LadderRun> runs = isoflop_runs(recipe, flops, prior_optimum(recipe, flops), 4, 0);
-      for (const LadderRun& run : runs) whole += run.flops;
-      branch_off(recipe, runs, below);
-      for (const LadderRun& run : runs) {
+      std::vector<workload::SizedRun> runs = runs_at(flops, 4, 0);
+      for (const workload::SizedRun& run : runs) whole += run.flops;
+      branch_off(kWorkload, *kConfiguration, runs, below);
+      for (const workload::SizedRun& run : runs) {
         branched += run.new_flops;
         if (below.empty()) continue;
         ++runs_above;
-        with_trunk += run.size.trunk_steps > 0;
+        with_trunk += run.new_flops < run.flops;
         EXPECT_NEAR(run.flops / flops, 1, 0.02);
       }
       below.insert(below.end(), runs.begin(), runs.end());
@@ -126,19 +132,12 @@ TEST(Ladder, SizesRecurFromRungToRungAndMostRunsBranch) {
 }
 
 TEST(Ladder, BranchingBuysAHigherTopRungForTheSameBudget) {
-  const recipe::Recipe recipe;
   LadderLimits limits{.wall_seconds = 600, .flops = 0, .slots = 2, .max_tokens = 1e9, .eval_tokens = 65536};
-  const LadderPlan branching = plan_ladder(recipe, machine(40e9), limits);
+  const LadderPlan branching = planned(limits);
   limits.branching = false;
-  const LadderPlan full = plan_ladder(recipe, machine(40e9), limits);
+  const LadderPlan full = planned(limits);
   EXPECT_GT(branching.rungs.back(), 1.15 * full.rungs.back());
   EXPECT_LE(branching.expected_wall_seconds, 600);
-}
-
-TEST(Ladder, PlanSurvivesTheLedger) {
-  const LadderPlan plan =
-      plan_ladder(recipe::Recipe{}, machine(40e9), {.wall_seconds = 300, .flops = 0, .slots = 2, .max_tokens = 1e9});
-  EXPECT_EQ(to_json(ladder_plan_from_json(to_json(plan), "test")), to_json(plan));
 }
 
 TEST(Tuning, FindsTheMinimumOfAParabolaInLogRate) {

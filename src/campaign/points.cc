@@ -4,6 +4,8 @@
 #include <cmath>
 #include <map>
 
+#include "base/json.h"
+
 namespace flywheel::campaign {
 namespace {
 
@@ -23,7 +25,7 @@ using Groups = std::map<double, std::map<double, Group>>;
 Groups group_runs(const ledger::Ledger& ledger) {
   Groups groups;
   for (const ledger::RunRow& row : ledger.runs()) {
-    if (row.state != "done" || !row.bits_per_byte || !on_the_ladder(row)) continue;
+    if (row.state != protocol::RunState::kDone || !row.bits_per_byte || !on_the_ladder(row)) continue;
     Group& group = groups[row.rung_flops][row.parameters];
     group.parameters = row.parameters;
     group.losses.push_back(*row.bits_per_byte);
@@ -37,7 +39,9 @@ Groups group_runs(const ledger::Ledger& ledger) {
 }  // namespace
 
 bool on_the_ladder(const ledger::RunRow& row) {
-  return row.stage == "ladder" || row.stage == "top" || row.stage == "noise" || row.stage == "replicate";
+  using protocol::Stage;
+  return row.stage == Stage::kLadder || row.stage == Stage::kTop || row.stage == Stage::kNoise ||
+         row.stage == Stage::kReplicate;
 }
 
 std::vector<scaling::Point> ladder_points(const ledger::Ledger& ledger, double below_flops) {
@@ -82,7 +86,7 @@ std::vector<evidence::NoiseFloor> noise_floors(const ledger::Ledger& ledger) {
 std::optional<ledger::RunRow> best_run(const ledger::Ledger& ledger) {
   std::optional<ledger::RunRow> best;
   for (const ledger::RunRow& row : ledger.runs()) {
-    if (row.state != "done" || !row.bits_per_byte || !on_the_ladder(row)) continue;
+    if (row.state != protocol::RunState::kDone || !row.bits_per_byte || !on_the_ladder(row)) continue;
     if (!best || row.rung_flops > best->rung_flops ||
         (row.rung_flops == best->rung_flops && *row.bits_per_byte < *best->bits_per_byte))
       best = row;
@@ -90,29 +94,34 @@ std::optional<ledger::RunRow> best_run(const ledger::Ledger& ledger) {
   return best;
 }
 
-std::optional<ledger::Record> final_evaluation(const ledger::Ledger& ledger, std::string_view split) {
-  for (const ledger::Record& record : ledger.records("evaluation")) {
-    const auto run = ledger.run(record.payload.value("run", ""));
-    if (record.payload.value("split", "") == split && (!run || run->stage != "gain")) return record;
+std::optional<ledger::EvaluationRecord> final_evaluation(const ledger::Ledger& ledger, std::string_view split) {
+  for (const auto& [sequence, time, evaluation] : ledger.all<ledger::EvaluationRecord>()) {
+    const auto run = ledger.run(evaluation.run);
+    if (evaluation.split == split && (!run || run->stage != protocol::Stage::kGain)) return evaluation;
   }
   return std::nullopt;
 }
 
-Json fit_record(const std::string& name, const scaling::Fit& fit, const std::vector<scaling::Point>& points) {
-  Json data = Json::array();
-  for (const scaling::Point& p : points) data.push_back({p.N, p.D, p.L, p.C});
-  Json intervals = Json::object();
-  for (const auto& [parameter, interval] : fit.interval95) intervals[parameter] = {interval.first, interval.second};
-  return Json{{"name", name},
-              {"form", fit.law.form},
-              {"parameters", fit.law.parameters},
-              {"interval95", intervals},
-              {"objective", fit.law.objective},
-              {"residual_sd", fit.law.residual_sd},
-              {"identified", fit.identified},
-              {"warnings", fit.warnings},
-              {"error_inflation", fit.error_inflation},
-              {"data", data}};
+ledger::FitRecord fit_record(const std::string& name, const scaling::Fit& fit,
+                             const std::vector<scaling::Point>& points) {
+  ledger::FitRecord record{.name = name,
+                           .form = fit.law.form,
+                           .parameters = fit.law.parameters,
+                           .interval95 = fit.interval95,
+                           .objective = fit.law.objective,
+                           .residual_sd = fit.law.residual_sd,
+                           .identified = fit.identified,
+                           .warnings = fit.warnings,
+                           .error_inflation = fit.error_inflation,
+                           .data = {},
+                           .backtest = {},
+                           .frontier = {}};
+  for (const scaling::Point& p : points) record.data.push_back({p.N, p.D, p.L, p.C});
+  return record;
+}
+
+ledger::RecipeRecord recipe_record(const workload::Workload& workload, const workload::Configuration& configuration) {
+  return {.hash = configuration.identity(), .configuration = canonical_json(workload.to_json(configuration))};
 }
 
 }  // namespace flywheel::campaign

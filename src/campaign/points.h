@@ -1,4 +1,4 @@
-// What the ledger's runs say to the science: points for the law, isoFLOP minima, noise floors, the best run.
+// What the analysis takes from the ledger's runs: points for the law, isoFLOP minima, noise floors, the best run.
 #pragma once
 
 #include <optional>
@@ -7,22 +7,23 @@
 
 #include "evidence/noise.h"
 #include "ledger/ledger.h"
-#include "scaling/laws/isoflop.h"
+#include "scaling/allocation/isoflop.h"
 #include "scaling/laws/law.h"
+#include "workload/workload.h"
 
 namespace flywheel::campaign {
 
 // True for runs of the tuned recipe on a rung: stages ladder, top, noise, replicate.
 bool on_the_ladder(const ledger::RunRow& row);
 
-// Finished ladder runs below `below_flops`, replicates of one size on one rung averaged into one point.
+// Finished ladder runs below `below_flops`; replicates of one size on one rung are averaged into one point.
 std::vector<scaling::Point> ladder_points(const ledger::Ledger& ledger, double below_flops);
 
 struct RungMinimum {
   double rung_flops = 0;
   std::vector<scaling::Point> points;  // means of replicates, smallest model first
   scaling::IsoflopMinimum minimum;     // N 0: fewer than three sizes
-  // The parabola's loss at `parameters`.
+  // Loss of the fitted parabola at `parameters`.
   double loss_at(double parameters) const;
 };
 std::vector<RungMinimum> rung_minima(const ledger::Ledger& ledger);
@@ -32,9 +33,12 @@ std::vector<evidence::NoiseFloor> noise_floors(const ledger::Ledger& ledger);
 // The lowest loss on the search split among the runs of the highest rung that has any.
 std::optional<ledger::RunRow> best_run(const ledger::Ledger& ledger);
 
-// The best model's on a split, once it was made; the other evaluations are of what was adopted (campaign_gain.cc).
-std::optional<ledger::Record> final_evaluation(const ledger::Ledger& ledger, std::string_view split);
+// The best model's evaluation on a split, once made. Evaluations of adopted changes (stages/gain.cc) are left out.
+std::optional<ledger::EvaluationRecord> final_evaluation(const ledger::Ledger& ledger, std::string_view split);
 
-Json fit_record(const std::string& name, const scaling::Fit& fit, const std::vector<scaling::Point>& points);
+ledger::FitRecord fit_record(const std::string& name, const scaling::Fit& fit,
+                             const std::vector<scaling::Point>& points);
+// The record of a configuration that the campaign continues with.
+ledger::RecipeRecord recipe_record(const workload::Workload& workload, const workload::Configuration& configuration);
 
 }  // namespace flywheel::campaign

@@ -18,7 +18,7 @@ std::vector<size_t> choose_rung(const scaling::Forecaster& forecaster, std::span
   sites.emplace_back(target.N, target.D);
   scaling::Design design(forecaster.covariance(sites), costs, noise);
   std::vector<size_t> chosen;
-  // A second run of one size says less than one of another, and replicates fill idle slots anyway.
+  // No size is chosen twice: another size carries more information, and replicates fill idle slots anyway.
   const auto is_new = [&](size_t c) { return std::find(chosen.begin(), chosen.end(), c) == chosen.end(); };
   while (static_cast<int>(chosen.size()) < most) {
     const size_t next = design.best(INFINITY, is_new);
@@ -26,11 +26,11 @@ std::vector<size_t> choose_rung(const scaling::Forecaster& forecaster, std::span
     scaling::Design with = design;
     with.add(next);
     const double gain = 2 * std::log(design.target_sd() / with.target_sd());
-    if (static_cast<int>(chosen.size()) >= kFewestSizes && gain < kWorthwhileGain) break;
+    if (static_cast<int>(chosen.size()) >= kFewestSizes && gain < kLeastReduction) break;
     design = std::move(with);
     chosen.push_back(next);
   }
-  // Nothing tells more of the target than is known: the sizes nearest to the middle.
+  // No size reduces the variance at the target: take those nearest to the middle.
   for (size_t step = 0; static_cast<int>(chosen.size()) < std::min<int>(kFewestSizes, static_cast<int>(here.size()));
        ++step) {
     const size_t middle = here.size() / 2, c = step % 2 == 0 ? middle + step / 2 : middle - (step + 1) / 2;

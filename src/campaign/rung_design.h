@@ -1,5 +1,5 @@
-// Which sizes of a rung to run, and how many, by what they tell about the loss at the target: not a fixed number around
-// the optimum. Pure, deterministic.
+// Experimental design of a rung: which sizes to run, and how many, chosen by how much they reduce the variance of the
+// forecast at the target. Pure, deterministic.
 #pragma once
 
 #include <span>
@@ -10,13 +10,14 @@
 
 namespace flywheel::campaign {
 
-inline constexpr int kFewestSizes = 2;          // of a rung: one alone cannot tell size from compute
-inline constexpr double kWorthwhileGain = 0.1;  // of the ln variance of the forecast: less is not worth another run
-inline constexpr int kCandidateSizes = 7;       // that a rung's are chosen from
+inline constexpr int kFewestSizes = 2;  // a single size per rung would confound size with compute
+inline constexpr double kLeastReduction =
+    0.1;                                   // of the ln variance of the forecast; a run that brings less is not made
+inline constexpr int kCandidateSizes = 7;  // from which a rung's sizes are chosen
 
-// Indices into `here`, the sizes that the rung could have with what a run of each costs, sorted. One after the other
-// the size that takes most of the forecast's variance at `target` per FLOP, until another would take less than
-// kWorthwhileGain; at least kFewestSizes and at most `most`. Measured beside fixed grids: docs/plan.md.
+// Sorted indices into `here`, the candidate sizes of the rung with their cost. Greedy: each step adds the size that
+// reduces the variance of the forecast at `target` most per FLOP, until the reduction falls below kLeastReduction. At
+// least kFewestSizes and at most `most`. Compared with fixed grids in docs/plan.md.
 std::vector<size_t> choose_rung(const scaling::Forecaster& forecaster, std::span<const scaling::DesignSite> here,
                                 const scaling::DesignSite& target, int most);
 

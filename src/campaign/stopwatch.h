@@ -6,7 +6,7 @@
 
 namespace flywheel::campaign {
 
-// Keeps what has passed in a small file, so that a killed campaign does not get its time back. Not thread safe.
+// The elapsed time is kept in a small file, so that a restart does not reset the budget. Not thread safe.
 class Stopwatch {
  public:
   // `started` is the clock's reading when this process began to work on the campaign.
@@ -14,7 +14,7 @@ class Stopwatch {
   double seconds() const;
   // The clock's reading at which `campaign_seconds` will have passed.
   double clock_at(double campaign_seconds) const;
-  // Writes the file when a second has passed since the last time (or now). A full disk is no reason to stop.
+  // Writes the file when a second has passed since the last time, or at once when `now`. A failed write is ignored.
   void save(bool now = false);
 
  private:

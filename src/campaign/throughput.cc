@@ -15,9 +15,9 @@ constexpr double kBandwidth = 1.0;  // in ln N: neighbours up to about 3x away c
 
 void Throughput::add(double parameters, double flops, double seconds) {
   if (parameters <= 0 || flops <= 0 || seconds <= 0) return;
-  // A run that took hardly longer than its start still says something: of a small budget there may be no others.
+  // Runs barely longer than their start-up count too: with a small budget there may be no others.
   const double training_seconds = std::max(seconds - kStartupSeconds, kLeastTrainingShare * seconds);
-  // Longer runs tell more, but not in proportion: the machine's speed drifts.
+  // Longer runs get more weight, but less than in proportion, since the machine's speed drifts.
   observations_.push_back(
       {std::log(parameters), std::log(flops / training_seconds), std::sqrt(std::min(training_seconds, 60.0))});
 }
@@ -41,7 +41,7 @@ double Throughput::flops_per_second(double parameters) const {
     wxx += weight * dx * dx;
     wxy += weight * dx * o.log_rate;
   }
-  const double ridge = 0.05 * w;  // keeps the slope quiet where only one size was seen
+  const double ridge = 0.05 * w;  // regularises the slope when only one size was observed
   const double slope = (wxy - wx * wy / w) / (wxx - wx * wx / w + ridge);
   return std::exp(wy / w - slope * wx / w);
 }

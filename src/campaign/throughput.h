@@ -1,4 +1,4 @@
-// How long a run will take on this machine, learnt from the runs that were made. Why: a campaign must end on time.
+// Predicts how long a run takes on this machine from the runs made so far, so that a campaign ends on time.
 #pragma once
 
 #include <vector>

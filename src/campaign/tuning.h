@@ -1,4 +1,4 @@
-// Learning-rate tuning on a rung, and the check that the choice still holds one rung up. Pure functions.
+// Learning-rate tuning on a rung, and the check that the choice transfers to the next rung. Pure functions.
 #pragma once
 
 #include <optional>
@@ -7,7 +7,7 @@
 
 namespace flywheel::campaign {
 
-// One run of a sweep; no loss: it failed (diverged), which also says something.
+// One run of a sweep. Without a loss: it diverged, which is evidence against its rate.
 struct SweepPoint {
   double multiplier = 1;  // of the recipe's learning rates
   std::optional<double> bits_per_byte;
@@ -16,7 +16,7 @@ struct SweepPoint {
 struct SweepChoice {
   double multiplier = 1;  // where the fitted parabola in log multiplier has its minimum, within the sampled range
   double best_sampled = 1;
-  bool at_low_edge = false, at_high_edge = false;  // extend the sweep there
+  bool at_low_edge = false, at_high_edge = false;  // the minimum lies at an edge: the sweep is to be extended there
 };
 // Throws kFailed when every run failed.
 SweepChoice choose_multiplier(std::vector<SweepPoint> points);

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/format.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/rng.h"
 #include "base/subprocess.h"
@@ -299,16 +300,14 @@ int bench(const Options& options) {
 
 }  // namespace
 
-Action declare_bench(CLI::App& app) {
+Action declare_bench(Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("--seconds", options->seconds, "time for each measurement")
-      ->check(CLI::Range(0.01, 600.0))
-      ->capture_default_str();
-  app.add_option("--sizes", options->sizes, "model widths to measure, of 64, 128, 256, 512, 1024; default: all")
-      ->delimiter(',')
-      ->check(CLI::IsMember({64, 128, 256, 512, 1024}));
-  app.add_flag("--all-threads-only", options->all_threads_only, "leave out the sizes on one thread");
-  app.add_flag("--json", options->json, "print one JSON object");
+  arguments.option("--seconds", options->seconds, "time for each measurement").range(0.01, 600.0).show_default();
+  arguments.option("--sizes", options->sizes, "model widths to measure, of 64, 128, 256, 512, 1024; default: all")
+      .separated_by(',')
+      .one_of({64, 128, 256, 512, 1024});
+  arguments.flag("--all-threads-only", options->all_threads_only, "leave out the sizes on one thread");
+  arguments.flag("--json", options->json, "print one JSON object");
   return [options] { return bench(*options); };
 }
 

@@ -1,4 +1,4 @@
-// How long a run takes to begin: what the shortest runs of a search pay each time.
+// Measures the start-up time of a run, which every short run of a search pays.
 #pragma once
 
 #include "recipe/recipe.h"

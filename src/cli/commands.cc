@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 
-#include <cstdio>
+#include <map>
+#include <new>
+#include <optional>
+#include <string>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -35,26 +38,16 @@ constexpr Command kCommands[] = {
 
 int run(int argc, char** argv) {
   set_up_log(false);
-  CLI::App app{"Flywheel: an autonomous pretraining lab", "flywheel"};
-  app.set_version_flag("--version", FLYWHEEL_VERSION);
-  app.require_subcommand(1);
-  app.failure_message(CLI::FailureMessage::help);
-  Action chosen;
+  CommandLine line("Flywheel: an autonomous pretraining lab", "flywheel", FLYWHEEL_VERSION);
+  std::map<std::string, Action> actions;
   for (const Command& command : kCommands) {
-    CLI::App* sub = app.add_subcommand(command.name, command.help);
-    Action action = command.declare(*sub);
-    sub->callback([&chosen, action] { chosen = action; });
+    Arguments arguments = line.subcommand(command.name, command.help);
+    actions[command.name] = command.declare(arguments);
   }
+  std::string chosen;
+  if (const std::optional<int> status = line.parse(argc, argv, chosen)) return *status;
   try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    if (e.get_exit_code() == 0) return app.exit(e);
-    write_error(
-        fmt::format("flywheel: {}\nRun `flywheel --help`, or a command with --help, for what it takes.\n", e.what()));
-    return static_cast<int>(ErrorCode::kBadInput);
-  }
-  try {
-    return chosen();
+    return actions.at(chosen)();
   } catch (const Error& e) {
     write_error(fmt::format("flywheel: {}\n", e.what()));
     return static_cast<int>(e.code());

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/format.h"
+#include "base/json.h"
 #include "base/subprocess.h"
 #include "cli/cli.h"
 #include "engine/data/tail_corpus.h"
@@ -46,13 +47,13 @@ int corpus(const Options& options) {
 
 }  // namespace
 
-Action declare_corpus(CLI::App& app) {
+Action declare_corpus(Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("SOURCE", options->sources, "files and folders of text")->required();
-  app.add_option("--dir", options->folder, "the corpus folder to make")->required();
-  app.add_option("--validation-tail", options->validation_tail,
-                 "split one file in order instead of documents by hash: the last part, 0.1 say, is for validation");
-  app.add_flag("--json", options->json, "print the manifest as one JSON object");
+  arguments.option("SOURCE", options->sources, "files and folders of text").required();
+  arguments.option("--dir", options->folder, "the corpus folder to make").required();
+  arguments.option("--validation-tail", options->validation_tail,
+                   "split one file in order instead of documents by hash: the last part, 0.1 say, is for validation");
+  arguments.flag("--json", options->json, "print the manifest as one JSON object");
   return [options] { return corpus(*options); };
 }
 

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "engine/data/corpus.h"
@@ -19,10 +20,10 @@ struct Options {
 
 int evaluate(const Options& options) {
   const train::RunModel run =
-      train::load_run_model(options.directory, 0, [](const std::string& text) { spdlog::warn("{}", text); });
+      train::load_run_model(options.directory, 0, [](const std::string& text) { log_warning(text); });
   const data::Corpus corpus = data::Corpus::open(run.spec.corpus);
   const int64_t tokens = options.tokens > 0 ? options.tokens : run.spec.eval_tokens;
-  const train::Evaluation result = run.model->evaluate(
+  const train::SampleLoss result = run.model->evaluate(
       data::eval_sample(corpus.tokens(data::split_from_name(options.split, "--split")), run.spec.size.context, tokens));
   if (options.json) {
     fmt::print("{}\n", OrderedJson{{"run", run.spec.id},
@@ -41,15 +42,15 @@ int evaluate(const Options& options) {
 
 }  // namespace
 
-Action declare_evaluate(CLI::App& app) {
+Action declare_evaluate(Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("--dir", options->directory, "the run's directory")->required();
-  app.add_option("--split", options->split, "search, audit, locked or train")
-      ->required()
-      ->check(CLI::IsMember({"search", "audit", "locked", "train"}));
-  app.add_option("--tokens", options->tokens, "tokens to measure on; default: as many as the run's own evaluations")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 60));
-  app.add_flag("--json", options->json, "print one JSON object");
+  arguments.option("--dir", options->directory, "the run's directory").required();
+  arguments.option("--split", options->split, "search, audit, locked or train")
+      .required()
+      .one_of({"search", "audit", "locked", "train"});
+  arguments.option("--tokens", options->tokens, "tokens to measure on; default: as many as the run's own evaluations")
+      .range(int64_t{1}, int64_t{1} << 60);
+  arguments.flag("--json", options->json, "print one JSON object");
   return [options] { return evaluate(*options); };
 }
 

@@ -1,25 +1,26 @@
-// flywheel findings: what passed the lab's test, with its evidence.
+// flywheel findings: the changes that passed the lab's test, with their evidence.
 #include <fmt/format.h>
 
+#include "base/json.h"
 #include "cli/cli.h"
 #include "cli/lab_view.h"
 
 namespace flywheel::cli {
 
-Action declare_findings(CLI::App& app) {
+Action declare_findings(Arguments& arguments) {
   struct Options {
     std::string lab;
     bool json = false;
   };
   auto options = std::make_shared<Options>();
-  app.add_option("--dir", options->lab, "The lab's folder")->required();
-  app.add_flag("--json", options->json, "One JSON object");
+  arguments.option("--dir", options->lab, "The lab's folder").required();
+  arguments.flag("--json", options->json, "One JSON object");
   return [options] {
-    const auto records = ledger::Ledger::open_read_only(options->lab)->records("finding");
+    const auto records = ledger::Ledger::open_read_only(options->lab)->all<ledger::FindingRecord>();
     if (options->json) {
       Json list = Json::array();
       for (const auto& record : records) {
-        Json finding = record.payload;
+        Json finding = ledger::Codec<ledger::FindingRecord>::to_json(record.value);
         finding["record"] = record.sequence;
         list.push_back(finding);
       }
@@ -28,10 +29,9 @@ Action declare_findings(CLI::App& app) {
     }
     if (records.empty()) fmt::print("no findings so far\n");
     for (const auto& record : records) {
-      const Json& p = record.payload;
-      fmt::print("{}  {}  {}x compute ({} to {})\n", payload_text(p, "id"), payload_text(p, "change"),
-                 payload_number(p, "compute_multiplier", "{:.3g}"), payload_number(p, "low", "{:.3g}"),
-                 payload_number(p, "high", "{:.3g}"));
+      const ledger::FindingRecord& f = record.value;
+      fmt::print("{}  {}  {}x compute ({} to {})\n", f.id, f.change, number_text(f.multiplier.value, "{:.3g}"),
+                 number_text(f.multiplier.low, "{:.3g}"), number_text(f.multiplier.high, "{:.3g}"));
     }
     return 0;
   };

@@ -11,8 +11,10 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/format.h"
+#include "base/stop_signals.h"
 #include "base/subprocess.h"
-#include "cli/stop_signals.h"
+#include "report/page_data.h"
+#include "workload/flywheel/flywheel_workload.h"
 
 namespace flywheel::cli {
 namespace {
@@ -40,7 +42,10 @@ bool holds_results(const ledger::Ledger* ledger) {
   return std::any_of(runs.begin(), runs.end(), [](const auto& run) { return run.stage != "calibrate"; });
 }
 
-void refuse_another_question(const Json& recorded, const Json& asked, const Path& lab) {
+void refuse_another_question(const ledger::LabRecord& recorded_lab, const ledger::LabRecord& asked_lab,
+                             const Path& lab) {
+  const Json recorded = ledger::Codec<ledger::LabRecord>::to_json(recorded_lab).at("question"),
+             asked = ledger::Codec<ledger::LabRecord>::to_json(asked_lab).at("question");
   static constexpr std::pair<const char*, const char*> kFields[] = {
       {"compare", "recipes"},       {"sources", "--corpus"},      {"budget", "--budget"},
       {"seed", "--seed"},           {"recipe_hash", "--recipe"},  {"max_epochs", "--max-epochs"},
@@ -94,8 +99,8 @@ std::vector<std::string> canonical_sources(const std::vector<std::string>& given
   return sources;
 }
 
-int with_lab(const Path& lab, const std::vector<std::string>& sources, const Json& asked, ProgressPrinter& printer,
-             const std::function<int(ledger::Ledger&, const data::CorpusManifest&)>& work) {
+int with_lab(const Path& lab, const std::vector<std::string>& sources, const ledger::Question& asked,
+             ProgressPrinter& printer, const std::function<int(ledger::Ledger&, const data::CorpusManifest&)>& work) {
   const bool resuming = std::filesystem::exists(lab / "ledger.sqlite");
   if (!resuming) {
     check_sources(sources);
@@ -117,15 +122,13 @@ int with_lab(const Path& lab, const std::vector<std::string>& sources, const Jso
     catch_stop_signals();
     const auto corpus = prepare_corpus(sources, lab / "corpus", printer);
     ledger = ledger::Ledger::open(lab);
-    if (const auto first = ledger->last("lab")) {
-      refuse_another_question(first->payload.at("question"), asked, lab);
+    const ledger::LabRecord record{
+        .schema = ledger::kSchemaVersion, .program = FLYWHEEL_VERSION, .created = utc_timestamp(), .question = asked};
+    if (const auto first = ledger->last<ledger::LabRecord>()) {
+      refuse_another_question(first->value, record, lab);
       printer.say(fmt::format("going on with the lab {} ({} records)", lab.string(), ledger->size()));
     } else {
-      Json lab_record{{"schema", ledger::kSchemaVersion},
-                      {"program", FLYWHEEL_VERSION},
-                      {"created", utc_timestamp()},
-                      {"question", asked}};
-      ledger->append_all({{"lab", lab_record}, {"corpus", data::to_json(corpus)}});
+      ledger->append_all({record, ledger::Codec<ledger::CorpusRecord>::from_json(data::to_json(corpus), "corpus")});
       printer.say(fmt::format("corpus: {} of text in {} documents ({} duplicates dropped, {} binary files skipped)",
                               format_bytes(static_cast<double>(corpus.bytes)),
                               format_count(static_cast<double>(corpus.documents)), corpus.duplicate_documents,
@@ -138,6 +141,13 @@ int with_lab(const Path& lab, const std::vector<std::string>& sources, const Jso
   }
 }
 
+void write_lab_report(const ledger::Ledger& ledger, const Path& lab) {
+  const workload::FlywheelWorkload workload({.corpus = lab / "corpus"});
+  report::write_report(ledger, lab, [&](const Json& configuration) {
+    return workload.to_file(*workload.from_json(configuration, "ledger: recipe"));
+  });
+}
+
 int slots_of(int given) {
   if (given < 0 || given > 4096)
     throw_bad_input("--slots {}: expected between 1 and 4096, or none for one per core", given);
@@ -146,8 +156,7 @@ int slots_of(int given) {
 
 int stopped_early(ProgressPrinter& printer) {
   printer.say("stopped; the same command goes on from here");
-  return stop_signal() == SIGTERM ? static_cast<int>(ErrorCode::kStoppedEarly)
-                                  : static_cast<int>(ErrorCode::kInterrupted);
+  return static_cast<int>(stop_code(stop_signal()));
 }
 
 }  // namespace flywheel::cli

@@ -1,5 +1,5 @@
-// What `flywheel run` and `flywheel compare` do before and after the science: the folder, its lock, the corpus, the
-// ledger with the question it answers, and leaving nothing behind where the input was bad.
+// What `flywheel run` and `flywheel compare` do around a campaign: the lab's folder, its lock, the corpus, and the
+// ledger with the question it answers. Bad input leaves nothing behind.
 #pragma once
 
 #include <functional>
@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/file_system.h"
-#include "base/json.h"
 #include "cli/progress.h"
 #include "engine/data/corpus.h"
 #include "ledger/ledger.h"
@@ -18,13 +17,16 @@ std::vector<std::string> canonical_sources(const std::vector<std::string>& sourc
 
 // Makes or opens the lab, reads the corpus into it, and calls `work`, whose exit status it returns. Throws kBadInput
 // for sources that are not there, a folder that is no lab, a lab in use, and a lab that was asked another question.
-int with_lab(const Path& lab, const std::vector<std::string>& sources, const Json& asked, ProgressPrinter& printer,
-             const std::function<int(ledger::Ledger&, const data::CorpusManifest&)>& work);
+int with_lab(const Path& lab, const std::vector<std::string>& sources, const ledger::Question& asked,
+             ProgressPrinter& printer, const std::function<int(ledger::Ledger&, const data::CorpusManifest&)>& work);
+
+// report.json, report.html, results.tsv and recipe.toml.
+void write_lab_report(const ledger::Ledger& ledger, const Path& lab);
 
 // --slots as given (0: one per core of this process); throws kBadInput.
 int slots_of(int given);
 
-// Says that the same command goes on; the exit status by the signal.
+// Prints that the same command resumes the lab; returns the exit status for the signal.
 int stopped_early(ProgressPrinter& printer);
 
 }  // namespace flywheel::cli

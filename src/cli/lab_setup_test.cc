@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/json.h"
+#include "ledger/json_record.h"
 #include "testing/temporary_folder.h"
 
 namespace flywheel::cli {
@@ -17,11 +19,12 @@ bool is_kept(const std::string& stage) {
   real_file_system().write_atomic(text, words);
   ProgressPrinter printer;
   try {
-    with_lab(lab, {text.string()}, Json::object(), printer, [&](ledger::Ledger& ledger, const data::CorpusManifest&) {
-      ledger.append("run", {{"run", "a"}, {"stage", stage}, {"flops", 1e9}});
-      throw_bad_input("too small");
-      return 0;
-    });
+    with_lab(lab, {text.string()}, ledger::Question{}, printer,
+             [&](ledger::Ledger& ledger, const data::CorpusManifest&) {
+               ledger.append("run", {{"run", "a"}, {"stage", stage}, {"flops", 1e9}});
+               throw_bad_input("too small");
+               return 0;
+             });
     ADD_FAILURE() << "the error is gone";
   } catch (const Error& e) {
     EXPECT_EQ(e.code(), ErrorCode::kBadInput);

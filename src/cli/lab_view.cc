@@ -4,6 +4,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <cmath>
+
 namespace flywheel::cli {
 
 std::optional<std::string> lab_process(const Path& lab) {
@@ -21,15 +23,8 @@ std::optional<std::string> lab_process(const Path& lab) {
   return holder;
 }
 
-std::string payload_number(const Json& payload, const char* field, const char* format) {
-  const auto found = payload.find(field);
-  if (found == payload.end() || !found->is_number()) return "";
-  return fmt::format(fmt::runtime(format), found->get<double>());
-}
-
-std::string payload_text(const Json& payload, const char* field) {
-  const auto found = payload.find(field);
-  return found != payload.end() && found->is_string() ? found->get<std::string>() : "";
+std::string number_text(double value, const char* format) {
+  return std::isfinite(value) ? fmt::format(fmt::runtime(format), value) : "";
 }
 
 }  // namespace flywheel::cli

@@ -12,8 +12,7 @@ namespace flywheel::cli {
 // The pid of the process that holds LAB/lock; empty: nobody. Writes nothing.
 std::optional<std::string> lab_process(const Path& lab);
 
-// The number of a payload that another version may have left out; empty text: not there.
-std::string payload_number(const Json& payload, const char* field, const char* format = "{:.4f}");
-std::string payload_text(const Json& payload, const char* field);
+// Empty where the number is not finite: not known.
+std::string number_text(double value, const char* format = "{:.4f}");
 
 }  // namespace flywheel::cli

@@ -1,4 +1,5 @@
-// What `flywheel plan` plans from: the runs of a CSV or of a lab, and what they say about rates and speed.
+// Input of `flywheel plan`: the runs of a CSV or a lab, their learning rates and throughput, and the model of a lab's
+// recipe for a planned size.
 #pragma once
 
 #include <optional>
@@ -6,25 +7,23 @@
 #include <vector>
 
 #include "recipe/recipe.h"
-#include "scaling/laws/law.h"
-#include "scaling/tables/rate_rules.h"
+#include "report/plan_json.h"
+#include "scaling/fit/plan.h"
 
 namespace flywheel::cli {
 
 struct PlanSource {
-  std::string name;                      // the path as given
+  scaling::PlanRuns runs;
   std::string unit;                      // of the loss, in words
-  std::vector<scaling::Point> points;    // of the law; the best of each (N, D) where rates vary
-  std::vector<scaling::SweepRun> sweep;  // all runs, where rates vary; empty: they do not
   std::optional<recipe::Recipe> recipe;  // a lab's
   double flops_per_second = 0;           // median of the lab's own runs, one slot each; 0: not known
-  double lowest_flops = 0, highest_flops = 0;
-  double highest_ratio = 0;  // tokens per parameter
 };
 
 // Throws kBadInput for a file that is not there or no table of runs.
 PlanSource plan_source_from_csv(const std::string& path);
 // Throws kBadInput for a folder that is no lab or holds too few finished runs to plan from.
 PlanSource plan_source_from_lab(const std::string& path);
+// One for each plan; empty without a recipe.
+std::vector<report::RecipeSize> recipe_sizes(const PlanSource& source, const scaling::PlanResult& result);
 
 }  // namespace flywheel::cli

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "cli/cli.h"
+#include "ledger/json_record.h"
 #include "ledger/ledger.h"
 #include "recipe/recipe.h"
 #include "testing/temporary_folder.h"
@@ -102,7 +103,7 @@ TEST_F(Plan, OfALabNamesTheRecipesOwnSize) {
   {
     auto ledger = ledger::Ledger::open(lab);
     ledger->append("lab", {{"seed", 1}});
-    ledger->append("recipe", {{"hash", "x"}, {"recipe", flywheel::to_json(recipe::Recipe{})}});
+    ledger->append("recipe", {{"hash", "x"}, {"recipe", recipe::to_json(recipe::Recipe{})}});
     int id = 0;
     for (const double C : {1e11, 3e11, 1e12})
       for (const double ratio : {0.5, 1.0, 2.0}) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/format.h"
+#include "base/json.h"
 
 namespace flywheel::cli {
 namespace {

@@ -1,7 +1,7 @@
 // The JSON of `flywheel plan` as people read it.
 #pragma once
 
-#include "base/json.h"
+#include "base/json_fwd.h"
 
 namespace flywheel::cli {
 

@@ -50,7 +50,7 @@ void ProgressPrinter::clear() {
 
 void ProgressPrinter::say(const std::string& line) {
   clear();
-  spdlog::info("{}", line);
+  log_info(line);
 }
 
 void ProgressPrinter::show(const scheduler::Progress& progress, double seconds_left) {
@@ -59,7 +59,7 @@ void ProgressPrinter::show(const scheduler::Progress& progress, double seconds_l
   last_ = now;
   std::string line = describe(progress, seconds_left);
   if (!terminal_) {
-    spdlog::info("{}", line);
+    log_info(line);
     return;
   }
   const auto columns = static_cast<size_t>(terminal_columns() - 1);

@@ -1,5 +1,5 @@
-// What people see while a campaign works: one line per thing learnt, and the state of the runs (rewritten in place on a
-// terminal, a plain line now and then elsewhere). All on stderr.
+// Progress output of a campaign on stderr: one line per result, and the state of the runs (rewritten in place on a
+// terminal, a plain line at intervals elsewhere).
 #pragma once
 
 #include <string>

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/format.h"
+#include "base/json.h"
 #include "cli/cli.h"
 #include "recipe/size.h"
 
@@ -103,17 +104,16 @@ int diff(const Options& options) {
 
 }  // namespace
 
-Action declare_recipe(CLI::App& app) {
+Action declare_recipe(Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("action", options->action, "show, check or diff")
-      ->required()
-      ->check(CLI::IsMember({"show", "check", "diff"}));
-  app.add_option("files", options->files, "recipe.toml; without one, the default recipe")->expected(0, 2);
-  app.add_option("--patch", options->patches, "a change to make first, as in model.norm=layernorm; any number")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  app.add_option("--flops", options->flops, "training FLOPs to give the size for")->delimiter(',')->allow_extra_args();
-  app.add_flag("--json", options->json, "print one JSON object");
+  arguments.option("action", options->action, "show, check or diff").required().one_of({"show", "check", "diff"});
+  arguments.option("files", options->files, "recipe.toml; without one, the default recipe").values(0, 2);
+  arguments.option("--patch", options->patches, "a change to make first, as in model.norm=layernorm; any number")
+      .repeatable();
+  arguments.option("--flops", options->flops, "training FLOPs to give the size for")
+      .separated_by(',')
+      .given_in_any_number();
+  arguments.flag("--json", options->json, "print one JSON object");
   return [options] {
     if (options->action == "check") return check(*options);
     return options->action == "diff" ? diff(*options) : show(*options);

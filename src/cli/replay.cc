@@ -1,4 +1,4 @@
-// flywheel replay TABLE.csv: what proposers would have cost on runs that somebody already made.
+// flywheel replay TABLE.csv: measures what proposers would have cost on a table of existing runs.
 #include "search/replay/replay.h"
 
 #include <fmt/format.h>
@@ -62,6 +62,32 @@ void add_accounts(PolicyResult& result, const std::vector<search::ProposerAccoun
   }
 }
 
+// What the rules of campaigns made of it.
+struct CampaignTotals {
+  double runs = 0, adopted = 0, excess = 0;  // means of a search
+  int false_adopted = 0;                     // of all searches
+};
+
+CampaignTotals campaign_totals(const PolicyResult& result) {
+  CampaignTotals totals;
+  const auto n = static_cast<double>(result.searches.size());
+  for (const search::ReplaySearch& search : result.searches) {
+    totals.runs += search.trials / n;
+    totals.adopted += search.adopted / n;
+    totals.excess += search.best_excess / n;
+    totals.false_adopted += search.false_adopted;
+  }
+  return totals;
+}
+
+OrderedJson campaign_json(const PolicyResult& result) {
+  const CampaignTotals totals = campaign_totals(result);
+  return {{"runs", totals.runs},
+          {"adopted", totals.adopted},
+          {"false_adopted", totals.false_adopted},
+          {"mean_excess", totals.excess}};
+}
+
 OrderedJson accounts_json(const PolicyResult& result) {
   OrderedJson rows = OrderedJson::array();
   for (size_t i = 0; i < result.accounts.size(); ++i) {
@@ -114,6 +140,7 @@ OrderedJson result_json(const Options& options, const search::ReplayTable& table
   for (const PolicyResult& result : results) {
     OrderedJson policy{
         {"policy", result.policy}, {"cost", costs_json(result, run_flops)}, {"proposers", accounts_json(result)}};
+    if (options.replay.as_campaign) policy["campaign"] = campaign_json(result);
     policy["grids"] = OrderedJson::array();
     for (size_t g = 0; g < table.grids.size(); ++g) {
       OrderedJson runs = OrderedJson::array();
@@ -160,6 +187,13 @@ void print_text(const Options& options, const search::ReplayTable& table, const 
       print_cost(search::summarise(result.searches, run_flops, t), result.policy);
       for (size_t g = 0; options.per_grid && g < table.grids.size(); ++g)
         print_cost(search::summarise(result.searches, run_flops, t, g), "  " + table.grids[g].name);
+    }
+  for (const PolicyResult& result : results)
+    if (options.replay.as_campaign) {
+      const CampaignTotals totals = campaign_totals(result);
+      fmt::print(
+          "  {}: {:.1f} runs and {:.2f} adoptions a search, {} of them no better; {:.2f}% above the best at its end\n",
+          result.policy, totals.runs, totals.adopted, totals.false_adopted, 100 * totals.excess);
     }
   for (const PolicyResult& result : results)
     for (size_t i = 0; result.accounts.size() > 1 && i < result.accounts.size(); ++i)
@@ -209,37 +243,45 @@ int replay(Options& options) {
 
 }  // namespace
 
-Action declare_replay(CLI::App& app) {
+Action declare_replay(Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("table", options->table, "CSV of finished runs, one a row")->required();
-  app.add_option("--target", options->question.target, "Column of the loss; lower is better");
-  app.add_option("--policy", options->policies,
-                 "Proposers, comma-separated, each measured alone; random+bayes: together, sharing the budget")
-      ->delimiter(',')
-      ->capture_default_str();
-  app.add_option("--fields", options->question.fields, "Columns to search; by default all that vary in a grid")
-      ->delimiter(',');
-  app.add_option("--group-by", options->question.group_by, "Columns that make a grid each; by default N and D")
-      ->delimiter(',');
-  app.add_option("--cost", options->question.cost, "Column of a run's FLOPs; by default C, or 6 N D");
-  app.add_option("--success", options->question.success, "Column that is false where a run failed");
-  app.add_option("--seeds", options->replay.seeds, "Searches of each grid")
-      ->check(CLI::Range(1, 100000))
-      ->capture_default_str();
-  app.add_option("--budget", options->replay.budget, "Runs of a search at most")
-      ->check(CLI::Range(1, 1000000))
-      ->capture_default_str();
-  app.add_option("--slots", options->replay.slots, "Runs in flight")
-      ->check(CLI::Range(1, 10000))
-      ->capture_default_str();
-  app.add_option("--prior", options->prior,
-                 "others: bayes also knows the landscapes of grids with other N; none: it starts from nothing")
-      ->check(CLI::IsMember({"none", "others"}))
-      ->capture_default_str();
-  app.add_option("--list", options->list, "TOML file of changes, for the policy list");
-  app.add_option("--seed", options->replay.seed, "Seed of everything")->capture_default_str();
-  app.add_flag("--grids", options->per_grid, "A line for every grid");
-  app.add_flag("--json", options->json, "Print one JSON object");
+  arguments.option("table", options->table, "CSV of finished runs, one a row").required();
+  arguments.option("--target", options->question.target, "Column of the loss; lower is better");
+  arguments
+      .option("--policy", options->policies,
+              "Proposers, comma-separated, each measured alone; random+bayes: together, sharing the budget")
+      .separated_by(',')
+      .show_default();
+  arguments.option("--fields", options->question.fields, "Columns to search; by default all that vary in a grid")
+      .separated_by(',');
+  arguments.option("--group-by", options->question.group_by, "Columns that make a grid each; by default N and D")
+      .separated_by(',');
+  arguments.option("--cost", options->question.cost, "Column of a run's FLOPs; by default C, or 6 N D");
+  arguments.option("--success", options->question.success, "Column that is false where a run failed");
+  arguments.option("--seeds", options->replay.seeds, "Searches of each grid").range(1, 100000).show_default();
+  arguments.option("--budget", options->replay.budget, "Runs of a search at most").range(1, 1000000).show_default();
+  arguments.option("--slots", options->replay.slots, "Runs in flight").range(1, 10000).show_default();
+  arguments
+      .option("--prior", options->prior,
+              "others: bayes also knows the landscapes of grids with other N; none: it starts from nothing")
+      .one_of({"none", "others"})
+      .show_default();
+  arguments.flag(
+      "--as-campaign", options->replay.as_campaign,
+      "By the rules of campaigns: the middle of the ranges is the base, and what counts is what was confirmed");
+  arguments
+      .option("--noise", options->replay.noise_sd,
+              "With --as-campaign: a run's noise, as a share of the loss, where the table has no repeats")
+      .range(0.0, 1.0);
+  arguments
+      .option("--worth", options->replay.gain_runs,
+              "With --as-campaign: runs that a gain of one noise floor is valued at")
+      .range(1.0, 1e6)
+      .show_default();
+  arguments.option("--list", options->list, "TOML file of changes, for the policy list");
+  arguments.option("--seed", options->replay.seed, "Seed of everything").show_default();
+  arguments.flag("--grids", options->per_grid, "A line for every grid");
+  arguments.flag("--json", options->json, "Print one JSON object");
   return [options] { return replay(*options); };
 }
 

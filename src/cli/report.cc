@@ -4,20 +4,21 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "cli/cli.h"
-#include "report/page_data.h"
+#include "cli/lab_setup.h"
 #include "report/report_json.h"
 
 namespace flywheel::cli {
 
-Action declare_report(CLI::App& app) {
+Action declare_report(Arguments& arguments) {
   struct Options {
     std::string directory;
     bool json = false;
   };
   auto options = std::make_shared<Options>();
-  app.add_option("--dir", options->directory, "The lab's folder")->required();
-  app.add_flag("--json", options->json, "Print report.json on stdout and write nothing");
+  arguments.option("--dir", options->directory, "The lab's folder").required();
+  arguments.flag("--json", options->json, "Print report.json on stdout and write nothing");
   return [options] {
     const Path lab = std::filesystem::absolute(options->directory).lexically_normal();
     const auto ledger = ledger::Ledger::open_read_only(lab);
@@ -25,7 +26,7 @@ Action declare_report(CLI::App& app) {
       fmt::print("{}\n", report::report_json(*ledger).dump());
       return 0;
     }
-    report::write_report(*ledger, lab);
+    write_lab_report(*ledger, lab);
     fmt::print("{}  report      {}\n", report::summary(*ledger), (lab / "report.html").string());
     return 0;
   };

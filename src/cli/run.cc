@@ -12,18 +12,16 @@
 #include "base/file_system.h"
 #include "base/format.h"
 #include "base/hash.h"
+#include "base/stop_signals.h"
 #include "base/thread_pool.h"
-#include "campaign/campaign.h"
+#include "cli/campaign_setup.h"
 #include "cli/cli.h"
 #include "cli/lab_setup.h"
 #include "cli/progress.h"
-#include "cli/run_tools.h"
-#include "cli/stop_signals.h"
 #include "engine/data/corpus.h"
 #include "engine/kernels/kernels.h"
 #include "report/page_data.h"
 #include "report/report_json.h"
-#include "scheduler/local_runner.h"
 #include "search/known_outcomes.h"
 #include "search/proposers/proposer.h"
 #include "workload/flywheel/known_changes.h"
@@ -42,7 +40,7 @@ struct RunOptions {
   bool json = false, full_runs = false;
 };
 
-Json measure_machine() {
+ledger::MachineRecord measure_machine() {
   const int threads = static_cast<int>(available_cpus().size());
   const auto peak = [&](tensor::Dtype dtype) {
     ThreadPool pool(threads, available_cpus());
@@ -52,30 +50,34 @@ Json measure_machine() {
     for (double value : gflops) sum += value;
     return sum;
   };
-  Json machine{{"cpu", cpu_model_name()},
-               {"threads", threads},
-               {"instruction_set", kernels::instruction_set()},
-               {"peak_gflops_fp32", peak(tensor::Dtype::kFloat32)},
-               {"peak_gflops_bf16", nullptr}};
-  if (kernels::has_bfloat16_dot()) machine["peak_gflops_bf16"] = peak(tensor::Dtype::kBfloat16);
+  ledger::MachineRecord machine{.cpu = cpu_model_name(),
+                                .threads = threads,
+                                .instruction_set = kernels::instruction_set(),
+                                .peak_gflops_fp32 = peak(tensor::Dtype::kFloat32),
+                                .peak_gflops_bf16 = {}};
+  if (kernels::has_bfloat16_dot()) machine.peak_gflops_bf16 = peak(tensor::Dtype::kBfloat16);
   return machine;
 }
 
 // The user's question, as the ledger keeps it: a lab answers one.
-Json question(const RunOptions& options, const std::vector<std::string>& sources, const recipe::Recipe& recipe) {
-  Json asked{{"sources", sources},
-             {"budget", options.budget},
-             {"seed", options.seed},
-             {"recipe_hash", recipe::recipe_hash(recipe)},
-             {"max_epochs", options.max_epochs}};
-  if (options.full_runs) asked["full_runs"] = true;
-  if (options.proposers != RunOptions{}.proposers) asked["proposers"] = options.proposers;
-  if (!options.changes.empty()) asked["changes"] = sha256_hex(real_file_system().read(options.changes));
-  if (!options.prior.empty()) asked["prior"] = options.prior;
+ledger::Question question(const RunOptions& options, const std::vector<std::string>& sources,
+                          const recipe::Recipe& recipe) {
+  ledger::Question asked{.compare = {},
+                         .sources = sources,
+                         .budget = options.budget,
+                         .seed = options.seed,
+                         .recipe_hash = recipe_hash(recipe),
+                         .max_epochs = options.max_epochs,
+                         .full_runs = options.full_runs,
+                         .proposers = {},
+                         .changes = {},
+                         .prior = options.prior};
+  if (options.proposers != RunOptions{}.proposers) asked.proposers = options.proposers;
+  if (!options.changes.empty()) asked.changes = sha256_hex(real_file_system().read(options.changes));
   return asked;
 }
 
-// Names of --proposers; throws kBadInput for one that there is not.
+// Names of --proposers; throws kBadInput for an unknown one.
 std::vector<std::string> proposers_of(const RunOptions& options) {
   std::vector<std::string> names;
   if (options.proposers == "none") return names;
@@ -91,7 +93,7 @@ std::vector<std::string> proposers_of(const RunOptions& options) {
   return names;
 }
 
-// Recipes that earlier labs have tried to an end: found, rejected or failed.
+// Recipes whose outcome earlier labs have settled: found, rejected or failed.
 std::vector<std::string> known_recipes(const std::vector<std::string>& labs) {
   std::vector<std::string> hashes;
   for (const std::string& lab : labs) {
@@ -117,52 +119,33 @@ int run_campaign(const RunOptions& options) {
 
   const Path lab = std::filesystem::absolute(options.directory).lexically_normal();
   const std::vector<std::string> sources = canonical_sources(options.corpus);
-  const Json asked = question(options, sources, recipe);
+  const ledger::Question asked = question(options, sources, recipe);
   ProgressPrinter printer;
-  return with_lab(lab, sources, asked, printer, [&](ledger::Ledger& open_ledger, const data::CorpusManifest& corpus) {
-    ledger::Ledger* ledger = &open_ledger;
-    if (!ledger->last("machine")) ledger->append("machine", measure_machine());
-
-    scheduler::LocalRunner runner;
-    ProcessTools tools;
-    campaign::CampaignOptions campaign_options;
-    campaign_options.lab = lab;
-    campaign_options.budget = budget;
-    campaign_options.started_clock_seconds = started;
-    campaign_options.slots = slots;
-    campaign_options.cpus = available_cpus();
-    campaign_options.memory_bytes = available_memory_bytes() / 10 * 9;
-    campaign_options.seed = static_cast<uint64_t>(options.seed);
-    campaign_options.recipe = recipe;
-    campaign_options.max_epochs = options.max_epochs;
-    campaign_options.branching = !options.full_runs;
-    campaign_options.proposers = proposers;
-    campaign_options.list =
-        options.changes.empty() ? workload::known_changes() : real_file_system().read(options.changes);
-    campaign_options.list_source = options.changes.empty() ? "the usual changes" : options.changes;
-    campaign_options.known = known;
-    campaign_options.train_tokens = corpus.split_tokens[0];
-    campaign_options.search_tokens = corpus.split_tokens[1];
-    if (!ledger->last("report")) {
-      campaign::Campaign campaign(
-          *ledger, runner, tools, real_clock(), campaign_options, [] { return stop_signal() != 0; },
-          [&](const std::string& line) { printer.say(line); },
-          [&](const scheduler::Progress& progress, double left) { printer.show(progress, left); });
-      const auto end = campaign.run();
-      if (end == campaign::CampaignEnd::kInterrupted) return stopped_early(printer);
-      double slot_seconds = ledger->spend().slot_seconds;
-      const double elapsed = campaign.elapsed_seconds();
-      ledger->append("report", Json{{"seconds", elapsed},
-                                    {"slot_seconds", slot_seconds},
-                                    {"slots", slots},
-                                    {"slot_busy_fraction", slot_seconds / (slots * elapsed)},
-                                    {"lab_cpu_seconds", process_cpu_seconds()}});
+  return with_lab(lab, sources, asked, printer, [&](ledger::Ledger& ledger, const data::CorpusManifest& corpus) {
+    if (!ledger.last<ledger::MachineRecord>()) ledger.append(measure_machine());
+    if (!ledger.last<ledger::ReportRecord>()) {
+      auto campaign_options = cli::campaign_options(lab, budget, started, slots, options.seed, recipe, corpus);
+      campaign_options.max_epochs = options.max_epochs;
+      campaign_options.branching = !options.full_runs;
+      campaign_options.proposers = proposers;
+      campaign_options.list =
+          options.changes.empty() ? workload::known_changes() : real_file_system().read(options.changes);
+      campaign_options.list_source = options.changes.empty() ? "the usual changes" : options.changes;
+      campaign_options.known = known;
+      LocalCampaign campaign(ledger, campaign_options, printer);
+      if (campaign->run() == campaign::CampaignEnd::kInterrupted) return stopped_early(printer);
+      const double slot_seconds = ledger.spend().slot_seconds, elapsed = campaign->elapsed_seconds();
+      ledger.append(ledger::ReportRecord{.seconds = elapsed,
+                                         .slot_seconds = slot_seconds,
+                                         .slots = slots,
+                                         .slot_busy_fraction = slot_seconds / (slots * elapsed),
+                                         .lab_cpu_seconds = process_cpu_seconds()});
     }
-    report::write_report(*ledger, lab);
+    write_lab_report(ledger, lab);
     if (options.json) {
-      fmt::print("{}\n", report::report_json(*ledger).dump());
+      fmt::print("{}\n", report::report_json(ledger).dump());
     } else {
-      fmt::print("{}", report::summary(*ledger));
+      fmt::print("{}", report::summary(ledger));
       fmt::print("  report      {}\n", (lab / "report.html").string());
     }
     return 0;
@@ -171,31 +154,30 @@ int run_campaign(const RunOptions& options) {
 
 }  // namespace
 
-Action declare_run(CLI::App& app) {
+Action declare_run(Arguments& arguments) {
   auto options = std::make_shared<RunOptions>();
-  app.add_option("--corpus", options->corpus, "Files and folders of text, any number")
-      ->required()
-      ->type_name("PATH...");
-  app.add_option("--budget", options->budget, "Time (90s, 10m, 2h) or training FLOPs (1e14)")
-      ->required()
-      ->type_name("TIME|FLOPS");
-  app.add_option("--dir", options->directory, "The lab's folder; the same one again resumes")->capture_default_str();
-  app.add_option("--slots", options->slots, "Runs at a time (default: one per core)");
-  app.add_option("--seed", options->seed, "Seed of the campaign")->capture_default_str();
-  app.add_option("--recipe", options->recipe, "Recipe to start from (default: `flywheel recipe show`)")
-      ->type_name("FILE.toml");
-  app.add_option("--max-epochs", options->max_epochs, "How often one run may read the training text")
-      ->capture_default_str();
-  app.add_flag(
+  arguments.option("--corpus", options->corpus, "Files and folders of text, any number")
+      .required()
+      .type_name("PATH...");
+  arguments.option("--budget", options->budget, "Time (90s, 10m, 2h) or training FLOPs (1e14)")
+      .required()
+      .type_name("TIME|FLOPS");
+  arguments.option("--dir", options->directory, "The lab's folder; the same one again resumes").show_default();
+  arguments.option("--slots", options->slots, "Runs at a time (default: one per core)");
+  arguments.option("--seed", options->seed, "Seed of the campaign").show_default();
+  arguments.option("--recipe", options->recipe, "Recipe to start from (default: `flywheel recipe show`)")
+      .type_name("FILE.toml");
+  arguments.option("--max-epochs", options->max_epochs, "How often one run may read the training text").show_default();
+  arguments.flag(
       "--full-runs", options->full_runs,
       "Train every run from its first step; without, longer runs branch from the stable phase of shorter ones");
-  app.add_option("--proposers", options->proposers, "Who proposes changes to the recipe, comma-separated, or none")
-      ->capture_default_str();
-  app.add_option("--changes", options->changes, "Changes to try first, instead of the usual ones (TOML)")
-      ->type_name("FILE.toml");
-  app.add_option("--prior", options->prior, "Earlier labs: what is known there is not tried again")
-      ->type_name("LAB...");
-  app.add_flag("--json", options->json, "Print report.json on stdout");
+  arguments.option("--proposers", options->proposers, "Who proposes changes to the recipe, comma-separated, or none")
+      .show_default();
+  arguments.option("--changes", options->changes, "Changes to try first, instead of the usual ones (TOML)")
+      .type_name("FILE.toml");
+  arguments.option("--prior", options->prior, "Earlier labs: what is known there is not tried again")
+      .type_name("LAB...");
+  arguments.flag("--json", options->json, "Print report.json on stdout");
   return [options] { return run_campaign(*options); };
 }
 

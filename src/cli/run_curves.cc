@@ -16,12 +16,6 @@ using scaling::Curve;
 using scaling::LossPoint;
 using scaling::RatePoint;
 
-// Drops what was said about steps after `step`.
-template <typename Point>
-void cut_after(std::vector<Point>& points, double step) {
-  while (!points.empty() && points.back().step > step) points.pop_back();
-}
-
 std::vector<RatePoint> planned_rates(const recipe::RunSpec& spec) {
   std::vector<RatePoint> rates;
   for (int64_t step = 0; step < spec.size.steps; ++step)
@@ -51,9 +45,9 @@ Curve read_run(const Path& directory) {
     const std::string where = fmt::format("{} ({} event)", path.string(), event.type);
     if (event.type == "start") {
       curve.N = json_field_or(event.fields, "matrix_parameters", 0.0, where);
-      const double resumed = json_field_or(event.fields, "resumed_step", 0.0, where);
-      cut_after(curve.rates, resumed);
-      cut_after(curve.losses, resumed);
+      const int64_t resumed = protocol::resumed_step(event);
+      protocol::rewind_to(curve.rates, resumed);
+      protocol::rewind_to(curve.losses, resumed);
     } else if (event.type == "step" || event.type == "eval") {
       const double step = json_field<double>(event.fields, "step", where);
       if (event.type == "step") {

@@ -2,11 +2,18 @@
 #include <fmt/format.h>
 
 #include "base/format.h"
+#include "base/json.h"
 #include "cli/cli.h"
 #include "cli/lab_view.h"
 
 namespace flywheel::cli {
 namespace {
+
+std::vector<std::string> state_names() {
+  std::vector<std::string> names;
+  for (const auto& row : protocol::kRunStateNames) names.emplace_back(row.name);
+  return names;
+}
 
 struct Options {
   std::string lab, stage, state;
@@ -16,8 +23,8 @@ struct Options {
 Json to_json(const ledger::RunRow& row) {
   auto optional = [](const std::optional<double>& value) { return value ? Json(*value) : Json(); };
   return {{"run", row.run},
-          {"stage", row.stage},
-          {"state", row.state},
+          {"stage", row.stage.text()},
+          {"state", protocol::name(row.state)},
           {"rung_flops", row.rung_flops},
           {"parameters", row.parameters},
           {"tokens", row.tokens},
@@ -43,25 +50,25 @@ void print(const std::vector<ledger::RunRow>& rows) {
   fmt::print("{:<{}}  {:<10} {:<8} {:>13} {:>8} {:>8} {:>8} {:>9}  {}\n", "run", id_width, "stage", "state", "FLOPs",
              "params", "tokens", "bits/B", "seconds", "reason");
   for (const auto& row : rows)
-    fmt::print("{:<{}}  {:<10} {:<8} {:>13} {:>8} {:>8} {:>8} {:>9.1f}  {}\n", row.run, id_width, row.stage, row.state,
-               format_flops(row.flops), format_count(row.parameters), format_count(row.tokens),
-               row.bits_per_byte ? fmt::format("{:.4f}", *row.bits_per_byte) : "-", row.seconds, row.reason);
+    fmt::print("{:<{}}  {:<10} {:<8} {:>13} {:>8} {:>8} {:>8} {:>9.1f}  {}\n", row.run, id_width, row.stage.text(),
+               protocol::name(row.state), format_flops(row.flops), format_count(row.parameters),
+               format_count(row.tokens), row.bits_per_byte ? fmt::format("{:.4f}", *row.bits_per_byte) : "-",
+               row.seconds, row.reason);
 }
 
 }  // namespace
 
-Action declare_runs(CLI::App& app) {
+Action declare_runs(Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("--dir", options->lab, "The lab's folder")->required();
-  app.add_option("--stage", options->stage, "Only runs of this stage");
-  app.add_option("--state", options->state, "Only runs in this state")
-      ->check(CLI::IsMember({"planned", "running", "done", "failed", "stopped"}));
-  app.add_flag("--json", options->json, "One JSON object");
+  arguments.option("--dir", options->lab, "The lab's folder").required();
+  arguments.option("--stage", options->stage, "Only runs of this stage");
+  arguments.option("--state", options->state, "Only runs in this state").one_of(state_names());
+  arguments.flag("--json", options->json, "One JSON object");
   return [options] {
     std::vector<ledger::RunRow> rows = ledger::Ledger::open_read_only(options->lab)->runs();
     std::erase_if(rows, [&](const ledger::RunRow& row) {
-      return (!options->stage.empty() && row.stage != options->stage) ||
-             (!options->state.empty() && row.state != options->state);
+      return (!options->stage.empty() && row.stage != std::string_view(options->stage)) ||
+             (!options->state.empty() && row.state != std::string_view(options->state));
     });
     if (options->json) {
       Json list = Json::array();

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "engine/train/run_model.h"
@@ -19,7 +20,7 @@ struct Options {
 
 int sample(const Options& options) {
   const train::RunModel run =
-      train::load_run_model(options.directory, 1, [](const std::string& text) { spdlog::warn("{}", text); });
+      train::load_run_model(options.directory, 1, [](const std::string& text) { log_warning(text); });
   const std::string text = train::sample_text(*run.model, options.sample);
   if (options.json) {
     fmt::print("{}\n", OrderedJson{{"run", run.spec.id},
@@ -35,25 +36,25 @@ int sample(const Options& options) {
 
 }  // namespace
 
-Action declare_sample(CLI::App& app) {
+Action declare_sample(Arguments& arguments) {
   auto options = std::make_shared<Options>();
   train::SampleOptions& s = options->sample;
-  app.add_option("--dir", options->directory, "the run's directory")->required();
-  app.add_option("--prompt", s.prompt, "what the text begins with; default: a new document");
-  app.add_option("--tokens", s.tokens, "at most so many tokens")
-      ->check(CLI::Range(int64_t{1}, int64_t{10'000'000}))
-      ->capture_default_str();
-  app.add_option("--temperature", s.temperature, "0: always the likeliest token; 1: as the model predicts")
-      ->check(CLI::Range(0.0, 100.0))
-      ->capture_default_str();
-  app.add_option("--top-k", s.top_k, "draw from the k likeliest tokens only; 0: all")
-      ->check(CLI::Range(0, 1 << 20))
-      ->capture_default_str();
-  app.add_option("--top-p", s.top_p, "draw from the likeliest tokens that together hold this probability")
-      ->check(CLI::Range(1e-6, 1.0))
-      ->capture_default_str();
-  app.add_option("--seed", s.seed, "the same seed gives the same text")->capture_default_str();
-  app.add_flag("--json", options->json, "print one JSON object");
+  arguments.option("--dir", options->directory, "the run's directory").required();
+  arguments.option("--prompt", s.prompt, "what the text begins with; default: a new document");
+  arguments.option("--tokens", s.tokens, "at most so many tokens")
+      .range(int64_t{1}, int64_t{10'000'000})
+      .show_default();
+  arguments.option("--temperature", s.temperature, "0: always the likeliest token; 1: as the model predicts")
+      .range(0.0, 100.0)
+      .show_default();
+  arguments.option("--top-k", s.top_k, "draw from the k likeliest tokens only; 0: all")
+      .range(0, 1 << 20)
+      .show_default();
+  arguments.option("--top-p", s.top_p, "draw from the likeliest tokens that together hold this probability")
+      .range(1e-6, 1.0)
+      .show_default();
+  arguments.option("--seed", s.seed, "the same seed gives the same text").show_default();
+  arguments.flag("--json", options->json, "print one JSON object");
   return [options] { return sample(*options); };
 }
 

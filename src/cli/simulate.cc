@@ -1,4 +1,4 @@
-// flywheel simulate search: the campaign's decisions on made-up runs (docs/believable.md).
+// flywheel simulate search: the campaign's decisions on synthetic runs (docs/believable.md).
 #include <fmt/format.h>
 
 #include <chrono>
@@ -32,7 +32,7 @@ std::vector<double> residuals_of(const std::string& lab) {
   const auto ledger = ledger::Ledger::open_read_only(lab);
   std::map<std::pair<double, double>, std::vector<double>> groups;
   for (const ledger::RunRow& row : ledger->runs())
-    if (row.state == "done" && row.bits_per_byte && campaign::on_the_ladder(row))
+    if (row.state == protocol::RunState::kDone && row.bits_per_byte && campaign::on_the_ladder(row))
       groups[{row.rung_flops, row.parameters}].push_back(*row.bits_per_byte);
   std::map<double, std::vector<std::vector<double>>> rungs;
   for (const auto& [key, losses] : groups)
@@ -110,28 +110,25 @@ void print_text(const Options& options, const OrderedJson& json) {
 
 }  // namespace
 
-Action declare_simulate(CLI::App& app) {
+Action declare_simulate(Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.require_subcommand(1);
-  CLI::App* search = app.add_subcommand("search", "The search's false and missed findings on simulated runs");
+  const Arguments search = arguments.subcommand("search", "The search's false and missed findings on simulated runs");
   evidence::SearchWorld& world = options->world;
-  search->add_option("--campaigns", world.campaigns, "Campaigns")->check(CLI::Range(1, 1000000))->capture_default_str();
-  search->add_option("--proposals", world.proposals, "Proposals of each")
-      ->check(CLI::Range(1, 10000))
-      ->capture_default_str();
-  search->add_option("--effect", world.effect, "Gain of the planted ones, in noise floors; 0: none is planted")
-      ->check(CLI::Range(0.0, 100.0))
-      ->capture_default_str();
-  search->add_option("--planted", world.planted_share, "Share of the proposals that is planted")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
-  search->add_option("--worth", world.worth, "Runs that a gain of one noise floor is worth")
-      ->check(CLI::Range(1.0, 1e6))
-      ->capture_default_str();
-  search->add_option("--dir", options->lab, "Resample the noise of this lab's replicates");
-  search->add_option("--seed", world.seed, "Seed")->capture_default_str();
-  search->add_option("--threads", world.threads, "Threads; the numbers do not depend on it")->check(CLI::Range(1, 256));
-  search->add_flag("--json", options->json, "Print one JSON object");
+  search.option("--campaigns", world.campaigns, "Campaigns").range(1, 1000000).show_default();
+  search.option("--proposals", world.proposals, "Proposals of each").range(1, 10000).show_default();
+  search.option("--effect", world.effect, "Gain of the planted ones, in noise floors; 0: none is planted")
+      .range(0.0, 100.0)
+      .show_default();
+  search.option("--planted", world.planted_share, "Share of the proposals that is planted")
+      .range(0.0, 1.0)
+      .show_default();
+  search.option("--worth", world.gain_runs, "Runs that a gain of one noise floor is valued at")
+      .range(1.0, 1e6)
+      .show_default();
+  search.option("--dir", options->lab, "Resample the noise of this lab's replicates");
+  search.option("--seed", world.seed, "Seed").show_default();
+  search.option("--threads", world.threads, "Threads; the numbers do not depend on it").range(1, 256);
+  search.flag("--json", options->json, "Print one JSON object");
   return [options] {
     if (!options->lab.empty()) options->world.noise = residuals_of(options->lab);
     const OrderedJson json = simulate(*options);

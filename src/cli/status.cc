@@ -4,20 +4,22 @@
 #include <map>
 
 #include "base/format.h"
+#include "base/json.h"
 #include "cli/cli.h"
 #include "cli/lab_view.h"
 
 namespace flywheel::cli {
 namespace {
 
-// The last record of each kind that says what is known; the campaign defines their payloads.
-constexpr const char* kKnownKinds[] = {"noise", "fit", "forecast", "score", "wall", "report"};
+// The kinds of records whose last one says what is known.
+constexpr const char* kKnownKinds[] = {"fit", "forecast", "score", "wall", "report"};
 
 struct Status {
   std::string stage;
   std::map<std::string, int> by_state;
   ledger::Spend spend;
   std::map<std::string, Json> known;
+  std::optional<ledger::FutureForecast> future;
   std::optional<std::string> process;
   int64_t records = 0;
 };
@@ -27,16 +29,17 @@ Status read_status(const Path& lab) {
   const auto ledger = ledger::Ledger::open_read_only(lab);
   int64_t latest = -1;
   for (const ledger::RunRow& row : ledger->runs()) {
-    ++status.by_state[row.state];
+    ++status.by_state[std::string(protocol::name(row.state))];
     const int64_t touched = std::max({row.record, row.start_record, row.finish_record});
     if (touched > latest) {
       latest = touched;
-      status.stage = row.stage;
+      status.stage = row.stage.text();
     }
   }
   status.spend = ledger->spend();
   for (const char* kind : kKnownKinds)
-    if (auto record = ledger->last(kind)) status.known[kind] = record->payload;
+    if (const auto record = ledger->last_raw({kind})) status.known[kind] = parse_json(record->payload, "ledger");
+  if (const auto forecast = ledger->last<ledger::FutureForecast>()) status.future = forecast->value;
   status.records = ledger->size();
   status.process = lab_process(lab);
   return status;
@@ -55,18 +58,16 @@ std::string summary(const Json& payload) {
   return line;
 }
 
+void print_future(const ledger::FutureForecast& future) {
+  for (const auto& f : future.forecast)
+    fmt::print("  forecast   {}x: {} bits per byte ({} to {})\n", number_text(f.multiply, "{:g}"),
+               number_text(f.bits_per_byte), number_text(f.low), number_text(f.high));
+}
+
 void print_known(const std::string& kind, const Json& payload) {
-  if (kind == "forecast" && payload.contains("forecast") && payload.at("forecast").is_array()) {
-    for (const Json& f : payload.at("forecast"))
-      fmt::print("  forecast   {}x: {} bits per byte ({} to {})\n", payload_number(f, "multiply", "{:g}"),
-                 payload_number(f, "bits_per_byte"), payload_number(f, "low"), payload_number(f, "high"));
-    return;
-  }
-  if (kind == "fit" && payload.contains("parameters") && payload.at("parameters").is_object()) {
-    fmt::print("  law        {}\n", summary(payload.at("parameters")));
-    return;
-  }
-  if (const std::string line = summary(payload); !line.empty()) fmt::print("  {:<10} {}\n", kind, line);
+  const bool law = kind == "fit" && payload.contains("parameters");
+  const std::string line = summary(law ? payload.at("parameters") : payload);
+  if (!line.empty()) fmt::print("  {:<10} {}\n", law ? "law" : kind, line);
 }
 
 void print(const Status& status, const std::string& lab) {
@@ -79,7 +80,11 @@ void print(const Status& status, const std::string& lab) {
              runs.empty() ? "none" : runs);
   fmt::print("  spend      {} of slots, {}\n", format_seconds(status.spend.slot_seconds),
              format_flops(status.spend.train_flops));
-  for (const auto& [kind, payload] : status.known) print_known(kind, payload);
+  for (const auto& [kind, payload] : status.known)
+    if (kind == "forecast" && status.future)
+      print_future(*status.future);
+    else
+      print_known(kind, payload);
 }
 
 Json to_json(const Status& status, const std::string& lab) {
@@ -98,14 +103,14 @@ Json to_json(const Status& status, const std::string& lab) {
 
 }  // namespace
 
-Action declare_status(CLI::App& app) {
+Action declare_status(Arguments& arguments) {
   struct Options {
     std::string lab;
     bool json = false;
   };
   auto options = std::make_shared<Options>();
-  app.add_option("--dir", options->lab, "The lab's folder")->required();
-  app.add_flag("--json", options->json, "One JSON object");
+  arguments.option("--dir", options->lab, "The lab's folder").required();
+  arguments.flag("--json", options->json, "One JSON object");
   return [options] {
     const Status status = read_status(options->lab);
     if (options->json) {

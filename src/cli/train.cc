@@ -1,13 +1,13 @@
 // flywheel train: one run, in its own process and directory.
 #include <fmt/format.h>
 
-#include <atomic>
-#include <csignal>
 #include <memory>
 
 #include "base/clock.h"
 #include "base/format.h"
+#include "base/json.h"
 #include "base/log.h"
+#include "base/stop_signals.h"
 #include "cli/cli.h"
 #include "engine/train/run.h"
 
@@ -16,41 +16,27 @@ namespace {
 
 constexpr double kProgressSeconds = 2;
 
-std::atomic<int> stop_signal{0};
-static_assert(std::atomic<int>::is_always_lock_free, "set in a signal handler");
-
-void remember_signal(int number) {
-  stop_signal.store(number);
-}
-
-void watch_signals() {
-  struct sigaction action {};
-  action.sa_handler = remember_signal;
-  action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);  // a second one ends the process at once
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(number, &action, nullptr);
-}
-
 struct Options {
   std::string spec, directory;
   bool json = false, repeat_trunk = false;
 };
 
 int train(const Options& options) {
-  watch_signals();
+  catch_stop_signals();
   train::RunOptions run;
   run.spec = recipe::load_run_spec(options.spec);
   run.directory = options.directory;
   run.program = "flywheel " FLYWHEEL_VERSION;
   run.repeat_trunk = options.repeat_trunk;
-  run.stop_signal = &stop_signal;
-  run.warn = [](const std::string& text) { spdlog::warn("{}", text); };
+  run.stop_signal = stop_signal;
+  run.warn = [](const std::string& text) { log_warning(text); };
   double shown = -kProgressSeconds;
   run.progress = [&shown](const train::RunProgress& p) {
     const double now = real_clock().now_seconds();
     if (p.step != 1 && p.step != p.steps && now - shown < kProgressSeconds) return;
     shown = now;
-    spdlog::info("step {}/{}  loss {:.4f}  {} tokens/s  {} left", p.step, p.steps, p.loss,
-                 format_count(p.tokens_per_second), format_seconds(p.seconds_left));
+    log_info("step {}/{}  loss {:.4f}  {} tokens/s  {} left", p.step, p.steps, p.loss,
+             format_count(p.tokens_per_second), format_seconds(p.seconds_left));
   };
   const OrderedJson done = train::run_training(run);
   if (options.json) {
@@ -64,13 +50,13 @@ int train(const Options& options) {
 
 }  // namespace
 
-Action declare_train(CLI::App& app) {
+Action declare_train(Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("SPEC", options->spec, "spec.json: what to train")->required();
-  app.add_option("--dir", options->directory, "the run's directory; the same again resumes")->required();
-  app.add_flag("--repeat-trunk", options->repeat_trunk,
-               "where a branched run's starting checkpoint is gone, train the run that wrote it again first");
-  app.add_flag("--json", options->json, "print the done record as one JSON object");
+  arguments.option("SPEC", options->spec, "spec.json: what to train").required();
+  arguments.option("--dir", options->directory, "the run's directory; the same again resumes").required();
+  arguments.flag("--repeat-trunk", options->repeat_trunk,
+                 "where a branched run's starting checkpoint is gone, train the run that wrote it again first");
+  arguments.flag("--json", options->json, "print the done record as one JSON object");
   return [options] { return train(*options); };
 }
 

@@ -2,20 +2,21 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/lab_view.h"
 
 namespace flywheel::cli {
 
-Action declare_verify(CLI::App& app) {
+Action declare_verify(Arguments& arguments) {
   struct Options {
     std::string lab;
     bool json = false;
   };
   auto options = std::make_shared<Options>();
-  app.add_option("--dir", options->lab, "The lab's folder")->required();
-  app.add_flag("--json", options->json, "One JSON object");
+  arguments.option("--dir", options->lab, "The lab's folder").required();
+  arguments.flag("--json", options->json, "One JSON object");
   return [options] {
     const auto found = ledger::Ledger::open_read_only(options->lab)->verify();
     if (options->json) {

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "cli/cli.h"
 #include "cli/lab_view.h"
+#include "ledger/json_record.h"
 #include "ledger/sqlite.h"
 #include "testing/temporary_folder.h"
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/statistics.h"
+
 namespace flywheel::evidence {
 namespace {
 
@@ -12,7 +14,7 @@ constexpr size_t kNearest = 5;
 constexpr int kGrid = 256;
 
 // The loss of a curve at a fraction, between its points; empty where it does not reach.
-std::optional<double> loss_at(std::span<const CurvePoint> curve, double fraction) {
+std::optional<double> loss_at(std::span<const CurveSample> curve, double fraction) {
   if (curve.empty() || curve.front().fraction > fraction || curve.back().fraction < fraction) return std::nullopt;
   for (size_t i = 0; i < curve.size(); ++i) {
     if (curve[i].fraction < fraction) continue;
@@ -23,30 +25,24 @@ std::optional<double> loss_at(std::span<const CurvePoint> curve, double fraction
   return std::nullopt;
 }
 
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
 enum class Predictor { kNeighbours, kPowerLaw };
 
-std::optional<double> predict(Predictor predictor, std::span<const CurvePoint> curve, std::span<const Curve> finished,
+std::optional<double> predict(Predictor predictor, std::span<const CurveSample> curve, std::span<const Curve> finished,
                               std::optional<size_t> left_out) {
   return predictor == Predictor::kNeighbours ? neighbours_end(curve, finished, left_out) : power_law_end(curve);
 }
 
 }  // namespace
 
-std::optional<double> power_law_end(std::span<const CurvePoint> curve) {
+std::optional<double> power_law_end(std::span<const CurveSample> curve) {
   if (curve.size() < 4) return std::nullopt;
-  const std::span<const CurvePoint> used = curve.subspan(curve.size() / 3);
+  const std::span<const CurveSample> used = curve.subspan(curve.size() / 3);
   double best_error = 0, best_end = 0;
   bool found = false;
   // Linear in a and b for a given c.
   for (double c = 0.1; c <= 1.01; c += 0.1) {
     double n = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
-    for (const CurvePoint& p : used) {
+    for (const CurveSample& p : used) {
       const double x = std::pow(p.fraction, -c);
       n += 1, sx += x, sy += p.loss, sxx += x * x, sxy += x * p.loss;
     }
@@ -55,14 +51,14 @@ std::optional<double> power_law_end(std::span<const CurvePoint> curve) {
     const double b = (n * sxy - sx * sy) / determinant, a = (sy - b * sx) / n;
     if (b <= 0) continue;
     double error = 0;
-    for (const CurvePoint& p : used) error += std::pow(p.loss - a - b * std::pow(p.fraction, -c), 2);
+    for (const CurveSample& p : used) error += std::pow(p.loss - a - b * std::pow(p.fraction, -c), 2);
     if (!found || error < best_error) best_error = error, best_end = a + b, found = true;
   }
   if (!found) return std::nullopt;
   return best_end;
 }
 
-std::optional<double> neighbours_end(std::span<const CurvePoint> curve, std::span<const Curve> finished,
+std::optional<double> neighbours_end(std::span<const CurveSample> curve, std::span<const Curve> finished,
                                      std::optional<size_t> left_out) {
   std::vector<std::pair<double, double>> passed;  // distance, further fall
   for (size_t i = 0; i < finished.size(); ++i) {
@@ -75,10 +71,10 @@ std::optional<double> neighbours_end(std::span<const CurvePoint> curve, std::spa
   std::partial_sort(passed.begin(), passed.begin() + static_cast<std::ptrdiff_t>(nearest), passed.end());
   std::vector<double> falls;
   for (size_t i = 0; i < nearest; ++i) falls.push_back(passed[i].second);
-  return curve.back().loss - median(std::move(falls));
+  return curve.back().loss - upper_median(std::move(falls));
 }
 
-CurveVerdict judge_curve(std::span<const CurvePoint> curve, std::span<const Curve> finished, double loss_to_beat,
+CurveVerdict judge_curve(std::span<const CurveSample> curve, std::span<const Curve> finished, double loss_to_beat,
                          double error_rate) {
   const double fraction = curve.back().fraction;
   CurveVerdict verdict;
@@ -91,7 +87,7 @@ CurveVerdict judge_curve(std::span<const CurvePoint> curve, std::span<const Curv
     std::vector<double> found;
     for (size_t i = 0; i < finished.size(); ++i) {
       Curve beginning;
-      for (const CurvePoint& p : finished[i])
+      for (const CurveSample& p : finished[i])
         if (p.fraction <= fraction) beginning.push_back(p);
       if (beginning.empty()) continue;
       const auto guess = predict(predictor, beginning, finished, i);
@@ -100,7 +96,7 @@ CurveVerdict judge_curve(std::span<const CurvePoint> curve, std::span<const Curv
     if (found.size() < 2) continue;
     std::vector<double> sizes;
     for (const double e : found) sizes.push_back(std::abs(e));
-    const double error = median(std::move(sizes));
+    const double error = upper_median(std::move(sizes));
     // The predictor that saw more curves decides; of two that saw as many, the one that erred less.
     if (found.size() < errors.size() || (found.size() == errors.size() && error >= best_error)) continue;
     best_error = error;
@@ -129,7 +125,7 @@ std::optional<double> stopping_loss(std::span<const Curve> finished, double frac
     const auto then = loss_at(finished[i], fraction);
     if (!then) continue;
     seen.push_back(*then);
-    const CurvePoint here[] = {{fraction, *then}};
+    const CurveSample here[] = {{fraction, *then}};
     if (const auto guess = neighbours_end(here, finished, i)) errors.push_back(finished[i].back().loss - *guess);
   }
   if (errors.empty()) return std::nullopt;
@@ -142,7 +138,7 @@ std::optional<double> stopping_loss(std::span<const Curve> finished, double frac
   const auto [low, high] = std::minmax_element(seen.begin(), seen.end());
   const double step = (*high - *low) / kGrid;
   const auto end_of = [&](double loss) {
-    const CurvePoint here[] = {{fraction, loss}};
+    const CurveSample here[] = {{fraction, loss}};
     return *neighbours_end(here, finished);
   };
   // Above all that was seen the neighbours stay the same, and the predicted end rises with the loss.

@@ -3,20 +3,16 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/statistics.h"
+
 namespace flywheel::evidence {
 namespace {
 
 constexpr size_t kParts = kEffectSpreads.size();
-// Weights believed beforehand, as so many trials: most changes do next to nothing.
+// Prior weights as pseudo-counts of trials: most changes have almost no effect.
 constexpr std::array<double, kParts> kPseudoTrials = {6, 3, 2, 1.2, 0.6, 0.2};
 constexpr int kSteps = 30;
 
-double density(double x) {
-  return std::exp(-0.5 * x * x) / std::sqrt(2 * M_PI);
-}
-double below(double x) {
-  return 0.5 * std::erfc(-x / std::sqrt(2.0));
-}
 double log_density(double x, double variance) {
   return -0.5 * (x * x / variance + std::log(variance));
 }
@@ -32,14 +28,14 @@ void normalise(std::array<double, kParts>& log_weights) {
 
 double EffectPosterior::better() const {
   double sum = 0;
-  for (size_t k = 0; k < kParts; ++k) sum += weight[k] * below(-mean[k] / sd[k]);
+  for (size_t k = 0; k < kParts; ++k) sum += weight[k] * normal_below(-mean[k] / sd[k]);
   return sum;
 }
 double EffectPosterior::expected_gain() const {
   double sum = 0;
   for (size_t k = 0; k < kParts; ++k) {
     const double z = -mean[k] / sd[k];
-    sum += weight[k] * sd[k] * (z * below(z) + density(z));
+    sum += weight[k] * sd[k] * (z * normal_below(z) + normal_density(z));
   }
   return sum;
 }

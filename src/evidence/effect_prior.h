@@ -1,5 +1,5 @@
-// What changes to a recipe are worth before they are tried, learnt from those that were: a mixture of normals about 0
-// with a grid of spreads, whose weights are estimated from the screening results (adaptive shrinkage, Stephens 2017,
+// The prior of a change's effect, estimated from the changes tried so far (empirical Bayes): a mixture of normals about
+// 0 with a grid of spreads, whose weights are estimated from the screening results (adaptive shrinkage, Stephens 2017,
 // sections 2 and 3.1). Effects are candidate minus base: below 0 is better. Units: the noise floor, the standard
 // deviation of one run. Pure.
 #pragma once
@@ -22,14 +22,14 @@ struct EffectPosterior {
   double expected_gain() const;  // expectation of max(0, -effect)
   double centre() const;         // expectation of the effect
   double variance() const;
-  // As if a further measurement with this error variance had come out at `value`.
+  // The posterior after a further measurement of `value` with this error variance.
   EffectPosterior updated(double value, double error_variance) const;
 };
 
 class EffectPrior {
  public:
   EffectPrior();
-  // Estimates the weights anew from all trials so far, starting from what is believed beforehand.
+  // Estimates the weights from all trials so far, starting from the prior weights.
   void learn(std::span<const Evidence> trials);
   EffectPosterior prior() const;
   EffectPosterior posterior(const Evidence& evidence) const;

@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "base/check.h"
-#include "scaling/laws/statistics.h"
+#include "base/statistics.h"
 
 namespace flywheel::evidence {
 namespace {
@@ -16,7 +16,7 @@ constexpr double kStep = 2;  // either way in compute
 // Standard deviation of ln multiplier that its 90% interval stands for, and what a straight line misses of a rung.
 double log_sd(const Interval& multiplier) {
   const double low = std::max(multiplier.low, 1e-3), high = std::min(multiplier.high, 1e3);
-  return std::hypot(std::log(high / low) / (2 * scaling::kNormal90), kRungSpread);
+  return std::hypot(std::log(high / low) / (2 * kNormal90), kRungSpread);
 }
 
 }  // namespace
@@ -42,9 +42,9 @@ Interval compute_multiplier(double base_loss, Slope slope, const Interval& diffe
   const double centre = std::log(result.value);
   const auto end = [&](double change, bool upper) {
     const double by_change = std::log(at(change, slope.value)) - centre;
-    const double gentle = std::min(slope.value + scaling::kNormal90 * slope.sd, 0.0);
-    const double steep = slope.value - scaling::kNormal90 * slope.sd;
-    // A gentler slope makes every change worth more: away from 1 on the change's own side.
+    const double gentle = std::min(slope.value + kNormal90 * slope.sd, 0.0);
+    const double steep = slope.value - kNormal90 * slope.sd;
+    // A gentler slope moves every multiplier away from 1, on the change's own side.
     const bool away = upper == (centre > 0);
     const double by_slope = std::log(at(difference.value, away ? gentle : steep)) - centre;
     if (!std::isfinite(by_slope) || !std::isfinite(by_change)) return upper ? INFINITY : 0.0;
@@ -70,12 +70,12 @@ Extrapolation extrapolate(std::span<const RungEffect> rungs, double target_flops
     const double weight = 1 / std::pow(log_sd(rung.multiplier), 2), dx = std::log(rung.flops) - x;
     xx += weight * dx * dx, xy += weight * dx * (std::log(rung.multiplier.value) - y);
   }
-  // Two noisy rungs say little about a slope; what is believed of it beforehand holds it near 0.
+  // Two noisy rungs hardly determine a slope; the prior keeps it near 0.
   const double believed = 1 / std::pow(kMultiplierDrift / std::log(10.0), 2);
   const double slope = xy / (xx + believed), far = target - x;
   const double centre = y + slope * far;
   const double variance = 1 / w + far * far / (xx + believed);
-  const double half = scaling::kNormal90 * std::sqrt(variance);
+  const double half = kNormal90 * std::sqrt(variance);
   result.multiplier = {std::exp(centre), std::exp(centre - half), std::exp(centre + half)};
 
   const bool helps = std::any_of(rungs.begin(), rungs.end(), [](const RungEffect& r) { return r.multiplier.low > 1; });

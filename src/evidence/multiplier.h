@@ -1,5 +1,5 @@
-// Compute multipliers: what a change is worth, as how many times more compute the old recipe needs for the new recipe's
-// loss. Above 1 the change helps. Pure functions.
+// Compute multipliers: the gain of a change as the factor of compute that the old recipe needs to reach the new
+// recipe's loss. Above 1 the change helps. Pure functions.
 //
 // Near a rung the old recipe's loss is L C^slope, so a loss that is `difference` lower is reached with
 // ((L + difference) / L)^(1 / slope) times the compute.
@@ -9,17 +9,15 @@
 #include <string>
 #include <vector>
 
+#include "ledger/records/effects.h"
 #include "scaling/forecast/forecaster.h"
 
 namespace flywheel::evidence {
 
-struct Interval {
-  double value = 0, low = 0, high = 0;
-};
+using Interval = ledger::Interval;
+using Slope = ledger::Slope;
+using RungEffect = ledger::RungEffect;
 
-struct Slope {
-  double value = 0, sd = 0;  // d ln L / d ln C of the compute-optimal loss, below 0
-};
 // By the forecaster, over a factor of 4 about `flops`; sd from its posterior.
 Slope frontier_slope(const scaling::Forecaster& forecaster, double flops);
 
@@ -27,22 +25,14 @@ Slope frontier_slope(const scaling::Forecaster& forecaster, double flops);
 // slope's spread widens the interval. A slope that may be 0 gives an infinite end.
 Interval compute_multiplier(double base_loss, Slope slope, const Interval& difference);
 
-// A finding on one rung.
-struct RungEffect {
-  double flops = 0;
-  int pairs = 0;
-  Interval difference;  // of bits per byte
-  Interval multiplier;
-};
-
 struct Extrapolation {
   Interval multiplier;  // at the target
   bool flips = false;   // the change helps on one rung and hurts on another, beyond their intervals
   std::string warning;  // empty: none
 };
-// Rungs from low to high. ln multiplier as a straight line in ln C through them, weighted by their intervals, its slope
-// believed to be 0 with standard deviation kMultiplierDrift a decade: that a gain stays is an assumption, and the
-// interval grows with the distance.
+// Rungs from low to high. ln multiplier is a straight line in ln C through them, weighted by their intervals. The prior
+// of its slope is 0 with standard deviation kMultiplierDrift per decade: a persistent gain is an assumption, so the
+// interval widens with the distance.
 Extrapolation extrapolate(std::span<const RungEffect> rungs, double target_flops);
 inline constexpr double kRungSpread = 0.15;      // of ln multiplier about the line, on a rung
 inline constexpr double kMultiplierDrift = 0.2;  // of ln multiplier per decade

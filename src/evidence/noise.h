@@ -11,8 +11,8 @@ struct NoiseFloor {
   double low = 0, high = 0;  // 90% interval of the deviation (chi squared)
   int replicates = 0;        // runs that went into it
 };
-// Replicates grouped by size: each group (same recipe, size, data; other seeds) adds its squared deviations; groups of
-// one add nothing. Zero replicates when no group has two.
+// The pooled deviation of groups of replicates (same recipe, size and data, different seeds). Groups of one contribute
+// nothing. `replicates` is 0 when no group has two.
 NoiseFloor noise_floor(double rung_flops, const std::vector<std::vector<double>>& groups);
 
 }  // namespace flywheel::evidence

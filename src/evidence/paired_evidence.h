@@ -1,14 +1,14 @@
-// Evidence from paired differences (candidate minus base, bits per byte; same seed, same order of data), valid whenever
-// one stops to look. Pure; not thread safe.
+// Anytime-valid evidence from paired differences (candidate minus base in bits per byte, same seed, same order of
+// data): the test may be inspected and stopped after any pair. Pure; not thread safe.
 //
-// Null: whatever its size, a difference is at least as likely to lie above 0 as below. A change that does nothing obeys
-// it for any noise, since candidate and base may then be exchanged. Each pair bets against it: with d the difference
-// over a guess of its scale, one bet of the mixture multiplies its wealth by
+// Null: given its magnitude, a difference is at least as likely to be positive as negative. A change without effect
+// satisfies it for any noise, since candidate and base are then exchangeable. Each pair bets against the null: with d
+// the difference over an estimate of its scale, one bet of the mixture multiplies its wealth by
 //     1 - stake * sign(d) * tanh(effect * |d|)
 // whose expectation under the null is at most 1, so the mean wealth is an e-process: it exceeds 1 / alpha with
 // probability at most alpha, at any stopping time (Ville 1939; de la Pena 1999 for symmetric differences; Ramdas,
-// Gruenwald, Vovk and Shafer 2023 for the whole). The guess of the scale changes the power, never the guarantee. A
-// stake below 1 leaves something after an outlier.
+// Gruenwald, Vovk and Shafer 2023 for the whole). The scale affects the power, never the guarantee. A stake below
+// 1 keeps some wealth after an outlier.
 #pragma once
 
 #include <span>

@@ -1,32 +1,29 @@
-// Small sums over paired runs, for the campaign's search and `flywheel compare`. Pure.
+// Effects and compute multipliers from paired runs, for the campaign's search and `flywheel compare`. Pure.
 #pragma once
 
 #include <span>
 #include <vector>
 
-#include "base/json.h"
 #include "evidence/multiplier.h"
 
 namespace flywheel::evidence {
 
-double mean_of(const std::vector<double>& values);  // REQUIRES some
-double sd_of(const std::vector<double>& values);    // 0 for fewer than two
 // 90% of Student's t about the mean; infinite for fewer than two.
 Interval student90(const std::vector<double>& values);
 // d ln L / d ln C from losses of one recipe on two rungs.
 Slope slope_between(double low_flops, const std::vector<double>& low, double high_flops,
                     const std::vector<double>& high);
-// Pairs of one rung: what the base reached, and candidate minus base.
+// Pairs of one rung: losses of the base, and candidate minus base.
 struct RungPairs {
   double flops = 0;
   std::vector<double> base, difference;
 };
-// Beyond so many times the compute nothing was measured: what a slope says there is taken as a bound only.
+// A multiplier beyond this is extrapolated too far and is reported as a bound only.
 inline constexpr double kFarthestMultiple = 8;
-// What pairs on rungs, low to high, say: each rung's difference (90%, Student's t) and its worth in compute, by the
+// What pairs on rungs, low to high, say: each rung's difference (90%, Student's t) and its compute multiplier, by the
 // slope of the base between the lowest and the highest. Where that slope may be 0 (a base that more compute does not
-// help, or seeds that drown it) a worth is only bounded: from below by the next rung's factor where the candidate beats
-// the base of the next rung, else by 1 where it is better.
+// help, or seeds that drown it) a multiplier is only bounded: from below by the next rung's factor where the candidate
+// beats the base of the next rung, else by 1 where it is better.
 struct PairedEffect {
   Slope slope;
   bool slope_is_sure = false;
@@ -34,12 +31,9 @@ struct PairedEffect {
   std::vector<RungEffect> rungs;  // those with pairs
   std::vector<double> at_least;   // of each: how many times the compute the base loses with all the same; 0: not shown
   // Of a difference over all rungs. The value is NaN where it cannot be said; a bound that one rung has is that rung's.
-  Interval worth(const Interval& difference) const;
+  Interval multiplier_of(const Interval& difference) const;
 };
 PairedEffect paired_effect(std::span<const RungPairs> rungs);
-// [{"flops","pairs","difference","low","high","compute_multiplier":{"value","low","high"}}]; null: not finite.
-Json to_json(const std::vector<RungEffect>& rungs);
-Json to_json(const Interval& interval);       // {"value","low","high"}
 inline constexpr double kUsualSlope = -0.08;  // until it is measured; half of it is its deviation until then
 
 }  // namespace flywheel::evidence

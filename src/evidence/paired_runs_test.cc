@@ -48,7 +48,7 @@ TEST(PairedEffect, BeyondTheFarthestMultipleOnlyABoundIsSaid) {
   EXPECT_EQ(effect.rungs[1].multiplier.value, kFarthestMultiple);
   EXPECT_EQ(effect.rungs[1].multiplier.low, kFarthestMultiple);
   EXPECT_EQ(effect.rungs[1].multiplier.high, INFINITY);
-  EXPECT_TRUE(to_json(effect.rungs)[1].at("compute_multiplier").at("high").is_null());
+  EXPECT_FALSE(std::isfinite(effect.rungs[1].multiplier.high));
 }
 
 // More compute does not help this base: no difference can be turned into compute.
@@ -68,14 +68,14 @@ TEST(PairedEffect, WithoutASlopeOnlyWhatWasMeasuredIsSaid) {
   EXPECT_TRUE(std::isnan(better.rungs[1].multiplier.value));
   EXPECT_EQ(better.rungs[1].multiplier.low, 1);
   EXPECT_EQ(better.rungs[1].multiplier.high, INFINITY);
-  EXPECT_TRUE(std::isnan(better.worth({-0.8, -0.9, -0.7}).value));
-  EXPECT_EQ(better.worth({-0.8, -0.9, -0.7}).low, 1);  // the upper rung has no such bound
+  EXPECT_TRUE(std::isnan(better.multiplier_of({-0.8, -0.9, -0.7}).value));
+  EXPECT_EQ(better.multiplier_of({-0.8, -0.9, -0.7}).low, 1);  // the upper rung has no such bound
   for (RungPairs& rung : flat)
     for (double& d : rung.difference) d = 0.02 * rng.normal();
   const PairedEffect nothing = paired_effect(flat);
-  EXPECT_TRUE(std::isnan(nothing.worth({0.001, -0.02, 0.02}).value));
-  EXPECT_EQ(nothing.worth({0.001, -0.02, 0.02}).low, 0);
-  EXPECT_EQ(nothing.worth({0.1, 0.05, 0.2}).high, 1);
+  EXPECT_TRUE(std::isnan(nothing.multiplier_of({0.001, -0.02, 0.02}).value));
+  EXPECT_EQ(nothing.multiplier_of({0.001, -0.02, 0.02}).low, 0);
+  EXPECT_EQ(nothing.multiplier_of({0.1, 0.05, 0.2}).high, 1);
 }
 
 }  // namespace

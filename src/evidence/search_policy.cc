@@ -11,21 +11,22 @@ namespace {
 
 constexpr double kNullPairs = 5;  // of a confirmation of nothing, before it is given up
 constexpr double kAstray = 2;
-constexpr double kTransferWeight = 9;  // of the belief that nothing shrinks: a proposal screened at 3 noise floors
+constexpr double kTransferWeight =
+    9;  // weight of the prior that effects do not shrink: that of a proposal screened at 3 noise floors
 constexpr double kLeastTransfer = 0.1;
-constexpr double kClearlyMore = 1.02;  // looking must be worth this much more than confirming at once
+constexpr double kClearlyMore = 1.02;  // times the net gain of confirming at once, that screening again must have
 constexpr int kFewestBeforeGivingUp = 4;
 constexpr int kFewestAblations = 4;
 constexpr int kLooks[] = {1, 3, 6};
-constexpr double kAblationLevel = 0.1;  // no claim hangs on it
+constexpr double kAblationLevel = 0.1;  // the guarantee does not depend on it
 // Gauss-Hermite nodes and weights of a standard normal, seven of them.
 constexpr double kNodes[] = {-3.750439717725742, -2.366759410734541, -1.154405394739968, 0,
                              1.154405394739968,  2.366759410734541,  3.750439717725742};
 constexpr double kWeights[] = {0.000548268855972218, 0.0307571239675865, 0.240123178605013,   0.457142857142857,
                                0.240123178605013,    0.0307571239675865, 0.000548268855972218};
 
-// Mean of the differences, those far from their median pulled in: one run gone astray must not decide what is looked
-// at.
+// Robust mean of the differences: those far from the median are pulled in, so that one outlier does not decide what is
+// screened.
 double steady_mean(std::span<const double> values, double sd) {
   std::vector<double> sorted(values.begin(), values.end());
   std::sort(sorted.begin(), sorted.end());
@@ -49,8 +50,8 @@ std::vector<Interval> by_rung(const SequentialTest& test, int rungs) {
   return intervals;
 }
 
-// In the noise of the base that it was screened beside: a base of before may have been much noisier.
-double screened_mean(const Candidate& p) {
+// In units of the noise of the base it was screened against; an earlier base may have been much noisier.
+double screened_mean(const Standing& p) {
   return steady_mean(p.screened, p.screen_noise_sd) / p.screen_noise_sd;
 }
 
@@ -87,52 +88,63 @@ const char* name(Outcome outcome) {
   return "";
 }
 
-Search::Search(const SearchOptions& options) : options_(options) {
+PolicyOptions campaign_policy() {
+  PolicyOptions options;
+  options.alpha = 0.05;
+  options.base_runs = 6;
+  options.most_screens = 4;
+  options.most_confirmations = 60;
+  options.fewest_confirmations = 8;
+  options.rungs = 2;
+  return options;
+}
+
+SearchPolicy::SearchPolicy(const PolicyOptions& options) : options_(options) {
   CHECK(options.noise_sd > 0 && options.screen_cost > 0 && options.confirm_cost > 0 && options.parallel > 0);
 }
 
-void Search::set_noise_sd(double noise_sd) {
+void SearchPolicy::set_noise_sd(double noise_sd) {
   CHECK(noise_sd > 0);
   options_.noise_sd = noise_sd;
   learn();
 }
-void Search::set_costs(double screen_cost, double confirm_cost, double worth) {
+void SearchPolicy::set_costs(double screen_cost, double confirm_cost, double gain_flops) {
   options_.screen_cost = screen_cost;
   options_.confirm_cost = confirm_cost;
-  options_.worth = worth;
+  options_.gain_flops = gain_flops;
   for (Prospect& kept : prospects_) kept.level = -1;
   fresh_.level = -1;
 }
 
-int Search::propose() {
-  candidates_.emplace_back();
+int SearchPolicy::propose() {
+  standings_.emplace_back();
   arrived_.emplace_back();
   prospects_.emplace_back();
   screens_in_flight_.push_back(0);
   screens_given_.push_back(0);
   pairs_given_.push_back(0);
-  return static_cast<int>(candidates_.size()) - 1;
+  return static_cast<int>(standings_.size()) - 1;
 }
-void Search::no_more_proposals() {
+void SearchPolicy::no_more_proposals() {
   exhausted_ = true;
 }
 
-double Search::level_of_next_test() const {
+double SearchPolicy::level_of_next_test() const {
   return discovery_level(options_.alpha, tests_ + 1, adoptions_);
 }
 
-double Search::mean_variance(double screens, double pairs) const {
+double SearchPolicy::mean_variance(double screens, double pairs) const {
   // The base's mean is the same in every screening difference.
   const double screen = screens > 0 ? 1 / screens + 1.0 / options_.base_runs : double{INFINITY};
   const double pair = pairs > 0 ? 2 / pairs : double{INFINITY};
   return 1 / (1 / screen + 1 / pair);
 }
 
-// All that is known of a proposal, in noise_sd. Confirmation runs count too: they may decide when to stop, just not
-// what the test says.
-const EffectPosterior& Search::posterior(int proposal) const {
+// The posterior of a proposal's effect from all its runs, in noise_sd. Confirmation runs are included: they may decide
+// when to stop, but not the outcome of the test.
+const EffectPosterior& SearchPolicy::posterior(int proposal) const {
   const auto at = static_cast<size_t>(proposal);
-  const Candidate& p = candidates_[at];
+  const Standing& p = standings_[at];
   const auto screens = static_cast<double>(p.screened.size());
   const double pairs = p.confirmed ? p.confirmed->pairs() : 0;
   Prospect& kept = prospects_[at];
@@ -151,28 +163,28 @@ const EffectPosterior& Search::posterior(int proposal) const {
   return kept.posterior = prior_.posterior({mean, all});
 }
 
-const Search::Prospect& Search::prospect(int proposal) {
+const SearchPolicy::Prospect& SearchPolicy::prospect(int proposal) {
   const double level = level_of_next_test();
   const EffectPosterior& p = posterior(proposal);
   Prospect& kept = prospects_[static_cast<size_t>(proposal)];
   if (kept.level == level) return kept;
   kept.level = level;
-  kept.confirm = worth_of_confirming(p, level);
+  kept.confirm = net_gain_of_confirming(p, level);
   kept.pairs = confirmation_pairs(p, 0, level, transfer_);
-  kept.look = worth_of_looking(p);
+  kept.look = net_gain_of_screening(p);
   return kept;
 }
 
-void Search::learn() {
+void SearchPolicy::learn() {
   std::vector<Evidence> trials;
-  for (const Candidate& p : candidates_) {
+  for (const Standing& p : standings_) {
     if (p.screened.empty()) continue;
     const auto count = static_cast<double>(p.screened.size());
     trials.push_back({screened_mean(p), mean_variance(count, 0)});
   }
   prior_.learn(trials);
   double both = kTransferWeight, squares = kTransferWeight;
-  for (const Candidate& p : candidates_) {
+  for (const Standing& p : standings_) {
     if (p.screened.empty() || !p.confirmed || p.confirmed->pairs() < kFewestBeforeGivingUp) continue;
     const auto count = static_cast<double>(p.screened.size());
     const double seen = prior_.posterior({screened_mean(p), mean_variance(count, 0)}).centre();
@@ -184,12 +196,12 @@ void Search::learn() {
   learnt_at_ = results_;
 }
 
-double Search::expected_gain(int proposal) const {
+double SearchPolicy::expected_gain(int proposal) const {
   return posterior(proposal).expected_gain() * options_.noise_sd;
 }
 
-// Still to run until the wealth suffices, were the effect its expectation given that it is better.
-double Search::confirmation_pairs(const EffectPosterior& p, double log_e, double level, double transfer) const {
+// Pairs until the wealth suffices if the effect is its posterior expectation given that it is better.
+double SearchPolicy::confirmation_pairs(const EffectPosterior& p, double log_e, double level, double transfer) const {
   const double better = p.better();
   if (better <= 1e-6) return INFINITY;
   const double gain = transfer * p.expected_gain() / better / std::sqrt(2.0);
@@ -197,17 +209,17 @@ double Search::confirmation_pairs(const EffectPosterior& p, double log_e, double
   return rate > 0 ? std::max(1.0, (-std::log(level) - log_e) / rate) : INFINITY;
 }
 
-// Net, in FLOPs: the gain if it is real, less the pairs; a confirmation of nothing is given up early.
-double Search::worth_of_confirming(const EffectPosterior& p, double level) const {
+// Net gain in FLOPs: the gain if the effect is real, less the cost of the pairs. Without an effect it ends early.
+double SearchPolicy::net_gain_of_confirming(const EffectPosterior& p, double level) const {
   const double pairs = confirmation_pairs(p, 0, level, transfer_), better = p.better();
   if (pairs > options_.most_confirmations) return -INFINITY;
-  return options_.worth * transfer_ * p.expected_gain() -
+  return options_.gain_flops * transfer_ * p.expected_gain() -
          options_.confirm_cost * (better * pairs + (1 - better) * std::min(pairs, kNullPairs));
 }
 
-// Net, in FLOPs, of the best number of further screening runs, if what they show decides whether to confirm. Several at
-// once, since the worth of one alone may be nothing where that of four is much (Frazier and Powell 2010).
-double Search::worth_of_looking(const EffectPosterior& p) const {
+// Net gain in FLOPs of the best number of further screening runs when their result decides about confirmation. Several
+// at once, since one alone may have no value where four have much (Frazier and Powell 2010).
+double SearchPolicy::net_gain_of_screening(const EffectPosterior& p) const {
   const double level = level_of_next_test();
   double best = -INFINITY;
   for (const int looks : kLooks) {
@@ -218,7 +230,8 @@ double Search::worth_of_looking(const EffectPosterior& p) const {
       for (size_t i = 0; i < std::size(kNodes); ++i) {
         const double share = p.weight[k] * kWeights[i];
         if (share < 1e-5) continue;
-        expected += share * std::max(0.0, worth_of_confirming(p.updated(p.mean[k] + spread * kNodes[i], error), level));
+        expected +=
+            share * std::max(0.0, net_gain_of_confirming(p.updated(p.mean[k] + spread * kNodes[i], error), level));
       }
     }
     best = std::max(best, expected);
@@ -226,27 +239,27 @@ double Search::worth_of_looking(const EffectPosterior& p) const {
   return best;
 }
 
-double Search::pairs_to_go(int proposal) const {
-  const Candidate& p = candidates_[static_cast<size_t>(proposal)];
+double SearchPolicy::pairs_to_go(int proposal) const {
+  const Standing& p = standings_[static_cast<size_t>(proposal)];
   const double log_e = p.confirmed ? p.confirmed->log_e_better() : 0;
   const double transfer = p.confirmed && p.confirmed->pairs() > 0 ? 1 : transfer_;
   return confirmation_pairs(posterior(proposal), log_e, p.confirmed ? p.level : level_of_next_test(), transfer);
 }
 
-double Search::pairs_for(double gain) const {
+double SearchPolicy::pairs_for(double gain) const {
   const double rate = growth(gain / std::sqrt(2.0));
   return rate > 0 ? std::max(-std::log(level_of_next_test()) / rate, 1.0 * options_.fewest_confirmations)
                   : double{INFINITY};
 }
-double Search::gain_for(double pairs) const {
+double SearchPolicy::gain_for(double pairs) const {
   if (pairs < std::max(options_.fewest_confirmations, 1)) return INFINITY;
   return std::sqrt(2.0) * gain_of_growth(-std::log(level_of_next_test()) / pairs);
 }
 
-std::optional<Search::Action> Search::continue_confirmation() {
+std::optional<SearchPolicy::Action> SearchPolicy::continue_confirmation() {
   if (confirming_ < 0) return std::nullopt;
   const auto at = static_cast<size_t>(confirming_);
-  Candidate& p = candidates_[at];
+  Standing& p = standings_[at];
   const int in_flight = pairs_given_[at] - p.confirmed->pairs();
   // Not more at once than may be needed.
   const double wanted =
@@ -257,18 +270,18 @@ std::optional<Search::Action> Search::continue_confirmation() {
   return Action{Action::Kind::kRun, {confirming_, SearchStage::kConfirm, pairs_given_[at]++}};
 }
 
-std::optional<Search::Action> Search::continue_ablation() {
-  for (size_t i = 0; i < candidates_.size(); ++i) {
-    Candidate& p = candidates_[i];
+std::optional<SearchPolicy::Action> SearchPolicy::continue_ablation() {
+  for (size_t i = 0; i < standings_.size(); ++i) {
+    Standing& p = standings_[i];
     if (p.outcome != Outcome::kAdopted || !p.ablated || p.ablation_over) continue;
     if (pairs_given_[i] - p.ablated->pairs() < options_.parallel && pairs_given_[i] < options_.most_ablations)
       return Action{Action::Kind::kRun, {static_cast<int>(i), SearchStage::kAblate, pairs_given_[i]++}};
-    return Action{Action::Kind::kWait, {}};  // one change after the other: a dropped one changes the base
+    return Action{Action::Kind::kWait, {}};  // one change at a time, since a dropped one changes the base
   }
   return std::nullopt;
 }
 
-Search::Action Search::next() {
+SearchPolicy::Action SearchPolicy::next() {
   if (closed_) return {};
   if (ablating_) return continue_ablation().value_or(Action{});
   if (auto action = continue_confirmation()) return *action;
@@ -277,33 +290,33 @@ Search::Action Search::next() {
   int chosen = -1;
   bool confirm = false, waiting = confirming_ >= 0;
   const double level = level_of_next_test();
-  for (size_t i = 0; i < candidates_.size(); ++i) {
-    if (candidates_[i].outcome != Outcome::kOpen || candidates_[i].confirmed) continue;
+  for (size_t i = 0; i < standings_.size(); ++i) {
+    if (standings_[i].outcome != Outcome::kOpen || standings_[i].confirmed) continue;
     if (screens_in_flight_[i] > 0) {
       waiting = true;
       continue;
     }
     const Prospect& p = prospect(static_cast<int>(i));
-    const bool may_look = screens_given_[i] - candidates_[i].screened_from < options_.most_screens;
-    if (!candidates_[i].screened.empty() && confirming_ < 0) {
+    const bool may_look = screens_given_[i] - standings_[i].screened_from < options_.most_screens;
+    if (!standings_[i].screened.empty() && confirming_ < 0) {
       // Confirming now must beat looking once more first.
-      const double worth = p.confirm / (options_.confirm_cost * std::max(1.0, p.pairs));
-      if (worth > best && (!may_look || kClearlyMore * p.confirm >= p.look))
-        best = worth, chosen = static_cast<int>(i), confirm = true;
+      const double net = p.confirm / (options_.confirm_cost * std::max(1.0, p.pairs));
+      if (net > best && (!may_look || kClearlyMore * p.confirm >= p.look))
+        best = net, chosen = static_cast<int>(i), confirm = true;
     }
     if (may_look) {
-      // As the net worth of a whole path is spread over its pairs, so is that of looking.
-      const double worth = candidates_[i].screened.empty()
-                               ? double{INFINITY}
-                               : p.look / (options_.screen_cost + options_.confirm_cost * kNullPairs);
-      if (worth > best) best = worth, chosen = static_cast<int>(i), confirm = false;
+      // As the net gain of a whole path is spread over its pairs, so is that of screening.
+      const double net = standings_[i].screened.empty()
+                             ? double{INFINITY}
+                             : p.look / (options_.screen_cost + options_.confirm_cost * kNullPairs);
+      if (net > best) best = net, chosen = static_cast<int>(i), confirm = false;
     }
   }
   if (!exhausted_) {
     if (fresh_.prior != prior_version_ || fresh_.level != level)
-      fresh_ = {0, prior_version_, level, {}, 0, 0, worth_of_looking(prior_.prior())};
-    const double worth = fresh_.look / (options_.screen_cost + options_.confirm_cost * kNullPairs);
-    if (worth > best) return {Action::Kind::kPropose, {}};
+      fresh_ = {0, prior_version_, level, {}, 0, 0, net_gain_of_screening(prior_.prior())};
+    const double net = fresh_.look / (options_.screen_cost + options_.confirm_cost * kNullPairs);
+    if (net > best) return {Action::Kind::kPropose, {}};
   }
   if (chosen < 0) return {waiting ? Action::Kind::kWait : Action::Kind::kDone, {}};
   const auto at = static_cast<size_t>(chosen);
@@ -311,7 +324,7 @@ Search::Action Search::next() {
     ++screens_in_flight_[at];
     return {Action::Kind::kRun, {chosen, SearchStage::kScreen, screens_given_[at]++}};
   }
-  Candidate& p = candidates_[at];
+  Standing& p = standings_[at];
   p.level = level;
   p.test = ++tests_;
   p.base = adoptions_;
@@ -320,14 +333,14 @@ Search::Action Search::next() {
   return {Action::Kind::kRun, {chosen, SearchStage::kConfirm, pairs_given_[at]++}};
 }
 
-void Search::result(const SearchPair& pair, double difference) {
+void SearchPolicy::result(const SearchPair& pair, double difference) {
   if (!std::isfinite(difference)) return failed(pair, "no finite loss");
   const auto at = static_cast<size_t>(pair.proposal);
-  CHECK(at < candidates_.size());
-  Candidate& p = candidates_[at];
+  CHECK(at < standings_.size());
+  Standing& p = standings_[at];
   if (pair.stage == SearchStage::kScreen) {
     --screens_in_flight_[at];
-    if (pair.number < p.screened_from) return;  // beside a base of before
+    if (pair.number < p.screened_from) return;  // measured against an earlier base
     if (p.screened.empty()) p.screen_noise_sd = options_.noise_sd;
     p.screened.push_back(difference);
     // Often while there is little, then as it grows.
@@ -346,8 +359,8 @@ void Search::result(const SearchPair& pair, double difference) {
   }
 }
 
-void Search::revise(const SearchPair& pair, double difference) {
-  Candidate& p = candidates_.at(static_cast<size_t>(pair.proposal));
+void SearchPolicy::revise(const SearchPair& pair, double difference) {
+  Standing& p = standings_.at(static_cast<size_t>(pair.proposal));
   CHECK(pair.stage == SearchStage::kScreen);
   const int at = pair.number - p.screened_from;
   if (at < 0 || at >= static_cast<int>(p.screened.size())) return;  // beside a base of before
@@ -356,8 +369,8 @@ void Search::revise(const SearchPair& pair, double difference) {
   learn();
 }
 
-void Search::judge_confirmation(int proposal) {
-  Candidate& p = candidates_[static_cast<size_t>(proposal)];
+void SearchPolicy::judge_confirmation(int proposal) {
+  Standing& p = standings_[static_cast<size_t>(proposal)];
   const int pairs = p.confirmed->pairs();
   if (pairs < options_.fewest_confirmations) return;
   const EffectPosterior& now = posterior(proposal);
@@ -379,7 +392,7 @@ void Search::judge_confirmation(int proposal) {
   } else if (pairs >= std::min(kFewestBeforeGivingUp, options_.most_confirmations)) {
     const double left = confirmation_pairs(now, p.confirmed->log_e_better(), p.level, 1);
     if (pairs >= options_.most_confirmations || pairs + left > options_.most_confirmations ||
-        options_.worth * now.expected_gain() < options_.confirm_cost * left)
+        options_.gain_flops * now.expected_gain() < options_.confirm_cost * left)
       p.outcome = now.better() < 0.5 ? Outcome::kRejected : Outcome::kUndecided;
     if (p.outcome == Outcome::kRejected) p.reason = "its pairs show no gain";
     if (p.outcome == Outcome::kUndecided) p.reason = "more pairs would cost more than what it seems to gain is worth";
@@ -389,9 +402,9 @@ void Search::judge_confirmation(int proposal) {
   learn();
 }
 
-void Search::screen_anew() {
-  for (size_t i = 0; i < candidates_.size(); ++i) {
-    Candidate& p = candidates_[i];
+void SearchPolicy::screen_anew() {
+  for (size_t i = 0; i < standings_.size(); ++i) {
+    Standing& p = standings_[i];
     if (p.outcome != Outcome::kOpen || p.confirmed) continue;
     if (screens_in_flight_[i] == 0 && (p.screened.empty() || posterior(static_cast<int>(i)).better() < 0.5)) continue;
     p.screened.clear();
@@ -399,8 +412,8 @@ void Search::screen_anew() {
   }
 }
 
-void Search::judge_ablation(int proposal) {
-  Candidate& p = candidates_[static_cast<size_t>(proposal)];
+void SearchPolicy::judge_ablation(int proposal) {
+  Standing& p = standings_[static_cast<size_t>(proposal)];
   const SequentialTest& test = *p.ablated;
   if (test.pairs() < kFewestAblations) return;
   const bool carries = test.log_e_worse() >= -std::log(kAblationLevel);
@@ -413,9 +426,9 @@ void Search::judge_ablation(int proposal) {
   }
 }
 
-void Search::failed(const SearchPair& pair, const std::string& reason) {
+void SearchPolicy::failed(const SearchPair& pair, const std::string& reason) {
   const auto at = static_cast<size_t>(pair.proposal);
-  Candidate& p = candidates_[at];
+  Standing& p = standings_[at];
   if (pair.stage == SearchStage::kScreen) --screens_in_flight_[at];
   if (pair.stage == SearchStage::kAblate) {  // the recipe without it does not even run
     p.ablation_over = true;
@@ -427,20 +440,20 @@ void Search::failed(const SearchPair& pair, const std::string& reason) {
   if (confirming_ == pair.proposal) confirming_ = -1;
 }
 
-void Search::end(int proposal, Outcome outcome, const std::string& reason) {
-  Candidate& p = candidates_[static_cast<size_t>(proposal)];
+void SearchPolicy::end(int proposal, Outcome outcome, const std::string& reason) {
+  Standing& p = standings_[static_cast<size_t>(proposal)];
   p.outcome = outcome;
   p.reason = reason;
 }
 
-void Search::ablate() {
-  if (std::count_if(candidates_.begin(), candidates_.end(),
-                    [](const Candidate& p) { return p.outcome == Outcome::kAdopted; }) < 2)
+void SearchPolicy::ablate() {
+  if (std::count_if(standings_.begin(), standings_.end(),
+                    [](const Standing& p) { return p.outcome == Outcome::kAdopted; }) < 2)
     return;
   ablating_ = true;
   closed_ = false;
-  for (size_t i = 0; i < candidates_.size(); ++i) {
-    Candidate& p = candidates_[i];
+  for (size_t i = 0; i < standings_.size(); ++i) {
+    Standing& p = standings_[i];
     if (p.outcome != Outcome::kAdopted) continue;
     p.ablated.emplace(std::sqrt(2.0) * options_.noise_sd);
     arrived_[i].clear();
@@ -448,17 +461,18 @@ void Search::ablate() {
   }
 }
 
-void Search::close(const std::string& reason) {
+void SearchPolicy::close(const std::string& reason) {
   closed_ = true;
   ablating_ = false;
   confirming_ = -1;
-  for (Candidate& p : candidates_)
+  for (Standing& p : standings_)
     if (p.outcome == Outcome::kOpen) {
       const bool looked = !p.screened.empty();
-      const EffectPosterior& now = posterior(static_cast<int>(&p - candidates_.data()));
-      p.outcome = looked && (now.better() < 0.5 || worth_of_confirming(now, level_of_next_test()) < 0) && !p.confirmed
-                      ? Outcome::kRejected
-                      : Outcome::kUndecided;
+      const EffectPosterior& now = posterior(static_cast<int>(&p - standings_.data()));
+      p.outcome =
+          looked && (now.better() < 0.5 || net_gain_of_confirming(now, level_of_next_test()) < 0) && !p.confirmed
+              ? Outcome::kRejected
+              : Outcome::kUndecided;
       p.reason = reason;
     }
 }

@@ -6,20 +6,11 @@
 
 #include "base/check.h"
 #include "base/rng.h"
+#include "base/statistics.h"
 #include "base/thread_pool.h"
 
 namespace flywheel::evidence {
 namespace {
-
-double below(double x) {
-  return 0.5 * std::erfc(-x / std::sqrt(2.0));
-}
-// Normal quantile by bisection: called a few times only.
-double quantile_of(double p) {
-  double low = -12, high = 12;
-  for (int i = 0; i < 100; ++i) (below(0.5 * (low + high)) < p ? low : high) = 0.5 * (low + high);
-  return 0.5 * (low + high);
-}
 
 // Residuals resampled at standard deviation 1, or Student's t with 4 degrees of freedom, scaled so.
 class Noise {
@@ -58,29 +49,29 @@ One campaign(const SearchWorld& world, const Noise& noise, uint64_t index) {
   for (int i = 0; i < one.planted; ++i) effects[static_cast<size_t>(i)] = -world.effect;
   for (size_t i = effects.size(); i > 1; --i) std::swap(effects[i - 1], effects[rng.below(i)]);
 
-  SearchOptions options;
-  options.worth = world.worth;
-  Search search(options);
+  PolicyOptions options = world.policy;
+  options.gain_flops = world.gain_runs;
+  SearchPolicy search(options);
   double screen_base = 0;
   for (int i = 0; i < options.base_runs; ++i) screen_base += noise.draw(rng) / options.base_runs, one.runs += 1;
   while (true) {
-    const Search::Action action = search.next();
-    if (action.kind == Search::Action::Kind::kPropose) {
-      if (search.candidates().size() < effects.size())
+    const SearchPolicy::Action action = search.next();
+    if (action.kind == SearchPolicy::Action::Kind::kPropose) {
+      if (search.standings().size() < effects.size())
         search.propose();
       else
         search.no_more_proposals();
       continue;
     }
-    if (action.kind != Search::Action::Kind::kRun) break;
+    if (action.kind != SearchPolicy::Action::Kind::kRun) break;
     const double effect = effects[static_cast<size_t>(action.pair.proposal)];
     const bool screen = action.pair.stage == SearchStage::kScreen;
     one.runs += screen ? 1 : 2;
     const double base = screen ? screen_base : noise.draw(rng);
     search.result(action.pair, effect + noise.draw(rng) - base);
   }
-  for (size_t i = 0; i < search.candidates().size(); ++i) {
-    const Candidate& p = search.candidates()[i];
+  for (size_t i = 0; i < search.standings().size(); ++i) {
+    const Standing& p = search.standings()[i];
     if (p.outcome != Outcome::kAdopted) continue;
     ++one.findings;
     (effects[i] < 0 ? one.found : one.false_findings) += 1;
@@ -103,24 +94,10 @@ One campaign(const SearchWorld& world, const Noise& noise, uint64_t index) {
 
 }  // namespace
 
-double upper_limit95(int hits, int trials) {
-  if (hits >= trials) return 1;
-  double low = static_cast<double>(hits) / trials, high = 1;
-  for (int i = 0; i < 60; ++i) {
-    const double p = 0.5 * (low + high);
-    double sum = 0;
-    for (int k = 0; k <= hits; ++k)
-      sum += std::exp(std::lgamma(trials + 1) - std::lgamma(k + 1) - std::lgamma(trials - k + 1) + k * std::log(p) +
-                      (trials - k) * std::log1p(-p));
-    (sum > 0.025 ? low : high) = p;
-  }
-  return high;
-}
-
 FixedDesign one_stage_design(int proposals, double effect, double alpha, double power) {
   CHECK(effect > 0);
   // A difference of two means of n runs has variance 2 / n.
-  const double z = quantile_of(1 - alpha / proposals) + quantile_of(power);
+  const double z = normal_quantile(1 - alpha / proposals) + normal_quantile(power);
   FixedDesign design;
   design.screen = static_cast<int>(std::ceil(2 * z * z / (effect * effect)));
   design.runs = static_cast<double>(design.screen) * (proposals + 1);
@@ -133,12 +110,12 @@ FixedDesign two_stage_design(int proposals, int planted, double effect, double a
   for (int screen = 1; screen <= 40; ++screen)
     for (double pass = 0.905; pass < 0.9995; pass += 0.005) {  // of a real one, through the first stage
       const double sd = std::sqrt(2.0 / screen);
-      const double threshold = -effect + sd * quantile_of(pass);
-      const double through = planted * pass + (proposals - planted) * below(threshold / sd);
+      const double threshold = -effect + sd * normal_quantile(pass);
+      const double through = planted * pass + (proposals - planted) * normal_below(threshold / sd);
       const double second = power / pass;
       if (second >= 1) continue;
       // The level is divided by how many are expected to be tested; the number is known before the second stage.
-      const double z = quantile_of(1 - alpha / std::max(1.0, through)) + quantile_of(second);
+      const double z = normal_quantile(1 - alpha / std::max(1.0, through)) + normal_quantile(second);
       const int test = static_cast<int>(std::ceil(2 * z * z / (effect * effect)));
       const double runs = static_cast<double>(screen) * (proposals + 1) + test * (through + 1);
       if (runs < best.runs) best = {runs, screen, test, threshold};
@@ -169,7 +146,7 @@ SearchScore simulate_search(const SearchWorld& world) {
     score.fake_gain += one.fake_gain;
   }
   const double n = world.campaigns;
-  score.rate_high95 = upper_limit95(score.with_false_findings, world.campaigns);
+  score.rate_high95 = binomial_interval(score.with_false_findings, world.campaigns, 0.95).high;
   score.found_fraction = planted > 0 ? found / planted : 0;
   score.reported_effect = findings > 0 ? score.reported_effect / findings : 0;
   score.reported_covers = findings > 0 ? covered / findings : 0;

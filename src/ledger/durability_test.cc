@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "ledger/json_record.h"
 #include "ledger/ledger.h"
 #include "ledger/sqlite.h"
 #include "testing/temporary_folder.h"
@@ -96,6 +97,8 @@ TEST(Durability, ReadersWorkBesideALivingOwner) {
   auto reader = Ledger::open_read_only(folder.path());
   EXPECT_EQ(reader->size(), 1);
   for (int i = 0; i < 20; ++i) owner->append("note", {{"i", i}});
+  EXPECT_TRUE(reader->refresh());
+  EXPECT_FALSE(reader->refresh());
   EXPECT_EQ(reader->size(), 21);
   EXPECT_THAT(reader->verify().problems, IsEmpty());
   EXPECT_EQ(error_of([&] { reader->append("note", Json::object()); }).code(), ErrorCode::kFailed);

@@ -3,73 +3,65 @@
 #include <algorithm>
 
 #include "base/hash.h"
+#include "ledger/json_record.h"
 #include "protocol/run_events.h"
 
 namespace flywheel::ledger {
 namespace {
 
-std::optional<double> optional_number(const Json& payload, const char* field, const std::string& where) {
-  if (!payload.contains(field) || payload.at(field).is_null()) return std::nullopt;
-  return json_field<double>(payload, field, where);
-}
+using protocol::RunState;
 
-double number_or_zero(const Json& payload, const char* field, const std::string& where) {
-  return json_field_or<double>(payload, field, 0.0, where);
-}
-
-RunRow planned_row(const Record& record, const std::string& where) {
-  const Json& p = record.payload;
+RunRow planned_row(int64_t sequence, const RunPlanned& planned) {
   RunRow row;
-  row.run = json_field<std::string>(p, "run", where);
-  row.stage = json_field_or<std::string>(p, "stage", "", where);
-  row.recipe_hash = json_field_or<std::string>(p, "recipe_hash", "", where);
-  row.state = "planned";
-  row.rung_flops = number_or_zero(p, "rung_flops", where);
-  row.parameters = number_or_zero(p, "parameters", where);
-  row.tokens = number_or_zero(p, "tokens", where);
-  row.flops = number_or_zero(p, "flops", where);
-  row.reserved_seconds = number_or_zero(p, "reserved_seconds", where);
-  row.seed = json_field_or<uint64_t>(p, "seed", 0, where);
-  row.data_seed = json_field_or<uint64_t>(p, "data_seed", 0, where);
-  row.record = record.sequence;
+  row.run = planned.run;
+  row.stage = planned.stage;
+  row.recipe_hash = planned.recipe_hash;
+  row.rung_flops = planned.rung_flops;
+  row.parameters = planned.parameters;
+  row.tokens = planned.tokens;
+  row.flops = planned.flops;
+  row.reserved_seconds = planned.reserved_seconds;
+  row.seed = planned.seed;
+  row.data_seed = planned.data_seed;
+  row.record = sequence;
   return row;
 }
 
-void fold_attempt(RunRow& row, const Json& p, const std::string& where) {
-  const auto state = json_field<std::string>(p, "state", where);
-  if (state != "failed" && state != "stopped" && state != "lost")
-    throw_bad_input("{}: field \"state\": expected failed, stopped or lost, found \"{}\"", where, state);
-  row.state = state == "stopped" ? "stopped" : "planned";
-  row.reason = json_field_or<std::string>(p, "reason", "", where);
-  row.failed_attempts += state == "failed" ? 1 : 0;
-  row.seconds += number_or_zero(p, "seconds", where);
-  row.cpu_seconds += number_or_zero(p, "cpu_seconds", where);
-  row.spent_flops += number_or_zero(p, "flops", where);
+void fold_into(RunRow& row, int64_t sequence, const RunStarted&) {
+  row.state = RunState::kRunning;
+  row.attempts += 1;
+  row.start_record = sequence;
 }
 
-void fold_finish(RunRow& row, const Record& record, const std::string& where) {
-  const Json& p = record.payload;
-  const auto state = json_field<std::string>(p, "state", where);
-  if (state != "done" && state != "failed" && state != "stopped")
-    throw_bad_input("{}: field \"state\": expected done, failed or stopped, found \"{}\"", where, state);
-  row.state = state;
-  row.reason = json_field_or<std::string>(p, "reason", "", where);
-  row.bits_per_byte = optional_number(p, "bits_per_byte", where);
-  row.loss = optional_number(p, "loss", where);
-  row.tokens_done = number_or_zero(p, "tokens", where);
-  row.flops_done = number_or_zero(p, "flops", where);
-  row.seconds += number_or_zero(p, "seconds", where);
-  row.cpu_seconds += number_or_zero(p, "cpu_seconds", where);
-  row.spent_flops += json_field_or<double>(p, "attempt_flops", row.flops_done, where);
-  row.peak_memory_bytes = json_field_or<uint64_t>(p, "peak_memory_bytes", 0, where);
-  row.predicted_memory_bytes = json_field_or<uint64_t>(p, "predicted_memory_bytes", 0, where);
-  row.finish_record = record.sequence;
+void fold_into(RunRow& row, int64_t, const AttemptEnded& attempt) {
+  row.state = attempt.state == protocol::AttemptState::kStopped ? RunState::kStopped : RunState::kPlanned;
+  row.reason = attempt.reason;
+  row.failed_attempts += attempt.state == protocol::AttemptState::kFailed ? 1 : 0;
+  if (!attempt.measured) return;
+  row.seconds += attempt.measured->seconds;
+  row.spent_flops += attempt.measured->flops;
+}
+
+void fold_into(RunRow& row, int64_t sequence, const RunFinished& finished) {
+  row.state = finished.state;
+  row.reason = finished.reason;
+  row.seconds += finished.seconds;
+  row.predicted_memory_bytes = finished.predicted_memory_bytes;
+  row.finish_record = sequence;
+  const RunFinished::Measured measured = finished.measured.value_or(RunFinished::Measured{});
+  row.bits_per_byte = measured.bits_per_byte;
+  row.loss = measured.loss;
+  row.tokens_done = measured.tokens;
+  row.flops_done = measured.flops;
+  row.cpu_seconds += measured.cpu_seconds;
+  row.spent_flops += measured.attempt_flops.value_or(measured.flops);
+  row.peak_memory_bytes = measured.peak_memory_bytes;
 }
 
 }  // namespace
 
 bool RunRow::gave_up() const {
-  return state == "stopped" && !ended() && reason.starts_with(protocol::kGaveUp);
+  return state == RunState::kStopped && !ended() && reason.starts_with(protocol::kGaveUp);
 }
 
 bool is_record_kind(std::string_view kind) {
@@ -77,37 +69,40 @@ bool is_record_kind(std::string_view kind) {
          std::all_of(kind.begin(), kind.end(), [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; });
 }
 
-bool touches_run(std::string_view kind) {
-  return kind == "run" || kind == "start" || kind == "attempt" || kind == "finish";
-}
-
 std::string chain_hash(const std::string& previous_hash, int64_t sequence, const std::string& time,
                        const std::string& kind, const std::string& payload) {
   return sha256_hex(fmt::format("{}\n{}\n{}\n{}\n{}", previous_hash, sequence, time, kind, payload));
 }
 
-std::optional<Refusal> fold(std::optional<RunRow>& row, const Record& record) {
-  const std::string where = fmt::format("{} record", record.kind);
-  const auto id = json_field<std::string>(record.payload, "run", where);
-  if (record.kind == "run") {
+std::optional<RunRecord> run_record(const RawRecord& record) {
+  const std::string where = fmt::format("record {}", record.sequence);
+  if (record.kind == kKindOf<RunPlanned>.kind) return Codec<RunPlanned>::decode(record.payload, where);
+  if (record.kind == kKindOf<RunStarted>.kind) return Codec<RunStarted>::decode(record.payload, where);
+  if (record.kind == kKindOf<AttemptEnded>.kind) return Codec<AttemptEnded>::decode(record.payload, where);
+  if (record.kind == kKindOf<RunFinished>.kind) return Codec<RunFinished>::decode(record.payload, where);
+  return std::nullopt;
+}
+
+const std::string& run_of(const RunRecord& record) {
+  return std::visit([](const auto& r) -> const std::string& { return r.run; }, record);
+}
+
+std::optional<Refusal> fold(std::optional<RunRow>& row, int64_t sequence, const RunRecord& record) {
+  const std::string& id = run_of(record);
+  if (const auto* planned = std::get_if<RunPlanned>(&record)) {
     if (row) return Refusal{Recording::kAlreadyPlanned, fmt::format("run {} is already in the ledger", id)};
-    row = planned_row(record, where);
+    row = planned_row(sequence, *planned);
     return std::nullopt;
   }
   if (!row) return Refusal{Recording::kUnknownRun, fmt::format("run {} is not in the ledger", id)};
   if (row->finish_record != 0)
-    return Refusal{Recording::kAlreadyFinished, fmt::format("run {} has already finished ({})", id, row->state)};
-  RunRow next = *row;
-  if (record.kind == "start") {
-    next.state = "running";
-    next.attempts += 1;
-    next.start_record = record.sequence;
-  } else if (record.kind == "attempt") {
-    fold_attempt(next, record.payload, where);
-  } else {
-    fold_finish(next, record, where);
-  }
-  row = std::move(next);
+    return Refusal{Recording::kAlreadyFinished,
+                   fmt::format("run {} has already finished ({})", id, protocol::name(row->state))};
+  std::visit(
+      [&](const auto& r) {
+        if constexpr (!std::is_same_v<std::decay_t<decltype(r)>, RunPlanned>) fold_into(*row, sequence, r);
+      },
+      record);
   return std::nullopt;
 }
 

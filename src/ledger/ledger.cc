@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "ledger/json_record.h"
 #include "ledger/state.h"
 
 namespace flywheel::ledger {
@@ -134,84 +135,125 @@ std::unique_ptr<Ledger> Ledger::open_read_only(const Path& lab_directory) {
   return std::unique_ptr<Ledger>(new Ledger(std::move(state)));
 }
 
-Head Ledger::State::head() {
-  Head head;
+Head Ledger::State::stored_head() {
+  Head stored;
   Statement& query = prepared("SELECT key, value FROM meta WHERE key IN ('head_sequence', 'head_hash')");
   while (query.step()) {
     const std::string key = query.text();
     if (key == "head_hash") {
-      head.hash = query.text();
+      stored.hash = query.text();
     } else {
-      head.sequence = query.integer();
+      stored.sequence = query.integer();
     }
   }
   query.reset();
-  return head;
+  return stored;
 }
 
-// One record inside the open transaction: chained, folded, and the head moved.
-Record Ledger::State::insert(std::string_view kind, const Json& payload, Head& head, std::optional<Refusal>& refusal) {
-  if (!is_record_kind(kind)) throw_bad_input("record kind: expected lower-case letters, found \"{}\"", kind);
+std::optional<Refusal> Ledger::State::insert(std::string_view kind, const Json& payload, Staged& staged) {
   if (!payload.is_object()) throw_bad_input("{} record: expected a JSON object, found {}", kind, payload.type_name());
-  const std::string text = canonical_json(payload);
-  // Folded from the text, as verify() does later: what JSON cannot hold (NaN) must not differ between the two.
-  Record record{head.sequence + 1, utc_timestamp(), std::string(kind), Json::parse(text), ""};
-  record.hash = chain_hash(head.hash, record.sequence, record.time, record.kind, text);
-  if (touches_run(kind)) {
-    std::optional<RunRow> row = run(json_field<std::string>(record.payload, "run", fmt::format("{} record", kind)));
-    refusal = fold(row, record);
-    if (refusal) return record;
+  return insert(kind, canonical_json(payload), staged);
+}
+
+// Folded from the text, as verify() does later: what JSON cannot hold (NaN) must not differ between the two.
+std::optional<Refusal> Ledger::State::insert(std::string_view kind, std::string payload, Staged& staged) {
+  if (!is_record_kind(kind)) throw_bad_input("record kind: expected lower-case letters, found \"{}\"", kind);
+  RawRecord record{staged.head.sequence + 1, utc_timestamp(), std::string(kind), std::move(payload), ""};
+  record.hash = chain_hash(staged.head.hash, record.sequence, record.time, record.kind, record.payload);
+  std::string run;
+  if (const auto change = run_record(record)) {
+    run = run_of(*change);
+    std::optional<RunRow> row;
+    if (const auto before = staged.rows.find(run); before != staged.rows.end()) {
+      row = before->second;
+    } else if (const RunRow* known = index().row(run)) {
+      row = *known;
+    }
+    if (auto refusal = fold(row, record.sequence, *change)) return refusal;
     write_row(*row);
+    staged.rows.insert_or_assign(run, std::move(*row));
   }
   prepared("INSERT INTO records VALUES(?, ?, ?, ?, ?)")
       .bind(record.sequence)
       .bind(record.time)
       .bind(record.kind)
-      .bind(text)
+      .bind(record.payload)
       .bind(record.hash)
       .run();
-  head = {record.sequence, record.hash};
-  return record;
+  staged.head = {record.sequence, record.hash};
+  staged.records.push_back(std::move(record));
+  staged.runs.push_back(std::move(run));
+  return std::nullopt;
 }
 
-void Ledger::State::commit(Transaction& transaction, const Head& head) {
-  prepared("UPDATE meta SET value = ? WHERE key = 'head_sequence'").bind(std::to_string(head.sequence)).run();
-  prepared("UPDATE meta SET value = ? WHERE key = 'head_hash'").bind(head.hash).run();
+void Ledger::State::commit(Transaction& transaction, const Staged& staged) {
+  prepared("UPDATE meta SET value = ? WHERE key = 'head_sequence'").bind(std::to_string(staged.head.sequence)).run();
+  prepared("UPDATE meta SET value = ? WHERE key = 'head_hash'").bind(staged.head.hash).run();
   if (hook) hook(false);
   transaction.commit();
+  head_ = staged.head;
+  for (size_t i = 0; i < staged.records.size(); ++i)
+    index_.apply(staged.records[i], staged.runs[i].empty() ? nullptr : &staged.rows.at(staged.runs[i]));
   if (hook) hook(true);
+  for (const RawRecord& record : staged.records) tell(record);
+}
+
+void Ledger::State::tell(const RawRecord& record) {
+  std::erase_if(listeners, [](const auto& listener) { return listener.expired(); });
+  const auto now = listeners;  // one of them may come or go meanwhile
+  for (const auto& weak : now)
+    if (const auto listener = weak.lock()) (*listener)(record);
+}
+
+int64_t Ledger::append_raw(const std::vector<NewRecord>& records) {
+  State::Staged staged(state_->head());
+  Transaction transaction(*state_->database);
+  for (const NewRecord& record : records)
+    if (const auto refusal = state_->insert(record.kind, record.payload, staged))
+      throw_failed("{}: {}", state_->database->path().string(), refusal->message);
+  state_->commit(transaction, staged);
+  return staged.head.sequence;
+}
+
+void Ledger::append_all(const std::vector<NewRecord>& records) {
+  if (!records.empty()) append_raw(records);
+}
+
+Recording Ledger::finish_run(const RunFinished& record) {
+  return finish_run(Codec<RunFinished>::to_json(record));
 }
 
 Record Ledger::append(std::string_view kind, const Json& payload) {
+  State::Staged staged(state_->head());
   Transaction transaction(*state_->database);
-  Head head = state_->head();
-  std::optional<Refusal> refusal;
-  Record record = state_->insert(kind, payload, head, refusal);
-  if (refusal) throw_failed("{}: {}", state_->database->path().string(), refusal->message);
-  state_->commit(transaction, head);
-  return record;
+  if (const auto refusal = state_->insert(kind, payload, staged))
+    throw_failed("{}: {}", state_->database->path().string(), refusal->message);
+  state_->commit(transaction, staged);
+  return with_json(staged.records.back(), state_->database->path());
 }
 
 void Ledger::append_all(const std::vector<std::pair<std::string, Json>>& records) {
   if (records.empty()) return;
+  State::Staged staged(state_->head());
   Transaction transaction(*state_->database);
-  Head head = state_->head();
-  for (const auto& [kind, payload] : records) {
-    std::optional<Refusal> refusal;
-    state_->insert(kind, payload, head, refusal);
-    if (refusal) throw_failed("{}: {}", state_->database->path().string(), refusal->message);
-  }
-  state_->commit(transaction, head);
+  for (const auto& [kind, payload] : records)
+    if (const auto refusal = state_->insert(kind, payload, staged))
+      throw_failed("{}: {}", state_->database->path().string(), refusal->message);
+  state_->commit(transaction, staged);
 }
 
 Recording Ledger::finish_run(const Json& payload) {
+  State::Staged staged(state_->head());
   Transaction transaction(*state_->database);
-  Head head = state_->head();
-  std::optional<Refusal> refusal;
-  state_->insert("finish", payload, head, refusal);
-  if (refusal) return refusal->why;
-  state_->commit(transaction, head);
+  if (const auto refusal = state_->insert("finish", payload, staged)) return refusal->why;
+  state_->commit(transaction, staged);
   return Recording::kRecorded;
+}
+
+Subscription Ledger::on_append(std::function<void(const RawRecord&)> listener) {
+  auto shared = std::make_shared<const std::function<void(const RawRecord&)>>(std::move(listener));
+  state_->listeners.push_back(shared);
+  return shared;
 }
 
 void Ledger::on_commit(std::function<void(bool)> hook) {

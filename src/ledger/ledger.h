@@ -1,53 +1,42 @@
 // The ledger: the record of everything the lab did, decided and spent. SQLite, one owner, hash-chained.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/file_system.h"
-#include "base/json.h"
+#include "base/json_fwd.h"
+#include "ledger/records/records.h"
 
 namespace flywheel::ledger {
 
 inline constexpr int kSchemaVersion = 1;
 
-// Record kinds and payloads (canonical JSON objects):
-//  lab        {"schema","program","created","seed","budget":{..},"options":{..}}          first record, once
-//  corpus     the manifest
-//  machine    {"cpu","threads","peak_gflops_fp32","peak_gflops_bf16"}
-//  recipe     {"hash","recipe"}
-//  plan       {"stage", ...}            a decision of the campaign that a restart must take over as it was
-//  run {"run","stage","rung_flops","recipe_hash","seed","data_seed","parameters","tokens","flops","reserved_seconds",
-//             *"branch",*"new_flops"}
-//             planned and reserved, before it starts; parameters: the law's N (recipe/size.h, matrix_parameters);
-//             branch: the run whose stable phase it goes on from, new_flops: what is trained beyond that
-//  start      {"run","attempt","events_before","slots":[..]}   before its process starts, which the runner finds again;
-//             events_before: events in events.jsonl that belong to earlier attempts
-//  finish     {"run","state":"done|failed|stopped","reason","bits_per_byte","loss","tokens","flops","seconds",
-//              "attempt_flops","cpu_seconds","peak_memory_bytes","predicted_memory_bytes","curve":[..]}
-//             once per run that ended for good; tokens and flops are what the model was trained with, seconds and
-//             attempt_flops (default: flops) what the last attempt spent
-//  attempt    {"run","attempt","state":"failed|stopped|lost","reason","seconds","flops","curve"}   an attempt that may
-//             be repeated, and what it spent (work that is done again is spent twice, in one attempt each)
-//  evaluation {"run","split","tokens","loss","bits_per_byte"}
-//  fit forecast score wall finding proposal search gain comparison note report : payload of research/
-//  spend      {"what","seconds"}        slot seconds that are no run's (evaluation of the end, machine measurement)
-struct Record {
+struct Record;  // ledger/json_record.h
+
+// A record as it is stored.
+struct RawRecord {
   int64_t sequence = 0;  // 1, 2, 3, ... without gaps
   std::string time;      // UTC
   std::string kind;
-  Json payload;
-  std::string hash;  // SHA-256 of previous hash, sequence, time, kind and canonical payload
+  std::string payload;  // canonical JSON; the structs of ledger/records say what is in it
+  std::string hash;     // SHA-256 of previous hash, sequence, time, kind and payload
 };
 
 // What the ledger knows of one run, folded from its records.
 struct RunRow {
-  std::string run, stage, recipe_hash, state;  // planned, running, done, failed, stopped
+  std::string run;
+  protocol::StageName stage;
+  std::string recipe_hash;
+  protocol::RunState state = protocol::RunState::kPlanned;
   double rung_flops = 0, parameters = 0, tokens = 0, flops = 0, reserved_seconds = 0;
   uint64_t seed = 0, data_seed = 0;
   int attempts = 0;         // started
@@ -62,11 +51,20 @@ struct RunRow {
   int64_t start_record = 0;   // of the last start record; 0: never started
   int64_t finish_record = 0;  // 0: has not ended for good
   bool ended() const { return finish_record != 0; }
-  // Stopped by the rule of its spec (run_spec.h, stop_above): it goes on only when somebody asks for it.
+  // Stopped by its spec's rule (stop_above); it is resumed only on request.
   bool gave_up() const;
 };
 
-// What became of a record that was offered.
+// A record to be appended: any struct of the table in ledger/records/records.h.
+struct NewRecord {
+  std::string_view kind;
+  std::string payload;
+  template <RecordStruct R>
+  NewRecord(const R& record)  // NOLINT(google-explicit-constructor): a list of records is written as one
+      : kind(kKindOf<R>.kind), payload(Codec<R>::encode(record)) {}
+};
+
+// The result of offering a record.
 enum class Recording { kRecorded, kAlreadyPlanned, kAlreadyFinished, kUnknownRun };
 
 struct Spend {
@@ -74,37 +72,95 @@ struct Spend {
   int64_t runs_done = 0, runs_failed = 0;
 };
 
-// One writer. Not thread safe. Every append is one transaction, on disk (fsync) when it returns.
+// Keeps a listener of on_append subscribed as long as it lives.
+using Subscription = std::shared_ptr<const void>;
+
+// One writer. Not thread safe. Every append is one transaction, on disk (fsync) when it returns. The rows of runs, the
+// decisions and the spend are kept in memory, built once when the ledger is opened: asking for them reads no file.
 class Ledger {
  public:
   // Opens or creates DIR/ledger.sqlite. Throws kBadInput for a file that is no ledger or of a newer version, kFailed
   // for a read-only or full disk.
   static std::unique_ptr<Ledger> open(const Path& lab_directory);
-  // For status, runs, report, verify: works beside a living owner and never writes.
+  // Read-only, for status, runs, report and verify: works while another process owns the ledger. Shows its content at
+  // the time of opening, until refresh().
   static std::unique_ptr<Ledger> open_read_only(const Path& lab_directory);
   ~Ledger();
+  // Takes in what the owner has appended since; true when there was something.
+  bool refresh();
 
-  // Throws kBadInput naming the field for a payload that lacks one, kFailed (and records nothing) for a second finish
-  // or run record of the same run, or one of a run that is not there.
-  Record append(std::string_view kind, const Json& payload);
+  // ---- writing ------------------------------------------------------------------------------------------------------
+  // The sequence of the record. Throws kFailed (and records nothing) for a second finish or run record of the same run,
+  // or one of a run that is not there.
+  template <RecordStruct R>
+  int64_t append(const R& record) {
+    return append_raw({record});
+  }
   // All of them in one transaction, or none.
-  void append_all(const std::vector<std::pair<std::string, Json>>& records);
-  // As append("finish", ..), where a run that has already finished, or is not known, is an expected outcome: it is
-  // told, and nothing is recorded or charged.
-  Recording finish_run(const Json& payload);
+  void append_all(const std::vector<NewRecord>& records);
+  // As append(), for callers that expect runs that have finished or are unknown: the outcome is returned, and nothing
+  // is recorded or charged.
+  Recording finish_run(const RunFinished& record);
+  // Calls `listener` after each commit for each record of it, in order, as long as the subscription is held. It must
+  // not append.
+  [[nodiscard]] Subscription on_append(std::function<void(const RawRecord&)> listener);
   // Called before and after each commit; what it throws passes through. A crash-point test stops the lab there.
   void on_commit(std::function<void(bool committed)> hook);
 
-  std::vector<Record> records(std::string_view kind) const;  // in order; empty kind: all
-  std::optional<Record> last(std::string_view kind) const;
-  std::vector<RunRow> runs() const;  // in order of their run records
+  // ---- what the records add up to -----------------------------------------------------------------------------------
+  // In order of their run records. Valid until the next append or refresh.
+  const std::vector<RunRow>& runs() const;
   std::optional<RunRow> run(std::string_view id) const;
-  std::optional<Record> record(int64_t sequence) const;
-  // Of its finish record, or of the attempt that gave up; empty array: none.
-  Json run_curve(std::string_view id) const;
+  // Of its finish record, or of the attempt that gave up; empty: none.
+  std::vector<RunCurvePoint> run_curve(std::string_view id) const;
+  // The attempts of a run that ended without finishing it, in order.
+  std::vector<Stored<AttemptEnded>> attempts(std::string_view id) const;
   Spend spend() const;
   int64_t size() const;
+  // The recorded decision, the one of this number where there are several.
+  template <DecisionStruct D>
+  std::optional<D> decision(int number = 0) const {
+    const std::string* payload = decision_payload(decision_stage<D>(number));
+    if (payload == nullptr) return std::nullopt;
+    return Codec<D>::decode(*payload, "ledger");
+  }
 
+  // ---- records ------------------------------------------------------------------------------------------------------
+  // In order. Throw kBadInput that names the record and the field for a payload that is not one of R.
+  template <RecordStruct R>
+  std::vector<Stored<R>> all() const {
+    std::vector<Stored<R>> records;
+    for (const RawRecord& raw : raw_records(kKindOf<R>)) records.push_back(stored<R>(raw));
+    return records;
+  }
+  template <RecordStruct R>
+  std::optional<Stored<R>> last() const {
+    const std::optional<RawRecord> raw = last_raw(kKindOf<R>);
+    if (!raw) return std::nullopt;
+    return stored<R>(*raw);
+  }
+  // REQUIRES that the record of this sequence is one of R.
+  template <RecordStruct R>
+  std::optional<Stored<R>> at(int64_t sequence) const {
+    const std::optional<RawRecord> raw = raw_record(sequence);
+    if (!raw) return std::nullopt;
+    return stored<R>(*raw);
+  }
+  // As stored; kind.kind empty: all.
+  std::vector<RawRecord> raw_records(const RecordKind& kind) const;
+  std::optional<RawRecord> last_raw(const RecordKind& kind) const;
+  std::optional<RawRecord> raw_record(int64_t sequence) const;
+
+  // ---- records of any kind, as JSON (ledger/json_record.h)
+  // ------------------------------------------------------------
+  Record append(std::string_view kind, const Json& payload);
+  void append_all(const std::vector<std::pair<std::string, Json>>& records);
+  Recording finish_run(const Json& payload);
+  std::vector<Record> records(std::string_view kind) const;  // in order; empty kind: all
+  std::optional<Record> last(std::string_view kind) const;
+  std::optional<Record> record(int64_t sequence) const;
+
+  // ---- verification -------------------------------------------------------------------------------------------------
   struct Verification {
     int64_t records = 0;
     std::vector<std::string> problems;  // empty: the chain holds, and the folded tables agree with the records
@@ -116,6 +172,12 @@ class Ledger {
  private:
   struct State;
   explicit Ledger(std::unique_ptr<State> state);
+  int64_t append_raw(const std::vector<NewRecord>& records);
+  const std::string* decision_payload(const std::string& stage) const;
+  template <typename R>
+  static Stored<R> stored(const RawRecord& raw) {
+    return {raw.sequence, raw.time, Codec<R>::decode(raw.payload, fmt::format("ledger: record {}", raw.sequence))};
+  }
   std::unique_ptr<State> state_;
 };
 

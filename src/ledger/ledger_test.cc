@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "ledger/json_record.h"
 #include "testing/temporary_folder.h"
 
 namespace flywheel::ledger {
@@ -31,7 +32,9 @@ Json finished(const std::string& id, double seconds = 2, double flops = 1e9) {
           {"seconds", seconds},
           {"cpu_seconds", seconds},
           {"peak_memory_bytes", 1 << 20},
-          {"curve", {{1e5, 5e8, 3.0}, {2e5, 1e9, 2.25}}}};
+          {"curve",
+           {{{"step", 1}, {"tokens", 1e5}, {"flops", 5e8}, {"bits_per_byte", 3.0}, {"loss", 2.0}},
+            {{"step", 2}, {"tokens", 2e5}, {"flops", 1e9}, {"bits_per_byte", 2.25}, {"loss", 1.5}}}}};
 }
 
 template <typename F>
@@ -146,6 +149,42 @@ TEST(Ledger, NumbersThatJsonCannotHoldFoldAsTheyAreStored) {
   EXPECT_EQ(ledger->finish_run(finish), Recording::kRecorded);
   EXPECT_FALSE(ledger->run("a")->bits_per_byte);
   EXPECT_THAT(ledger->verify().problems, ::testing::IsEmpty());
+}
+
+TEST(Ledger, StructsAreAppendedAndFoundByTheirKind) {
+  TemporaryFolder folder;
+  auto ledger = Ledger::open(folder.path());
+  RunPlanned run;
+  run.run = "a";
+  run.stage = protocol::Stage::kLadder;
+  const SearchRoundDecision second{.number = 2, .go_on = true, .flops_left = 5};
+  ledger->append_all({run, TopDecision{.flops = 1e12, .centre = 7}, second, ScoreRecord{.predicted = 2}});
+  EXPECT_EQ(ledger->append(SpendRecord{.what = "test", .seconds = 1.5}), 5);
+  EXPECT_EQ(ledger->run("a")->stage, protocol::Stage::kLadder);
+  for (const bool reopened : {false, true}) {
+    if (reopened) ledger.reset(), ledger = Ledger::open(folder.path());
+    EXPECT_EQ(ledger->decision<TopDecision>()->centre, 7);
+    EXPECT_EQ(ledger->decision<SearchRoundDecision>(2)->flops_left, 5);
+    EXPECT_FALSE(ledger->decision<SearchRoundDecision>(1));
+    EXPECT_EQ(ledger->all<SearchRoundDecision>().at(0).value.number, 2);
+    EXPECT_EQ(ledger->last<ScoreRecord>()->sequence, 4);
+    EXPECT_TRUE(ledger->all<TopForecast>().empty());
+    EXPECT_EQ(ledger->spend().slot_seconds, 1.5);
+  }
+}
+
+TEST(Ledger, ListenersHearOfCommittedRecordsUntilTheyGo) {
+  TemporaryFolder folder;
+  auto ledger = Ledger::open(folder.path());
+  std::vector<int64_t> first, second;
+  Subscription one = ledger->on_append([&](const RawRecord& record) { first.push_back(record.sequence); });
+  const Subscription two = ledger->on_append([&](const RawRecord& record) { second.push_back(record.sequence); });
+  ledger->append("run", planned("a"));
+  EXPECT_THROW(ledger->append_all({{"note", Json::object()}, {"run", planned("a")}}), Error);
+  one.reset();
+  ledger->append_all({{"note", Json::object()}, {"finish", finished("a")}});
+  EXPECT_EQ(first, (std::vector<int64_t>{1}));
+  EXPECT_EQ(second, (std::vector<int64_t>{1, 2, 3}));
 }
 
 // A plain model of the same rules, written differently: random operations must agree, reopened at any point.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ledger/fold.h"
+#include "ledger/index.h"
 #include "ledger/ledger.h"
 #include "ledger/sqlite.h"
 
@@ -24,17 +25,41 @@ struct Ledger::State {
   std::unique_ptr<Database> database;
   std::map<std::string, Statement> statements;
   std::function<void(bool)> hook;
+  std::vector<std::weak_ptr<const std::function<void(const RawRecord&)>>> listeners;
   Path scratch;  // of a copy that is read instead; removed at the end
 
   ~State();
   Statement& prepared(const char* sql);
-  Head head();
-  Record insert(std::string_view kind, const Json& payload, Head& head, std::optional<Refusal>& refusal);
-  void commit(Transaction& transaction, const Head& head);
+  Head stored_head();
+  // Built at the first call: a damaged ledger can be opened, and verified.
+  const Index& index();
+  const Head& head();  // of what the index has taken in
+  void load();
 
-  std::optional<RunRow> run(std::string_view id);
-  std::vector<RunRow> runs();
+  // Records of one transaction, with the rows of the runs that they change.
+  struct Staged {
+    explicit Staged(Head before) : head(std::move(before)) {}
+    Head head;
+    std::vector<RawRecord> records;
+    std::vector<std::string> runs;  // of each record; empty: none
+    std::map<std::string, RunRow> rows;
+  };
+  // Puts one record into the open transaction: chained and folded.
+  std::optional<Refusal> insert(std::string_view kind, const Json& payload, Staged& staged);
+  std::optional<Refusal> insert(std::string_view kind, std::string payload, Staged& staged);
+  void commit(Transaction& transaction, const Staged& staged);
+  void tell(const RawRecord& record);
+
+  std::vector<RunRow> stored_rows();
   void write_row(const RunRow& row);
+
+ private:
+  bool loaded_ = false;
+  Head head_;
+  Index index_;
 };
+
+// As JSON, for those that read fields of any kind.
+Record with_json(const RawRecord& record, const Path& file);
 
 }  // namespace flywheel::ledger

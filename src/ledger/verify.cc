@@ -2,6 +2,8 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/json.h"
+#include "ledger/json_record.h"
 #include "ledger/state.h"
 
 namespace flywheel::ledger {
@@ -15,23 +17,23 @@ struct Walk {
   std::map<std::string, std::optional<RunRow>> runs;
   std::vector<std::string> problems;
 
-  void record(const Record& found, const std::string& text) {
+  void record(const RawRecord& found) {
     if (found.sequence != head.sequence + 1)
       problems.push_back(fmt::format("record {}: expected record {} here: records are missing or were inserted",
                                      found.sequence, head.sequence + 1));
-    if (chain_hash(head.hash, found.sequence, found.time, found.kind, text) != found.hash)
+    if (chain_hash(head.hash, found.sequence, found.time, found.kind, found.payload) != found.hash)
       problems.push_back(
           fmt::format("record {} ({}, {}): its hash does not follow from its content and the record "
                       "before it: one of them was changed, removed, inserted or moved",
                       found.sequence, found.kind, found.time));
     head = {found.sequence, found.hash};
-    if (!touches_run(found.kind)) return;
     try {
-      auto& row = runs[json_field<std::string>(found.payload, "run", found.kind + " record")];
-      if (const auto refusal = fold(row, found))
+      const auto change = run_record(found);
+      if (!change) return;
+      if (const auto refusal = fold(runs[run_of(*change)], found.sequence, *change))
         problems.push_back(fmt::format("record {} ({}): {}", found.sequence, found.kind, refusal->message));
     } catch (const Error& e) {
-      problems.push_back(fmt::format("record {}: {}", found.sequence, e.what()));
+      problems.emplace_back(e.what());
     }
   }
 
@@ -70,25 +72,24 @@ Ledger::Verification Ledger::verify() const {
     check_integrity(*state_->database, walk.problems);
     Statement rows(*state_->database, "SELECT sequence, time, kind, hash, payload FROM records ORDER BY sequence");
     while (rows.step()) {
-      Record record;
+      RawRecord record;
       record.sequence = rows.integer();
       record.time = rows.text();
       record.kind = rows.text();
       record.hash = rows.text();
-      const std::string text = rows.text();
-      record.payload = Json::parse(text, nullptr, false);
-      if (record.payload.is_discarded())
+      record.payload = rows.text();
+      if (!Json::accept(record.payload))
         walk.problems.push_back(fmt::format("record {}: its payload is not valid JSON", record.sequence));
       ++result.records;
-      walk.record(record, text);
+      walk.record(record);
     }
-    const Head stored = state_->head();
+    const Head stored = state_->stored_head();
     if (stored.sequence != walk.head.sequence || stored.hash != walk.head.hash)
       walk.problems.push_back(
           fmt::format("the ledger's head is record {}, the last record found is {}: records at the "
                       "end are missing or were added past the ledger",
                       stored.sequence, walk.head.sequence));
-    walk.compare(state_->runs());
+    walk.compare(state_->stored_rows());
     state_->database->execute("COMMIT");
   } catch (const Error& e) {
     sqlite3_exec(state_->database->handle(), "ROLLBACK", nullptr, nullptr, nullptr);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "ledger/fold.h"
+#include "ledger/json_record.h"
 #include "ledger/ledger.h"
 #include "ledger/sqlite.h"
 #include "testing/temporary_folder.h"

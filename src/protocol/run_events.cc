@@ -30,14 +30,14 @@ std::string text_or(const Json& fields, const char* name, const std::string& fal
 }
 
 // Everything that happened after `step` did not happen.
-void rewind_to(RunOutcome& outcome, int64_t step) {
+void rewind_outcome(RunOutcome& outcome, int64_t step) {
   if (step < outcome.step) {
     const double share = outcome.step > 0 ? static_cast<double>(step) / static_cast<double>(outcome.step) : 0;
     outcome.tokens *= share;  // every step trains the same number of tokens
     outcome.flops *= share;
     outcome.step = step;
   }
-  std::erase_if(outcome.curve, [&](const RunOutcome::CurvePoint& point) { return point.step > step; });
+  rewind_to(outcome.curve, step);
   outcome.loss.reset();
   outcome.bits_per_byte.reset();
   if (!outcome.curve.empty()) {
@@ -46,12 +46,13 @@ void rewind_to(RunOutcome& outcome, int64_t step) {
   }
 }
 
-void apply_start(RunOutcome& outcome, const Json& fields) {
-  const auto resumed = static_cast<int64_t>(count_or(fields, "resumed_step", 0));
+void apply_start(RunOutcome& outcome, const RunEvent& event) {
+  const Json& fields = event.fields;
+  const int64_t resumed = resumed_step(event);
   if (resumed == 0) {
     outcome = RunOutcome();
   } else {
-    rewind_to(outcome, resumed);
+    rewind_outcome(outcome, resumed);
     outcome.step = resumed;
     outcome.tokens = number_or(fields, "tokens", outcome.tokens);
     outcome.flops = number_or(fields, "flops", outcome.flops);
@@ -72,8 +73,8 @@ void apply_eval(RunOutcome& outcome, const Json& fields, int64_t step) {
   if (outcome.eval_split.empty()) outcome.eval_split = split;
   // Evaluations on other splits than the run's own are not part of its curve.
   if (split != outcome.eval_split) return;
-  std::erase_if(outcome.curve, [&](const RunOutcome::CurvePoint& point) { return point.step >= step; });
-  RunOutcome::CurvePoint point;
+  std::erase_if(outcome.curve, [&](const RunOutcome::EvaluationPoint& point) { return point.step >= step; });
+  RunOutcome::EvaluationPoint point;
   point.tokens = number_or(fields, "tokens", outcome.tokens);
   point.flops = number_or(fields, "flops", outcome.flops);
   point.bits_per_byte = bits;
@@ -85,6 +86,10 @@ void apply_eval(RunOutcome& outcome, const Json& fields, int64_t step) {
 }
 
 }  // namespace
+
+int64_t resumed_step(const RunEvent& start) {
+  return static_cast<int64_t>(count_or(start.fields, "resumed_step", 0));
+}
 
 std::vector<RunEvent> EventTail::poll() {
   std::vector<RunEvent> events;
@@ -134,7 +139,7 @@ std::vector<RunEvent> EventTail::poll() {
 
 void apply_event(RunOutcome& outcome, const RunEvent& event) {
   const Json& fields = event.fields;
-  if (event.type == "start") return apply_start(outcome, fields);
+  if (event.type == "start") return apply_start(outcome, event);
   const auto step = static_cast<int64_t>(count_or(fields, "step", static_cast<double>(outcome.step)));
   const bool progress = event.type == "step" || event.type == "eval" || event.type == "done";
   if (progress) {

@@ -1,6 +1,5 @@
-// events.jsonl: what a run process says. One JSON object a line, appended; a torn last line does not count.
-// A resumed run appends {"type":"start","resumed_step":k}; what it says again about steps after k replaces what was
-// said.
+// events.jsonl: the events of a run process, one JSON object per appended line. An incomplete last line is ignored. A
+// resumed run appends {"type":"start","resumed_step":k}; its events for steps after k replace the earlier ones.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +46,7 @@ class EventTail {
   int64_t damaged_lines_ = 0;
 };
 
-// What a run's events add up to.
+// The state of a run, folded from its events.
 struct RunOutcome {
   enum class State { kNotStarted, kRunning, kDone, kFailed } state = State::kNotStarted;
   int64_t step = 0;
@@ -58,15 +57,22 @@ struct RunOutcome {
   uint64_t predicted_memory_bytes = 0, peak_memory_bytes = 0;
   std::string reason;  // of a failure
   std::string precision, program;
-  struct CurvePoint {
+  struct EvaluationPoint {
     double tokens = 0, flops = 0, bits_per_byte = 0, loss = 0;
     int64_t step = 0;
   };
-  std::string eval_split;         // of the first evaluation; evaluations on other splits do not enter the curve
-  std::vector<CurvePoint> curve;  // evaluations, by step, resumed duplicates merged
+  std::string eval_split;              // of the first evaluation; evaluations on other splits do not enter the curve
+  std::vector<EvaluationPoint> curve;  // evaluations, by step, resumed duplicates merged
 };
 // What the reason of a "stopped" event begins with.
 inline constexpr const char* kGaveUp = "gave up";
+// The step that a "start" event goes on from: what was said about later steps did not happen.
+int64_t resumed_step(const RunEvent& start);
+// Takes back what points in the order of their `step` say about steps after this one.
+template <typename Point>
+void rewind_to(std::vector<Point>& points, int64_t step) {
+  while (!points.empty() && points.back().step > static_cast<double>(step)) points.pop_back();
+}
 // Folds one event in.
 void apply_event(RunOutcome& outcome, const RunEvent& event);
 RunOutcome read_outcome(const Path& events_path);

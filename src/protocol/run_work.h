@@ -1,5 +1,5 @@
-// What a run has to do, step by step, in training FLOPs: how the lab knows what an attempt has spent and how far it is
-// without knowing what is trained.
+// The work of a run: its training FLOPs by step, from which the lab computes progress and cost without knowing what is
+// trained.
 #pragma once
 
 #include <cstdint>

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <type_traits>
 
+#include "base/json.h"
 #include "base/json_reader.h"
 #include "recipe/mixers.h"
 

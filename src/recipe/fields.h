@@ -1,5 +1,5 @@
-// The one table of recipe fields. TOML and JSON, patches, validation, differences and the docs all walk it, so that
-// adding a field is one line in fields.cc beside its member in recipe.h.
+// The table of recipe fields, which TOML, JSON, patches, validation, differences and the docs all walk. A new field
+// takes its member in recipe.h, a row in fields.cc and a row in the table of active conditions (active.cc).
 #pragma once
 
 #include <functional>

@@ -1,6 +1,6 @@
-// The phases of a run's learning rate, and runs that branch from the stable phase of another: a warm-up-stable-decay
-// run (Hu et al. 2024, MiniCPM; Haegele et al. 2024) that has ended lends its last stable checkpoint to a longer run of
-// the same recipe, model and seed, which trains on from there and decays at its own end.
+// The phases of a learning-rate schedule, and branched runs: a longer run may start from the last stable checkpoint of
+// a finished warm-up-stable-decay run (its trunk) of the same recipe, model and seed, and decays at its own end (Hu et
+// al. 2024, MiniCPM; Haegele et al. 2024).
 #pragma once
 
 #include <optional>
@@ -16,10 +16,10 @@ int64_t warmup_steps(const Recipe::Schedule& schedule, const Size& size);
 // batches; the others from the end of the warm-up on.
 int64_t stable_steps(const Recipe::Schedule& schedule, const Size& size);
 
-// True when what a run holds at the end of its stable phase does not depend on where it was to end.
+// True when the state at the end of the stable phase does not depend on the length of the run.
 bool can_branch(const Recipe& recipe);
-// `full`, trained on from where `trunk` began to decay: total sequences as in `full` to within half a batch. Nothing
-// when that cannot be: another model or learning rate, or the trunk is too long for it.
+// `full`, continued from where `trunk` began to decay; its total sequences are those of `full` to within half a batch.
+// Empty when it cannot branch: another model or learning rate, or too long a trunk.
 std::optional<Size> branched_size(const Recipe& recipe, const Size& full, const Size& trunk);
 
 }  // namespace flywheel::recipe

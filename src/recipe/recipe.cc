@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/json_reader.h"
 #include "recipe/fields.h"
 
@@ -27,7 +28,7 @@ Json json_of(const toml::node& node) {
   return Json("a date or time");
 }
 
-// What somebody typed after the equals sign, as the field's kind of value.
+// The text after the equals sign as a value of the field's kind.
 Json json_of_text(const RecipeField& field, std::string_view text) {
   if (field.kind == FieldKind::kBoolean) {
     if (text == "true") return Json(true);

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/file_system.h"
-#include "base/json.h"
+#include "base/json_fwd.h"
 
 namespace flywheel::recipe {
 

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "recipe/fields.h"
 #include "testing/recipe_contexts.h"
 

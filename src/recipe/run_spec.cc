@@ -1,5 +1,6 @@
 #include "recipe/run_spec.h"
 
+#include "base/json.h"
 #include "base/json_reader.h"
 #include "recipe/phases.h"
 

@@ -22,7 +22,7 @@ enum class Precision { kAuto, kFloat32, kBfloat16 };
 //  *"stop_above":{"fraction":0.5,"bits_per_byte":2.4}}
 
 // The first evaluation at or after `fraction` of the steps, the last one excepted: if it is above `bits_per_byte`, the
-// run ends there with a checkpoint and a "stopped" event. The same spec without this rule goes on from there.
+// run ends there with a checkpoint and a "stopped" event. The same spec without this rule resumes it.
 struct StopAbove {
   double fraction = 0, bits_per_byte = 0;
 };
@@ -41,7 +41,7 @@ struct RunSpec {
   double eval_every_fraction = 0.1;  // of the steps; the last step is always evaluated
   double checkpoint_seconds = 30;
   double log_every_fraction = 0.01;  // of the steps, for "step" events
-  Path branch;                       // directory of the run whose stable.bin it goes on from, at size.trunk_steps
+  Path branch;                       // directory of the trunk whose stable.bin it starts from, at size.trunk_steps
   std::optional<StopAbove> stop_above;
   bool keep_stable = false;  // leave a stable.bin where the decay begins, for runs that branch from this one
 };

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "base/check.h"
+#include "base/json.h"
 #include "base/json_reader.h"
 
 namespace flywheel::recipe {

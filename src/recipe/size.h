@@ -19,8 +19,7 @@ struct Size {
   // A batch ramp: the batch grows from ramp_sequences to batch_sequences over the first ramp_steps; 0: none.
   int64_t ramp_steps = 0;
   int ramp_sequences = 0;
-  // A branched run (recipe/phases.h): steps and sequences that another run has trained before this one goes on; 0:
-  // none.
+  // A branched run (recipe/phases.h): steps and sequences that its trunk has trained; 0: none.
   int64_t trunk_steps = 0, trunk_sequences = 0;
 
   // Of the model's whole history, the trunk's included. REQUIRES step from trunk_steps to steps.

@@ -1,11 +1,13 @@
 // Combinations of fields that make no sense, each refused naming the fields: one function per part of the recipe.
-// Fields that nothing reads: readers.h.
+// Inactive fields are refused in active.cc.
 #include <algorithm>
 #include <initializer_list>
 
+#include "base/error.h"
+#include "base/json.h"
+#include "recipe/active.h"
 #include "recipe/fields.h"
 #include "recipe/mixers.h"
-#include "recipe/readers.h"
 #include "recipe/recurrent.h"
 
 namespace flywheel::recipe {
@@ -42,7 +44,7 @@ void check_rotary(const Recipe& recipe, const std::string& where) {
 
 void check_attention(const Recipe& recipe, const std::string& where) {
   const Recipe::Model& m = recipe.model;
-  if (is_read(recipe, "model.rope_fraction")) check_rotary(recipe, where);
+  if (is_active(recipe, "model.rope_fraction")) check_rotary(recipe, where);
   if (int64_t{m.head_dim} * m.kv_group > 1 << 15)
     throw_bad_input("{}: field \"model.kv_group\": expected head_dim * kv_group of at most {}, found {} * {}", where,
                     1 << 15, m.head_dim, m.kv_group);
@@ -173,7 +175,7 @@ void validate(const Recipe& recipe, const std::string& where) {
   check_ends(recipe, where);
   check_optimizer(recipe, where);
   check_schedule(recipe, where);
-  refuse_unread_fields(recipe, where);
+  refuse_inactive_fields(recipe, where);
 }
 
 }  // namespace flywheel::recipe

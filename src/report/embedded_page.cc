@@ -1,6 +1,7 @@
 #include "report/embedded_page.h"
 
 #include "base/check.h"
+#include "base/json.h"
 
 namespace flywheel::report {
 

@@ -1,9 +1,10 @@
-// The page of `flywheel fit RUNS.csv --report OUT.html`: a fit of anybody's runs, what it says and what it cannot say.
+// The page of `flywheel fit RUNS.csv --report OUT.html`: the fit of a table of runs, and what can and cannot be
+// concluded from it.
 #pragma once
 
 #include <string>
 
-#include "base/json.h"
+#include "base/json_fwd.h"
 
 namespace flywheel::report {
 

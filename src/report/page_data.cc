@@ -5,10 +5,9 @@
 
 #include "base/clock.h"
 #include "base/format.h"
+#include "base/json.h"
 #include "campaign/points.h"
 #include "protocol/run_events.h"
-#include "recipe/recipe.h"
-#include "recipe/run_spec.h"
 #include "report/report_json.h"
 #include "report/report_page.h"
 
@@ -19,18 +18,32 @@ Json number_or_null(const std::optional<double>& value) {
   return value ? Json(*value) : Json();
 }
 
-// The recipe the ladder was trained with, tuned learning rates included.
-std::optional<recipe::Recipe> ladder_recipe(const ledger::Ledger& ledger) {
-  const auto record = ledger.last("recipe");
-  if (!record) return std::nullopt;
-  return recipe::recipe_from_json(record->payload.at("recipe"), "ledger: recipe");
+// What the page shows of a run's spec, where it says it: null otherwise, and where the folder was cleaned up.
+struct SpecNumbers {
+  Json learning_rate, layers, width;
+};
+SpecNumbers spec_numbers(const Path& spec_file) {
+  SpecNumbers numbers;
+  try {
+    const Json spec = parse_json(real_file_system().read(spec_file), spec_file.string());
+    const auto number = [&](const char* pointer) {
+      const Json found = spec.value(Json::json_pointer(pointer), Json());
+      return found.is_number() ? found : Json();
+    };
+    numbers.learning_rate = number("/recipe/optimizer/learning_rate");
+    numbers.layers = number("/size/layers");
+    numbers.width = number("/size/width");
+  } catch (const Error&) {
+    // Numbers in the ledger take precedence.
+  }
+  return numbers;
 }
 
 Json runs_json(const ledger::Ledger& ledger, const Path& lab) {
   Json runs = Json::array();
   for (const ledger::RunRow& row : ledger.runs()) {
     Json run{{"id", row.run},
-             {"stage", row.stage},
+             {"stage", row.stage.text()},
              {"rung_flops", row.rung_flops},
              {"parameters", row.parameters},
              {"tokens", row.tokens},
@@ -39,25 +52,18 @@ Json runs_json(const ledger::Ledger& ledger, const Path& lab) {
              {"bits_per_byte", number_or_null(row.bits_per_byte)},
              {"seconds", row.seconds},
              {"seed", row.seed},
-             {"state", row.state},
-             {"reason", row.reason},
-             {"learning_rate", nullptr},
-             {"layers", nullptr},
-             {"width", nullptr}};
-    if (row.stage == "calibrate") run["rung_flops"] = run["bits_per_byte"] = nullptr;  // on no rung, hardly evaluated
+             {"state", protocol::name(row.state)},
+             {"reason", row.reason}};
+    if (row.stage == protocol::Stage::kCalibrate)
+      run["rung_flops"] = run["bits_per_byte"] = nullptr;  // on no rung, hardly evaluated
     const std::string directory = (Path("runs") / row.run).string();
-    try {
-      const recipe::RunSpec spec = recipe::load_run_spec(lab / directory / protocol::kSpecFile);
-      run["learning_rate"] = spec.recipe.optimizer.learning_rate;
-      run["layers"] = spec.size.layers;
-      run["width"] = spec.size.width;
-    } catch (const Error&) {
-      // The folder was cleaned up: the ledger's own numbers stand.
-    }
+    const SpecNumbers spec = spec_numbers(lab / directory / protocol::kSpecFile);
+    run["learning_rate"] = spec.learning_rate;
+    run["layers"] = spec.layers;
+    run["width"] = spec.width;
     Json curve = Json::array();
-    const Json recorded = ledger.run_curve(row.run);
-    if (recorded.is_array())
-      for (const Json& point : recorded) curve.push_back({point.at("flops"), point.at("bits_per_byte")});
+    for (const ledger::RunCurvePoint& point : ledger.run_curve(row.run))
+      curve.push_back({point.flops, point.bits_per_byte});
     run["curve"] = curve;
     run["command"] = fmt::format("flywheel train {}/{} --dir repeat-{}", directory, protocol::kSpecFile, row.run);
     runs.push_back(run);
@@ -93,17 +99,13 @@ Json isoflop_json(const ledger::Ledger& ledger) {
   return curves;
 }
 
-Json learning_rate_json(const ledger::Ledger& ledger, const Json& runs) {
-  Json chosen;
-  for (const ledger::Record& record : ledger.records("plan"))
-    if (record.payload.value("stage", "") == "learning_rate") chosen = record.payload;
+Json learning_rate_json(const std::optional<ledger::LearningRateDecision>& chosen, const Json& runs) {
   Json sweep = Json::array();
   for (const Json& run : runs) {
     const std::string stage = run.at("stage");
     if ((stage != "tune" && stage != "transfer") || run.at("learning_rate").is_null()) continue;
     const double rate = run.at("learning_rate").get<double>();
-    const bool is_chosen =
-        chosen.is_object() && std::abs(std::log(rate / chosen.at("learning_rate").get<double>())) < 1e-6;
+    const bool is_chosen = chosen && std::abs(std::log(rate / chosen->learning_rate)) < 1e-6;
     sweep.push_back({{"rung_flops", run.at("rung_flops")},
                      {"learning_rate", rate},
                      {"bits_per_byte", run.at("bits_per_byte")},
@@ -115,66 +117,76 @@ Json learning_rate_json(const ledger::Ledger& ledger, const Json& runs) {
 }
 
 Json forecast_test_json(const ledger::Ledger& ledger) {
-  for (const ledger::Record& forecast : ledger.records("forecast")) {
-    if (forecast.payload.value("name", "") != "top rung") continue;
-    Json test{{"rung_flops", forecast.payload.at("flops")},
-              {"predicted", forecast.payload.at("predicted")},
-              {"low", forecast.payload.at("low")},
-              {"high", forecast.payload.at("high")},
-              {"measured", nullptr},
-              {"error_percent", nullptr},
-              {"inside", nullptr},
-              {"written_at", forecast.time},
-              {"written_as_record", forecast.sequence},
-              {"first_run_started_at", nullptr}};
-    if (const auto score = ledger.last("score"))
-      for (const char* field : {"measured", "error_percent", "inside"}) test[field] = score->payload.at(field);
-    for (const ledger::Record& start : ledger.records("start"))
-      if (start.payload.value("run", "").rfind("top-", 0) == 0) {
-        test["first_run_started_at"] = start.time;
-        test["first_run_record"] = start.sequence;
-        break;
-      }
-    return test;
+  const auto forecasts = ledger.all<ledger::TopForecast>();
+  if (forecasts.empty()) return {};
+  const auto& [sequence, time, forecast] = forecasts.front();
+  Json test{{"rung_flops", forecast.flops},
+            {"predicted", forecast.predicted},
+            {"low", forecast.low},
+            {"high", forecast.high},
+            {"measured", nullptr},
+            {"error_percent", nullptr},
+            {"inside", nullptr},
+            {"written_at", time},
+            {"written_as_record", sequence},
+            {"first_run_started_at", nullptr}};
+  if (const auto score = ledger.last<ledger::ScoreRecord>()) {
+    test["measured"] = score->value.measured;
+    test["error_percent"] = score->value.error_percent;
+    test["inside"] = score->value.inside;
   }
-  return {};
+  for (const auto& start : ledger.all<ledger::RunStarted>())
+    if (start.value.run.starts_with("top-")) {
+      test["first_run_started_at"] = start.time;
+      test["first_run_record"] = start.sequence;
+      break;
+    }
+  return test;
+}
+
+// The limits that the plans recorded, in the order in which they were made.
+std::vector<std::string> plan_limits(const ledger::Ledger& ledger) {
+  std::map<int64_t, std::vector<std::string>> limits;
+  for (const auto& plan : ledger.all<ledger::LadderDecision>()) limits[plan.sequence] = plan.value.plan.limits;
+  for (const auto& plan : ledger.all<ledger::SearchDecision>()) limits[plan.sequence] = plan.value.limits;
+  for (const auto& plan : ledger.all<ledger::SecondLadderDecision>()) limits[plan.sequence] = plan.value.plan.limits;
+  for (const auto& plan : ledger.all<ledger::RungDecision>())
+    if (plan.value.limits) limits[plan.sequence] = *plan.value.limits;
+  std::vector<std::string> all;
+  for (const auto& [sequence, texts] : limits) all.insert(all.end(), texts.begin(), texts.end());
+  return all;
 }
 
 Json limits_json(const ledger::Ledger& ledger, const OrderedJson& report) {
-  Json limits = Json::array();
-  for (const ledger::Record& record : ledger.records("plan"))
-    if (record.payload.contains("limits"))
-      for (const Json& limit : record.payload.at("limits")) limits.push_back(limit);
-  for (const ledger::Record& record : ledger.records("fit"))
-    if (record.payload.value("name", "") == "all")
-      for (const Json& warning : record.payload.at("warnings")) limits.push_back(warning);
-  const auto wall = ledger.last("wall");
-  if (wall && wall->payload.at("verdict") == "cannot tell")
-    limits.push_back(
-        fmt::format("Whether there is a wall cannot be told: {}", wall->payload.at("why").get<std::string>()));
+  Json limits = plan_limits(ledger);
+  for (const auto& fit : ledger.all<ledger::FitRecord>())
+    if (fit.value.name == "all")
+      for (const std::string& warning : fit.value.warnings) limits.push_back(warning);
+  const auto wall = ledger.last<ledger::WallRecord>();
+  if (wall && wall->value.verdict == "cannot tell")
+    limits.push_back(fmt::format("Whether there is a wall cannot be told: {}", wall->value.why));
   if (report.at("backtest").is_object() && report.at("backtest").at("measured").is_null())
     limits.push_back("No run of the top rung finished within the budget: the forecast could not be tested.");
   int failed = 0;
-  for (const ledger::RunRow& row : ledger.runs()) failed += row.state == "failed";
+  for (const ledger::RunRow& row : ledger.runs()) failed += row.state == protocol::RunState::kFailed;
   if (failed > 0) limits.push_back(fmt::format("{} runs failed; their reasons stand in the table of runs.", failed));
-  if (const auto corpus = ledger.last("corpus")) {
-    const auto count = [&](const char* field) { return corpus->payload.value(field, int64_t{0}); };
-    const int64_t skipped = count("binary_files") + count("unreadable_files") + count("changed_files");
+  if (const auto found = ledger.last<ledger::CorpusRecord>()) {
+    const ledger::CorpusRecord& corpus = found->value;
+    const int64_t skipped = corpus.binary_files + corpus.unreadable_files + corpus.changed_files;
     if (skipped > 0)
       limits.push_back(
           fmt::format("{} files of the corpus were skipped: {} binary, {} unreadable, {} changed while they were read.",
-                      skipped, count("binary_files"), count("unreadable_files"), count("changed_files")));
+                      skipped, corpus.binary_files, corpus.unreadable_files, corpus.changed_files));
   }
-  if (const auto search = ledger.last("search");
-      search && report["findings"].empty() && search->payload.contains("needed")) {
-    const Json& needed = search->payload.at("needed");
+  if (const auto search = ledger.last<ledger::SearchRecord>();
+      search && report["findings"].empty() && search->value.needed) {
+    const ledger::SearchRecord::Needed& needed = *search->value.needed;
     std::string text = fmt::format(
         "No finding. A gain of one noise floor ({:.4f} bits per byte) takes about {:.0f} pairs, {}, to confirm; ",
-        needed.at("noise_floor").get<double>(), needed.at("pairs").get<double>(),
-        format_flops(needed.at("flops").get<double>()));
-    text += needed.at("smallest_gain").is_number()
+        needed.noise_floor, needed.pairs, format_flops(needed.flops));
+    text += needed.smallest_gain
                 ? fmt::format("what this search spent could have confirmed a gain of {:.4f} and more.",
-                              needed.at("smallest_gain").get<double>())
+                              *needed.smallest_gain)
                 : std::string("what this search spent could have confirmed nothing: it takes a larger budget.");
     limits.push_back(text);
   }
@@ -185,34 +197,30 @@ Json limits_json(const ledger::Ledger& ledger, const OrderedJson& report) {
 
 }  // namespace
 
-Json page_data(const ledger::Ledger& ledger, const Path& lab) {
+Json page_data(const ledger::Ledger& ledger, const Path& lab, const ConfigurationText& configuration_text) {
   const OrderedJson report = report_json(ledger);
   Json data;
   data["report"] = Json::parse(report.dump());
   data["headline"] = headline(ledger);
-  const auto lab_record = ledger.last("lab");
-  data["program"] = {{"version", lab_record ? lab_record->payload.value("program", "") : ""}};
+  const auto lab_record = ledger.last<ledger::LabRecord>();
+  data["program"] = {{"version", lab_record ? lab_record->value.program : ""}};
   data["created"] = utc_timestamp();
-  const auto recipe = ladder_recipe(ledger);
-  data["recipe_hash"] = recipe ? recipe::recipe_hash(*recipe) : "";
-  data["recipe_toml"] = recipe ? recipe::to_toml(*recipe) : "";
+  const auto recipe = ledger.last<ledger::RecipeRecord>();
+  data["recipe_hash"] = recipe ? recipe->value.hash : "";
+  data["recipe_toml"] = recipe ? configuration_text(Json::parse(recipe->value.configuration)) : "";
   data["runs"] = runs_json(ledger, lab);
   data["isoflop"] = isoflop_json(ledger);
   data["frontier"] = Json::array();
   data["backtests"] = Json::array();
-  for (const ledger::Record& record : ledger.records("fit"))
-    if (record.payload.value("name", "") == "all") {
-      data["frontier"] = record.payload.at("frontier");
-      data["backtests"] = record.payload.at("backtest");
-    }
-  data["learning_rate"] = learning_rate_json(ledger, data["runs"]);
-  data["learning_rate_words"] = "";
-  data["learning_rate_chosen"] = nullptr;  // may lie between two that were tried
-  for (const ledger::Record& record : ledger.records("plan"))
-    if (record.payload.value("stage", "") == "learning_rate") {
-      data["learning_rate_words"] = record.payload.at("words");
-      data["learning_rate_chosen"] = record.payload.at("learning_rate");
-    }
+  if (const auto fit = final_fit(ledger)) {
+    const Json json = ledger::Codec<ledger::FitRecord>::to_json(*fit);
+    data["frontier"] = json.value("frontier", Json::array());
+    data["backtests"] = json.value("backtest", Json::array());
+  }
+  const auto rate = ledger.decision<ledger::LearningRateDecision>();
+  data["learning_rate"] = learning_rate_json(rate, data["runs"]);
+  data["learning_rate_words"] = rate ? rate->words : "";
+  data["learning_rate_chosen"] = rate ? Json(rate->learning_rate) : Json();  // may lie between two that were tried
   data["forecast_test"] = forecast_test_json(ledger);
   std::map<std::string, Json> stages;
   for (const Json& run : data["runs"]) {
@@ -225,11 +233,8 @@ Json page_data(const ledger::Ledger& ledger, const Path& lab) {
   data["spend_by_stage"] = Json::array();
   for (const auto& [name, stage] : stages) data["spend_by_stage"].push_back(stage);
   data["sample"] = nullptr;
-  for (const ledger::Record& record : ledger.records("note"))
-    if (record.payload.value("what", "") == "sample")
-      data["sample"] = {{"run", record.payload.at("run")},
-                        {"prompt", record.payload.at("prompt")},
-                        {"text", record.payload.at("text")}};
+  if (const auto sample = ledger.last<ledger::SampleNote>())
+    data["sample"] = {{"run", sample->value.run}, {"prompt", sample->value.prompt}, {"text", sample->value.text}};
   data["limits"] = limits_json(ledger, report);
   data["commands"] = Json::array({
       {{"what", "Repeat one run (from the lab's folder; any id of the table)"},
@@ -244,13 +249,14 @@ Json page_data(const ledger::Ledger& ledger, const Path& lab) {
   return data;
 }
 
-void write_report(const ledger::Ledger& ledger, const Path& lab) {
+void write_report(const ledger::Ledger& ledger, const Path& lab, const ConfigurationText& configuration_text) {
   FileSystem& files = real_file_system();
-  if (const auto recipe = ladder_recipe(ledger)) files.write_atomic(lab / "recipe.toml", recipe::to_toml(*recipe));
+  if (const auto recipe = ledger.last<ledger::RecipeRecord>())
+    files.write_atomic(lab / "recipe.toml", configuration_text(Json::parse(recipe->value.configuration)));
   files.write_atomic(lab / "results.tsv", results_tsv(ledger));
   files.write_atomic(lab / "report.json",
                      report_json(ledger).dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n");
-  files.write_atomic(lab / "report.html", render_report_page(page_data(ledger, lab)));
+  files.write_atomic(lab / "report.html", render_report_page(page_data(ledger, lab, configuration_text)));
 }
 
 }  // namespace flywheel::report

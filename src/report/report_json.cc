@@ -3,163 +3,194 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "base/json.h"
 #include "campaign/points.h"
+#include "protocol/splits.h"
 
 namespace flywheel::report {
 namespace {
 
-OrderedJson or_null(const Json& object, const char* field) {
-  return object.is_object() && object.contains(field) ? OrderedJson(object.at(field)) : OrderedJson();
+using namespace ledger;  // its records
+
+template <typename R>
+std::optional<R> latest(const Ledger& ledger) {
+  auto found = ledger.last<R>();
+  return found ? std::optional(std::move(found->value)) : std::nullopt;
 }
 
-Json last_payload(const ledger::Ledger& ledger, std::string_view kind) {
-  const auto record = ledger.last(kind);
-  return record ? record->payload : Json();
+template <typename R>
+OrderedJson all_of(const Ledger& ledger) {
+  OrderedJson list = OrderedJson::array();
+  for (const auto& record : ledger.all<R>()) list.push_back(OrderedJson(Codec<R>::to_json(record.value)));
+  return list;
 }
 
-Json named(const ledger::Ledger& ledger, std::string_view kind, std::string_view name) {
-  Json found;
-  for (const ledger::Record& record : ledger.records(kind))
-    if (record.payload.value("name", "") == name) found = record.payload;
-  return found;
+template <typename T>
+OrderedJson or_null(const std::optional<T>& value) {
+  return value ? OrderedJson(*value) : OrderedJson();
 }
 
-OrderedJson evaluation_of(const ledger::Ledger& ledger, std::string_view split) {
-  const auto record = campaign::final_evaluation(ledger, split);
-  return record ? OrderedJson(record->payload.at("bits_per_byte").get<double>()) : OrderedJson();
+// The best model's evaluation; the others are of adopted changes.
+OrderedJson evaluation_of(const Ledger& ledger, protocol::Split split) {
+  for (const auto& record : ledger.all<EvaluationRecord>()) {
+    if (record.value.split != protocol::name(split)) continue;
+    const auto run = ledger.run(record.value.run);
+    if (!run || run->stage != protocol::Stage::kGain) return record.value.bits_per_byte;
+  }
+  return nullptr;
+}
+
+OrderedJson corpus_json(const std::optional<CorpusRecord>& corpus) {
+  OrderedJson json{{"files", nullptr}, {"bytes", nullptr}, {"sha256", nullptr}};
+  if (corpus) json = {{"files", corpus->files}, {"bytes", corpus->bytes}, {"sha256", corpus->sha256}};
+  for (const auto& split : protocol::kSplitNames) json[std::string(split.name) + "_bytes"] = nullptr;
+  return json;
+}
+
+OrderedJson machine_json(const std::optional<MachineRecord>& machine) {
+  if (!machine)
+    return {{"cpu", nullptr}, {"threads", nullptr}, {"peak_gflops_fp32", nullptr}, {"peak_gflops_bf16", nullptr}};
+  return {{"cpu", machine->cpu},
+          {"threads", machine->threads},
+          {"peak_gflops_fp32", machine->peak_gflops_fp32},
+          {"peak_gflops_bf16", or_null(machine->peak_gflops_bf16)}};
+}
+
+OrderedJson spend_json(const Ledger& ledger) {
+  const Spend spend = ledger.spend();
+  const auto finished = latest<ReportRecord>(ledger);
+  return {{"seconds", finished ? OrderedJson(finished->seconds) : OrderedJson()},
+          {"train_flops", spend.train_flops},
+          {"runs", spend.runs_done + spend.runs_failed},
+          {"slot_busy_fraction", finished ? OrderedJson(finished->slot_busy_fraction) : OrderedJson()}};
+}
+
+OrderedJson noise_json(const Ledger& ledger) {
+  OrderedJson list = OrderedJson::array();
+  for (const evidence::NoiseFloor& floor : campaign::noise_floors(ledger))
+    list.push_back(OrderedJson{{"rung_flops", floor.rung_flops},
+                               {"bits_per_byte_sd", floor.bits_per_byte_sd},
+                               {"replicates", floor.replicates},
+                               {"low", floor.low},
+                               {"high", floor.high}});
+  return list;
+}
+
+OrderedJson law_json(const std::optional<FitRecord>& fit) {
+  if (!fit) return nullptr;
+  OrderedJson intervals = OrderedJson::object();
+  for (const auto& [parameter, ends] : fit->interval95) intervals[parameter] = {ends.first, ends.second};
+  return {{"form", fit->form},          {"parameters", fit->parameters}, {"interval95", intervals},
+          {"points", fit->data.size()}, {"identified", fit->identified}, {"warnings", fit->warnings}};
+}
+
+OrderedJson backtest_json(const std::optional<TopForecast>& forecast, const std::optional<ScoreRecord>& score) {
+  if (!forecast) return nullptr;
+  return {{"train_below_flops", forecast->train_below_flops},
+          {"held_out_flops", forecast->flops},
+          {"predicted", forecast->predicted},
+          {"low", forecast->low},
+          {"high", forecast->high},
+          {"measured", score ? OrderedJson(score->measured) : OrderedJson()},
+          {"error_percent", score ? OrderedJson(score->error_percent) : OrderedJson()}};
+}
+
+OrderedJson forecast_json(const std::optional<FutureForecast>& future) {
+  OrderedJson list = OrderedJson::array();
+  if (!future) return list;
+  for (const FutureForecast::Entry& entry : future->forecast)
+    list.push_back(OrderedJson{{"multiply", entry.multiply},
+                               {"flops", entry.flops},
+                               {"params", entry.params},
+                               {"tokens", entry.tokens},
+                               {"bits_per_byte", entry.bits_per_byte},
+                               {"low", entry.low},
+                               {"high", entry.high}});
+  return list;
+}
+
+OrderedJson wall_json(const std::optional<WallRecord>& wall) {
+  if (!wall)
+    return {{"verdict", "cannot tell"},       {"slope", nullptr}, {"slope_low", nullptr}, {"slope_high", nullptr},
+            {"smallest_detectable", nullptr}, {"why", nullptr}};
+  return {{"verdict", wall->verdict},
+          {"slope", wall->slope},
+          {"slope_low", wall->slope_low},
+          {"slope_high", wall->slope_high},
+          {"smallest_detectable", wall->smallest_detectable},
+          {"why", wall->why}};
 }
 
 }  // namespace
 
-OrderedJson report_json(const ledger::Ledger& ledger) {
+std::optional<FitRecord> final_fit(const Ledger& ledger) {
+  std::optional<FitRecord> found;
+  for (auto& record : ledger.all<FitRecord>())
+    if (record.value.name == "all") found = std::move(record.value);
+  return found;
+}
+
+OrderedJson report_json(const Ledger& ledger) {
   OrderedJson report;
   report["schema"] = 1;
-  const Json corpus = last_payload(ledger, "corpus");
-  OrderedJson c;
-  for (const char* field : {"files", "bytes", "sha256"}) c[field] = or_null(corpus, field);
-  for (const char* split : {"train", "search", "audit", "locked"})
-    c[std::string(split) + "_bytes"] =
-        corpus.is_object() ? or_null(corpus.value("split_bytes", Json::object()), split) : OrderedJson();
-  report["corpus"] = c;
-
-  const Json machine = last_payload(ledger, "machine");
-  OrderedJson m;
-  for (const char* field : {"cpu", "threads", "peak_gflops_fp32", "peak_gflops_bf16"})
-    m[field] = or_null(machine, field);
-  report["machine"] = m;
-
-  const ledger::Spend spend = ledger.spend();
-  const Json finished = last_payload(ledger, "report");
-  report["spend"] = OrderedJson{{"seconds", or_null(finished, "seconds")},
-                                {"train_flops", spend.train_flops},
-                                {"runs", spend.runs_done + spend.runs_failed},
-                                {"slot_busy_fraction", or_null(finished, "slot_busy_fraction")}};
-
+  report["corpus"] = corpus_json(latest<CorpusRecord>(ledger));
+  report["machine"] = machine_json(latest<MachineRecord>(ledger));
+  report["spend"] = spend_json(ledger);
   report["branching"] = nullptr;  // what the ladder's points took, beside runs from the first step
-  for (const ledger::Record& record : ledger.records("note"))
-    if (record.payload.value("what", "") == "branching")
-      report["branching"] = OrderedJson{{"branches", record.payload.at("branches")},
-                                        {"ladder_flops", record.payload.at("ladder_flops")},
-                                        {"trained_flops", record.payload.at("trained_flops")}};
-
-  report["noise"] = OrderedJson::array();
-  for (const evidence::NoiseFloor& floor : campaign::noise_floors(ledger))
-    report["noise"].push_back(OrderedJson{{"rung_flops", floor.rung_flops},
-                                          {"bits_per_byte_sd", floor.bits_per_byte_sd},
-                                          {"replicates", floor.replicates},
-                                          {"low", floor.low},
-                                          {"high", floor.high}});
-
-  const Json fit = named(ledger, "fit", "all");
-  report["law"] = fit.is_null() ? OrderedJson() : OrderedJson{{"form", fit.at("form")},
-                                                              {"parameters", fit.at("parameters")},
-                                                              {"interval95", fit.at("interval95")},
-                                                              {"points", fit.at("data").size()},
-                                                              {"identified", fit.at("identified")},
-                                                              {"warnings", fit.at("warnings")}};
-
-  const Json forecast = named(ledger, "forecast", "top rung");
-  const Json score = named(ledger, "score", "top rung");
-  report["backtest"] = forecast.is_null() ? OrderedJson()
-                                          : OrderedJson{{"train_below_flops", forecast.at("train_below_flops")},
-                                                        {"held_out_flops", forecast.at("flops")},
-                                                        {"predicted", forecast.at("predicted")},
-                                                        {"low", forecast.at("low")},
-                                                        {"high", forecast.at("high")},
-                                                        {"measured", or_null(score, "measured")},
-                                                        {"error_percent", or_null(score, "error_percent")}};
-
-  const Json future = named(ledger, "forecast", "future");
-  report["forecast"] = OrderedJson::array();
-  if (!future.is_null())
-    for (const Json& row : future.at("forecast")) {
-      OrderedJson entry;
-      for (const char* field : {"multiply", "flops", "params", "tokens", "bits_per_byte", "low", "high"})
-        entry[field] = row.at(field);
-      report["forecast"].push_back(entry);
-    }
-
-  const Json wall = last_payload(ledger, "wall");
-  OrderedJson w;
-  for (const char* field : {"verdict", "slope", "slope_low", "slope_high", "smallest_detectable", "why"})
-    w[field] = or_null(wall, field);
-  if (wall.is_null()) w["verdict"] = "cannot tell";
-  report["wall"] = w;
-
-  report["findings"] = OrderedJson::array();
-  for (const ledger::Record& record : ledger.records("finding"))
-    report["findings"].push_back(OrderedJson(record.payload));
-  const Json search = last_payload(ledger, "search");
-  report["tried"] = search.is_null() ? 0 : search.at("tried").get<int>();
-  report["search"] = search.is_null() ? OrderedJson() : OrderedJson(search);
-  if (!search.is_null()) {
-    report["search"]["proposals"] = OrderedJson::array();
-    for (const ledger::Record& record : ledger.records("proposal"))
-      report["search"]["proposals"].push_back(OrderedJson(record.payload));
-    report["search"]["gain"] = OrderedJson::array();  // all that was adopted together, by split
-    for (const ledger::Record& record : ledger.records("gain"))
-      report["search"]["gain"].push_back(OrderedJson(record.payload));
+  if (const auto note = latest<BranchingNote>(ledger))
+    report["branching"] = OrderedJson{
+        {"branches", note->branches}, {"ladder_flops", note->ladder_flops}, {"trained_flops", note->trained_flops}};
+  report["noise"] = noise_json(ledger);
+  report["law"] = law_json(final_fit(ledger));
+  report["backtest"] = backtest_json(latest<TopForecast>(ledger), latest<ScoreRecord>(ledger));
+  report["forecast"] = forecast_json(latest<FutureForecast>(ledger));
+  report["wall"] = wall_json(latest<WallRecord>(ledger));
+  report["findings"] = all_of<FindingRecord>(ledger);
+  const auto search = latest<SearchRecord>(ledger);
+  report["tried"] = search ? search->tried : 0;
+  report["search"] = nullptr;
+  if (search) {
+    report["search"] = OrderedJson(Codec<SearchRecord>::to_json(*search));
+    report["search"]["proposals"] = all_of<ProposalRecord>(ledger);
+    report["search"]["gain"] = all_of<GainRecord>(ledger);  // all that was adopted together, by split
   }
   report["recipe"] = "recipe.toml";
-  report["audit_bits_per_byte"] = evaluation_of(ledger, "audit");
-  report["locked_bits_per_byte"] = evaluation_of(ledger, "locked");
+  report["audit_bits_per_byte"] = evaluation_of(ledger, protocol::Split::kAudit);
+  report["locked_bits_per_byte"] = evaluation_of(ledger, protocol::Split::kLocked);
   return report;
 }
 
-std::string results_tsv(const ledger::Ledger& ledger) {
+std::string results_tsv(const Ledger& ledger) {
   std::string text =
       "run\tstage\tstate\trung_flops\tparameters\ttokens\tflops\tbits_per_byte\tloss\tseed\tseconds\trecipe\treason\n";
-  for (const ledger::RunRow& row : ledger.runs()) {
+  for (const RunRow& row : ledger.runs()) {
     std::string reason = row.reason;
     std::replace_if(
         reason.begin(), reason.end(), [](char ch) { return ch == '\t' || ch == '\n'; }, ' ');
-    text += fmt::format("{}\t{}\t{}\t{:.6g}\t{:.0f}\t{:.0f}\t{:.6g}\t{}\t{}\t{}\t{:.3f}\t{}\t{}\n", row.run, row.stage,
-                        row.state, row.rung_flops, row.parameters, row.tokens, row.flops_done,
-                        row.bits_per_byte ? fmt::format("{:.6f}", *row.bits_per_byte) : "",
+    text += fmt::format("{}\t{}\t{}\t{:.6g}\t{:.0f}\t{:.0f}\t{:.6g}\t{}\t{}\t{}\t{:.3f}\t{}\t{}\n", row.run,
+                        row.stage.text(), protocol::name(row.state), row.rung_flops, row.parameters, row.tokens,
+                        row.flops_done, row.bits_per_byte ? fmt::format("{:.6f}", *row.bits_per_byte) : "",
                         row.loss ? fmt::format("{:.6f}", *row.loss) : "", row.seed, row.seconds,
                         row.recipe_hash.substr(0, 12), reason);
   }
   return text;
 }
 
-std::string headline(const ledger::Ledger& ledger) {
-  const Json future = named(ledger, "forecast", "future");
-  const Json wall = last_payload(ledger, "wall");
-  if (future.is_null()) return "The campaign has not reached its forecast yet.";
+std::string headline(const Ledger& ledger) {
+  const auto future = latest<FutureForecast>(ledger);
+  if (!future) return "The campaign has not reached its forecast yet.";
   std::string sentence = "No forecast for 10x more compute could be made";
-  for (const Json& row : future.at("forecast"))
-    if (row.at("multiply").get<double>() == 10) {
-      const double low = row.at("low").get<double>(), high = row.at("high").get<double>();
+  for (const FutureForecast::Entry& entry : future->forecast)
+    if (entry.multiply == 10)
       sentence = fmt::format("10x more compute is predicted to bring {:.3f} \u00b1 {:.3f} bits per byte",
-                             row.at("bits_per_byte").get<double>(), 0.5 * (high - low));
-    }
-  const std::string verdict = wall.is_null() ? "cannot tell" : wall.at("verdict").get<std::string>();
-  if (verdict == "none seen") return sentence + "; no wall seen.";
-  if (verdict == "wall") return sentence + "; returns are flattening: a wall was seen.";
+                             entry.bits_per_byte, 0.5 * (entry.high - entry.low));
+  const auto wall = latest<WallRecord>(ledger);
+  if (wall && wall->verdict == "none seen") return sentence + "; no wall seen.";
+  if (wall && wall->verdict == "wall") return sentence + "; returns are flattening: a wall was seen.";
   return sentence + "; whether there is a wall cannot be told from this ladder.";
 }
 
-std::string summary(const ledger::Ledger& ledger) {
+std::string summary(const Ledger& ledger) {
   const OrderedJson report = report_json(ledger);
   std::string text = headline(ledger) + "\n";
   const auto number = [](const OrderedJson& value, const char* format) {

@@ -2,15 +2,18 @@
 // `flywheel report` can write it again at any time.
 #pragma once
 
+#include <optional>
 #include <string>
 
-#include "base/json.h"
+#include "base/json_fwd.h"
 #include "ledger/ledger.h"
 
 namespace flywheel::report {
 
 // The contract of DESIGN (keys in its order). Values that do not exist yet are null.
 OrderedJson report_json(const ledger::Ledger& ledger);
+// The fit of all rungs, once it was made.
+std::optional<ledger::FitRecord> final_fit(const ledger::Ledger& ledger);
 // One line per run, tab separated, with a header.
 std::string results_tsv(const ledger::Ledger& ledger);
 // One sentence: what 10x more compute is predicted to bring, and whether a wall was seen.

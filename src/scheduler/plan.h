@@ -1,32 +1,30 @@
-// The plan: which waiting runs start now. Pure: no clock, no process, no ledger, so that every rule is tested by
-// itself.
+// The plan: which waiting runs start next. Pure, without clock, process or ledger, so that every rule can be tested
+// alone.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <span>
 #include <vector>
+
+#include "scheduler/resources.h"
 
 namespace flywheel::scheduler {
 
-// What the plan knows of a run that waits.
-struct Candidate {
+// A waiting run as the plan sees it.
+struct Request {
   int priority = 0;
-  double expected_seconds = 0;  // still to go, once started; 0: unknown, fits any time
-  double flops = 0;             // still to be trained
-  int slots = 1;
-  uint64_t memory_bytes = 0;  // at its peak; 0: unknown, always fits
-  int64_t order = 0;          // of being asked for
+  double expected_seconds = 0;  // remaining once started; 0: unknown, fits any deadline
+  double flops = 0;             // remaining to be trained
+  Resources needs = {};
+  int64_t order = 0;  // in which it was requested; identifies it
 };
 
-// Higher priority first; equal: the longest first, so that no long run is left over for the end; then first asked
-// first.
-bool starts_before(const Candidate& a, const Candidate& b);
+// Higher priority first, then the longest first (so that no long run is left for the end), then in order of request.
+bool starts_before(const Request& a, const Request& b);
 
-// What is left for runs that are not running yet. Reservations of running ones are already taken off.
+// What is free for waiting runs: capacity and budget less the reservations of running ones.
 struct Room {
-  int free_slots = 0;
+  int free_cores = 0, free_gpus = 0;
   double seconds = std::numeric_limits<double>::infinity();
   double flops = std::numeric_limits<double>::infinity();
   uint64_t memory_bytes = std::numeric_limits<uint64_t>::max();
@@ -34,16 +32,18 @@ struct Room {
 
 enum class Fit {
   kNow,
-  kWhenOthersEnd,  // lacks slots or memory that running ones hold
-  kNotInBudget,    // would end after the deadline, or take more FLOPs than are left: waiting does not help
+  kWhenOthersEnd,  // needs cores, memory or GPUs that running ones hold
+  kNotInBudget,    // would exceed the deadline or the FLOPs left: waiting does not help
 };
-Fit fits(const Candidate& candidate, const Room& room);
+// Monotone: a request for less of everything fits at least as well.
+Fit fits(const Request& request, const Room& room);
 
-// Takes what a run that starts now needs off the room.
-void reserve(const Candidate& candidate, Room& room);
+// Subtracts the needs of a run that is started.
+void reserve(const Request& request, Room& room);
 
-// The indices to start now, given candidates in the order of starts_before. Greedy: a run that does not fit is passed
-// over, so no slot stays idle while a startable run waits.
-std::vector<size_t> plan(std::span<const Candidate> in_order, Room room);
+class Queue;
+// The requests to start, in order. Greedy: a run that does not fit is passed over, so no core stays idle
+// while a startable run waits.
+std::vector<Request> plan(const Queue& queue, Room room);
 
 }  // namespace flywheel::scheduler

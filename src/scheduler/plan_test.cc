@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/rng.h"
+#include "scheduler/queue.h"
 
 namespace flywheel::scheduler {
 namespace {
@@ -13,10 +14,21 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-std::vector<Candidate> sorted(std::vector<Candidate> candidates) {
-  for (size_t i = 0; i < candidates.size(); ++i) candidates[i].order = static_cast<int64_t>(i);
-  std::sort(candidates.begin(), candidates.end(), starts_before);
-  return candidates;
+std::vector<Request> sorted(std::vector<Request> requests) {
+  for (size_t i = 0; i < requests.size(); ++i) requests[i].order = static_cast<int64_t>(i);
+  std::sort(requests.begin(), requests.end(), starts_before);
+  return requests;
+}
+
+// Their places in the order.
+std::vector<size_t> planned(const std::vector<Request>& in_order, const Room& room) {
+  Queue queue;
+  for (size_t i = in_order.size(); i-- > 0;) queue.insert(in_order[i]);
+  std::vector<size_t> places;
+  for (const Request& chosen : plan(queue, room))
+    for (size_t i = 0; i < in_order.size(); ++i)
+      if (in_order[i].order == chosen.order) places.push_back(i);
+  return places;
 }
 
 TEST(Plan, HigherPriorityStartsFirstThenTheLongest) {
@@ -29,38 +41,39 @@ TEST(Plan, HigherPriorityStartsFirstThenTheLongest) {
 }
 
 TEST(Plan, RunThatDoesNotFitIsPassedOver) {
-  const std::vector<Candidate> jobs = sorted({{.priority = 3, .flops = 100},
-                                              {.priority = 2, .slots = 4},
-                                              {.priority = 1, .memory_bytes = 50},
-                                              {.flops = 5},
-                                              {.flops = 5}});
-  EXPECT_THAT(plan(jobs, {.free_slots = 2, .flops = 10, .memory_bytes = 40}), ElementsAre(3, 4));
-  EXPECT_THAT(plan(jobs, {.free_slots = 2, .flops = 9, .memory_bytes = 50}), ElementsAre(2, 3));
+  const std::vector<Request> jobs = sorted({{.priority = 3, .flops = 100},
+                                            {.priority = 2, .needs = {.cores = 4}},
+                                            {.priority = 1, .needs = {.memory_bytes = 50}},
+                                            {.flops = 5},
+                                            {.flops = 5}});
+  EXPECT_THAT(planned(jobs, {.free_cores = 2, .flops = 10, .memory_bytes = 40}), ElementsAre(3, 4));
+  EXPECT_THAT(planned(jobs, {.free_cores = 2, .flops = 9, .memory_bytes = 50}), ElementsAre(2, 3));
 }
 
 TEST(Plan, NothingStartsAfterTheDeadlineOrPastIt) {
-  const std::vector<Candidate> jobs = sorted({{.expected_seconds = 5}, {.expected_seconds = 0}});
-  EXPECT_THAT(plan(jobs, {.free_slots = 2, .seconds = 0}), IsEmpty());
-  EXPECT_THAT(plan(jobs, {.free_slots = 2, .seconds = 4}), ElementsAre(1));
-  EXPECT_THAT(plan(jobs, {.free_slots = 2, .seconds = 5}), ElementsAre(0, 1));
+  const std::vector<Request> jobs = sorted({{.expected_seconds = 5}, {.expected_seconds = 0}});
+  EXPECT_THAT(planned(jobs, {.free_cores = 2, .seconds = 0}), IsEmpty());
+  EXPECT_THAT(planned(jobs, {.free_cores = 2, .seconds = 4}), ElementsAre(1));
+  EXPECT_THAT(planned(jobs, {.free_cores = 2, .seconds = 5}), ElementsAre(0, 1));
 }
 
 // For any jobs: no reservation is exceeded, and whoever was passed over did not fit what was left in the end.
 TEST(Plan, NoSlotIdlesWhileAStartableRunWaits) {
   for (uint64_t seed = 1; seed <= 2000; ++seed) {
     Rng rng(seed);
-    std::vector<Candidate> jobs(rng.below(12));
-    for (Candidate& job : jobs)
+    std::vector<Request> jobs(rng.below(12));
+    for (Request& job : jobs)
       job = {static_cast<int>(rng.below(3)),
              static_cast<double>(rng.below(9)),
              static_cast<double>(rng.below(9)),
-             1 + static_cast<int>(rng.below(3)),
-             rng.below(9),
+             {.cores = 1 + static_cast<int>(rng.below(3)), .memory_bytes = rng.below(9)},
              0};
     jobs = sorted(jobs);
-    Room room{static_cast<int>(rng.below(5)), static_cast<double>(rng.below(9)), static_cast<double>(rng.below(30)),
-              rng.below(20)};
-    const auto chosen = plan(jobs, room);
+    Room room{.free_cores = static_cast<int>(rng.below(5)),
+              .seconds = static_cast<double>(rng.below(9)),
+              .flops = static_cast<double>(rng.below(30)),
+              .memory_bytes = rng.below(20)};
+    const auto chosen = planned(jobs, room);
     for (const size_t i : chosen) {
       ASSERT_EQ(fits(jobs[i], room), Fit::kNow) << "seed " << seed;
       reserve(jobs[i], room);

@@ -1,61 +1,73 @@
-// After a kill -9 of the lab, the runs or both: what the ledger calls unfinished is compared with what the run
-// directories and the runner know, and either adopted, ingested, or queued again.
-#include <algorithm>
-
+// Recovery after a kill of the lab, the runs or both: runs unfinished in the ledger are compared with the run
+// directories and the runner, then adopted, recorded as ended, or queued again.
 #include "base/log.h"
 #include "scheduler/state.h"
 
 namespace flywheel::scheduler {
 namespace {
 
-Job job_of(const ledger::RunRow& row, recipe::RunSpec spec) {
-  Job job;
-  job.spec = std::move(spec);
+// What the ledger knows of the run is taken from there.
+Job job_of(const ledger::Ledger& ledger, const ledger::RunRow& row, const std::string& spec,
+           const Scheduler::Rebuild& rebuild) {
+  Job job = rebuild(row, spec);
+  job.id = row.run;
+  job.spec = spec;
   job.stage = row.stage;
   job.rung_flops = row.rung_flops;
   job.expected_seconds = row.reserved_seconds;
+  job.configuration = row.recipe_hash;
+  job.seed = row.seed;
+  job.data_seed = row.data_seed;
+  job.parameters = row.parameters;
+  job.tokens = row.tokens;
+  job.flops = job.new_flops = row.flops;
+  if (const auto planned = ledger.at<ledger::RunPlanned>(row.record)) {
+    job.total_parameters = planned->value.total_parameters;
+    job.needs.memory_bytes = planned->value.memory_bytes;
+    job.branch = planned->value.branch.value_or("");
+    job.new_flops = planned->value.new_flops.value_or(row.flops);
+  }
   return job;
 }
 
 }  // namespace
 
-void Scheduler::recover() {
+void Scheduler::recover(const Rebuild& rebuild) {
   State& s = *state_;
-  for (const ledger::RunRow& row : s.ledger.runs()) {
+  ++s.effort.ledger_scans;
+  const std::vector<ledger::RunRow> rows = s.ledger.runs();  // what follows appends
+  for (const ledger::RunRow& row : rows) {
     if (row.ended() || row.gave_up()) continue;
     const Path folder = s.directory(row.run);
     std::error_code ignored;
     // Planned, and the lab ended before its folder was made: nothing happened yet, the campaign asks for it again.
     if (!std::filesystem::exists(folder / protocol::kSpecFile, ignored)) {
-      if (row.state == "running")
-        s.ledger.append("attempt", {{"run", row.run}, {"state", "lost"}, {"reason", "lost: its folder is gone"}});
+      if (row.state == protocol::RunState::kRunning)
+        s.ledger.append(ledger::AttemptEnded{.run = row.run,
+                                             .state = protocol::AttemptState::kLost,
+                                             .reason = "lost: its folder is gone",
+                                             .measured = {}});
       continue;
     }
-    Job job = job_of(row, recipe::load_run_spec(folder / protocol::kSpecFile));
-    const auto plan = s.ledger.record(row.record);
-    if (plan) job.memory_bytes = json_field_or<uint64_t>(plan->payload, "memory_bytes", 0, "run record");
-    if (row.state != "running") {
-      s.wait(std::move(job));
+    Job job = job_of(s.ledger, row, real_file_system().read(folder / protocol::kSpecFile), rebuild);
+    const Attempts attempts{row.attempts, row.failed_attempts};
+    if (row.state != protocol::RunState::kRunning) {
+      s.wait(std::move(job), attempts);
       continue;
     }
-    const auto start = s.ledger.record(row.start_record);
-    const int64_t events_before =
-        start ? json_field_or<int64_t>(start->payload, "events_before", 0, "start record") : 0;
-    Attempt attempt(job.spec, folder, events_before);
-    auto child = std::make_unique<Active>(Active{std::move(job), std::move(attempt), {}});
-    child->since_seconds = child->last_event_seconds = s.clock.now_seconds();
+    const auto start = s.ledger.at<ledger::RunStarted>(row.start_record);
+    const int64_t events_before = start ? start->value.events_before : 0;
+    Attempt attempt(job.work, folder, events_before);
+    const int width = s.width(job);
+    auto child = std::make_unique<Active>(Active{std::move(job), std::move(attempt), attempts, width});
     child->earlier_seconds = child->attempt.event_seconds();
-    child->flops_reserved = recipe::new_training_flops(child->job.spec.recipe, child->job.spec.size) *
-                                (1 - child->attempt.kept_fraction()) +
-                            child->attempt.spent_flops();
-    // With fewer slots than before it may go on without one.
-    const std::vector<int> free = s.free_slots();
-    for (const int slot : free)
-      if (std::ssize(child->slots) < s.width(child->job)) child->slots.push_back(slot);
-    const bool alive = s.runner.adopt(row.run, folder);
-    Active& found = *(s.active[row.run] = std::move(child));
+    child->flops_reserved = child->job.new_flops * (1 - child->attempt.kept_fraction()) + child->attempt.spent_flops();
+    Resources needs = child->job.needs;
+    needs.cores = width;
+    const bool alive = s.runner.adopt(row.run, folder, needs);
+    Active& found = s.activate(std::move(child), width);
     if (alive) {
-      spdlog::info("run {}: its process is still alive and goes on", row.run);
+      log_info("run {}: its process is still alive and goes on", row.run);
     } else {
       s.end(found, -1);
     }

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "ledger/json_record.h"
 #include "scheduler/scheduler.h"
 #include "testing/crash_points.h"
 #include "testing/fake_clock.h"
@@ -31,9 +32,19 @@ struct World {
   CrashPoints crash_points;
 
   World() {
-    runner.seconds_of = [](const recipe::RunSpec& spec) { return 1.0 + static_cast<double>(spec.id[1] - '0'); };
+    runner.fake_seconds_of = [](const flywheel::testing::FakeSpec& spec) {
+      return 1.0 + static_cast<double>(spec.id[1] - '0');
+    };
     runner.scripts["r1"] = {{.seconds = 3, .end = Script::End::kCrash}, {.seconds = 3}};
     runner.before_start = runner.after_start = [this] { crash_points.pass(); };
+  }
+
+  // For live().
+  std::function<bool()> dies_after(double seconds) {
+    return [this, at = clock.now_seconds() + seconds]() -> bool {
+      if (clock.now_seconds() >= at) throw std::runtime_error("the lab is gone");
+      return false;
+    };
   }
 
   // One life of a lab; true when the campaign finished.
@@ -41,10 +52,10 @@ struct World {
     try {
       auto ledger = ledger::Ledger::open(folder.path());
       ledger->on_commit([this](bool) { crash_points.pass(); });
-      Scheduler scheduler(*ledger, runner, clock, folder.path() / "runs", {.slots = 2});
-      scheduler.recover();
-      scheduler.run({small_job("r0", 1), small_job("r1", 2), small_job("r2", 3)}, {}, should_stop, {});
-      return scheduler.run({small_job("r3", 4), small_job("r4", 1)}, {}, should_stop, {}) == Verdict::kFinished;
+      Scheduler scheduler(*ledger, runner, clock, folder.path() / "runs");
+      scheduler.recover(flywheel::testing::rebuild_job);
+      scheduler.run({small_job("r0", 1), small_job("r1", 2), small_job("r2", 3)}, {}, should_stop);
+      return scheduler.run({small_job("r3", 4), small_job("r4", 1)}, {}, should_stop) == Status::kFinished;
     } catch (const Crash&) {
       runner.forget();
       return false;
@@ -106,12 +117,7 @@ TEST(Recovery, LabKilledAgainAndAgainStillFinishes) {
 
 TEST(Recovery, DeadRunsAreQueuedAgainAndThatIsNoFailure) {
   World world;
-  int polls = 0;
-  EXPECT_THROW(world.live([&]() -> bool {
-    if (++polls == 30) throw std::runtime_error("the lab is gone");
-    return false;
-  }),
-               std::runtime_error);
+  EXPECT_THROW(world.live(world.dies_after(0.75)), std::runtime_error);
   world.runner.kill_all();
   ASSERT_TRUE(world.live());
   world.expect_everything_once();
@@ -124,12 +130,7 @@ TEST(Recovery, DeadRunsAreQueuedAgainAndThatIsNoFailure) {
 
 TEST(Recovery, RunThatEndedWhileNobodyWatchedIsIngestedNotRepeated) {
   World world;
-  int polls = 0;
-  EXPECT_THROW(world.live([&]() -> bool {
-    if (++polls == 10) throw std::runtime_error("the lab is gone");
-    return false;
-  }),
-               std::runtime_error);
+  EXPECT_THROW(world.live(world.dies_after(0.25)), std::runtime_error);
   world.runner.forget();
   world.clock.sleep_seconds(100);
   ASSERT_TRUE(world.live());
@@ -139,12 +140,7 @@ TEST(Recovery, RunThatEndedWhileNobodyWatchedIsIngestedNotRepeated) {
 
 TEST(Recovery, LivingChildIsAdopted) {
   World world;
-  int polls = 0;
-  EXPECT_THROW(world.live([&]() -> bool {
-    if (++polls == 10) throw std::runtime_error("the lab is gone");
-    return false;
-  }),
-               std::runtime_error);
+  EXPECT_THROW(world.live(world.dies_after(0.25)), std::runtime_error);
   world.runner.forget();
   ASSERT_TRUE(world.live());
   world.expect_everything_once();
@@ -156,9 +152,9 @@ TEST(Recovery, UnfinishedFillerOfADeadLabFillsAgain) {
   World world;
   {
     auto ledger = ledger::Ledger::open(world.folder.path());
-    Scheduler scheduler(*ledger, world.runner, world.clock, world.folder.path() / "runs", {.slots = 2});
+    Scheduler scheduler(*ledger, world.runner, world.clock, world.folder.path() / "runs");
     bool given = false;
-    scheduler.run({small_job("r0", 1)}, {}, {}, {}, [&](double) -> std::optional<Job> {
+    scheduler.run({small_job("r0", 1)}, {}, {}, [&](double) -> std::optional<Job> {
       if (given) return std::nullopt;
       given = true;
       return small_job("f9", 10);
@@ -166,12 +162,12 @@ TEST(Recovery, UnfinishedFillerOfADeadLabFillsAgain) {
   }
   world.runner.kill_all();
   auto ledger = ledger::Ledger::open(world.folder.path());
-  Scheduler scheduler(*ledger, world.runner, world.clock, world.folder.path() / "runs", {.slots = 2});
-  scheduler.recover();
+  Scheduler scheduler(*ledger, world.runner, world.clock, world.folder.path() / "runs");
+  scheduler.recover(flywheel::testing::rebuild_job);
   EXPECT_EQ(ledger->run("f9")->state, "planned");
-  scheduler.run({small_job("r2", 3)}, {}, {}, {}, [](double) { return std::nullopt; });
+  scheduler.run({small_job("r2", 3)}, {}, {}, [](double) { return std::nullopt; });
   EXPECT_EQ(ledger->run("f9")->state, "running");
-  scheduler.run({small_job("f9", 10)}, {}, {}, {});
+  scheduler.run({small_job("f9", 10)});
   EXPECT_EQ(ledger->run("f9")->state, "done");
 }
 

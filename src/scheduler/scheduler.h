@@ -1,5 +1,5 @@
-// The scheduler: keeps the slots busy with runs, inside the budget, through crashes of runs and of the lab itself.
-// A pure plan (plan.h), a runner that does the side effects (runner.h), and this loop between them.
+// The scheduler: keeps a runner's resources busy with runs, inside the budget, through crashes of runs and of the lab
+// itself. A pure plan (plan.h), a runner that does the side effects (runner.h), and steps between them.
 #pragma once
 
 #include <functional>
@@ -10,33 +10,16 @@
 
 #include "base/clock.h"
 #include "ledger/ledger.h"
-#include "protocol/run_events.h"
-#include "recipe/run_spec.h"
+#include "scheduler/job.h"
 #include "scheduler/runner.h"
 
 namespace flywheel::scheduler {
 
-// A run somebody wants. Ids are chosen by the campaign and are the same after a restart: asking again for a finished
-// run costs nothing. An id names a folder: letters, digits and "._-" only.
-struct Job {
-  recipe::RunSpec spec;  // spec.threads is the number of slots it takes (at most all of them)
-  std::string stage;     // "noise", "tune", "ladder", "top", "filler", ...
-  double rung_flops = 0;
-  double expected_seconds =
-      0;             // wall clock on its slots; a job that would end after the deadline is not started; 0: unknown
-  int priority = 0;  // higher starts first; equal: longest expected first
-  uint64_t memory_bytes = 0;  // predicted peak; 0: unknown
-};
-
 struct Limits {
-  int slots = 1;
-  int max_attempts = 2;        // a failed run is tried once more, the reason kept; diverged, memory and input are final
-  double stall_seconds = 120;  // a child without a new event for so long is killed and counts as failed
-  double grace_seconds = 5;    // between SIGTERM and SIGKILL at the deadline
-  double poll_seconds = 0.025;
-  uint64_t memory_bytes =
-      0;  // for all runs together; 0: not limited. A job that can never fit fails with reason "memory"
-  std::vector<int> cpus = {};  // cores to share among the slots; empty: children run where the lab may
+  int max_attempts = 2;        // failures by divergence, memory or input are final
+  double stall_seconds = 120;  // a run without a new event for this long is killed and counts as failed
+  double grace_seconds = 5;    // between being asked to stop and being killed
+  double event_seconds = 0.2;  // the events of runs are read this often; their ends are seen at once
 };
 
 // The caller turns a campaign's budget into a time on the Clock, time between restarts excluded.
@@ -45,7 +28,11 @@ struct Deadline {
   double flops = 0;             // total training FLOPs of the lab (ledger spend); 0: none
 };
 
-enum class Verdict { kFinished, kOutOfBudget, kInterrupted };
+// Asked for one more job whenever cores would stay idle, with the seconds until the last wanted run is expected to end.
+// An empty answer means no job; it is asked again when a run ends, or a second later.
+using Filler = std::function<std::optional<Job>(double seconds_until_free)>;
+
+enum class Status { kWorking, kFinished, kOutOfBudget, kInterrupted };
 
 struct Progress {
   int running = 0, waiting = 0, done = 0, failed = 0;  // of the wanted jobs
@@ -56,32 +43,54 @@ struct Progress {
   std::vector<Active> active;  // fillers included
 };
 
+// Counters of the scheduler's own work since construction.
+struct Effort {
+  int64_t starts = 0;             // decisions to start a run
+  int64_t requests_examined = 0;  // waiting runs, or subtrees of them, compared with the free resources
+  int64_t ledger_scans = 0;       // reads of all runs of the ledger
+};
+
 // Not thread safe. Order of events on disk, which is why a kill at any instant loses and repeats nothing: the `run`
 // record, spec.json, the `start` record (with the number of events that are there already), the process, its events,
-// then the `attempt` or `finish` record. The destructor leaves children alive: the next lab adopts them.
+// then the `attempt` or `finish` record. The destructor leaves runs alive: the next lab adopts them.
 class Scheduler {
  public:
-  Scheduler(ledger::Ledger& ledger, Runner& runner, Clock& clock, Path runs_directory, Limits limits);
+  Scheduler(ledger::Ledger& ledger, Runner& runner, Clock& clock, Path runs_directory, Limits limits = {});
   ~Scheduler();
 
-  // Adopts the children of an earlier lab process and ingests what ended while nobody watched. Call once, first.
-  // Attempts whose process is gone are recorded as lost, which is no failure; their runs wait again: for a caller that
-  // wants them, else as fillers.
-  void recover();
-  // Adds jobs (known ids are ignored) and works until every job of `wanted` ended, the budget is spent or should_stop()
-  // is true. At the deadline and on should_stop the children get SIGTERM, checkpoint, and stay resumable.
-  // kOutOfBudget also when no wanted job that is left fits the budget: the running ones, fillers included, are waited
-  // for first and no new filler starts. So only kFinished leaves children (fillers) running; stop_all() ends them.
-  // `filler` (may be empty) is asked for one more job whenever a slot would stay idle, with the
-  // seconds until the last wanted run is expected to end; empty answer: nothing to do, asked again when a run ends or a
-  // second later. Filler jobs that are still running when the wanted ones have ended go on into the next call. Fillers
-  // never start while a wanted job waits for slots or memory.
-  Verdict run(const std::vector<Job>& wanted, const Deadline& deadline, const std::function<bool()>& should_stop,
-              const std::function<void(const Progress&)>& on_progress,
-              const std::function<std::optional<Job>(double seconds_until_free)>& filler = {});
-  // Stops all children (checkpoint) and waits for them.
+  // Makes the Job of a run of the ledger that has not ended, from the text of its spec.json: its work, what it needs,
+  // its command, and whether it may give up. The rest is taken from the ledger.
+  using Rebuild = std::function<Job(const ledger::RunRow& row, const std::string& spec)>;
+  // Adopts the runs of an earlier lab process and records those that ended while no lab was running. Call once, first.
+  // Attempts whose process is gone are recorded as lost, which is not a failure; their runs are queued again, as
+  // fillers unless a caller wants them.
+  void recover(const Rebuild& rebuild);
+
+  // Called with the state of the wanted jobs about four times a second, and when they have ended. Set once.
+  void on_progress(std::function<void(const Progress&)> subscriber);
+
+  // Sets the next goal: that every job of `wanted` ends. Known ids are ignored. Nothing starts before the first step.
+  void begin(std::vector<Job> wanted, const Deadline& deadline, Filler filler = {});
+  // Handles pending events, starts what can start, and waits at most `most_seconds` for the next event. After a return
+  // value other than kWorking it does nothing until begin() or interrupt().
+  // - kFinished: every wanted job ended. Fillers may still be running and continue into the next goal.
+  // - kOutOfBudget: at the deadline, when runs were stopped with a checkpoint and stay resumable. Also when no
+  // remaining
+  //   wanted job fits the budget; then running jobs, fillers included, are waited for and no filler starts.
+  // - kInterrupted: as at the deadline, after interrupt().
+  // Fillers never start while a wanted job waits for resources.
+  Status step(double most_seconds);
+  // The next steps stop all runs with a checkpoint, fillers included, also after the goal was reached.
+  void interrupt();
+  // begin(), then step() until the goal ends; interrupts as soon as should_stop() is true.
+  Status run(std::vector<Job> wanted, const Deadline& deadline = {}, const std::function<bool()>& should_stop = {},
+             Filler filler = {});
+  // Stops all runs with a checkpoint and waits for them.
   void stop_all();
-  // Slot seconds in which a child was running, and slot seconds that passed, since construction.
+
+  Progress progress() const;
+  Effort effort() const;
+  // Core seconds in which a run held a core, and core seconds that passed, since construction.
   double busy_slot_seconds() const;
   double passed_slot_seconds() const;
 

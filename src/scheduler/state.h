@@ -1,28 +1,45 @@
-// The scheduler's inside: what waits, what runs, and the steps of its loop. Shared by scheduler.cc and recover.cc.
+// The scheduler's private state: waiting runs, running ones, what they hold, and the parts of a step. Shared by
+// scheduler.cc (steps), dispatch.cc (what starts), endings.cc (what ended) and recover.cc.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
 
+#include "base/json_fwd.h"
 #include "scheduler/attempt.h"
 #include "scheduler/plan.h"
+#include "scheduler/queue.h"
 #include "scheduler/scheduler.h"
 
 namespace flywheel::scheduler {
 
+// Attempts of a run so far, as the ledger has them.
+struct Attempts {
+  int started = 0, failed = 0;
+};
+
 struct Waiting {
-  Candidate candidate;
   Job job;
+  Request request;
+  Attempts attempts;
 };
 
 struct Active {
   Job job;
   Attempt attempt;
-  std::vector<int> slots;      // indices; empty: an adopted child for which no slot was free
-  double flops_reserved = 0;   // what it had to train when it started
-  double since_seconds = 0;    // Clock, at the start or the adoption
-  double earlier_seconds = 0;  // of this attempt before the adoption, as its events tell
+  Attempts attempts;
+  int width = 1;                  // cores that it holds, or needs
+  std::vector<int> slots = {};    // indices of cores that it holds; empty: adopted when none was free
+  Resources held = {.cores = 0};  // taken off the capacity
+  double flops_reserved = 0;      // FLOPs left to train when it started
+  double since_seconds = 0;       // Clock, at the start or the adoption
+  double earlier_seconds = 0;     // of this attempt before the adoption, as its events tell
   double last_event_seconds = 0;
   bool asked_to_stop = false;
   bool stalled = false;
@@ -32,46 +49,82 @@ struct Scheduler::State {
   ledger::Ledger& ledger;
   Runner& runner;
   Clock& clock;
-  Path runs_directory;
-  Limits limits;
+  const Path runs_directory;
+  const Limits limits;
+  std::function<void(const Progress&)> subscriber;
 
-  std::vector<Waiting> waiting;  // in the order of starts_before
-  std::map<std::string, std::unique_ptr<Active>> active;
-  std::set<std::string> wanted;  // ids of the current call that have not ended
-  int64_t next_order = 0;
-  double spent_flops = 0;  // of the ledger
-  double constructed_seconds = 0, ended_busy_seconds = 0;
-  double next_event_poll_seconds = 0, next_progress_seconds = 0, next_filler_seconds = 0;
+  // The goal.
+  std::unordered_set<std::string> wanted;  // those that have not ended
+  Deadline deadline;
+  Filler filler;
+  Status status = Status::kFinished;
+  bool interrupted = false;
+  std::optional<double> stopping_since;  // Clock
   int done = 0, failed = 0;
 
-  State(ledger::Ledger& l, Runner& r, Clock& c, Path d, Limits m)
-      : ledger(l), runner(r), clock(c), runs_directory(std::move(d)), limits(std::move(m)) {}
+  std::map<int64_t, Waiting> waiting;                 // by order of being asked for
+  std::unordered_map<std::string, int64_t> order_of;  // of those
+  Queue queue;                                        // wanted ones
+  Queue leftovers;                                    // unfinished runs of earlier goals, which are no longer wanted
+  std::map<std::string, std::unique_ptr<Active>> active;
+  int64_t next_order = 0;
+
+  // Running sums.
+  Resources capacity;
+  std::set<int> free_slots;
+  Resources held = {.cores = 0};
+  double reserved_flops = 0;
+  double spent_flops = 0;  // of the ledger
+  int wanted_active = 0;
+
+  double capacity_seconds = 0;  // Clock, when the capacity was last read
+  double ended_busy_seconds = 0, earlier_passed_seconds = 0;
+  double next_events_seconds = 0, next_progress_seconds = 0, next_filler_seconds = 0;
+  Effort effort;
+
+  State(ledger::Ledger& l, Runner& r, Clock& c, Path d, const Limits& m)
+      : ledger(l), runner(r), clock(c), runs_directory(std::move(d)), limits(m) {}
 
   Path directory(const std::string& run) const { return runs_directory / run; }
-  int width(const Job& job) const;
-  std::vector<int> free_slots() const;
-  std::vector<int> cpus_of(const std::vector<int>& slots) const;
-  Room room(const Deadline& deadline);
-  double slot_seconds(const Active& active);
+  bool is_wanted(const std::string& run) const { return wanted.contains(run); }
 
-  // Puts a planned run in the queue, its checkpoint taken into account.
-  void wait(Job job);
-  std::optional<Job> take(const std::string& run);
+  // ---- dispatch.cc: from being asked for to being started ---------------------------------------------------------
+  void read_capacity();
+  int width(const Job& job) const;
+  Room room();
+  // Queues a planned run; steps before its checkpoint are not counted.
+  void wait(Job job, Attempts attempts);
+  Waiting take(int64_t order);
+  void move_wanted_to_leftovers();
   // A run record for each new id; jobs that can never fit end here.
-  void submit(const std::vector<Job>& jobs);
-  void start(const Waiting& waiting);
-  // Reads events and exits; records what ended; kills what stalled.
-  void poll();
+  void submit(std::vector<Job> jobs);
+  void start(Waiting waiting);
+  Active& activate(std::unique_ptr<Active> child, int cores);
+  void start_what_fits();
+  std::optional<Waiting> next_filler(const Room& room);
+  bool wanted_can_go_on();
+
+  // ---- endings.cc: from an event to a record ----------------------------------------------------------------------
+  void handle(const std::vector<RunnerEvent>& events);
+  // Polls the events of all runs when due, and kills stalled ones.
+  void read_events();
   void end(Active& child, int exit_code);
   void end_failed(Active& child, const std::string& reason, bool may_repeat);
-  void record_attempt(Active& child, const char* state, const std::string& reason, double seconds);
-  void release(Active& child, bool again);  // ends its life: `child` is gone afterwards
-  void finish(const Job& job, Json fields, const char* state, const std::string& reason, double seconds);
-  void fill(const Deadline& deadline, const std::function<std::optional<Job>(double)>& filler);
-  std::optional<Waiting> next_filler(const Room& room, const std::function<std::optional<Job>(double)>& filler);
-  bool wanted_can_go_on(const Deadline& deadline);
-  void stop_all();
-  Progress progress();
+  void record_attempt(const Active& child, protocol::AttemptState state, const std::string& reason, double seconds);
+  void release(Active& child, bool again);  // destroys `child`
+  // `record` has the fields that events determine; the others are filled in.
+  void finish(const Job& job, ledger::RunFinished record, protocol::RunState state, const std::string& reason,
+              double seconds);
+  void forget_wanted(const std::string& run, bool as_done);
+  double slot_seconds(const Active& active) const;
+
+  // ---- scheduler.cc: steps ----------------------------------------------------------------------------------------
+  void react();
+  void begin_stopping();
+  double stopping_ends() const { return *stopping_since + 2 * limits.grace_seconds + 1; }
+  double seconds_to_wait(double most_seconds) const;
+  void publish(bool now);
+  Progress progress() const;
 };
 
 }  // namespace flywheel::scheduler

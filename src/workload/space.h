@@ -1,6 +1,5 @@
-// What a search may change: fields with kinds, conditions and validity, and points of the space as plain numbers. Table
-// columns (replay) and recipe fields (recipe_space.h) are both spaces, so that a proposer never knows which it
-// searches.
+// Search spaces: fields with kinds, active conditions and validity, and points as plain numbers. Table columns (replay)
+// and recipe fields (recipe_space.h) are both spaces, so that proposers work on either.
 #pragma once
 
 #include <memory>
@@ -18,10 +17,10 @@ namespace flywheel::workload {
 enum class Axis { kLinear, kLog, kInteger, kLogInteger, kOrdinal, kCategorical };
 
 // One number per field: the value itself for numeric axes, the index of the choice for kOrdinal and kCategorical. NaN:
-// the field does not exist here (its condition does not hold), or has a value that the space does not list.
+// the field is inactive here (its condition does not hold), or has a value that the space does not list.
 using Values = std::vector<double>;
 
-// The field exists where the parent has one of these values (choice indices for lists).
+// An active condition: the field is active where its parent has one of these values (choice indices for lists).
 struct Condition {
   size_t parent = 0;  // an earlier field
   std::vector<double> values;

@@ -32,9 +32,10 @@ class SizeDetails {
   virtual ~SizeDetails() = default;
 };
 
-// One configuration at one model size, trained for so long; it has no seed yet.
+// One configuration at one model size and training length, without a seed.
 struct SizedRun {
   double parameters = 0, tokens = 0, flops = 0;  // N, D, C of the model's whole history
+  double total_parameters = 0;                   // all that are trained; N may leave some out
   double new_flops = 0;                          // that the run itself trains: all but a trunk's
   std::string model;                             // equal for the same model trained for other lengths
   std::shared_ptr<const SizeDetails> details;
@@ -56,17 +57,18 @@ struct RunRequest {
   int evaluations = 1;           // over the whole run, the last one at its end
   double evaluated_at = 0;       // of its steps: one look at its curve instead of those; 0: none
   std::optional<StopRule> stop;
-  Path trunk;               // directory of the run that it goes on from; empty: none
+  Path trunk;               // directory of its trunk; empty: none
   bool keep_trunk = false;  // leaves what longer runs of the same model and seed may go on from
 };
 
-// A run as the scheduler takes it: what the trainer reads, and what it takes.
+// A planned run: the spec that the trainer reads, and what the run costs.
 struct RunPlan {
   std::string spec;           // text of spec.json, opaque to the lab
   protocol::RunWork work;     // training FLOPs by step
   uint64_t memory_bytes = 0;  // predicted peak; 0: unknown
 };
 
+// Loss of a trained run on a split.
 struct Evaluation {
   double loss = 0, bits_per_byte = 0;
   int64_t tokens = 0;
@@ -101,12 +103,14 @@ class Workload {
                                              double max_tokens) const = 0;
   // The model of `run`, trained for `flops` from its first step.
   virtual SizedRun resized(const Configuration& configuration, const SizedRun& run, double flops) const = 0;
-  // What is believed before anything is measured: parameters and tokens of the best size at `flops`.
+  // The prior before any measurement: parameters and tokens of the compute-optimal size at `flops`.
   virtual double prior_parameters(const Configuration& configuration, double flops) const = 0;
   virtual double prior_tokens(const Configuration& configuration, double flops) const = 0;
+  virtual SizedRun prior_size(const Configuration& configuration, double flops) const = 0;
   // FLOPs of judging a model of this size on one token.
   virtual double evaluation_flops_per_token(const Configuration& configuration, const SizedRun& run) const = 0;
-  // Can runs go on from the stable phase of shorter ones? And `run` doing so from `trunk`; empty where it cannot.
+  // Whether runs can branch from the stable phase of shorter ones; and `run` branched from `trunk`, empty when it
+  // cannot.
   virtual bool can_branch(const Configuration& configuration) const = 0;
   virtual std::optional<SizedRun> branched(const Configuration& configuration, const SizedRun& run,
                                            const SizedRun& trunk) const = 0;

@@ -28,8 +28,8 @@ export interface Report {
     runs: MaybeNumber;
     slot_busy_fraction: MaybeNumber;
   } | null;
-  noise?: { rung_flops: number; bits_per_byte_sd: MaybeNumber; replicates: MaybeNumber }[] | null;
-  law?: { form: string; parameters: Record<string, MaybeNumber>; points: MaybeNumber } | null;
+  noise?: { rung_flops: number; bits_per_byte_sd: MaybeNumber; replicates: MaybeNumber; low?: MaybeNumber; high?: MaybeNumber }[] | null;
+  law?: { form: string; parameters: Record<string, MaybeNumber>; interval95?: Record<string, [MaybeNumber, MaybeNumber]>; points: MaybeNumber; identified?: boolean; warnings?: string[] } | null;
   backtest?: {
     train_below_flops: MaybeNumber;
     held_out_flops: MaybeNumber;
@@ -40,7 +40,8 @@ export interface Report {
     error_percent: MaybeNumber;
   } | null;
   forecast?: Forecast[] | null;
-  wall?: { verdict: string; slope: MaybeNumber; slope_low: MaybeNumber; slope_high: MaybeNumber } | null;
+  wall?: { verdict: string; slope: MaybeNumber; slope_low: MaybeNumber; slope_high: MaybeNumber; smallest_detectable?: MaybeNumber; why?: string | Missing } | null;
+  branching?: { branches: number; ladder_flops: number; trained_flops: number } | null;
   search?: SearchRecord | null;
   findings?: Finding[] | null;
   tried?: MaybeNumber;
@@ -70,7 +71,15 @@ export interface Finding {
   proposer?: string;
   pairs?: MaybeNumber;
   difference?: { value: MaybeNumber; low: MaybeNumber; high: MaybeNumber };
-  by_rung?: { flops: number; compute_multiplier: { value: MaybeNumber; low: MaybeNumber; high: MaybeNumber } }[];
+  label?: string;
+  patches?: string[];
+  recipe_hash?: string;
+  slope?: { value: MaybeNumber; sd: MaybeNumber };
+  log_e?: MaybeNumber;
+  level?: number;
+  test?: number;
+  split?: string;
+  by_rung?: { flops: number; pairs?: number; difference?: MaybeNumber; low?: MaybeNumber; high?: MaybeNumber; compute_multiplier: { value: MaybeNumber; low: MaybeNumber; high: MaybeNumber } }[];
   extrapolated?: { flops: number; compute_multiplier: MaybeNumber; low: MaybeNumber; high: MaybeNumber };
   ablation?: { pairs: number; difference_without: number };
   warning?: string;
@@ -90,11 +99,20 @@ export interface SearchProposal {
 
 export interface SearchGain {
   split: string;
+  start_hash?: string;
+  recipe_hash?: string;
+  flops?: number[];
+  slope?: { value: MaybeNumber; sd: MaybeNumber };
+  runs?: string[];
   inside?: boolean | null; // of the locked one: inside the audit split's intervals
   rungs: { flops: number; pairs: number; difference: number; low: MaybeNumber; high: MaybeNumber; compute_multiplier: { value: MaybeNumber; low: MaybeNumber; high: MaybeNumber }; at_least: MaybeNumber }[];
 }
 
 export interface SearchRecord {
+  alpha?: number;
+  confirm_flops?: number[];
+  outcomes?: Record<string, number>;
+  needed?: { noise_floor: number; pairs: MaybeNumber; flops: MaybeNumber; smallest_gain: MaybeNumber };
   tried: number;
   tests: number;
   guarantee: string;
@@ -104,7 +122,7 @@ export interface SearchRecord {
   stopped?: number; // runs that were ended by their curve
   saved_flops?: MaybeNumber; // by that
   gain?: SearchGain[]; // all that was adopted, together, by split
-  proposers: { proposer: string; proposed: number; failed: number; stopped: number; adopted: number; gain: MaybeNumber; flops: MaybeNumber; dropped: string }[];
+  proposers: { proposer: string; proposed: number; failed: number; repeats?: number; stopped: number; adopted: number; gain: MaybeNumber; flops: MaybeNumber; dropped: string }[];
   proposals: SearchProposal[];
 }
 
@@ -124,6 +142,7 @@ export interface Run {
   tokens: MaybeNumber;
   flops: MaybeNumber; // spent
   bits_per_byte: MaybeNumber; // search split, at its end
+  spent_flops?: MaybeNumber; // of all attempts
   seconds: MaybeNumber;
   seed: MaybeNumber;
   state: string; // planned, running, done, failed, stopped
@@ -180,6 +199,7 @@ export interface ForecastTest {
 }
 
 export interface BacktestRow {
+  train_below_flops: number;
   held_out_flops: number;
   predicted: number;
   low: number;

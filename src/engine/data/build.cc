@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/format.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/thread_pool.h"
 #include "engine/data/corpus.h"
 #include "engine/data/documents.h"

@@ -13,6 +13,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/rng.h"
 #include "engine/data/documents.h"
 #include "engine/data/text_reader.h"

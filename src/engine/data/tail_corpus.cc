@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "engine/data/token_file.h"
 
 namespace flywheel::data {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <array>
@@ -44,31 +45,18 @@ int utf8_length(std::string_view s, size_t i) {
   return length;
 }
 
-std::array<uint32_t, 256> make_crc_table() {
-  std::array<uint32_t, 256> table{};
-  for (uint32_t i = 0; i < 256; ++i) {
-    uint32_t crc = i;
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0xedb88320u : 0u);
-    table[i] = crc;
-  }
-  return table;
-}
-
 // libarchive does not check a gzip file's own checksum; we do.
 class Crc32 {
  public:
   void update(std::string_view bytes) {
-    static const std::array<uint32_t, 256> table = make_crc_table();
-    uint32_t crc = state_;
-    for (const char c : bytes) crc = (crc >> 8) ^ table[(crc ^ static_cast<unsigned char>(c)) & 0xff];
-    state_ = crc;
+    value_ = ::crc32_z(value_, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
     bytes_ += bytes.size();
   }
-  uint32_t value() const { return ~state_; }
+  uint32_t value() const { return static_cast<uint32_t>(value_); }
   uint64_t bytes() const { return bytes_; }
 
  private:
-  uint32_t state_ = ~0u;
+  uLong value_ = 0;
   uint64_t bytes_ = 0;
 };
 

@@ -1,4 +1,4 @@
-// One file as text: decompressed when it is compressed, refused when it is binary, damaged or changes under our hands.
+// One file as text: decompressed when it is compressed, refused when it is binary, damaged or changes while it is read.
 #pragma once
 
 #include <functional>

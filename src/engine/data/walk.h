@@ -1,5 +1,5 @@
-// Which files a corpus is read from: whole trees, links followed, nothing twice. Why its own file: loops, devices and
-// forbidden folders are decided here and nowhere else.
+// Lists the files of a corpus: whole trees, links followed, no file twice. Loops, devices and unreadable folders are
+// handled here and nowhere else.
 #pragma once
 
 #include <functional>

@@ -1,4 +1,4 @@
-// Reverse-mode differentiation by source: appends to a graph the nodes that compute gradients of what it computes.
+// Reverse-mode differentiation by graph transformation: appends the nodes that compute the gradients of a graph.
 #pragma once
 
 #include <span>
@@ -15,7 +15,7 @@ class Backward {
   explicit Backward(Graph& graph_to_extend) : graph(graph_to_extend) {}
   Graph& graph;
 
-  // The gradient so far; kNoValue when nothing has flowed.
+  // The gradient accumulated so far; kNoValue when there is none.
   ValueId gradient(ValueId value) const;
   // False: a vjp may skip this input (no parameter lies above it).
   bool wanted(ValueId value) const;

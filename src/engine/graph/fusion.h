@@ -1,5 +1,5 @@
-// Fusion: passes over the node list that replace groups of ops by one op with an epilogue. Each keeps the numbers up to
-// rounding, and a graph without them runs too (tests compare both).
+// Fusion: passes over the node list that replace groups of ops by one op with an epilogue. Results are unchanged up to
+// rounding; a graph runs without them as well (tests compare both).
 #pragma once
 
 #include <span>

@@ -1,5 +1,5 @@
-// The static graph of one sequence: values, and the nodes that compute them in execution order. Why: shapes are known
-// before the first step, so autodiff, fusion and the memory plan all happen once, on data.
+// The static graph of one sequence: values, and the nodes that compute them in execution order. Shapes are known before
+// the first step, so autodiff, fusion and memory planning happen once, ahead of time.
 #pragma once
 
 #include <array>
@@ -44,7 +44,7 @@ struct Value {
   bool kept = false;             // stays in its place until the end of the run: the caller reads it
 };
 
-// What an op's builder tells its own kernel: a plain struct of that op, at most kBytes long.
+// Attributes of a node for its kernel: a plain struct defined by the op, at most kBytes long.
 class Attributes {
  public:
   static constexpr size_t kBytes = 64;

@@ -1,5 +1,6 @@
-// Where in one arena each intermediate value lies: lifetimes first, then offsets by greedy best fit (as in Pisarchyk
-// and Lee 2020, "Efficient Memory Management for Deep Neural Net Inference": largest first, into the smallest gap).
+// Memory planning: the offset of each intermediate value in one arena, from lifetimes by greedy best fit (as in
+// Pisarchyk and Lee 2020, "Efficient Memory Management for Deep Neural Net Inference": largest first, into the smallest
+// gap).
 #pragma once
 
 #include <cstdint>

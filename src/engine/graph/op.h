@@ -1,4 +1,4 @@
-// An op is data: one row with everything the compiler and the executor want to know. Adding one:
+// An op is data: one row with everything that the graph compiler and the executor need. How to add one:
 // docs/how-to-add-an-op.md.
 #pragma once
 
@@ -72,17 +72,18 @@ struct Op {
   double (*flops)(const Graph&, const Node&) = nullptr;
   // Scratch memory that only this node's run needs. Null: none.
   int64_t (*workspace_bytes)(const Graph&, const Node&) = nullptr;
-  // Why a node of these sizes is not served fast, for people; null when it is. Null: served fast at any size.
+  // The reason, for messages, why a node of these sizes has no fast kernel; null when it has one. A null function: fast
+  // at any size.
   const char* (*slower)(const Graph&, const Node&) = nullptr;
-  // Output 0 may take the memory of one of these inputs when that one dies here and has the same bytes; the kernel must
-  // then give the same result as apart.
+  // Output 0 may reuse the memory of one of these inputs when that input is last used here and has the same size in
+  // bytes. The kernel must give the same result in place.
   Positions in_place{};
   // The input which, when present, is added to (float32) output 0: fusion puts a following add there. -1: none.
   int accumulate_input = -1;
   // The node computes the gradients of its inputs in its forward run (the training head): backward starts there.
   bool carries_gradient = false;
-  // Sees rows and not sequences: run once for all the sequences of a run, its operands their rows one after the other
-  // and the workspace as many times as large. Other ops are run for each sequence in turn.
+  // Works on rows regardless of sequences: executed once for all sequences of a run, whose rows are contiguous, with a
+  // workspace as many times as large. Other ops are executed for each sequence in turn.
   bool joins_sequences = false;
   std::array<Kernel, kBackends> kernels{};
 };

@@ -1,5 +1,5 @@
-// Where each weight matrix lies in the packed buffer, in each form that a graph multiplies by. Packed once per step and
-// read by every thread; the graphs of one model (training, evaluation) share one layout.
+// Layout of the packed weight buffer: the place of each weight matrix in each form that matrix products use. Packed
+// once per step and read by every thread; the graphs of one model (training, evaluation) share one layout.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// A compiled graph: every operand an address within a few buffers, every node a kernel of one backend. Runs in order
-// and allocates nothing.
+// A compiled graph: every operand is an address within a few buffers, every node a kernel of one backend. Execution is
+// in order and allocates nothing.
 #pragma once
 
 #include <array>
@@ -56,7 +56,7 @@ class Plan {
   // Address of a kept value (of the first sequence) after a run.
   void* address(ValueId value, const Buffers& buffers) const;
   std::string describe() const;
-  // The nodes that no kernel serves fast, and why; those of one op and size once.
+  // The nodes without a fast kernel and the reason, once per op and size.
   std::vector<std::string> slower_sizes() const;
 
   void run(const Buffers& buffers, int sequences = 1) const {

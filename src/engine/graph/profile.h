@@ -1,5 +1,5 @@
-// Where a run's time goes, by op: for benchmarks. CPU time of the thread, so that a busy machine does not blur it. A
-// run without a profile pays nothing for it.
+// Time per op, for benchmarks. Measured as CPU time of the thread, which other processes do not disturb. Costs nothing
+// when not used.
 #pragma once
 
 #include <map>

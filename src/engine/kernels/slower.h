@@ -1,8 +1,8 @@
-// Sizes that the kernels serve but not fast, and why, for people: null means fast. What `flywheel bench` tells of a
+// Sizes that have no fast kernel, with the reason for messages: null means fast. What `flywheel bench` tells of a
 // model.
 #pragma once
 
-#include "engine/kernels/panels.h"
+#include "engine/kernels/cpu/panels.h"
 
 namespace flywheel::kernels {
 

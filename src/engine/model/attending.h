@@ -1,4 +1,4 @@
-// What every layer that attends has in common: how scores become weights, and what happens to the heads' outputs.
+// Shared parts of all attention layers: from scores to weights, and from the heads' outputs to the residual stream.
 #pragma once
 
 #include "engine/graph/ops/attention.h"

@@ -1,5 +1,7 @@
 #include "engine/model/builder.h"
 
+#include <fmt/format.h>
+
 #include <numeric>
 
 #include "engine/kernels/attention.h"

@@ -1,5 +1,7 @@
 #include "engine/model/decoder.h"
 
+#include <fmt/format.h>
+
 #include "engine/model/ends.h"
 #include "engine/model/feed_forward.h"
 #include "engine/model/mixers.h"

@@ -1,4 +1,5 @@
 // Weights that are not finite show in the loss or the gradient and break nothing; nothing to predict costs nothing.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>

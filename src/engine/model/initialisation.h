@@ -1,8 +1,8 @@
-// How parameters start, by their role, and what else of a recipe follows width and depth (learning rates: with_flops in
-// recipe/size.h). kStandard is GPT-2's rule (Radford et al. 2019); kMup is the maximal update parametrisation (Yang et
-// al. 2022) with the recipe's base_width as the width where the numbers are given; kCompletep is CompleteP (Dey et al.
-// 2025, alpha = 1): muP, and what a block adds to the stream shrinks as base_depth / layers. At base width and depth
-// the last two are the same.
+// Initialisation of parameters by their role, and the other settings of a recipe that scale with width and depth
+// (learning rates: with_flops in recipe/size.h). kStandard is GPT-2's rule (Radford et al. 2019); kMup is the maximal
+// update parametrisation (Yang et al. 2022) with the recipe's base_width as the width where the numbers are given;
+// kCompletep is CompleteP (Dey et al. 2025, alpha = 1): muP, and what a block adds to the stream shrinks as base_depth
+// / layers. At base width and depth the last two are the same.
 #pragma once
 
 #include "engine/model/model.h"

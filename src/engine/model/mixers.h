@@ -1,5 +1,5 @@
-// What mixes tokens in a layer: one function per mixer of the recipe, and the table of them. Adding one:
-// docs/how-to-add-a-block.md. What each counts is recipe/mixers.h's matter.
+// Token mixers: one function per mixer of the recipe, and the table of them. How to add one:
+// docs/how-to-add-a-block.md. Their parameters and FLOPs are counted in recipe/mixers.h.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// From recipe and size to compiled programs: the only thing the trainer knows of the engine below it.
+// From recipe and size to compiled programs: the trainer's interface to the engine below it.
 #pragma once
 
 #include <cstdint>

@@ -203,7 +203,7 @@ Outcome check_pair(const Patches& patches, Rng& rng) {
     expect_names_fields(e.what(), patches);
     return Outcome::kRefused;
   }
-  if (recipe::is_read(m.recipe, "initialisation.base_width")) m.recipe.initialisation.base_width = 16;
+  if (recipe::is_active(m.recipe, "initialisation.base_width")) m.recipe.initialisation.base_width = 16;
   m.size = drawn_size(m.recipe, rng);
   m.size.context = std::max(m.size.context, m.recipe.model.predicted_tokens);
   SCOPED_TRACE(fmt::format("{}, {} layers {} heads {} context {} vocabulary {}", m.patches, m.size.layers, m.size.heads,

@@ -9,7 +9,7 @@
 #include "engine/graph/ops/head.h"
 #include "engine/model/decoder.h"
 #include "engine/model/ends.h"
-#include "recipe/readers.h"
+#include "recipe/active.h"
 
 namespace flywheel::model {
 namespace {
@@ -35,7 +35,7 @@ void check_size(const recipe::Recipe& recipe, const recipe::Size& size) {
   if (size.heads % size.kv_heads != 0)
     refuse("kv_heads", size.kv_heads, fmt::format("a divisor of heads ({})", size.heads));
   if (recipe.model.head_dim < 1) refuse("model.head_dim", recipe.model.head_dim, "at least 1");
-  if (recipe::is_read(recipe, "model.rope_fraction") && recipe.model.rope_fraction == 1 &&
+  if (recipe::is_active(recipe, "model.rope_fraction") && recipe.model.rope_fraction == 1 &&
       recipe.model.head_dim % 2 != 0) {
     refuse("model.head_dim", recipe.model.head_dim, "an even number with rotary positions");
   }

@@ -1,4 +1,4 @@
-// What a Program holds: private to this room.
+// The contents of a Program, private to this room.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,5 @@
-// What the mixers beyond attention share: the recurrence in the builder's form, and the short convolution
-// (attention as well).
+// Shared parts of the recurrent mixers: the recurrence in parallel or recurrent form, and the short convolution (which
+// attention uses too).
 #pragma once
 
 #include "engine/graph/ops/recurrence.h"

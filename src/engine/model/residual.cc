@@ -1,5 +1,7 @@
 #include "engine/model/residual.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
 #include "engine/graph/ops/add.h"

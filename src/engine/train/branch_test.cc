@@ -20,7 +20,7 @@ using ::testing::HasSubstr;
 // Runs in one folder, on one corpus.
 struct Bench {
   testing::TemporaryFolder folder;
-  std::atomic<int> signal{0};
+  int signal = 0;
   std::string message;
 
   recipe::RunSpec spec(recipe::OptimizerKind optimizer, int64_t steps, int warmup_steps) const {
@@ -44,7 +44,7 @@ struct Bench {
     options.repeat_trunk = repeat_trunk;
     options.spec = spec;
     options.directory = directory(name);
-    options.stop_signal = &signal;
+    options.stop_signal = [this] { return signal; };
     options.progress = [&](const RunProgress& p) {
       if (p.step == stop_at) signal = SIGTERM;
     };

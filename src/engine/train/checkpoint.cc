@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/hash.h"
+#include "base/json.h"
 #include "protocol/run_events.h"
 
 namespace flywheel::train {
@@ -41,6 +42,17 @@ Json tensor_table(std::span<const model::ParameterInfo> parameters) {
   return table;
 }
 
+Json divergence_json(const DivergenceState& state) {
+  return Json{{"mean", state.mean}, {"best", state.best}, {"observed", state.observed}, {"above", state.above}};
+}
+
+DivergenceState divergence_from_json(const Json& json, const std::string& where) {
+  return {.mean = json_field<double>(json, "mean", where),
+          .best = json_field<double>(json, "best", where),
+          .observed = json_field<int64_t>(json, "observed", where),
+          .above = json_field<int64_t>(json, "above", where)};
+}
+
 // `name` becomes another name of the current checkpoint: at no moment is there none. False where the file system has no
 // links.
 bool link_current(const Path& directory, const char* name) {
@@ -68,7 +80,7 @@ void collect_difference(const Json& from, const Json& to, const std::string& nam
 }  // namespace
 
 std::vector<std::string> spec_difference(const recipe::RunSpec& from, const recipe::RunSpec& to) {
-  // A rule for giving up changes nothing of what is trained, and is lifted to go on.
+  // A stopping rule does not affect training and is removed when the run is resumed.
   recipe::RunSpec before = from, now = to;
   before.stop_above.reset();
   now.stop_above.reset();
@@ -86,7 +98,7 @@ void write_checkpoint(FileSystem& files, const Path& directory, const recipe::Ru
                     {"step", progress.step},
                     {"seconds", progress.seconds},
                     {"cpu_seconds", progress.cpu_seconds},
-                    {"divergence", progress.divergence},
+                    {"divergence", divergence_json(progress.divergence)},
                     {"tensors", tensor_table(parameters)},
                     {"parameter_elements", values.size()},
                     {"optimizer_elements", optimizer_state.size()}};
@@ -140,8 +152,11 @@ Checkpoint open_checkpoint(const Path& path) {
   checkpoint.progress.step = json_field<int64_t>(header, "step", where);
   checkpoint.progress.seconds = json_field<double>(header, "seconds", where);
   checkpoint.progress.cpu_seconds = json_field<double>(header, "cpu_seconds", where);
-  checkpoint.progress.divergence = json_field<Json>(header, "divergence", where);
-  checkpoint.tensors = json_field<Json>(header, "tensors", where);
+  checkpoint.progress.divergence = divergence_from_json(json_field<Json>(header, "divergence", where), where);
+  for (const Json& tensor : json_field<Json>(header, "tensors", where))
+    checkpoint.tensors.push_back({.name = json_field<std::string>(tensor, "name", where),
+                                  .shape = json_field<std::vector<int64_t>>(tensor, "shape", where),
+                                  .offset = json_field<int64_t>(tensor, "offset", where)});
   const auto parameters = json_field<size_t>(header, "parameter_elements", where);
   const auto state = json_field<size_t>(header, "optimizer_elements", where);
   const std::string_view data = content.substr(kPrefixBytes + numbers[1]);

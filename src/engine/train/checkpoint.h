@@ -9,10 +9,11 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/file_system.h"
-#include "base/json.h"
 #include "engine/model/model.h"
+#include "engine/train/divergence.h"
 #include "recipe/run_spec.h"
 
 namespace flywheel::train {
@@ -24,7 +25,7 @@ struct Progress {
   int64_t step = 0;        // steps done
   double seconds = 0;      // of training so far, over all its processes
   double cpu_seconds = 0;  // the same
-  Json divergence;         // DivergenceWatch's state
+  DivergenceState divergence;
 };
 
 // Throws kFailed (a full disk, say); then both files are as before.
@@ -35,12 +36,19 @@ void write_checkpoint(FileSystem& files, const Path& directory, const recipe::Ru
 // The current checkpoint becomes stable.bin as well, for runs that branch from here.
 void keep_stable_checkpoint(FileSystem& files, const Path& directory);
 
+// Where a parameter lies in the parameters' span.
+struct TensorEntry {
+  std::string name;
+  std::vector<int64_t> shape;
+  int64_t offset = 0;  // in elements
+};
+
 // A checkpoint file, mapped and verified.
 struct Checkpoint {
   Path path;
   recipe::RunSpec spec;
   Progress progress;
-  Json tensors;                                        // [{"name":..,"shape":[..],"offset":..}], offset in elements
+  std::vector<TensorEntry> tensors;
   std::span<const float> parameters, optimizer_state;  // into `file`
   MappedFile file;
 };

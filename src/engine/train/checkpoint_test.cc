@@ -28,8 +28,11 @@ struct Fixture {
   void write(int64_t step, FileSystem& files = real_file_system()) {
     values[0] = static_cast<float>(step);
     write_checkpoint(files, folder.path(), spec,
-                     {.step = step, .seconds = 1.5, .cpu_seconds = 1.25, .divergence = Json{{"mean", 0.1}}}, parameters,
-                     values, state);
+                     {.step = step,
+                      .seconds = 1.5,
+                      .cpu_seconds = 1.25,
+                      .divergence = {.mean = 0.1, .best = 0.05, .observed = 7, .above = 2}},
+                     parameters, values, state);
   }
   std::vector<std::string> warnings;
   std::optional<Checkpoint> find() {
@@ -49,12 +52,15 @@ TEST(Checkpoint, ComesBackAsItWasWritten) {
   EXPECT_EQ(read.progress.step, 7);
   EXPECT_EQ(read.progress.seconds, 1.5);
   EXPECT_EQ(read.progress.cpu_seconds, 1.25);
-  EXPECT_EQ(read.progress.divergence, (Json{{"mean", 0.1}}));
+  EXPECT_EQ(read.progress.divergence.mean, 0.1);
+  EXPECT_EQ(read.progress.divergence.best, 0.05);
+  EXPECT_EQ(read.progress.divergence.observed, 7);
+  EXPECT_EQ(read.progress.divergence.above, 2);
   EXPECT_TRUE(spec_difference(read.spec, f.spec).empty());
   EXPECT_TRUE(std::equal(f.values.begin(), f.values.end(), read.parameters.begin(), read.parameters.end()));
   EXPECT_TRUE(std::equal(f.state.begin(), f.state.end(), read.optimizer_state.begin(), read.optimizer_state.end()));
-  EXPECT_EQ(read.tensors[0]["name"], "a");
-  EXPECT_EQ(read.tensors[0]["shape"], (Json{3, 5}));
+  EXPECT_EQ(read.tensors[0].name, "a");
+  EXPECT_EQ(read.tensors[0].shape, (std::vector<int64_t>{3, 5}));
 }
 
 TEST(Checkpoint, AFlippedByteAnywhereIsNamedAndThePreviousOneTaken) {

@@ -1,5 +1,7 @@
 #include "engine/train/divergence.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -11,24 +13,14 @@ DivergenceWatch::DivergenceWatch(int vocabulary, int64_t warmup_steps)
 std::optional<std::string> DivergenceWatch::observe(int64_t step, double loss, double gradient_norm) {
   if (!std::isfinite(loss)) return fmt::format("the loss of step {} is {}", step, loss);
   if (!std::isfinite(gradient_norm)) return fmt::format("the gradient norm of step {} is {}", step, gradient_norm);
-  ++observed_;
-  mean_ += (loss - mean_) / std::min(kWindow, static_cast<double>(observed_));
-  best_ = observed_ == 1 ? mean_ : std::min(best_, mean_);
-  const double limit = std::max(2 * uniform_loss_, 3 * best_);
-  above_ = step > warmup_steps_ && mean_ > limit ? above_ + 1 : 0;
-  if (above_ < kPatience) return std::nullopt;
-  return fmt::format("the loss stays at {:.4g} nats, above {:.4g}, after a best of {:.4g}", mean_, limit, best_);
-}
-
-Json DivergenceWatch::to_json() const {
-  return Json{{"mean", mean_}, {"best", best_}, {"observed", observed_}, {"above", above_}};
-}
-
-void DivergenceWatch::restore(const Json& json, const std::string& where) {
-  mean_ = json_field<double>(json, "mean", where);
-  best_ = json_field<double>(json, "best", where);
-  observed_ = json_field<int64_t>(json, "observed", where);
-  above_ = json_field<int64_t>(json, "above", where);
+  ++state_.observed;
+  state_.mean += (loss - state_.mean) / std::min(kWindow, static_cast<double>(state_.observed));
+  state_.best = state_.observed == 1 ? state_.mean : std::min(state_.best, state_.mean);
+  const double limit = std::max(2 * uniform_loss_, 3 * state_.best);
+  state_.above = step > warmup_steps_ && state_.mean > limit ? state_.above + 1 : 0;
+  if (state_.above < kPatience) return std::nullopt;
+  return fmt::format("the loss stays at {:.4g} nats, above {:.4g}, after a best of {:.4g}", state_.mean, limit,
+                     state_.best);
 }
 
 }  // namespace flywheel::train

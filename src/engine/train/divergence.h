@@ -1,14 +1,17 @@
-// When a run is lost: a loss that is no number, or one that exploded and stays there. Why: a diverged run must end, say
-// so and cost no more.
+// Detects divergence, a loss that is not finite or that exploded and stays high, so that a diverged run ends early.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 
-#include "base/json.h"
-
 namespace flywheel::train {
+
+// What the watch has seen so far.
+struct DivergenceState {
+  double mean = 0, best = 0;
+  int64_t observed = 0, above = 0;  // steps
+};
 
 // A running mean of the loss (over about kWindow steps) against the best one so far. Exploded: above both twice the
 // uniform distribution's loss and three times the best, for kPatience steps in a row after the warm-up.
@@ -18,18 +21,17 @@ class DivergenceWatch {
   static constexpr int64_t kPatience = 10;
 
   DivergenceWatch(int vocabulary, int64_t warmup_steps);
-  // Why the run is lost, or nothing. `step` counts from 1.
+  // The reason when the run has diverged; empty otherwise. `step` counts from 1.
   std::optional<std::string> observe(int64_t step, double loss, double gradient_norm);
 
-  // For checkpoints: a resumed run judges as the uninterrupted one would.
-  Json to_json() const;
-  void restore(const Json& json, const std::string& where);
+  // Saved in checkpoints, so that a resumed run is judged as an uninterrupted one.
+  const DivergenceState& state() const { return state_; }
+  void restore(const DivergenceState& state) { state_ = state; }
 
  private:
   double uniform_loss_;
   int64_t warmup_steps_;
-  double mean_ = 0, best_ = 0;
-  int64_t observed_ = 0, above_ = 0;
+  DivergenceState state_;
 };
 
 }  // namespace flywheel::train

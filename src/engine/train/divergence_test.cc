@@ -38,7 +38,7 @@ TEST(DivergenceWatch, JudgesTheSameAfterARestart) {
   DivergenceWatch straight(kVocabulary, 0);
   for (int64_t step = 1; step <= 30; ++step) straight.observe(step, 2.0 + 0.1 * static_cast<double>(step % 7), 1);
   DivergenceWatch resumed(kVocabulary, 0);
-  resumed.restore(Json::parse(straight.to_json().dump()), "test");
+  resumed.restore(straight.state());
   for (int64_t step = 31; step < 200; ++step) {
     const auto a = straight.observe(step, 30.0, 1), b = resumed.observe(step, 30.0, 1);
     ASSERT_EQ(a, b);

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "base/json.h"
+
 namespace flywheel::train {
 
 EventWriter::EventWriter(FileSystem& files, Clock& clock, const Path& path, double seconds_before)

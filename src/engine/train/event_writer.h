@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/file_system.h"
-#include "base/json.h"
+#include "base/json_fwd.h"
 
 namespace flywheel::train {
 

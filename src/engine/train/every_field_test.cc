@@ -2,8 +2,9 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "engine/train/trainer.h"
-#include "recipe/readers.h"
+#include "recipe/active.h"
 #include "testing/recipe_contexts.h"
 #include "testing/temporary_folder.h"
 #include "testing/tiny_run.h"
@@ -55,7 +56,7 @@ TEST(EveryField, ChangesSomethingWhereItMayBeChanged) {
     const std::vector<float> weights = trained(base, corpus);
     for (size_t i = 0; i < recipe::recipe_fields().size(); ++i) {
       const recipe::RecipeField& field = recipe::recipe_fields()[i];
-      const bool conditional = recipe::field_readers()[i].reads != nullptr;
+      const bool conditional = recipe::field_conditions()[i].active != nullptr;
       if (field.choices.size() == 1 || (!conditional && !context.empty())) continue;
       SCOPED_TRACE(field.full_name() + " in " + ::testing::PrintToString(context));
       recipe::Recipe changed = base;

@@ -68,7 +68,7 @@ void LoadedModel::refresh() {
   team_.run([&](int thread) { packed_.refresh(parameters().data(), thread, threads()); });
 }
 
-Evaluation LoadedModel::evaluate(const data::EvalSample& sample) {
+SampleLoss LoadedModel::evaluate(const data::EvalSample& sample) {
   const std::span windows(sample.windows);
   std::vector<double> losses(windows.size());
   const auto at_once = static_cast<size_t>(program_.sequences()), team = static_cast<size_t>(threads());

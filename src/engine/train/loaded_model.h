@@ -1,5 +1,5 @@
-// A model ready to run on a team of threads: program, weights in both forms, and an executor a thread. What training,
-// evaluation and sampling share.
+// A model ready to run on a team of threads: program, flat and packed weights, and one executor per thread. Shared by
+// training, evaluation and sampling.
 #pragma once
 
 #include <memory>
@@ -18,14 +18,15 @@ namespace flywheel::train {
 tensor::Dtype choose_dtype(recipe::Precision precision);
 const char* precision_name(tensor::Dtype dtype);
 
-struct Evaluation {
+// Loss on an evaluation sample.
+struct SampleLoss {
   double loss = 0;           // nats per target token
-  double bits_per_byte = 0;  // all the nats over the bytes among the targets
+  double bits_per_byte = 0;  // total bits over the number of target tokens that are bytes
   int64_t tokens = 0;
 };
 
-// How many sequences a thread takes through the graph at once. Of short ones several, so that a product has the rows
-// that it needs to be fast, and as many in every run.
+// How many sequences a thread runs through the graph at once. Short sequences are grouped, so that matrix products have
+// enough rows to be fast. The same in every run of a size.
 int sequences_at_once(const recipe::Size& size, int threads);
 
 // Used from one thread; it drives its own team.
@@ -42,7 +43,7 @@ class LoadedModel {
   // Normal draws from streams that belong to the parameters' names: the same for every size of a family that shares a
   // parameter's shape, whatever else is there.
   void initialise(uint64_t seed);
-  // After any change of the parameters.
+  // Call after any change of the parameters.
   void refresh();
 
   ThreadPool& team() { return team_; }
@@ -51,7 +52,7 @@ class LoadedModel {
   model::PackedWeights& packed() { return packed_; }
 
   // Forward only, all threads; the sums are taken in the windows' order.
-  Evaluation evaluate(const data::EvalSample& sample);
+  SampleLoss evaluate(const data::EvalSample& sample);
 
  private:
   model::Program program_;

@@ -1,4 +1,4 @@
-// What a training process needs at its peak, from the plans that it would run.
+// Predicts the peak memory of a training process from the plans that it would run.
 #pragma once
 
 #include <cstdint>

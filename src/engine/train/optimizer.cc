@@ -73,7 +73,7 @@ void Optimizer::begin(int64_t step, double share, double gradient_norm) {
   step_.average_share = static_cast<float>(average_share_);
 }
 
-// Of the weights after this step in their average.
+// The weight of this step's parameters in their average.
 double Optimizer::average_share(int64_t step, double share) {
   if (rules_.kind == recipe::OptimizerKind::kScheduleFree) {
     // By the squares of the learning rates so far (Defazio et al. 2024), whose sum is a scalar of the state.
@@ -86,7 +86,7 @@ double Optimizer::average_share(int64_t step, double share) {
     return sum > 0 ? weight / sum : 1;
   }
   if (rules_.averaging == recipe::Averaging::kExponential) {
-    // Without the bias of the start, as in Adam: the initial weights have no part in it.
+    // Bias-corrected as in Adam, so that the initial weights do not contribute.
     const double decay = rules_.average_decay;
     return (1 - decay) / (1 - std::pow(decay, static_cast<double>(step + 1)));
   }
@@ -105,8 +105,8 @@ PieceData Optimizer::data_of(const OptimizerPiece& piece, float* weights, int th
           .scratch = scratch_[static_cast<size_t>(thread)].data()};
 }
 
-// Decay as a part of the gradient, after clipping.
-void Optimizer::decay_gradient(const OptimizerPiece& piece, RuleStep& step, PieceData& data, int thread) const {
+// Adds weight decay to the gradient, after clipping (the L2 form).
+void Optimizer::decay_gradient(const OptimizerPiece& piece, UpdateStep& step, PieceData& data, int thread) const {
   auto* sum = reinterpret_cast<float*>(decayed_gradients_[static_cast<size_t>(thread)].data());
   const auto decay = static_cast<float>(piece.weight_decay);
   for (int64_t i = 0; i < piece.elements(); ++i)
@@ -120,7 +120,7 @@ void Optimizer::update(const float* gradient, float* weights, int thread) {
     const OptimizerPiece& piece = plan_.pieces[index];
     PieceData data = data_of(piece, weights, thread);
     data.gradient = gradient + piece.offset;
-    RuleStep step = step_;
+    UpdateStep step = step_;
     step.learning_rate = static_cast<float>(piece.learning_rate) * static_cast<float>(share_);
     step.epsilon = static_cast<float>(piece.epsilon);
     const auto decay = static_cast<float>(piece.weight_decay);
@@ -140,7 +140,7 @@ void Optimizer::update(const float* gradient, float* weights, int thread) {
     if (rules_.averaging == recipe::Averaging::kNone) continue;
     const auto newest = static_cast<float>(average_share_);
     for (int64_t i = 0; i < piece.elements(); ++i) {
-      // Exactly the weights when they are all of it.
+      // Copied exactly when the share is 1.
       data.average[i] = newest == 1 ? data.weight[i] : data.average[i] + newest * (data.weight[i] - data.average[i]);
     }
   }

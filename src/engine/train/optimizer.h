@@ -1,5 +1,5 @@
-// What turns a gradient into new weights: the recipe's rules (train/rules/) on all of a model's parameters in one flat
-// buffer, with clipping, the forms of weight decay, and averages of the weights.
+// The optimizer: applies the recipe's update rules (train/update_rules/) to all parameters of a model in one flat
+// buffer, with gradient clipping, the forms of weight decay, and weight averaging.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +15,11 @@ namespace flywheel::train {
 // own index; between two of them all threads must have finished.
 class Optimizer {
  public:
-  // `parameters` describes the flat buffers given later; `compute_dtype` is that of the rules' products.
+  // `parameters` describes the flat buffers given later; `compute_dtype` is that of the update rules' products.
   Optimizer(const recipe::Recipe& recipe, const recipe::Size& size, std::span<const model::ParameterInfo> parameters,
             int64_t elements, tensor::Dtype compute_dtype, int threads);
 
-  // Before the first step of a run: the state that begins from the weights.
+  // Call before the first step of a run: initialises the state that starts from the weights.
   void start(std::span<float> weights);
 
   // Sums the threads' gradient buffers into the first one and takes the squares for the norm. Works on fixed chunks of
@@ -33,17 +33,18 @@ class Optimizer {
   void begin(int64_t step, double share, double gradient_norm);
   void update(const float* gradient, float* weights, int thread);
 
-  // All there is to keep for checkpoints; its end is average().
+  // The whole state, as checkpoints keep it; average() is its last part.
   std::span<float> state() {
     return {reinterpret_cast<float*>(state_.data()), static_cast<size_t>(plan_.state_elements)};
   }
-  // Of the weights, as long as they are, when the recipe keeps one: what is evaluated and kept. Empty otherwise.
+  // The average of the weights, which is evaluated and kept; as long as the parameters. Empty when the recipe keeps
+  // none.
   std::span<float> average() { return state().subspan(static_cast<size_t>(plan_.average)); }
 
  private:
   double average_share(int64_t step, double share);
   PieceData data_of(const OptimizerPiece& piece, float* weights, int thread);  // without a gradient
-  void decay_gradient(const OptimizerPiece& piece, RuleStep& step, PieceData& data, int thread) const;
+  void decay_gradient(const OptimizerPiece& piece, UpdateStep& step, PieceData& data, int thread) const;
 
   recipe::Recipe::Optimizer rules_;
   int64_t steps_, elements_;
@@ -54,7 +55,7 @@ class Optimizer {
   std::vector<double> chunk_squares_;
   tensor::Arena state_;
   double share_ = 0, average_share_ = 0;
-  RuleStep step_;  // what all pieces have in common
+  UpdateStep step_;  // what all pieces have in common
 };
 
 }  // namespace flywheel::train

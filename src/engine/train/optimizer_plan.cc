@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "engine/model/initialisation.h"
-#include "engine/train/rules/rules.h"
+#include "engine/train/update_rules/update_rules.h"
 
 namespace flywheel::train {
 namespace {
@@ -13,7 +13,7 @@ constexpr int64_t kRun = 16384;  // elements of a piece that is no matrix
 
 // In the order of OptimizerKind: on matrices inside blocks, and on everything else.
 struct KindRules {
-  const Rule *matrices, *others;
+  const UpdateRule *matrices, *others;
 };
 constexpr KindRules kRules[] = {
     {&kAdamw, &kAdamw},                //

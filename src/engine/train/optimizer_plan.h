@@ -1,6 +1,6 @@
-// Which rule updates which part of a model's flat buffer, what it keeps for it, and which thread does it: made once
-// from recipe, size and parameters, without the memory itself. Pieces belong to one thread each and touch nothing of
-// another's, so results do not depend on the number of threads.
+// The optimizer's plan: which update rule handles which piece of the flat buffer, the state it keeps, and the thread
+// that runs it. Computed once from recipe, size and parameters; it holds no buffers. Each piece belongs to one thread
+// and touches no other piece, so results do not depend on the number of threads.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "engine/model/model.h"
-#include "engine/train/rules/rule.h"
+#include "engine/train/update_rules/update_rule.h"
 #include "recipe/recipe.h"
 #include "recipe/size.h"
 
@@ -18,7 +18,7 @@ namespace flywheel::train {
 bool keeps_average(const recipe::Recipe& recipe);
 
 struct OptimizerPiece {
-  const Rule* rule = nullptr;
+  const UpdateRule* rule = nullptr;
   model::ParameterGroup group = model::ParameterGroup::kMatrix;
   int64_t offset = 0, rows = 1, columns = 0;  // in the flat buffers; a run of elements is one row
   int64_t state = 0, plane_stride = 0;        // in the state
@@ -34,7 +34,7 @@ struct OptimizerPlan {
 
   std::vector<OptimizerPiece> pieces;
   std::vector<std::vector<size_t>> pieces_of_thread;
-  // The state: what the rules keep; some scalars; the average, when there is one, as long as the parameters.
+  // Layout of the state: what the update rules keep, some scalars, then the average if there is one.
   static constexpr int64_t kScalars = 16;
   int64_t scalars = 0, average = 0, state_elements = 0;
   std::vector<int64_t> scratch_bytes;  // of each thread

@@ -9,6 +9,8 @@
 #include <optional>
 
 #include "base/format.h"
+#include "base/json.h"
+#include "base/stop_signals.h"
 #include "base/subprocess.h"
 #include "engine/data/corpus.h"
 #include "engine/train/checkpoint.h"
@@ -87,7 +89,7 @@ Inputs check_inputs(const recipe::RunSpec& spec) {
   return {std::move(corpus), batches, std::move(sample), dtype, own_bytes, corpus_bytes};
 }
 
-// A run at work. Members in the order of their making.
+// A run in progress. Members are in order of construction.
 class Run {
  public:
   Run(const RunOptions& options, FileSystem& files, Clock& clock, const RunDirectory& directory, const Inputs& inputs)
@@ -121,8 +123,7 @@ class Run {
         keep_stable_checkpoint(files_, directory_);
         checkpointed = events_.seconds();
       }
-      if (const int signal = options_.stop_signal != nullptr ? options_.stop_signal->load() : 0; signal != 0)
-        stop(signal);
+      if (const int signal = options_.stop_signal ? options_.stop_signal() : 0; signal != 0) stop(signal);
       if (events_.seconds() - checkpointed >= spec_.checkpoint_seconds) {
         checkpoint();
         checkpointed = events_.seconds();
@@ -216,7 +217,7 @@ class Run {
     }
     std::copy(checkpoint_->parameters.begin(), checkpoint_->parameters.end(), parameters.begin());
     if (!finished) std::copy(checkpoint_->optimizer_state.begin(), checkpoint_->optimizer_state.end(), state.begin());
-    watch_.restore(checkpoint_->progress.divergence, checkpoint_->path.string());
+    watch_.restore(checkpoint_->progress.divergence);
     step_ = checkpoint_->progress.step;
     cpu_seconds_before_ = checkpoint_->progress.cpu_seconds;
     trainer_->model().refresh();
@@ -270,7 +271,7 @@ class Run {
 
   void checkpoint() {
     const Progress progress{
-        .step = step_, .seconds = events_.seconds(), .cpu_seconds = cpu_seconds(), .divergence = watch_.to_json()};
+        .step = step_, .seconds = events_.seconds(), .cpu_seconds = cpu_seconds(), .divergence = watch_.state()};
     // A finished run only needs the parameters that it leaves.
     const bool finished = step_ == spec_.size.steps;
     const std::span<const float> state = finished ? std::span<const float>() : trainer_->optimizer_state();
@@ -279,7 +280,7 @@ class Run {
     events_.write("checkpoint", {{"step", step_}});
   }
 
-  // At the first evaluation that is far enough, and at no other: a run that goes on from its checkpoint is past it.
+  // Checked only at the first evaluation at or after the fraction; a run resumed from its checkpoint is past it.
   bool gives_up() const {
     if (!spec_.stop_above || evaluated_step_ != step_) return false;
     const int64_t every = interval(spec_.eval_every_fraction, spec_.size.steps, spec_.size.steps);
@@ -293,7 +294,7 @@ class Run {
         fmt::format("{}: at {:.0f}% of its steps it is at {:.4f} bits per byte, above {:.4f}", protocol::kGaveUp,
                     100.0 * static_cast<double>(step_) / static_cast<double>(spec_.size.steps),
                     last_evaluation_.bits_per_byte, spec_.stop_above->bits_per_byte);
-    // Said first: killed before its checkpoint is written it has given up all the same, and goes on from an older one.
+    // The event precedes the checkpoint: a run killed in between has given up and resumes from an older checkpoint.
     events_.write("stopped", {{"step", step_}, {"reason", reason}});
     checkpoint();
     throw Error(ErrorCode::kStoppedEarly, reason + "; without stop_above the same spec goes on from here");
@@ -301,7 +302,7 @@ class Run {
 
   [[noreturn]] void stop(int signal) {
     checkpoint();
-    throw Error(signal == SIGINT ? ErrorCode::kInterrupted : ErrorCode::kStoppedEarly,
+    throw Error(stop_code(signal),
                 fmt::format("stopped after step {} of {} with a checkpoint; run the same command again to continue",
                             step_, spec_.size.steps));
   }
@@ -337,7 +338,7 @@ class Run {
   std::optional<Checkpoint> checkpoint_;
   EventWriter events_;
   std::optional<Trainer> trainer_;
-  Evaluation last_evaluation_;
+  SampleLoss last_evaluation_;
   int64_t step_ = 0, evaluated_step_ = -1, logged_step_ = 0;
   double windows_read_ = 0;  // since the last release of token pages
   double logged_seconds_ = 0, cpu_seconds_before_ = 0;

@@ -1,13 +1,12 @@
-// One run process: from spec.json and a directory to a finished model, or to a clear end. What `flywheel train` does.
+// One run process, as `flywheel train` runs it: from spec.json and a directory to a finished model or a clear error.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <string>
 
 #include "base/clock.h"
 #include "base/file_system.h"
-#include "base/json.h"
+#include "base/json_fwd.h"
 #include "recipe/run_spec.h"
 
 namespace flywheel::train {
@@ -22,17 +21,18 @@ struct RunOptions {
   recipe::RunSpec spec;
   Path directory;
   std::string program;  // name and version, for the start event
-  // Set to a signal's number, ends the run after the step at hand: SIGINT with kInterrupted, others with kStoppedEarly.
-  const std::atomic<int>* stop_signal = nullptr;
+  // Asked after each step; a signal's number ends the run there: SIGINT with kInterrupted, others with kStoppedEarly.
+  // May be empty.
+  std::function<int()> stop_signal;
   std::function<void(const RunProgress&)> progress;  // after each logged step; may be empty
   std::function<void(const std::string&)> warn;      // a damaged checkpoint, say; may be empty
   uint64_t available_memory_bytes = 0;               // 0: ask the machine
-  // Where the checkpoint that a branched run goes on from is gone: repeat the run that wrote it, in directory/trunk, by
-  // the spec that is left of it (and so on down the chain). Bit-identical, and not charged: for repeating a lab's run.
+  // When the trunk's checkpoint of a branched run is missing: repeat the trunk in directory/trunk from its spec, and
+  // recursively its own trunk. Bit-identical and not charged; used to reproduce a lab's run.
   bool repeat_trunk = false;
 };
 
-// Runs, or goes on with, the run in options.directory and returns its "done" event; a finished run returns at once.
+// Starts or resumes the run in options.directory and returns its "done" event; a finished run returns at once.
 // Throws Error with the exit code of the contract: kBadInput (nothing was written: another process works there, another
 // spec is there, the corpus does not serve), kStoppedEarly and kInterrupted (a checkpoint is there), kFailed (with a
 // "failed" event: diverged, memory, disk, input).

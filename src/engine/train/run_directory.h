@@ -1,4 +1,4 @@
-// A run's directory in the hands of the one process that may work on it.
+// Exclusive ownership of a run's directory by one process.
 #pragma once
 
 #include "base/file_system.h"

@@ -1,4 +1,4 @@
-// The model that a run directory holds, as its checkpoint left it: for evaluation and sampling.
+// Loads the model of a run directory from its checkpoint, for evaluation and sampling.
 #pragma once
 
 #include <functional>

@@ -24,7 +24,7 @@ struct Session {
   testing::TemporaryFolder folder;
   RunOptions options;
   std::vector<std::string> warnings;
-  std::atomic<int> signal{0};
+  int signal = 0;
   int64_t stop_at = 0;  // 0: never
   int stop_with = SIGTERM;
 
@@ -33,7 +33,7 @@ struct Session {
     options.spec = testing::tiny_spec(folder.path(), optimizer, threads, steps);
     options.directory = folder.path() / "run";
     options.program = "test";
-    options.stop_signal = &signal;
+    options.stop_signal = [this] { return signal; };
     options.warn = [this](const std::string& text) { warnings.push_back(text); };
     options.progress = [this](const RunProgress& p) {
       if (p.step == stop_at) signal = stop_with;
@@ -313,7 +313,7 @@ TEST(Run, ItsModelIsReadBackAndEvaluatesTheSame) {
     const OrderedJson done = s.run();
     const RunModel loaded = load_run_model(s.options.directory, 1, {});
     const data::Corpus corpus = data::Corpus::open(s.options.spec.corpus);
-    const Evaluation evaluation =
+    const SampleLoss evaluation =
         loaded.model->evaluate(data::eval_sample(corpus.tokens(data::Split::kSearch), 24, s.options.spec.eval_tokens));
     EXPECT_EQ(evaluation.loss, done["loss"].get<double>());
     EXPECT_EQ(evaluation.bits_per_byte, done["bits_per_byte"].get<double>());

@@ -1,4 +1,4 @@
-// Text from a model: one token drawn at a time.
+// Samples text from a model, one token at a time.
 #pragma once
 
 #include <cstdint>

@@ -91,9 +91,9 @@ void Trainer::exchange_average() {
   model_.refresh();
 }
 
-Evaluation Trainer::evaluate(const data::EvalSample& sample) {
+SampleLoss Trainer::evaluate(const data::EvalSample& sample) {
   exchange_average();
-  const Evaluation evaluation = model_.evaluate(sample);
+  const SampleLoss evaluation = model_.evaluate(sample);
   exchange_average();
   return evaluation;
 }

@@ -29,8 +29,8 @@ class Trainer {
   // Throws what the sampler throws.
   StepResult step(const data::BatchSampler& batches, int64_t step);
 
-  // With the weights that are kept.
-  Evaluation evaluate(const data::EvalSample& sample);
+  // With the weights that a finished run keeps: the average if there is one.
+  SampleLoss evaluate(const data::EvalSample& sample);
 
   LoadedModel& model() { return model_; }
   // What a checkpoint keeps. After writing into either: model().refresh().

@@ -1,4 +1,4 @@
-// The checkpoint of another run that a branched run goes on from.
+// Loads the trunk's checkpoint, from which a branched run continues.
 #pragma once
 
 #include "engine/train/checkpoint.h"

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "base/error.h"
-#include "scaling/laws/statistics.h"
+#include "base/statistics.h"
 
 namespace flywheel::scaling {
 namespace {

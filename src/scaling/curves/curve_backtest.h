@@ -1,6 +1,6 @@
-// How a curve law does on curves it has not seen, and the interval of its predictions that follows. Why: a law with
-// seven parameters bends to any curves it is given; only held-out schedules and lengths say what it is worth. Pure
-// functions, deterministic, thread safe.
+// Held-out errors of a curve law and the prediction intervals derived from them. A law with seven parameters fits
+// almost any curves; only held-out schedules and lengths show how well it predicts. Pure functions, deterministic,
+// thread safe.
 #pragma once
 
 #include <span>

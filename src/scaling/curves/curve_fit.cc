@@ -4,9 +4,9 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/statistics.h"
 #include "scaling/curves/curve_law.h"
 #include "scaling/curves/curve_problem.h"
-#include "scaling/laws/statistics.h"
 
 namespace flywheel::scaling {
 namespace {

@@ -1,22 +1,14 @@
 #include "scaling/curves/curve_forecast.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <map>
 
-#include "scaling/laws/statistics.h"
+#include "base/statistics.h"
 
 namespace flywheel::scaling {
 namespace {
-
-// 95% quantile of Student's t.
-double student95(size_t degrees) {
-  constexpr std::array kTable = {6.314, 2.920, 2.353, 2.132, 2.015, 1.943, 1.895, 1.860, 1.833, 1.812};
-  if (degrees <= kTable.size()) return kTable[degrees - 1];
-  return kNormal90 * (1 + 1.0 / (1.1 * static_cast<double>(degrees)));
-}
 
 std::vector<std::vector<size_t>> sizes_of(std::span<const Curve> curves) {
   std::map<double, std::vector<size_t>> by_size;
@@ -50,6 +42,11 @@ GroupErrors longest_out(std::span<const Curve> curves, const CurveFitOptions& op
 }
 
 }  // namespace
+
+std::string_view name_of(HeldOutFor held) {
+  static constexpr std::string_view kNames[] = {"curves", "schedules", "sizes", "lengths", "none"};
+  return kNames[static_cast<size_t>(held)];
+}
 
 CurveForecaster curve_forecaster(std::span<const Curve> curves, const CurveFitOptions& options) {
   CurveForecaster best;
@@ -98,17 +95,18 @@ CurvePrediction forecast_end(const CurveForecaster& forecaster, const Curve& cur
     if (group == std::vector<size_t>{with.size() - 1}) shape_known = false;
 
   double half = 0;
-  const auto widen = [&](const GroupErrors& errors, const char* what) {
-    const double width =
-        errors.groups == 0 ? std::numeric_limits<double>::quiet_NaN() : student95(errors.groups) * errors.final_rms();
+  const auto widen = [&](const GroupErrors& errors, HeldOutFor what) {
+    const double width = errors.groups == 0
+                             ? std::numeric_limits<double>::quiet_NaN()
+                             : student_quantile(0.95, static_cast<double>(errors.groups)) * errors.final_rms();
     if (std::isnan(half) || width <= half) return;
     half = width;
-    prediction.basis = std::isnan(width) ? "none" : what;
+    prediction.basis = std::isnan(width) ? HeldOutFor::kNone : what;
   };
-  widen(forecaster.one_out, "curves");
-  if (!shape_known) widen(forecaster.new_schedule, "schedules");
-  if (!size_known) widen(forecaster.new_size, "sizes");
-  if (prediction.step > 1.05 * forecaster.law.longest) widen(forecaster.longer, "lengths");
+  widen(forecaster.one_out, HeldOutFor::kCurves);
+  if (!shape_known) widen(forecaster.new_schedule, HeldOutFor::kSchedules);
+  if (!size_known) widen(forecaster.new_size, HeldOutFor::kSizes);
+  if (prediction.step > 1.05 * forecaster.law.longest) widen(forecaster.longer, HeldOutFor::kLengths);
   prediction.low = prediction.loss * std::exp(-half);
   prediction.high = prediction.loss * std::exp(half);
   return prediction;

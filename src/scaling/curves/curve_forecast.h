@@ -1,6 +1,6 @@
-// Forecasts of the ends of runs from whole curves, with intervals. Why apart from the law: how far a forecast may be
-// off depends on what is new about the run, and is measured by holding out fitted curves in the same way. Pure
-// functions, deterministic, thread safe.
+// Forecasts of final losses from whole curves, with intervals. The error of a forecast depends on what is new about the
+// run (schedule, size, length) and is measured by holding out fitted curves in the same way. Pure functions,
+// deterministic, thread safe.
 #pragma once
 
 #include <span>
@@ -23,10 +23,13 @@ struct CurveForecaster {
 // curve decays: multi_power. Throws as fit_curves does.
 CurveForecaster curve_forecaster(std::span<const Curve> curves, const CurveFitOptions& options);
 
+enum class HeldOutFor { kCurves, kSchedules, kSizes, kLengths, kNone };  // what was held out for an interval
+std::string_view name_of(HeldOutFor held);                               // "curves", .., "none": as in JSON
+
 struct CurvePrediction {
   std::string name;
   double step = 0, loss = 0, low = 0, high = 0;  // 90%; low and high NaN where its like could not be held out
-  std::string basis;  // what was held out for the interval: "curves", "schedules", "sizes", "lengths", or "none"
+  HeldOutFor basis = HeldOutFor::kCurves;
 };
 // Loss at the end of the curve's schedule. The interval is the widest that applies of Student's over the errors above,
 // with a degree of freedom for each group held out.

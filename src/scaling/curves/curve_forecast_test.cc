@@ -40,7 +40,7 @@ TEST(CurveForecast, WhatIsNewAboutARunWidensItsInterval) {
   const CurveForecaster forecaster = curve_forecaster(curves, {});
   Rng rng(12);
   const CurvePrediction like = forecast_end(forecaster, made_curve("like", {}, kStableDecay, 2000, 0, rng));
-  EXPECT_EQ(like.basis, "curves");
+  EXPECT_EQ(like.basis, HeldOutFor::kCurves);
   const Shape stairs = [](double x) { return x < 0.4 ? 1.0 : x < 0.8 ? 0.3 : 0.1; };
   const CurvePrediction other = forecast_end(forecaster, made_curve("other", {}, stairs, 2000, 0, rng));
   EXPECT_GE(std::log(other.high / other.low), std::log(like.high / like.low));
@@ -53,7 +53,7 @@ TEST(CurveForecast, GivesNoIntervalWhereNothingLikeItCouldBeHeldOut) {
   Rng rng(15);
   const CurvePrediction third =
       forecast_end(forecaster, made_curve("x", {.K = 0.3}, kCosine, 2000, 0, rng, 1.6e6, 4e5));
-  EXPECT_EQ(third.basis, "none");
+  EXPECT_EQ(third.basis, HeldOutFor::kNone);
   EXPECT_TRUE(std::isnan(third.low));
   EXPECT_TRUE(std::isfinite(third.loss));
 }

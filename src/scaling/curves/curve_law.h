@@ -1,5 +1,5 @@
-// Laws of whole loss curves over learning-rate schedules. Why: a law of ends needs one finished run per point; here
-// every evaluation of every run counts, and a run that has not decayed yet says what its decay will give.
+// Laws of whole loss curves over learning-rate schedules. A law of final losses needs one finished run per point; here
+// every evaluation of every run counts, and the effect of a decay is predicted for runs that have not decayed yet.
 //
 //   L(N, t) = L0(N) + m(N) (A S1(t)^-alpha - LD(t)),  S1 = sum of rates up to t, warm-up included
 //   multi_power  LD = B sum_k (eta_{k-1} - eta_k) (1 - (1 + C eta_k^-gamma S_k(t))^-beta),  S_k = sum of rates k .. t

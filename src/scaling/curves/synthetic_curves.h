@@ -1,4 +1,4 @@
-// Made-up loss curves for tests: schedules, and the multi-power law summed step by step as the paper writes it.
+// Synthetic loss curves for tests: schedules, and the multi-power law summed step by step as the paper writes it.
 #pragma once
 
 #include <cmath>

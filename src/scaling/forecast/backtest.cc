@@ -5,8 +5,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/statistics.h"
 #include "scaling/forecast/forecaster.h"
-#include "scaling/laws/statistics.h"
 
 namespace flywheel::scaling {
 namespace {

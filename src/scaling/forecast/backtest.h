@@ -1,4 +1,4 @@
-// Rolling-origin backtests: what would the lower part of a finished ladder have said about its upper part?
+// Rolling-origin backtests: forecasts of the upper part of a finished ladder from its lower part.
 #pragma once
 
 #include <span>

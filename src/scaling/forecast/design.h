@@ -1,5 +1,5 @@
-// Which run next: the one that tightens the forecast at the target most per FLOP. Why not another row of an isoFLOP
-// grid: a grid spreads its runs evenly, while a forecast depends on few of them.
+// Optimal design: chooses the next run as the one that reduces the variance of the forecast at the target most per
+// FLOP. An isoFLOP grid spreads its runs evenly, while a forecast depends on few of them.
 //
 // Near its fit the law is linear in its parameters: ln L(x) = g(x)' theta + delta(x) + noise, theta with a normal
 // prior, delta an optional discrepancy between the law and the truth with covariance k(x, x'). The variance of the

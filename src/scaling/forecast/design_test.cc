@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "scaling/laws/allocation.h"
+#include "scaling/allocation/allocation.h"
 #include "scaling/laws/form.h"
 #include "scaling/laws/synthetic_ladder.h"
 

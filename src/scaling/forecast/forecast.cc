@@ -3,10 +3,10 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/statistics.h"
 #include "scaling/laws/form.h"
 #include "scaling/laws/law.h"
 #include "scaling/laws/optimum.h"
-#include "scaling/laws/statistics.h"
 
 namespace flywheel::scaling {
 namespace {

@@ -7,9 +7,9 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "base/statistics.h"
 #include "scaling/forecast/misfit.h"
 #include "scaling/laws/optimum.h"
-#include "scaling/laws/statistics.h"
 
 namespace flywheel::scaling {
 namespace {

@@ -1,13 +1,13 @@
-// Forecasts of the loss at any (N, D), by a model that knows that no law is exactly right. Why: residuals of a law on a
-// real ladder are not independent noise; neighbouring runs err together, so a law alone is biased where it
-// extrapolates, and the bootstrap of its residuals makes intervals that are far too narrow. For every run
+// Forecasts of the loss at any (N, D) by a law with a model of its misfit. Residuals of a law on a real ladder are
+// correlated between neighbouring runs, so that a law alone is biased in extrapolation and the bootstrap of its
+// residuals gives intervals that are far too narrow. For every run
 //   ln L = f(N, D) + g(N, D) + e
 //   f  a law: ln(E + (A / N^alpha + B / D^beta)^kappa)
 //   g  what the law misses: a Gaussian process, smooth in (ln C, ln D/N) (Kennedy and O'Hagan 2001, section 4)
 //   e  noise with heavy tails (Student's t); larger for runs far from the frontier and far below the highest compute
 // The size of the misfit is not known: five sizes between 1% and 20% are weighed by their evidence (Laplace's
-// approximation). What is believed beforehand about exponents, E, kappa and the misfit's reach is the same for every
-// ladder and was learnt from public ones (docs/forecast-backtests.md).
+// approximation). The priors of exponents, E, kappa and the misfit's length scales are the same for every ladder
+// and were estimated on public ones (docs/forecast-backtests.md).
 // Deterministic; const functions may be called from several threads.
 #pragma once
 
@@ -31,8 +31,8 @@ struct MisfitModel {
 
 class Forecaster {
  public:
-  // Any number of points from 1; what few runs leave open is held by what is believed beforehand, and the intervals say
-  // so. More than kMostRuns runs are merged with their neighbours first. Throws kBadInput as fit().
+  // Any number of points from 1; with few runs the priors dominate and the intervals widen. More than kMostRuns runs
+  // are merged with their neighbours first. Throws kBadInput as fit().
   explicit Forecaster(std::span<const Point> points);
   ~Forecaster();
   Forecaster(Forecaster&&) noexcept;

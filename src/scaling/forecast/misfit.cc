@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "scaling/laws/statistics.h"
+#include "base/statistics.h"
 
 namespace flywheel::scaling {
 namespace {

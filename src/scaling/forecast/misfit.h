@@ -6,7 +6,7 @@
 
 namespace flywheel::scaling {
 
-// What is believed before a ladder is seen, the same for all; learnt from public ladders (docs/forecast-backtests.md).
+// The priors, the same for every ladder; estimated on public ladders (docs/forecast-backtests.md).
 // Logs are natural; sd of a log is relative.
 struct Beliefs {
   double alpha = 0.3, alpha_log_sd = 0.3;  // effective exponents, kappa times those within
@@ -52,7 +52,7 @@ struct MisfitFit {
 // `start` is moved to the optimum, for the next size of misfit to begin from.
 MisfitFit fit_misfit(const Runs& runs, const Eigen::MatrixXd& correlation, const Beliefs& beliefs, double misfit_sd,
                      LawVector& start);
-// What theta is believed to be, and its standard deviations.
+// Prior means of theta and their standard deviations.
 void law_prior(const Runs& runs, const Beliefs& beliefs, LawVector& mean, LawVector& sd);
 
 }  // namespace flywheel::scaling

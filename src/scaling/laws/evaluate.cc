@@ -121,27 +121,27 @@ double log_loss(const double* theta, const Run& run, double* gradient, double* h
 }
 
 template <class Form>
-Evaluation evaluation_of() {
+FormulaFunctions functions_for() {
   static_assert(Form::kParameters <= kMaxParameters);
   return {Form::kParameters, value<Form>, expand<Form>, log_loss<Form>};
 }
 
-Evaluation evaluation_here(Formula formula) {
+FormulaFunctions functions_here(Formula formula) {
   switch (formula) {
     case Formula::kTied:
-      return evaluation_of<TiedFormula>();
+      return functions_for<TiedFormula>();
     case Formula::kKappa:
-      return evaluation_of<KappaFormula>();
+      return functions_for<KappaFormula>();
     case Formula::kDataConstrained:
-      return evaluation_of<DataConstrainedFormula>();
+      return functions_for<DataConstrainedFormula>();
     case Formula::kCompute:
-      return evaluation_of<ComputeFormula>();
+      return functions_for<ComputeFormula>();
     case Formula::kBroken:
-      return evaluation_of<BrokenFormula>();
+      return functions_for<BrokenFormula>();
     case Formula::kChinchilla:
       break;
   }
-  return evaluation_of<ChinchillaFormula>();
+  return functions_for<ChinchillaFormula>();
 }
 
 }  // namespace flywheel::scaling::HWY_NAMESPACE
@@ -150,10 +150,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace flywheel::scaling {
 
-HWY_EXPORT(evaluation_here);
+HWY_EXPORT(functions_here);
 
-Evaluation evaluation(Formula formula) {
-  return HWY_DYNAMIC_DISPATCH(evaluation_here)(formula);
+FormulaFunctions functions_of(Formula formula) {
+  return HWY_DYNAMIC_DISPATCH(functions_here)(formula);
 }
 
 void Sample::add(const Run& run, double ln_loss, double run_weight) {

@@ -9,7 +9,7 @@ namespace flywheel::scaling {
 
 inline constexpr int kMaxParameters = 8;
 
-// Logs of what a run is, not what came of it. Unique tokens: at most the tokens.
+// Logs of a run's covariates. Unique tokens: at most the tokens.
 struct Run {
   double ln_n = 0, ln_d = 0, ln_c = 0, ln_u = 0;
 };
@@ -36,7 +36,7 @@ struct Sums {
 enum class Formula { kChinchilla, kTied, kKappa, kDataConstrained, kCompute, kBroken };
 
 // theta holds the formula's parameters; what is not finite there gives a value of infinity or NaN.
-struct Evaluation {
+struct FormulaFunctions {
   int parameters;
   double (*value)(const double* theta, const Sample& sample, double huber_delta);
   void (*expand)(const double* theta, const Sample& sample, double huber_delta, Sums& sums);
@@ -44,6 +44,6 @@ struct Evaluation {
   // Either may be null.
   double (*log_loss)(const double* theta, const Run& run, double* gradient, double* hessian);
 };
-Evaluation evaluation(Formula formula);  // for the best target of this machine
+FormulaFunctions functions_of(Formula formula);  // for the best target of this machine
 
 }  // namespace flywheel::scaling

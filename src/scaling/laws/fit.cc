@@ -5,10 +5,10 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "base/statistics.h"
 #include "base/thread_pool.h"
 #include "scaling/laws/law.h"
 #include "scaling/laws/minimise.h"
-#include "scaling/laws/statistics.h"
 
 namespace flywheel::scaling {
 namespace {

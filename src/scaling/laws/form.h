@@ -33,7 +33,7 @@ struct Form {
   const char* source;   // paper, section
   Sees sees;
   std::vector<Parameter> parameters;  // in the formula's order
-  Evaluation evaluate;
+  FormulaFunctions evaluate;
   // Starting points, many and cheap: the fit polishes the best of them. The better ones come first.
   std::vector<Theta> (*starts)(const Sample& sample);
   std::vector<PriorTerm> (*prior)(const Sample& sample);

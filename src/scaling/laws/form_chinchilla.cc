@@ -63,7 +63,7 @@ const Form& chinchilla_form() {
                             "Hoffmann et al. 2022, section 3.3",
                             Form::Sees::kSizes,
                             {{"A", true}, {"B", true}, {"E", true}, {"alpha", false}, {"beta", false}},
-                            evaluation(Formula::kChinchilla),
+                            functions_of(Formula::kChinchilla),
                             starts,
                             prior};
   return form;
@@ -75,7 +75,7 @@ const Form& tied_form() {
                             "Hoffmann et al. 2022, section 3.3, with alpha = beta",
                             Form::Sees::kSizes,
                             {{"A", true}, {"B", true}, {"E", true}, {"alpha", false}},
-                            evaluation(Formula::kTied),
+                            functions_of(Formula::kTied),
                             tied_starts,
                             tied_prior};
   return form;
@@ -87,7 +87,7 @@ const Form& kappa_form() {
                             "after Kaplan et al. 2020, equation 1.5",
                             Form::Sees::kSizes,
                             {{"A", true}, {"B", true}, {"E", true}, {"alpha", false}, {"beta", false}, {"kappa", true}},
-                            evaluation(Formula::kKappa),
+                            functions_of(Formula::kKappa),
                             kappa_starts,
                             kappa_prior};
   return form;

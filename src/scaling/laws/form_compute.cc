@@ -77,7 +77,7 @@ const Form& compute_form() {
                             "Hoffmann et al. 2022, section 3.1",
                             Form::Sees::kCompute,
                             {{"A", true}, {"E", true}, {"gamma", false}},
-                            evaluation(Formula::kCompute),
+                            functions_of(Formula::kCompute),
                             compute_starts,
                             compute_prior};
   return form;
@@ -90,7 +90,7 @@ const Form& broken_form() {
       "Caballero et al. 2022, equation 1, one break",
       Form::Sees::kCompute,
       {{"A", true}, {"E", true}, {"gamma", false}, {"change", false}, {"break", true}, {"width", true}},
-      evaluation(Formula::kBroken),
+      functions_of(Formula::kBroken),
       broken_starts,
       broken_prior};
   return form;
@@ -103,7 +103,7 @@ const Form& data_constrained_form() {
       "Muennighoff et al. 2023, equations 5 and 6",
       Form::Sees::kUniqueTokens,
       {{"A", true}, {"B", true}, {"E", true}, {"alpha", false}, {"beta", false}, {"R_D", true}, {"R_N", true}},
-      evaluation(Formula::kDataConstrained),
+      functions_of(Formula::kDataConstrained),
       data_constrained_starts,
       data_constrained_prior};
   return form;

@@ -9,9 +9,9 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "base/statistics.h"
 #include "scaling/laws/form.h"
 #include "scaling/laws/minimise.h"
-#include "scaling/laws/statistics.h"
 
 namespace flywheel::scaling {
 namespace {

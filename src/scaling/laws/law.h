@@ -1,5 +1,5 @@
-// Scaling laws: fit, intervals, allocation, forecast, backtest, wall. Pure functions of points; deterministic for a
-// seed.
+// Scaling laws: runs as points, the fit of a form to them, what the fitted law predicts. Pure functions of points;
+// deterministic for a seed.
 #pragma once
 
 #include <cstdint>
@@ -97,16 +97,5 @@ inline constexpr double kBiasSd = 0.02;   // of log loss per decade
 // Compute levels, lowest first: indices of the points of each. Runs within 20% in C share a level; where C is
 // continuous, a level spans at most a factor of 2.
 std::vector<std::vector<size_t>> compute_levels(std::span<const Point> points);
-
-struct Wall {
-  std::string verdict;                              // "none seen", "wall", "cannot tell"
-  double slope = 0, slope_low = 0, slope_high = 0;  // of ln(best loss) against ln C at the top end, 90%
-  double smallest_detectable = 0;                   // slope change found with 80% power
-  double p_value = 1;
-  std::string why;
-};
-// A bend of the frontier in the last decades beyond what the smooth law, its drift and noise explain, which the
-// forecast from below the bend must also have missed (wall.cc).
-Wall wall_test(std::span<const Point> points, const FitOptions& options);
 
 }  // namespace flywheel::scaling

@@ -9,7 +9,8 @@
 
 #include "base/error.h"
 #include "base/file_system.h"
-#include "scaling/laws/isoflop.h"
+#include "scaling/allocation/isoflop.h"
+#include "scaling/forecast/wall.h"
 #include "scaling/laws/synthetic_ladder.h"
 #include "scaling/tables/runs_table.h"
 
@@ -97,7 +98,7 @@ TEST(Fit, DegenerateRunsGiveNumbersAndSayWhatIsMissing) {
     EXPECT_LT(next.loss, 10);
     EXPECT_LE(next.low, next.loss);
     EXPECT_GE(next.high, next.loss);
-    EXPECT_EQ(wall_test(points, {}).verdict, "cannot tell");
+    EXPECT_EQ(wall_test(points, {}).verdict, WallVerdict::kCannotTell);
   }
 }
 
@@ -128,7 +129,7 @@ double wall_rate(Ladder ladder, int ladders) {
   FitOptions options;
   options.bootstrap = 50;
   for (int seed = 0; seed < ladders; ++seed)
-    walls += wall_test(make_ladder(ladder, static_cast<uint64_t>(seed)), options).verdict == "wall";
+    walls += wall_test(make_ladder(ladder, static_cast<uint64_t>(seed)), options).verdict == WallVerdict::kWall;
   return static_cast<double>(walls) / ladders;
 }
 
@@ -155,9 +156,9 @@ TEST(Wall, SeenAlongAFrontierOfOneSizeALevel) {
   int straight = 0, halved = 0;
   for (uint64_t seed = 0; seed < 20; ++seed) {
     ladder.flatten_after = INFINITY;
-    straight += wall_test(make_ladder(ladder, seed), {.bootstrap = 50}).verdict == "wall";
+    straight += wall_test(make_ladder(ladder, seed), {.bootstrap = 50}).verdict == WallVerdict::kWall;
     ladder.flatten_after = 2;
-    halved += wall_test(make_ladder(ladder, seed), {.bootstrap = 50}).verdict == "wall";
+    halved += wall_test(make_ladder(ladder, seed), {.bootstrap = 50}).verdict == WallVerdict::kWall;
   }
   EXPECT_LE(straight, 3);
   EXPECT_GE(halved, 16);
@@ -166,7 +167,7 @@ TEST(Wall, SeenAlongAFrontierOfOneSizeALevel) {
 TEST(Wall, FewRungsCannotTell) {
   Ladder ladder;
   ladder.rungs = 3;
-  EXPECT_EQ(wall_test(make_ladder(ladder, 1), {}).verdict, "cannot tell");
+  EXPECT_EQ(wall_test(make_ladder(ladder, 1), {}).verdict, WallVerdict::kCannotTell);
 }
 
 TEST(Isoflop, FindsTheMinimumAndSaysWhenItIsAtTheEdge) {

@@ -1,4 +1,4 @@
-// Made-up isoFLOP ladders for tests: a known law, noise, and what the law cannot express.
+// Synthetic isoFLOP ladders for tests: a known law, noise, and what the law cannot express.
 #pragma once
 
 #include <cmath>

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <map>
+#include <optional>
 
+#include "base/csv.h"
 #include "base/error.h"
 
 namespace flywheel::scaling {
@@ -29,114 +30,79 @@ const std::array<ColumnNames, kColumns>& columns() {
   return names;
 }
 
-std::string_view trim(std::string_view text) {
-  const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '"'; };
-  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
-  return text;
-}
-
-std::vector<std::string_view> split(std::string_view line) {
-  std::vector<std::string_view> cells;
-  while (true) {
-    const size_t end = line.find(',');
-    cells.push_back(trim(line.substr(0, end)));
-    if (end == std::string_view::npos) return cells;
-    line.remove_prefix(end + 1);
-  }
-}
-
-std::array<int, kColumns> find_columns(std::string_view header, const std::string& where, int number) {
+std::array<int, kColumns> find_columns(const CsvReader& table, const std::string& where) {
   std::array<int, kColumns> at{};
   at.fill(-1);
-  const std::vector<std::string_view> cells = split(header);
-  for (size_t c = 0; c < cells.size(); ++c) {
-    std::string plain;
-    for (const char letter : cells[c])
-      if (std::isalnum(static_cast<unsigned char>(letter)))
-        plain += static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
+  for (size_t c = 0; c < table.names().size(); ++c) {
+    const std::string name = plain_column_name(table.names()[c]);
     for (size_t k = 0; k < kColumns; ++k) {
       const auto& aliases = columns()[k].aliases;
-      if (std::find(aliases.begin(), aliases.end(), plain) == aliases.end()) continue;
+      if (std::find(aliases.begin(), aliases.end(), name) == aliases.end()) continue;
       if (at[k] >= 0)
-        throw_bad_input("{}: line {}: columns {} and {} both look like {}; keep one", where, number, at[k] + 1, c + 1,
-                        columns()[k].shown);
+        throw_bad_input("{}: line {}: columns {} and {} both look like {}; keep one", where, table.header_line(),
+                        at[k] + 1, c + 1, columns()[k].shown);
       at[k] = static_cast<int>(c);
     }
   }
   return at;
 }
 
-double number_of(std::string_view cell, Column column, bool zero_allowed, const std::string& where, int line) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-  const bool whole = error == std::errc() && end == cell.data() + cell.size();
-  if (!whole || !std::isfinite(value) || value < 0 || (value == 0 && !zero_allowed))
-    throw_bad_input("{}: line {}: column {}: expected a number {}, found \"{}\"", where, line, columns()[column].shown,
-                    zero_allowed ? "of 0 or more" : "above 0", cell);
-  return value;
+double number_of(const CsvReader& row, int at, Column column, bool zero_allowed) {
+  const std::string_view cell = row.cell_or_empty(at);
+  const std::optional<double> value = number_in_cell(cell);
+  if (!value || *value < 0 || (*value == 0 && !zero_allowed))
+    row.fail(columns()[column].shown,
+             fmt::format("expected a number {}, found \"{}\"", zero_allowed ? "of 0 or more" : "above 0", cell));
+  return *value;
 }
 
 }  // namespace
 
 std::vector<Curve> parse_curves(std::string_view text, const std::string& where, bool loss_required) {
-  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
-  std::array<int, kColumns> at{};
-  size_t width = 0;
-  int line_number = 0;
+  CsvReader table(text, where);
+  if (!table.has_header())
+    throw_bad_input("{}: the file is empty, expected a header (run, step, lr, loss) and rows", where);
+  const std::array<int, kColumns> at = find_columns(table, where);
+  for (const Column needed : {kRun, kStep, kRate, kLoss})
+    if (at[needed] < 0 && (needed != kLoss || loss_required))
+      throw_bad_input("{}: line {}: column {} is missing; expected a header with run, step, lr and loss, found \"{}\"",
+                      where, table.header_line(), columns()[needed].shown, table.header_text());
   std::vector<Curve> curves;
   std::map<std::string, size_t, std::less<>> by_name;
   bool any_loss = false;
-  while (!text.empty()) {
-    const size_t end = text.find('\n');
-    const std::string_view raw = text.substr(0, end), line = trim(raw);
-    text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
-    ++line_number;
-    if (line.empty() || line.front() == '#') continue;
-    if (width == 0) {
-      width = split(raw).size();
-      at = find_columns(raw, where, line_number);
-      for (const Column needed : {kRun, kStep, kRate, kLoss})
-        if (at[needed] < 0 && (needed != kLoss || loss_required))
-          throw_bad_input(
-              "{}: line {}: column {} is missing; expected a header with run, step, lr and loss, found \"{}\"", where,
-              line_number, columns()[needed].shown, line);
-      continue;
-    }
-    const std::vector<std::string_view> cells = split(raw);
-    if (cells.size() != width)
-      throw_bad_input("{}: line {}: expected {} cells as in the header, found {}", where, line_number, width,
-                      cells.size());
-    const auto cell = [&](Column column) {
-      return at[column] < 0 ? std::string_view{} : cells[static_cast<size_t>(at[column])];
-    };
+  const auto number = [&](Column column, bool zero_allowed) {
+    return number_of(table, at[column], column, zero_allowed);
+  };
+  while (table.next()) {
+    table.check_width();
+    const auto cell = [&](Column column) { return table.cell_or_empty(at[column]); };
+    const int line_number = table.line();
     const std::string_view name = cell(kRun);
     if (name.empty()) throw_bad_input("{}: line {}: column run is empty", where, line_number);
     const auto [found, added] = by_name.try_emplace(std::string(name), curves.size());
     if (added) curves.emplace_back().name = name;
     Curve& curve = curves[found->second];
-    const double step = number_of(cell(kStep), kStep, true, where, line_number);
+    const double step = number(kStep, true);
     if (!curve.rates.empty() && step <= curve.rates.back().step)
       throw_bad_input("{}: line {}: run \"{}\": step {} comes after step {}; expected rising steps", where, line_number,
                       name, step, curve.rates.back().step);
-    curve.rates.push_back({step, number_of(cell(kRate), kRate, true, where, line_number)});
+    curve.rates.push_back({step, number(kRate, true)});
     if (!cell(kLoss).empty() && step > 0) {
-      curve.losses.push_back({step, number_of(cell(kLoss), kLoss, false, where, line_number)});
+      curve.losses.push_back({step, number(kLoss, false)});
       any_loss = true;
     }
     if (at[kSize] >= 0) {
-      const double size = number_of(cell(kSize), kSize, false, where, line_number);
+      const double size = number(kSize, false);
       if (!added && size != curve.N)
         throw_bad_input("{}: line {}: run \"{}\": N is {}, before it was {}; expected one size a run", where,
                         line_number, name, size, curve.N);
       curve.N = size;
     }
     if (at[kBatch] >= 0)
-      curve.tokens_per_step = number_of(cell(kBatch), kBatch, false, where, line_number);
+      curve.tokens_per_step = number(kBatch, false);
     else if (at[kTokens] >= 0 && step > 0)
-      curve.tokens_per_step = number_of(cell(kTokens), kTokens, false, where, line_number) / step;
+      curve.tokens_per_step = number(kTokens, false) / step;
   }
-  if (width == 0) throw_bad_input("{}: the file is empty, expected a header (run, step, lr, loss) and rows", where);
   if (curves.empty()) throw_bad_input("{}: a header but no rows, expected one step of a run a line", where);
   if (loss_required && !any_loss) throw_bad_input("{}: no row has a loss", where);
   for (const Curve& curve : curves)

@@ -6,11 +6,18 @@
 #include <map>
 #include <tuple>
 
+#include "base/check.h"
 #include "base/error.h"
-#include "scaling/laws/statistics.h"
+#include "base/statistics.h"
 
 namespace flywheel::scaling {
 namespace {
+
+constexpr std::pair<std::string_view, Reduce> kReduceNames[] = {{"none", Reduce::kNone},
+                                                                {"mean", Reduce::kMean},
+                                                                {"median", Reduce::kMedian},
+                                                                {"min", Reduce::kMin},
+                                                                {"last", Reduce::kLast}};
 
 using Key = std::tuple<double, double, double, std::string>;
 
@@ -22,9 +29,7 @@ Key key_of(const RunsTable& table, size_t i) {
 double median_of(const std::vector<Point>& points, double (*of)(const Point&)) {
   std::vector<double> values;
   for (const Point& p : points) values.push_back(of(p));
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
+  return upper_median(std::move(values));
 }
 
 double reduced(std::vector<double> losses, Reduce reduce) {
@@ -33,7 +38,7 @@ double reduced(std::vector<double> losses, Reduce reduce) {
     case Reduce::kMin:
       return *std::min_element(losses.begin(), losses.end());
     case Reduce::kMedian:
-      return quantile(std::move(losses), 0.5);
+      return median(std::move(losses));
     case Reduce::kMean:
       for (const double loss : losses) sum += loss;
       return sum / static_cast<double>(losses.size());
@@ -67,7 +72,7 @@ Point merged(const std::vector<Point>& points, const std::vector<size_t>& member
   }
   return {std::exp(sum.N),
           std::exp(sum.D),
-          quantile(std::move(losses), 0.5),
+          median(std::move(losses)),
           has_c ? std::exp(sum.C) : 0,
           has_u ? std::exp(sum.U) : 0,
           sum.count};
@@ -75,13 +80,14 @@ Point merged(const std::vector<Point>& points, const std::vector<size_t>& member
 
 }  // namespace
 
+std::string_view name_of(Reduce reduce) {
+  for (const auto& [name, known] : kReduceNames)
+    if (reduce == known) return name;
+  CHECK(false);
+}
+
 Reduce reduce_by_name(std::string_view name) {
-  constexpr std::pair<std::string_view, Reduce> kNames[] = {{"none", Reduce::kNone},
-                                                            {"mean", Reduce::kMean},
-                                                            {"median", Reduce::kMedian},
-                                                            {"min", Reduce::kMin},
-                                                            {"last", Reduce::kLast}};
-  for (const auto& [known, reduce] : kNames)
+  for (const auto& [known, reduce] : kReduceNames)
     if (name == known) return reduce;
   throw_bad_input("--reduce {}: expected mean, median, min, last or none", name);
 }

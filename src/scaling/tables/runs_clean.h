@@ -12,6 +12,7 @@ namespace flywheel::scaling {
 
 // How several losses of the same N, D, U and group become one run.
 enum class Reduce { kNone, kMean, kMedian, kMin, kLast };
+std::string_view name_of(Reduce reduce);       // as --reduce takes it
 Reduce reduce_by_name(std::string_view name);  // throws kBadInput for an unknown one
 
 // kNone keeps every row. Else the first row of each (N, D, U, group) stays, with the reduced loss.

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <optional>
 
+#include "base/csv.h"
 #include "base/error.h"
 
 namespace flywheel::scaling {
@@ -45,40 +46,13 @@ const std::array<Column, kColumns>& columns() {
   return table;
 }
 
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.front()))) text.remove_prefix(1);
-  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back()))) text.remove_suffix(1);
-  if (text.size() >= 2 && text.front() == '"' && text.back() == '"') return trim(text.substr(1, text.size() - 2));
-  return text;
-}
-
-void split(std::string_view line, char separator, std::vector<std::string_view>& cells) {
-  cells.clear();
-  bool quoted = false;
-  size_t start = 0;
-  for (size_t i = 0; i <= line.size(); ++i) {
-    if (i < line.size() && line[i] == '"') quoted = !quoted;
-    if (i == line.size() || (line[i] == separator && !quoted)) {
-      cells.push_back(trim(line.substr(start, i - start)));
-      start = i + 1;
-    }
-  }
-}
-
-std::string plain(std::string_view name) {
-  std::string letters;
-  for (const char c : name)
-    if (std::isalnum(static_cast<unsigned char>(c)))
-      letters += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return letters;
-}
-
 std::optional<double> parse_number(std::string_view text) {
   double value = 0;
   if (!text.empty() && text.front() == '+') text.remove_prefix(1);
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc()) return std::nullopt;
-  const std::string_view suffix = trim(text.substr(static_cast<size_t>(end - text.data())));
+  std::string_view suffix = text.substr(static_cast<size_t>(end - text.data()));
+  while (!suffix.empty() && std::isspace(static_cast<unsigned char>(suffix.front()))) suffix.remove_prefix(1);
   if (suffix.empty()) return value;
   constexpr std::string_view kSuffixes = "kKmMbBgGtT";
   constexpr double kFactors[] = {1e3, 1e6, 1e9, 1e9, 1e12};
@@ -91,34 +65,25 @@ std::optional<double> parse_number(std::string_view text) {
 struct Header {
   std::array<int, kColumns> at;
   int group = -1;
-  size_t cells = 0;
-  char separator = ',';
   bool perplexity = false;
 };
 
-Header read_header(std::string_view line, int number, const std::string& where, const TableOptions& options,
-                   RunsTable& table) {
+Header read_header(const CsvReader& reader, const std::string& where, const TableOptions& options, RunsTable& table) {
   Header header;
   header.at.fill(-1);
-  if (line.find(',') == std::string_view::npos) {
-    if (line.find(';') != std::string_view::npos)
-      header.separator = ';';
-    else if (line.find('\t') != std::string_view::npos)
-      header.separator = '\t';
-  }
-  std::vector<std::string_view> names;
-  split(line, header.separator, names);
-  header.cells = names.size();
+  const std::vector<std::string>& names = reader.names();
+  const std::string_view line = reader.header_text();
+  const int number = reader.header_line();
   for (size_t c = 0; c < names.size(); ++c) {
-    const std::string name = plain(names[c]);
-    if (!options.group.empty() && name == plain(options.group)) header.group = static_cast<int>(c);
+    const std::string name = plain_column_name(names[c]);
+    if (!options.group.empty() && name == plain_column_name(options.group)) header.group = static_cast<int>(c);
     for (size_t k = 0; k < kColumns; ++k) {
       const auto& aliases = columns()[k].aliases;
       if (std::find(aliases.begin(), aliases.end(), name) == aliases.end()) continue;
       // A smoothed loss beside the last batch's is the better measure of the same thing.
       const bool smooth = name.starts_with("smooth");
       if (header.at[k] >= 0 && k == kL && !smooth &&
-          plain(names[static_cast<size_t>(header.at[k])]).starts_with("smooth"))
+          plain_column_name(names[static_cast<size_t>(header.at[k])]).starts_with("smooth"))
         continue;
       if (header.at[k] >= 0 && !(k == kL && smooth))
         throw_bad_input("{}: line {}: columns {} (\"{}\") and {} (\"{}\") both look like {} ({}); keep one", where,
@@ -147,14 +112,13 @@ Header read_header(std::string_view line, int number, const std::string& where, 
 }
 
 // The run of a line, or what is wrong with it.
-std::string read_row(const std::vector<std::string_view>& cells, const Header& header, const TableOptions& options,
-                     Point& point) {
-  if (cells.size() != header.cells)
-    return fmt::format("expected {} cells as in the header, found {}", header.cells, cells.size());
+std::string read_row(const CsvReader& row, const Header& header, const TableOptions& options, Point& point) {
+  if (row.cells().size() != row.names().size())
+    return fmt::format("expected {} cells as in the header, found {}", row.names().size(), row.cells().size());
   std::array<double, kColumns> values{};
   for (size_t k = 0; k < kColumns; ++k) {
     if (header.at[k] < 0 || (k == kL && !options.loss_required)) continue;
-    const std::string_view cell = cells[static_cast<size_t>(header.at[k])];
+    const std::string_view cell = row.cell_or_empty(header.at[k]);
     if (cell.empty() && k >= kU) continue;  // unknown: all tokens are unique
     const std::optional<double> value = parse_number(cell);
     if (!value || !std::isfinite(*value) || *value <= 0)
@@ -186,36 +150,22 @@ void refuse_bad_rows(const std::vector<std::string>& bad, const std::string& whe
 }  // namespace
 
 RunsTable parse_runs(std::string_view text, const std::string& where, const TableOptions& options) {
-  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  CsvReader reader(text, where, {kRunsSeparators});
+  if (!reader.has_header()) throw_bad_input("{}: the file is empty, expected a header line and one run a line", where);
   RunsTable table;
-  std::optional<Header> header;
+  const Header header = read_header(reader, where, options, table);
   std::vector<std::string> bad;
-  std::vector<std::string_view> cells;
-  int line_number = 0;
-  while (!text.empty()) {
-    const size_t end = text.find('\n');
-    std::string_view line = text.substr(0, end);
-    text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
-    ++line_number;
-    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.remove_suffix(1);
-    while (!line.empty() && line.front() == ' ') line.remove_prefix(1);
-    if (line.empty() || line.front() == '#') continue;
-    if (!header) {
-      header = read_header(line, line_number, where, options, table);
-      continue;
-    }
-    split(line, header->separator, cells);
+  while (reader.next()) {
     Point point;
-    const std::string wrong = read_row(cells, *header, options, point);
+    const std::string wrong = read_row(reader, header, options, point);
     if (!wrong.empty()) {
-      bad.push_back(fmt::format("line {}: {}", line_number, wrong));
+      bad.push_back(fmt::format("line {}: {}", reader.line(), wrong));
       continue;
     }
     table.points.push_back(point);
-    table.rows.push_back(line_number);
-    if (header->group >= 0) table.groups.emplace_back(cells[static_cast<size_t>(header->group)]);
+    table.rows.push_back(reader.line());
+    if (header.group >= 0) table.groups.emplace_back(reader.cell_or_empty(header.group));
   }
-  if (!header) throw_bad_input("{}: the file is empty, expected a header line and one run a line", where);
   if (!bad.empty() && (!options.skip_bad_rows || table.points.empty())) refuse_bad_rows(bad, where);
   if (table.points.empty()) throw_bad_input("{}: a header but no runs, expected one run a line", where);
   table.skipped = std::move(bad);

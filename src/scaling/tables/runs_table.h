@@ -1,4 +1,4 @@
-// Reads anybody's table of finished runs: CSV with the usual column names into points. Pure.
+// Reads a table of finished runs: CSV with the usual column names into points. Pure.
 #pragma once
 
 #include <string>
@@ -8,6 +8,8 @@
 #include "scaling/laws/law.h"
 
 namespace flywheel::scaling {
+
+inline constexpr std::string_view kRunsSeparators = ",;\t";  // between cells, as the header says
 
 struct TableOptions {
   bool loss_required = true;   // false: for predictions
@@ -26,10 +28,10 @@ struct RunsTable {
 
 // Columns by their usual names in any case (N, params, model_size, ..; D, tokens, ..; L, loss, val_loss, bpb,
 // perplexity, ..; C, flops, ..; U, unique_tokens; epochs), two of N, D and C at least: the third follows from C = 6 N
-// D. A perplexity becomes its logarithm, epochs become U = D / epochs. Separators: comma, semicolon or tab. Takes a
-// BOM, CRLF, quotes, blank lines, # comments and 1.3B / 20M / 300k / 2T suffixes. Throws kBadInput naming `where`, the
-// line and the column, what was expected and found, and what to do: the header's mistakes, the first few bad rows (all
-// rows are read first), losses that look like another column.
+// D. A perplexity becomes its logarithm, epochs become U = D / epochs. Read as base/csv.h
+// says, with commas, semicolons or tabs between cells; numbers may be 1.3B / 20M / 300k / 2T. Throws kBadInput naming
+// `where`, the line and the column, what was expected and found, and what to do: the header's mistakes, the first few
+// bad rows (all rows are read first), losses that look like another column.
 RunsTable parse_runs(std::string_view text, const std::string& where, const TableOptions& options);
 RunsTable parse_runs(std::string_view text, const std::string& where, bool loss_required = true);
 

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
-#include <charconv>
-#include <cmath>
 #include <map>
+#include <optional>
 
+#include "base/check.h"
+#include "base/csv.h"
 #include "base/error.h"
 
 namespace flywheel::scaling {
@@ -27,68 +27,35 @@ const std::array<Wanted, 3>& wanted_columns() {
   return columns;
 }
 
-std::vector<std::string> split(std::string_view line) {
-  const char separator = line.find(',') != line.npos ? ',' : line.find(';') != line.npos ? ';' : '\t';
-  std::vector<std::string> cells(1);
-  bool quoted = false;
-  for (const char c : line) {
-    if (c == '"')
-      quoted = !quoted;
-    else if (c == separator && !quoted)
-      cells.emplace_back();
-    else if (!std::isspace(static_cast<unsigned char>(c)))
-      cells.back() += c;
-  }
-  return cells;
-}
-
-std::string plain(std::string_view name) {
-  std::string letters;
-  for (const char c : name)
-    if (std::isalnum(static_cast<unsigned char>(c))) letters += static_cast<char>(std::tolower(c));
-  return letters;
-}
-
-double number(const std::string& cell, const std::string& where, int line, const char* means) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-  if (error != std::errc() || end != cell.data() + cell.size() || !std::isfinite(value) || value <= 0)
-    throw_bad_input("{}: line {}: {}: expected a number above 0, found \"{}\"", where, line, means, cell);
-  return value;
-}
-
 }  // namespace
 
 std::vector<SweepRun> parse_sweep(std::string_view text, const std::string& where, const RunsTable& table) {
-  std::vector<std::string_view> lines;
-  while (!text.empty()) {
-    const size_t end = text.find('\n');
-    lines.push_back(text.substr(0, end));
-    text = end == text.npos ? std::string_view{} : text.substr(end + 1);
-  }
+  CsvReader reader(text, where, {kRunsSeparators});
   std::array<int, 3> at = {-1, -1, -1};
-  for (const std::string_view line : lines) {
-    const std::vector<std::string> names = split(line);
-    if (names.size() == 1 || names[0].starts_with("#")) continue;
-    for (size_t c = 0; c < names.size(); ++c)
-      for (size_t k = 0; k < at.size(); ++k) {
-        const auto& known = wanted_columns()[k].names;
-        if (std::find(known.begin(), known.end(), plain(names[c])) != known.end()) at[k] = static_cast<int>(c);
-      }
-    break;
-  }
+  for (size_t c = 0; c < reader.names().size(); ++c)
+    for (size_t k = 0; k < at.size(); ++k) {
+      const auto& known = wanted_columns()[k].names;
+      if (std::find(known.begin(), known.end(), plain_column_name(reader.names()[c])) != known.end())
+        at[k] = static_cast<int>(c);
+    }
   if (at[0] < 0 && at[1] < 0) return {};
   std::vector<SweepRun> runs;
-  for (size_t i = 0; i < table.points.size(); ++i) {
-    const Point& p = table.points[i];
+  while (runs.size() < table.points.size() && reader.next()) {
+    if (reader.line() != table.rows[runs.size()]) continue;  // a row that the table left out
+    const Point& p = table.points[runs.size()];
     SweepRun run{p.N, p.D, 0, 0, p.L};
-    const std::vector<std::string> cells = split(lines[static_cast<size_t>(table.rows[i]) - 1]);
-    for (size_t k = 0; k < at.size(); ++k)
-      if (at[k] >= 0)
-        run.*wanted_columns()[k].field =
-            number(cells.at(static_cast<size_t>(at[k])), where, table.rows[i], wanted_columns()[k].means);
+    for (size_t k = 0; k < at.size(); ++k) {
+      if (at[k] < 0) continue;
+      const std::string_view cell = reader.cell_or_empty(at[k]);
+      const std::optional<double> value = number_in_cell(cell);
+      if (!value || *value <= 0)
+        throw_bad_input("{}: line {}: {}: expected a number above 0, found \"{}\"", where, reader.line(),
+                        wanted_columns()[k].means, cell);
+      run.*wanted_columns()[k].field = *value;
+    }
     runs.push_back(run);
   }
+  CHECK(runs.size() == table.points.size());
   return runs;
 }
 

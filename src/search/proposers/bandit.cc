@@ -28,7 +28,7 @@ ProposerBandit::ProposerBandit(const std::vector<std::string>& proposers)
 }
 
 int ProposerBandit::choose(Rng& rng, const std::vector<bool>& passed) const {
-  // Gain per success and cost per trial lean on those of all together until a proposer has its own.
+  // Gain per success and cost per trial are shrunk towards the pooled values until a proposer has its own data.
   double successes = 0, gain = 0, cost = 0, trials = 0;
   for (const Arm& arm : arms_) successes += arm.successes, gain += arm.gain, cost += arm.cost, trials += arm.trials;
   const double usual_gain = successes > 0 ? gain / successes : 1;
@@ -39,9 +39,9 @@ int ProposerBandit::choose(Rng& rng, const std::vector<bool>& passed) const {
     if (passed[i] || accounts_[i].exhausted || !accounts_[i].dropped.empty()) continue;
     const Arm& arm = arms_[i];
     const double a = gamma_sample(1 + arm.successes, rng), b = gamma_sample(1 + arm.misses, rng);
-    const double worth = (arm.gain + usual_gain) / (arm.successes + 1);
+    const double gain_per_success = (arm.gain + usual_gain) / (arm.successes + 1);
     const double price = (arm.cost + usual_cost) / (arm.trials + 1);
-    const double value = a / (a + b) * worth / price;
+    const double value = a / (a + b) * gain_per_success / price;
     if (best < 0 || value > best_value) best = static_cast<int>(i), best_value = value;
   }
   return best;

@@ -1,5 +1,5 @@
-// Who is asked next: proposers share the budget by what each has contributed. Thompson sampling (Thompson 1933) of the
-// gain per FLOP with discounted counts (Raj & Kalyani 2017), so that one whose well has run dry makes room.
+// A bandit over proposers: the budget is shared by what each has contributed. Thompson sampling (Thompson 1933) of the
+// gain per FLOP with discounted counts (Raj & Kalyani 2017), so that a proposer that stops contributing is asked less.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace flywheel::search {
 
-// What one proposer has cost and brought; the report shows it.
+// Cost and gain of one proposer, as the report shows them.
 struct ProposerAccount {
   std::string proposer;
   int proposed = 0;  // proposals taken
@@ -18,10 +18,10 @@ struct ProposerAccount {
   int stopped = 0;   // ended early by their curve
   int done = 0;      // measured to the end
   int improved = 0;  // trials that lowered the best loss
-  double gain = 0;   // by how much, together
+  double gain = 0;   // the sum of their gains
   double cost_flops = 0;
   bool exhausted = false;  // had nothing more to propose
-  std::string dropped;     // why it is not asked any more; empty: it is
+  std::string dropped;     // why it is no longer asked; empty while it is
 };
 
 // Deterministic for its random numbers. Not thread safe.
@@ -29,7 +29,7 @@ class ProposerBandit {
  public:
   explicit ProposerBandit(const std::vector<std::string>& proposers);
 
-  // The index of who is asked; -1: nobody is left. `passed`: had nothing this time.
+  // The index of the proposer to ask; -1 when none is left. `passed`: those that had nothing this time.
   int choose(Rng& rng, const std::vector<bool>& passed) const;
   // A trial ended: the gain it brought (0: none) and what it cost.
   void observe(size_t proposer, double gain, double cost_flops);

@@ -1,12 +1,13 @@
 // Bayesian search: a surrogate over fields and scale (surrogate.h), failures counted nearby, and the point with the
 // largest expected gain at the target scale per FLOP. Expected improvement: Jones et al. 1998; what a cheaper run tells
 // about the target enters through the standard deviation that it explains (knowledge-gradient form, Frazier et al.
-// 2008). Runs that are still going are believed to end as predicted ("kriging believer", Ginsbourger et al. 2010);
+// 2008). Unfinished runs are assumed to end as predicted ("kriging believer", Ginsbourger et al. 2010);
 // stopped ones count as their predicted end with its error.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
+#include "base/statistics.h"
 #include "search/proposers/proposer.h"
 #include "search/surrogate.h"
 
@@ -23,12 +24,6 @@ constexpr double kFirstLogOdds = 3;  // of success where nothing was tried
 constexpr double kLeastChance = 0.05;  // of success; less is only tried when nothing else is left
 constexpr double kOddsPerRun = 2;      // added by each success nearby, taken by each failure
 
-double normal_density(double z) {
-  return std::exp(-0.5 * z * z) / std::sqrt(2 * M_PI);
-}
-double normal_below(double z) {
-  return 0.5 * std::erfc(-z / std::sqrt(2.0));
-}
 double expected_improvement(double mean, double sd, double best) {
   if (sd <= 0) return std::max(0.0, best - mean);
   const double z = (best - mean) / sd;

@@ -36,7 +36,7 @@ class EvolveProposer : public Proposer {
     return Proposal{std::move(*values), view.rung_flops.front(), std::nullopt, "", ""};
   }
 
-  // Whoever proposed it: a good point of somebody else is worth breeding from.
+  // Trials of all proposers join the population.
   void observe(const SearchView&, const Trial& trial) override {
     if (trial.state != TrialState::kDone && trial.state != TrialState::kStopped) return;
     population_.push_back({trial.values, trial.loss});

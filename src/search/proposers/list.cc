@@ -90,8 +90,8 @@ class ListProposer : public Proposer {
   explicit ListProposer(std::vector<Change> changes) : changes_(std::move(changes)) {}
   std::string_view name() const override { return "list"; }
 
-  // A change that is none here (a field that nothing reads yet) comes again when all others were proposed: by then
-  // something may have been adopted that it builds on.
+  // A change without effect (its field is inactive) is proposed again after all others: a change adopted by then may
+  // have activated its field.
   std::optional<Proposal> propose(const SearchView& view, Rng&) override {
     while (next_ < changes_.size()) {
       const Change& change = changes_[next_++];
@@ -142,6 +142,18 @@ class ListProposer : public Proposer {
 std::unique_ptr<Proposer> make_list(const workload::SearchSpace&, const ProposerOptions& options) {
   if (options.list.empty()) throw_bad_input("proposer \"list\": no file of changes was given, or it is empty");
   return std::make_unique<ListProposer>(read_changes(options.list, options.list_source));
+}
+
+std::vector<std::string> patches_in_list(const std::string& text) {
+  std::vector<std::string> patches;
+  for (size_t at = 0; (at = text.find('"', at)) != std::string::npos;) {
+    const size_t end = text.find('"', at + 1);
+    if (end == std::string::npos) break;
+    const std::string word = text.substr(at + 1, end - at - 1);
+    if (word.find('=') != std::string::npos && word.find('.') != std::string::npos) patches.push_back(word);
+    at = end + 1;
+  }
+  return patches;
 }
 
 }  // namespace flywheel::search

@@ -1,6 +1,6 @@
-// Proposers say what to try next: the interface, and the one table that lists them (proposers.cc). What one sees is a
-// space and the trials so far; what it returns is a point of the space; what it is charged are the FLOPs of the runs
-// that it asked for (proposer_bandit.h). docs/how-to-add-a-proposer.md.
+// Proposers suggest what to try next: their interface and the table of them (proposers.cc). A proposer sees a space and
+// the trials so far, returns a point of the space, and is charged the FLOPs of the runs it asked for (bandit.h).
+// docs/how-to-add-a-proposer.md.
 #pragma once
 
 #include <cstdint>
@@ -24,14 +24,14 @@ struct Trial {
   uint64_t id = 0;
   std::string proposer;
   std::string label;                 // the user's name for it (list); may be empty
-  workload::Values values;           // canonical; as run, where a world could not run exactly what was asked
+  workload::Values values;           // canonical; the point that was run, where the proposed one was not available
   std::vector<std::string> patches;  // "field=value"
   std::string identity;              // SearchSpace::identity
   TrialState state = TrialState::kPending;
-  double rung_flops = 0;  // of the run; 0: the world does not know FLOPs
+  double rung_flops = 0;  // of the run; 0: FLOPs are not known
   double loss = 0;        // lower is better, one unit everywhere; of kDone, and of kStopped the predicted end
   double loss_sd = 0;     // of a predicted end; 0: measured
-  std::vector<evidence::CurvePoint> curve;
+  std::vector<evidence::CurveSample> curve;
   std::string failure;    // of kFailed
   double cost_flops = 0;  // charged so far
   std::optional<double> predicted_gain;
@@ -96,6 +96,9 @@ std::span<const ProposerRow> proposer_table();
 std::unique_ptr<Proposer> make_proposer(std::string_view name, const workload::SearchSpace& space,
                                         const ProposerOptions& options = {});
 
+// The patches that the text of a list mentions, so that a space can be made to express them.
+std::vector<std::string> patches_in_list(const std::string& text);
+
 // Up to `draws` points of `draw`, the first that is valid and not taken; empty when there was none.
 template <typename Draw>
 std::optional<workload::Values> first_free(const SearchView& view, int draws, Draw&& draw) {
@@ -105,7 +108,7 @@ std::optional<workload::Values> first_free(const SearchView& view, int draws, Dr
   }
   return std::nullopt;
 }
-// The same by chance over the whole space; small finite spaces are enumerated when chance finds nothing.
+// The same with uniform draws from the whole space; small finite spaces are enumerated when no draw succeeds.
 std::optional<workload::Values> free_sample(const SearchView& view, Rng& rng);
 
 }  // namespace flywheel::search

@@ -7,55 +7,55 @@
 #include <deque>
 #include <functional>
 
-#include "scaling/laws/statistics.h"
-#include "search/proposal_loop.h"
+#include "base/statistics.h"
+#include "search/point_space.h"
+#include "search/search_loop.h"
 
 namespace flywheel::search {
 namespace {
 
 using ::testing::HasSubstr;
 
-// A function as a world: runs end in the order of their start.
-class FunctionWorld : public World {
+// A function as a subject; its runs end in the order of their start.
+class FunctionWorld : public PointSubject {
  public:
   using Loss = std::function<double(const workload::Values&)>;  // NaN: the run fails
-  FunctionWorld(const workload::SearchSpace& space, Loss loss, double noise = 0)
-      : space_(space), loss_(std::move(loss)), noise_(noise) {}
-  const workload::SearchSpace& space() const override { return space_; }
-  std::vector<double> rung_flops() const override { return rungs; }
-  void start(Trial& trial) override {
-    WorldEvent event;
-    event.trial = trial.id;
-    event.loss = loss_(trial.values) + noise_ * rng_.normal();
-    event.cost_flops = trial.rung_flops;
-    if (std::isnan(event.loss)) {
-      event.kind = WorldEvent::Kind::kFailed;
-      event.failure = "diverged";
+  FunctionWorld(const PointSpace& space, Loss loss, double noise = 0)
+      : PointSubject(space), loss_(std::move(loss)), noise_(noise) {}
+  void start(const WantedRun& wanted) {
+    RunResult result;
+    result.id = wanted.id;
+    result.loss = loss_(values_of_point(*wanted.configuration)) + noise_ * rng_.normal();
+    result.flops = result.spent_flops = wanted.flops;
+    if (std::isnan(result.loss)) {
+      result.state = RunResult::State::kFailed;
+      result.reason = "diverged";
     }
-    running_.push_back(event);
+    running_.push_back(result);
   }
-  std::optional<WorldEvent> next() override {
-    if (running_.empty()) return std::nullopt;
-    const WorldEvent event = running_.front();
-    running_.pop_front();
-    return event;
+  void run(SearchLoop& loop) {
+    while (true) {
+      for (const WantedRun& wanted : loop.next()) start(wanted);
+      if (running_.empty()) return;
+      const RunResult result = running_.front();
+      running_.pop_front();
+      loop.tell({result});
+    }
   }
-  std::vector<double> rungs = {1e12};
 
  private:
-  const workload::SearchSpace& space_;
   Loss loss_;
   double noise_;
   Rng rng_{99};
-  std::deque<WorldEvent> running_;
+  std::deque<RunResult> running_;
 };
 
 // A recipe in small: a categorical with an own field, a cliff in the rate, a bowl in the batch.
-workload::SearchSpace recipe_like() {
-  return workload::SearchSpace({{"optimizer", workload::Axis::kCategorical, 0, 1, {"a", "b", "c"}, {}, {}},
-                                {"rate", workload::Axis::kLog, 1e-4, 1e-1, {}, {}, {}},
-                                {"batch", workload::Axis::kOrdinal, 0, 1, {8, 16, 32, 64, 128, 256}, {}, {}},
-                                {"momentum", workload::Axis::kLinear, 0.5, 1, {}, workload::Condition{0, {1}}, {}}});
+PointSpace recipe_like() {
+  return PointSpace({{"optimizer", workload::Axis::kCategorical, 0, 1, {"a", "b", "c"}, {}, {}},
+                     {"rate", workload::Axis::kLog, 1e-4, 1e-1, {}, {}, {}},
+                     {"batch", workload::Axis::kOrdinal, 0, 1, {8, 16, 32, 64, 128, 256}, {}, {}},
+                     {"momentum", workload::Axis::kLinear, 0.5, 1, {}, workload::Condition{0, {1}}, {}}});
 }
 double recipe_like_loss(const workload::Values& v) {
   const double rate = std::log(v[1] / 0.02), batch = std::log(8 * std::pow(2, v[2]) / 32);
@@ -66,20 +66,21 @@ double recipe_like_loss(const workload::Values& v) {
 
 LoopOptions options_of(const std::string& proposer, uint64_t seed, int trials, int slots = 1) {
   LoopOptions options;
-  options.proposers = {proposer};
-  options.seed = seed;
+  options.desk.proposers = {proposer};
+  options.desk.seed = seed;
+  options.desk.rung_flops = {1e12};
   options.max_trials = trials;
   options.slots = slots;
   return options;
 }
 
 double best_after(const std::string& proposer, uint64_t seed, int trials, int slots = 1, double noise = 0) {
-  const workload::SearchSpace space = recipe_like();
+  const PointSpace space = recipe_like();
   FunctionWorld world(space, recipe_like_loss, noise);
   LoopOptions options = options_of(proposer, seed, trials, slots);
-  options.noise_sd = noise;
-  ProposalLoop loop(world, options);
-  loop.run();
+  options.desk.noise_sd = noise;
+  SearchLoop loop(world, options);
+  world.run(loop);
   double best = 1e9;
   for (const Trial& trial : loop.trials()) best = std::min(best, recipe_like_loss(trial.values));
   return best;
@@ -88,7 +89,7 @@ double best_after(const std::string& proposer, uint64_t seed, int trials, int sl
 double median_best(const std::string& proposer, int trials, int slots = 1, double noise = 0) {
   std::vector<double> bests;
   for (uint64_t seed = 1; seed <= 9; ++seed) bests.push_back(best_after(proposer, seed, trials, slots, noise));
-  return scaling::quantile(bests, 0.5);
+  return quantile(bests, 0.5);
 }
 
 TEST(Proposers, FindBetterPointsThanChance) {
@@ -109,10 +110,10 @@ class EachProposer : public ::testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(All, EachProposer, ::testing::Values("random", "local", "evolve", "bayes"));
 
 TEST_P(EachProposer, RepeatsNothingAndKeepsToTheConditions) {
-  const workload::SearchSpace space = recipe_like();
+  const PointSpace space = recipe_like();
   FunctionWorld world(space, recipe_like_loss);
-  ProposalLoop loop(world, options_of(GetParam(), 3, 80, 3));
-  loop.run();
+  SearchLoop loop(world, options_of(GetParam(), 3, 80, 3));
+  world.run(loop);
   ASSERT_EQ(loop.trials().size(), 80U);
   std::set<std::string> seen;
   for (const Trial& trial : loop.trials()) {
@@ -123,12 +124,12 @@ TEST_P(EachProposer, RepeatsNothingAndKeepsToTheConditions) {
 }
 
 TEST_P(EachProposer, SameSeedSameTrials) {
-  const workload::SearchSpace space = recipe_like();
+  const PointSpace space = recipe_like();
   std::vector<std::string> runs[3];
   for (int i = 0; i < 3; ++i) {
     FunctionWorld world(space, recipe_like_loss);
-    ProposalLoop loop(world, options_of(GetParam(), i < 2 ? 5 : 6, 25, 2));
-    loop.run();
+    SearchLoop loop(world, options_of(GetParam(), i < 2 ? 5 : 6, 25, 2));
+    world.run(loop);
     for (const Trial& trial : loop.trials()) runs[i].push_back(trial.identity);
   }
   EXPECT_EQ(runs[0], runs[1]);
@@ -136,35 +137,35 @@ TEST_P(EachProposer, SameSeedSameTrials) {
 }
 
 TEST_P(EachProposer, SmallSpaceIsSearchedToTheLastPointAndEnds) {
-  const workload::SearchSpace space({{"x", workload::Axis::kOrdinal, 0, 1, {1, 2, 3, 4}, {}, {}},
-                                     {"kind", workload::Axis::kCategorical, 0, 1, {"a", "b"}, {}, {}}});
+  const PointSpace space({{"x", workload::Axis::kOrdinal, 0, 1, {1, 2, 3, 4}, {}, {}},
+                          {"kind", workload::Axis::kCategorical, 0, 1, {"a", "b"}, {}, {}}});
   FunctionWorld world(space, [](const workload::Values& v) { return 1 + v[0] + v[1]; });
-  ProposalLoop loop(world, options_of(GetParam(), 1, 100));
-  loop.run();
+  SearchLoop loop(world, options_of(GetParam(), 1, 100));
+  world.run(loop);
   EXPECT_EQ(loop.trials().size(), 8U);
 }
 
 TEST_P(EachProposer, WhatIsKnownIsNeverTried) {
-  const workload::SearchSpace space({{"x", workload::Axis::kOrdinal, 0, 1, {1, 2, 3, 4}, {}, {}}});
+  const PointSpace space({{"x", workload::Axis::kOrdinal, 0, 1, {1, 2, 3, 4}, {}, {}}});
   FunctionWorld world(space, [](const workload::Values& v) { return 1 + v[0]; });
   LoopOptions options = options_of(GetParam(), 1, 100);
-  options.known = {{space.identity({1}), "finding"}, {space.identity({3}), "failed: diverged"}};
-  ProposalLoop loop(world, options);
-  loop.run();
+  options.desk.known = {space.identity({1}), space.identity({3})};
+  SearchLoop loop(world, options);
+  world.run(loop);
   ASSERT_EQ(loop.trials().size(), 2U);
   for (const Trial& trial : loop.trials()) EXPECT_TRUE(trial.values[0] == 0 || trial.values[0] == 2);
 }
 
 // Half of the space fails, and its loss would have been the best: only failures can keep a proposer away.
 TEST(Proposers, BayesLearnsWhatFails) {
-  const workload::SearchSpace space(
+  const PointSpace space(
       {{"x", workload::Axis::kLinear, 0, 1, {}, {}, {}}, {"y", workload::Axis::kLinear, 0, 1, {}, {}, {}}});
   const auto loss = [](const workload::Values& v) { return v[0] > 0.6 ? std::nan("") : 3 - 0.2 * v[0] + 0.1 * v[1]; };
   int failed = 0, late = 0;
   for (uint64_t seed = 1; seed <= 5; ++seed) {
     FunctionWorld world(space, loss);
-    ProposalLoop loop(world, options_of("bayes", seed, 60));
-    loop.run();
+    SearchLoop loop(world, options_of("bayes", seed, 60));
+    world.run(loop);
     for (const Trial& trial : loop.trials()) {
       failed += trial.state == TrialState::kFailed ? 1 : 0;
       late += trial.state == TrialState::kFailed && trial.id > 40 ? 1 : 0;
@@ -175,35 +176,36 @@ TEST(Proposers, BayesLearnsWhatFails) {
 }
 
 TEST(Proposers, BayesTakesTheCheaperRungWhileItTellsEnough) {
-  const workload::SearchSpace space = recipe_like();
+  const PointSpace space = recipe_like();
   FunctionWorld world(space, recipe_like_loss);
-  world.rungs = {1e12, 1e13};
-  ProposalLoop loop(world, options_of("bayes", 1, 20));
-  loop.run();
+  LoopOptions options = options_of("bayes", 1, 20);
+  options.desk.rung_flops = {1e12, 1e13};
+  SearchLoop loop(world, options);
+  world.run(loop);
   int cheap = 0;
   for (const Trial& trial : loop.trials()) cheap += trial.rung_flops == 1e12 ? 1 : 0;
   EXPECT_GE(cheap, 15);
 }
 
 TEST(Proposers, PriorMovesTheFirstPoint) {
-  const workload::SearchSpace space({{"x", workload::Axis::kLinear, 0, 1, {}, {}, {}}});
+  const PointSpace space({{"x", workload::Axis::kLinear, 0, 1, {}, {}, {}}});
   LoopOptions options = options_of("bayes", 1, 1);
-  options.proposer_options.prior = LandscapePrior{{0.8}, {0.05}, {0.1}};
+  options.desk.proposer_options.prior = LandscapePrior{{0.8}, {0.05}, {0.1}};
   FunctionWorld world(space, [](const workload::Values& v) { return 2 + v[0]; });
-  ProposalLoop loop(world, options);
-  loop.run();
+  SearchLoop loop(world, options);
+  world.run(loop);
   EXPECT_NEAR(loop.trials().at(0).values[0], 0.8, 0.05);
 }
 
 LoopOptions list_options(const std::string& text) {
   LoopOptions options = options_of("list", 1, 100);
-  options.proposer_options.list_source = "changes.toml";
-  options.proposer_options.list = text;
+  options.desk.proposer_options.list_source = "changes.toml";
+  options.desk.proposer_options.list = text;
   return options;
 }
 
 TEST(ListProposer, AChangeThatNothingReadsYetComesAgainOnTopOfWhatIsBest) {
-  const workload::SearchSpace space = recipe_like();
+  const PointSpace space = recipe_like();
   FunctionWorld world(space, [](const workload::Values& v) { return v[0] == 1 ? 1.0 : 2.0; });
   const LoopOptions options = list_options(R"(
 [[change]]
@@ -213,8 +215,8 @@ patches = ["momentum=0.9"]
 id = "other"
 patches = ["optimizer=b"]
 )");
-  ProposalLoop loop(world, options);
-  loop.run();
+  SearchLoop loop(world, options);
+  world.run(loop);
   ASSERT_EQ(loop.trials().size(), 2u);
   EXPECT_EQ(loop.trials()[0].label, "other");
   EXPECT_EQ(loop.trials()[1].label, "slower");
@@ -223,7 +225,7 @@ patches = ["optimizer=b"]
 }
 
 TEST(ListProposer, BadChangesFailWithTheReasonAndTheOthersRun) {
-  const workload::SearchSpace space = recipe_like();
+  const PointSpace space = recipe_like();
   FunctionWorld world(space, recipe_like_loss);
   const LoopOptions options = list_options(R"(
 [[change]]
@@ -250,8 +252,8 @@ patches = ["rate=0.02"]
 id = "larger"
 patches = ["batch=128"]
 )");
-  ProposalLoop loop(world, options);
-  loop.run();
+  SearchLoop loop(world, options);
+  world.run(loop);
   std::vector<std::string> done, reasons;
   for (const Trial& trial : loop.trials()) {
     if (trial.state == TrialState::kDone) done.push_back(trial.label);
@@ -267,7 +269,7 @@ patches = ["batch=128"]
 }
 
 TEST(ListProposer, FileThatIsNoListIsRefused) {
-  const workload::SearchSpace space = recipe_like();
+  const PointSpace space = recipe_like();
   for (const char* text : {"", "[[change]", "[other]\nx = 1", "change = 3", "x = 1"}) {
     ProposerOptions options;
     options.list = text;

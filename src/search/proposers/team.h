@@ -1,5 +1,5 @@
-// The proposers of one search, taking turns by what each has contributed (proposer_bandit.h). The proposal loop and the
-// campaign's search ask the same team. Deterministic for its seed. Not thread safe.
+// The proposers of one search, chosen in turn by what each has contributed (bandit.h). Deterministic for its seed. Not
+// thread safe.
 #pragma once
 
 #include <memory>
@@ -22,8 +22,8 @@ class ProposerTeam {
     size_t proposer = 0;
     Proposal proposal;  // not taken, or with a failure
   };
-  // Empty: nobody has anything more. `passed`: who had nothing, one per proposer; kept by the caller where one search
-  // for a proposal takes several turns.
+  // Empty when no proposer has anything more. `passed`: the proposers that had nothing; kept by the caller when finding
+  // one proposal takes several turns.
   std::optional<Turn> ask(const SearchView& view, std::vector<bool>& passed);
   std::optional<Turn> ask(const SearchView& view);
   // A trial ended: the proposer's account, and what all learn from it. `cost_flops`: charged now.

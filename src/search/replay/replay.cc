@@ -4,9 +4,10 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <utility>
 
 #include "base/check.h"
-#include "scaling/laws/statistics.h"
+#include "base/statistics.h"
 
 namespace flywheel::search {
 namespace {
@@ -39,13 +40,12 @@ double square_distance(const workload::SearchSpace& space, const std::vector<dou
 
 }  // namespace
 
-ReplayWorld::ReplayWorld(const ReplayTable& table, const ReplayGrid& grid, uint64_t seed)
-    : table_(table), rng_(seed, 77) {
-  std::map<std::string, size_t> index;
+ReplayWorld::ReplayWorld(const ReplayTable& table, const ReplayGrid& grid, uint64_t seed, double drawn_noise_sd)
+    : table_(table), space_(table.space->fields()), rng_(seed, 77), drawn_noise_sd_(drawn_noise_sd) {
   std::vector<double> flops;
   for (const ReplayRow& row : grid.rows) {
-    const auto [entry, fresh] = index.emplace(table.space->identity(row.values), points_.size());
-    if (fresh) points_.push_back({row.values, table.space->units(row.values), {}, 0, false});
+    const auto [entry, fresh] = index_.emplace(space_.identity(row.values), points_.size());
+    if (fresh) points_.push_back({row.values, space_.units(row.values), {}, 0, false, false});
     points_[entry->second].rows.push_back(&row);
     flops.push_back(row.flops);
   }
@@ -62,95 +62,186 @@ ReplayWorld::ReplayWorld(const ReplayTable& table, const ReplayGrid& grid, uint6
     best_ = std::min(best_, point.mean);
   }
   noise_sd_ = freedom > 0 ? std::sqrt(squares / freedom) : 0;
-  usual_flops_ = scaling::quantile(flops, 0.5);
+  usual_flops_ = quantile(flops, 0.5);
 }
 
-size_t ReplayWorld::nearest(const workload::Values& values) const {
-  const std::vector<double> units = table_.space->units(values);
+size_t ReplayWorld::nearest(const workload::Values& values, bool unclaimed) const {
+  const std::vector<double> units = space_.units(values);
   size_t best = points_.size();
   double best_distance = std::numeric_limits<double>::infinity();
   for (size_t i = 0; i < points_.size(); ++i) {
-    if (points_[i].used && table_.is_cloud) continue;
-    const double distance = square_distance(*table_.space, units, points_[i].units);
+    if (unclaimed && points_[i].claimed) continue;
+    const double distance = square_distance(space_, units, points_[i].units);
     if (distance < best_distance) best = i, best_distance = distance;
   }
   return best;
 }
 
-void ReplayWorld::start(Trial& trial) {
-  const size_t at = nearest(trial.values);
+workload::ConfigurationPtr ReplayWorld::base() const {
+  return space_.configuration(points_[nearest(space_.centre(), false)].values);
+}
+
+workload::ConfigurationPtr ReplayWorld::changed(const workload::Configuration& from,
+                                                const std::vector<std::string>& patches) const {
+  return space_.configuration(points_[nearest(space_.patched(values_of_point(from), patches), false)].values);
+}
+
+workload::Values ReplayWorld::runnable(const workload::Values& values) {
+  const size_t at = nearest(values, table_.is_cloud);
   if (at == points_.size()) throw_failed("replay: every row of the table has been used");
-  PointRows& point = points_[at];
-  trial.values = point.values;
-  trial.patches = table_.space->patches(point.values);
-  trial.identity = table_.space->identity(point.values);
-  point_of_trial_.emplace_back(trial.id, at);
+  points_[at].claimed = true;
+  return points_[at].values;
+}
+
+size_t ReplayWorld::point_of(const workload::Configuration& configuration) const {
+  return index_.at(configuration.identity());
+}
+
+double ReplayWorld::true_loss(const workload::Configuration& configuration) const {
+  return points_[point_of(configuration)].mean;
+}
+
+void ReplayWorld::start(const WantedRun& wanted) {
+  PointRows& point = points_[point_of(*wanted.configuration)];
   const ReplayRow& row = *point.rows[rng_.below(point.rows.size())];
   Running run;
-  run.event.trial = trial.id;
-  // The same point again is looked up, not run: free for every policy.
-  run.event.cost_flops = point.used ? 0 : row.flops;
-  const double seconds = point.used ? 0 : usual_flops_ > 0 ? row.flops / usual_flops_ : 1;
+  run.result.id = wanted.id;
+  // A repeated point is looked up at no cost for every policy. With drawn noise it is run again.
+  const bool looked_up = point.used && drawn_noise_sd_ == 0;
+  run.result.flops = run.result.spent_flops = looked_up ? 0 : row.flops;
+  run.result.seconds = looked_up ? 0 : usual_flops_ > 0 ? row.flops / usual_flops_ : 1;
+  run.end = clock_ + run.result.seconds;
   point.used = true;
-  run.end = clock_ + seconds;
   if (row.loss) {
-    run.event.loss = *row.loss;
+    run.result.loss = drawn_noise_sd_ > 0 ? point.mean + drawn_noise_sd_ * rng_.normal() : *row.loss;
   } else {
-    run.event.kind = WorldEvent::Kind::kFailed;
-    run.event.failure = "failed in the table, line " + std::to_string(row.line);
+    run.result.state = RunResult::State::kFailed;
+    run.result.reason = "failed in the table, line " + std::to_string(row.line);
   }
   running_.push_back(std::move(run));
 }
 
-std::optional<WorldEvent> ReplayWorld::next() {
+std::optional<RunResult> ReplayWorld::next() {
   if (running_.empty()) return std::nullopt;
   const auto first = std::min_element(running_.begin(), running_.end(),
                                       [](const Running& a, const Running& b) { return a.end < b.end; });
-  WorldEvent event = std::move(first->event);
+  RunResult result = std::move(first->result);
   clock_ = first->end;
   running_.erase(first);
-  return event;
+  return result;
 }
 
-double ReplayWorld::true_loss(const Trial& trial) const {
-  for (const auto& [id, point] : point_of_trial_)
-    if (id == trial.id) return points_[point].mean;
-  return std::numeric_limits<double>::infinity();
-}
+namespace {
 
-ReplaySearch replay_search(const ReplayTable& table, size_t grid, int seed, const ReplayOptions& options,
-                           std::vector<ProposerAccount>* accounts) {
-  const uint64_t draw = mix64(options.seed + mix64(grid * 1000003 + static_cast<uint64_t>(seed)));
-  ReplayWorld world(table, table.grids[grid], draw);
+LoopOptions loop_options_of(const ReplayTable& table, size_t grid, const ReplayOptions& options,
+                            const ReplayWorld& world, uint64_t draw) {
   LoopOptions loop_options;
-  loop_options.seed = draw;
   loop_options.slots = options.slots;
-  loop_options.noise_sd = world.noise_sd();
-  loop_options.proposers = split_names(options.policy);
-  loop_options.proposer_options = options.proposer_options;
-  if (options.prior) loop_options.proposer_options.prior = options.prior(table.grids[grid]);
-  ProposalLoop loop(world, std::move(loop_options));
+  loop_options.desk.seed = draw;
+  loop_options.desk.rung_flops = {world.usual_flops()};
+  loop_options.desk.noise_sd = world.noise_sd();
+  loop_options.desk.proposers = split_names(options.policy);
+  loop_options.desk.proposer_options = options.proposer_options;
+  if (options.prior) loop_options.desk.proposer_options.prior = options.prior(table.grids[grid]);
+  return loop_options;
+}
+
+// A count of runs as a cost: usual ones where FLOPs are known.
+double runs_of(double flops, const ReplayWorld& world) {
+  return world.usual_flops() > 0 ? flops / world.usual_flops() : 1;
+}
+
+void mark_reached(ReplaySearch& search, double loss, double best, double runs) {
+  for (size_t t = 0; t < std::size(kTolerances); ++t)
+    if (!search.runs[t] && loss <= best + kTolerances[t] * std::abs(best)) search.runs[t] = runs;
+}
+
+ReplaySearch replay_plain(const ReplayTable& table, size_t grid, uint64_t draw, const ReplayOptions& options,
+                          std::vector<ProposerAccount>* accounts) {
   ReplaySearch search;
-  search.grid = grid;
-  search.seed = seed;
+  ReplayWorld world(table, table.grids[grid], draw);
   double runs = 0, lowest = std::numeric_limits<double>::infinity();
-  loop.on_end = [&](const Trial& trial) {
+  LoopOptions loop_options = loop_options_of(table, grid, options, world, draw);
+  loop_options.desk.on_end = [&](const Trial& trial) {
     const bool ran = trial.cost_flops > 0 || world.usual_flops() == 0;
     if (!ran) return;
     search.trials += 1;
     search.failed += trial.state == TrialState::kFailed ? 1 : 0;
-    runs += world.usual_flops() > 0 ? trial.cost_flops / world.usual_flops() : 1;
+    runs += runs_of(trial.cost_flops, world);
     search.flops += trial.cost_flops;
     if (trial.state != TrialState::kDone) return;
-    lowest = std::min(lowest, world.true_loss(trial));
-    for (size_t t = 0; t < std::size(kTolerances); ++t)
-      if (!search.runs[t] && lowest <= world.best() + kTolerances[t] * std::abs(world.best())) search.runs[t] = runs;
+    lowest = std::min(lowest, world.true_loss(*world.space().configuration(trial.values)));
+    mark_reached(search, lowest, world.best(), runs);
   };
+  SearchLoop loop(world, std::move(loop_options));
   const int budget = std::min(options.budget, static_cast<int>(world.points()));
-  while (search.trials < budget && !search.runs[0] && loop.step()) {
+  while (search.trials < budget && !search.runs[0]) {
+    for (const WantedRun& wanted : loop.next()) world.start(wanted);
+    const auto result = world.next();
+    if (!result) break;
+    loop.tell({*result});
   }
   search.best_excess = (lowest - world.best()) / std::abs(world.best());
   if (accounts != nullptr) *accounts = loop.accounts();
+  return search;
+}
+
+ReplaySearch replay_campaign(const ReplayTable& table, size_t grid, uint64_t draw, const ReplayOptions& options,
+                             std::vector<ProposerAccount>* accounts) {
+  ReplaySearch search;
+  const ReplayWorld measured(table, table.grids[grid], draw);
+  const double noise_sd = measured.noise_sd() > 0 ? measured.noise_sd() : options.noise_sd * std::abs(measured.best());
+  if (!(noise_sd > 0))
+    throw_bad_input("replay: --as-campaign: the table has no repeats, so a run's noise has to be given (--noise)");
+  ReplayWorld world(table, table.grids[grid], draw, noise_sd);
+  LoopOptions loop_options = loop_options_of(table, grid, options, world, draw);
+  loop_options.rules = campaign_rules();
+  loop_options.rules.stop_error = 0;  // no curves
+  loop_options.rules.same_loss_is_same = false;
+  const double run_flops = world.usual_flops() > 0 ? world.usual_flops() : 1;
+  loop_options.desk.rung_flops = {run_flops};
+  loop_options.confirm_flops.assign(static_cast<size_t>(loop_options.rules.policy.rungs), run_flops);
+  loop_options.rules.policy.screen_cost = run_flops;
+  loop_options.rules.policy.confirm_cost = 2 * run_flops;
+  loop_options.rules.policy.gain_flops = options.gain_runs * run_flops;
+  SearchLoop loop(world, std::move(loop_options));
+  double runs = 0, truth = world.true_loss(*loop.base());
+  mark_reached(search, truth, world.best(), 0);  // the middle may do, and is not searched for
+  std::string identity = loop.base()->identity();
+  while (search.trials < options.budget && !search.runs[0]) {
+    const std::vector<WantedRun> batch = loop.next();
+    if (batch.empty()) break;
+    for (const WantedRun& wanted : batch) world.start(wanted);
+    std::vector<RunResult> results;
+    while (auto result = world.next()) {
+      search.trials += 1;
+      search.failed += result->state == RunResult::State::kFailed ? 1 : 0;
+      runs += runs_of(result->flops, world);
+      search.flops += result->flops;
+      results.push_back(std::move(*result));
+    }
+    loop.tell(results);
+    if (loop.base()->identity() == identity) continue;
+    identity = loop.base()->identity();
+    const double before = std::exchange(truth, world.true_loss(*loop.base()));
+    ++search.adopted;
+    search.false_adopted += truth >= before ? 1 : 0;
+    mark_reached(search, truth, world.best(), runs);
+  }
+  search.best_excess = (truth - world.best()) / std::abs(world.best());
+  if (accounts != nullptr) *accounts = loop.accounts();
+  return search;
+}
+
+}  // namespace
+
+ReplaySearch replay_search(const ReplayTable& table, size_t grid, int seed, const ReplayOptions& options,
+                           std::vector<ProposerAccount>* accounts) {
+  const uint64_t draw = mix64(options.seed + mix64(grid * 1000003 + static_cast<uint64_t>(seed)));
+  ReplaySearch search = options.as_campaign ? replay_campaign(table, grid, draw, options, accounts)
+                                            : replay_plain(table, grid, draw, options, accounts);
+  search.grid = grid;
+  search.seed = seed;
   return search;
 }
 
@@ -176,9 +267,9 @@ ReplayCost summarise(const std::vector<ReplaySearch>& searches, const std::vecto
   cost.reached = reached / n;
   cost.flops_mean = flops / n;
   for (const double runs : all) cost.mean += runs / n;
-  cost.median = scaling::quantile(all, 0.5);
-  cost.quartile_low = scaling::quantile(all, 0.25);
-  cost.quartile_high = scaling::quantile(all, 0.75);
+  cost.median = quantile(all, 0.5);
+  cost.quartile_low = quantile(all, 0.25);
+  cost.quartile_high = quantile(all, 0.75);
   std::vector<const std::vector<double>*> grids;
   for (const auto& [grid, runs] : by_grid) grids.push_back(&runs);
   Rng rng(1);
@@ -191,8 +282,8 @@ ReplayCost summarise(const std::vector<ReplaySearch>& searches, const std::vecto
     }
     means.push_back(sum / count);
   }
-  cost.low95 = scaling::quantile(means, 0.025);
-  cost.high95 = scaling::quantile(means, 0.975);
+  cost.low95 = quantile(means, 0.025);
+  cost.high95 = quantile(means, 0.975);
   return cost;
 }
 

@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <limits>
 #include <map>
 #include <set>
 
+#include "base/csv.h"
 #include "base/json_reader.h"
 
 namespace flywheel::search {
@@ -21,36 +21,7 @@ constexpr double kLogSpan = 10;       // positive columns over this factor are s
 const double kNone = std::numeric_limits<double>::quiet_NaN();
 
 std::string plain(std::string_view name) {
-  std::string letters;
-  for (const char c : name)
-    if (std::isalnum(static_cast<unsigned char>(c)) || c == '/')
-      letters += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return letters;
-}
-
-std::optional<double> number(std::string_view text) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
-  return value;
-}
-
-std::vector<std::string> split(std::string_view line) {
-  std::vector<std::string> cells(1);
-  bool quoted = false;
-  for (const char c : line) {
-    if (c == '"')
-      quoted = !quoted;
-    else if (c == ',' && !quoted)
-      cells.emplace_back();
-    else if (c != '\r')
-      cells.back() += c;
-  }
-  for (std::string& cell : cells) {
-    const size_t first = cell.find_first_not_of(" \t"), last = cell.find_last_not_of(" \t");
-    cell = first == std::string::npos ? "" : cell.substr(first, last - first + 1);
-  }
-  return cells;
+  return plain_column_name(name, "/");
 }
 
 struct Cells {
@@ -79,25 +50,15 @@ struct Cells {
 };
 
 Cells read_cells(std::string_view csv, const std::string& where) {
+  CsvReader reader(csv, where);
   Cells cells;
-  int line_number = 0;
-  while (!csv.empty()) {
-    const size_t end = csv.find('\n');
-    const std::string_view line = csv.substr(0, end);
-    csv = end == csv.npos ? std::string_view{} : csv.substr(end + 1);
-    ++line_number;
-    if (line.find_first_not_of(" \t\r") == line.npos || line.front() == '#') continue;
-    std::vector<std::string> row = split(line);
-    if (cells.names.empty()) {
-      cells.names = std::move(row);
-      if (cells.names.size() < 2)
-        throw_bad_input("{}: line {}: expected columns with commas between", where, line_number);
-      continue;
-    }
-    if (row.size() != cells.names.size())
-      throw_bad_input("{}: line {}: expected {} cells, found {}", where, line_number, cells.names.size(), row.size());
-    cells.lines.push_back(line_number);
-    cells.rows.push_back(std::move(row));
+  cells.names = reader.names();
+  if (cells.names.size() == 1)
+    throw_bad_input("{}: line {}: expected columns with commas between", where, reader.header_line());
+  while (reader.next()) {
+    reader.check_width();
+    cells.lines.push_back(reader.line());
+    cells.rows.push_back(reader.cells());
   }
   if (cells.rows.empty()) throw_bad_input("{}: expected a line of column names and rows below it", where);
   return cells;
@@ -200,7 +161,7 @@ workload::SearchField make_field(const Cells& cells, size_t column) {
   for (const auto& row : cells.rows) {
     if (row[column].empty()) continue;
     texts.insert(row[column]);
-    const auto value = number(row[column]);
+    const auto value = number_in_cell(row[column]);
     numeric = numeric && value.has_value();
     if (value) numbers.insert(*value), whole = whole && *value == std::floor(*value);
   }
@@ -226,10 +187,10 @@ bool is_level(double level, double n) {
 
 double value_of(const workload::SearchField& field, const std::string& text) {
   if (text.empty()) return kNone;
-  if (!field.is_list()) return *number(text);
+  if (!field.is_list()) return *number_in_cell(text);
   for (size_t i = 0; i < field.choices.size(); ++i)
     if (field.axis == workload::Axis::kCategorical ? field.choices[i] == text
-                                                   : is_level(field.choices[i].get<double>(), *number(text)))
+                                                   : is_level(field.choices[i].get<double>(), *number_in_cell(text)))
       return static_cast<double>(i);
   return kNone;
 }
@@ -261,10 +222,10 @@ ReplayTable read_replay_table(std::string_view csv, const std::string& where, co
     for (size_t f = 0; f < columns.size(); ++f)
       row.values.push_back(value_of(table.space->fields()[f], cell[columns[f]]));
     const bool failed = roles.success >= 0 && says_failed(cell[static_cast<size_t>(roles.success)]);
-    if (!failed) row.loss = number(cell[roles.target]);
+    if (!failed) row.loss = number_in_cell(cell[roles.target]);
     const auto amount = [&](int column, const char* what) -> std::optional<double> {
       if (column < 0) return std::nullopt;
-      const auto value = number(cell[static_cast<size_t>(column)]);
+      const auto value = number_in_cell(cell[static_cast<size_t>(column)]);
       if (!value || *value <= 0)
         throw_bad_input("{}: line {}: {}: expected a number above 0, found \"{}\"", where, row.line, what,
                         cell[static_cast<size_t>(column)]);
@@ -280,7 +241,7 @@ ReplayTable read_replay_table(std::string_view csv, const std::string& where, co
       std::vector<double> order;
       for (size_t g = 0; g < roles.groups.size(); ++g) {
         grid.name += (g > 0 ? " " : "") + cells.names[roles.groups[g]] + "=" + key[g];
-        order.push_back(number(key[g]).value_or(0));
+        order.push_back(number_in_cell(key[g]).value_or(0));
       }
       grid.parameters = n;
       grid.tokens = d;

@@ -1,5 +1,5 @@
-// A table of runs that somebody made, as worlds to search: which columns are searched, which say what a run cost, which
-// name the grid, which rows failed. Column names match whatever their case, spaces and underscores. Pure functions.
+// A table of finished runs as search problems: which columns are searched, which hold a run's cost, which name the
+// grid, which rows failed. Column names match whatever their case, spaces and underscores. Pure functions.
 #pragma once
 
 #include <memory>

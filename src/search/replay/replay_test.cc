@@ -64,7 +64,7 @@ TEST(ReplayTable, BadTablesAreRefusedByLineAndColumn) {
     return "";
   };
   EXPECT_THAT(refusal("", ask("loss")), HasSubstr("column names"));
-  EXPECT_THAT(refusal("x,loss\n1,2,3\n", ask("loss")), HasSubstr("line 2: expected 2 cells, found 3"));
+  EXPECT_THAT(refusal("x,loss\n1,2,3\n", ask("loss")), HasSubstr("line 2: expected 2 cells as in the header, found 3"));
   EXPECT_THAT(refusal("x,loss\n1,2\n2,3\n", ask("los")), HasSubstr("did you mean \"loss\""));
   EXPECT_THAT(refusal("x,loss\n1,2\n1,3\n", ask("loss")), HasSubstr("no column left to search"));
   EXPECT_THAT(refusal("x,loss\n1,nan\n2,failed\n", ask("loss")), HasSubstr("no row with a number"));
@@ -79,21 +79,44 @@ TEST(ReplayWorld, FailuresRepeatsAndCostsComeFromTheTable) {
   EXPECT_NEAR(world.noise_sd(), std::sqrt(0.02), 1e-12);
   EXPECT_EQ(world.best(), 1.0);
   EXPECT_EQ(world.points(), 4U);
-  Trial trial;
-  trial.id = 1;
-  trial.values = {1};  // x = 2
-  world.start(trial);
-  trial.id = 2;
-  trial.values = {0};
-  world.start(trial);
+  const auto wanted = [&](const std::string& id, double x) {
+    WantedRun run;
+    run.id = id;
+    run.configuration = world.space().configuration(world.runnable({x}));
+    return run;
+  };
+  const WantedRun two = wanted("2", 1), one = wanted("1", 0);  // x = 2, and x = 1
+  world.start(two);
+  world.start(one);
   const auto failed = world.next(), done = world.next();
   ASSERT_TRUE(failed && done);
-  EXPECT_EQ(failed->kind, WorldEvent::Kind::kFailed);
-  EXPECT_THAT(failed->failure, HasSubstr("line 4"));
-  EXPECT_EQ(failed->cost_flops, 4);
+  EXPECT_EQ(failed->state, RunResult::State::kFailed);
+  EXPECT_THAT(failed->reason, HasSubstr("line 4"));
+  EXPECT_EQ(failed->spent_flops, 4);
   EXPECT_TRUE(done->loss == 2.0 || done->loss == 2.2);
-  EXPECT_NEAR(world.true_loss(trial), 2.1, 1e-12);
+  EXPECT_NEAR(world.true_loss(*one.configuration), 2.1, 1e-12);
   EXPECT_FALSE(world.next());
+}
+
+// The rules of campaigns on the same table: dearer than believing every run, and what is adopted is better.
+TEST(Replay, AsACampaignFindingsAreConfirmed) {
+  const ReplayTable table = read_replay_table(synthetic_table(), "t.csv", ask("smooth_loss"));
+  ReplayOptions options;
+  options.policy = "local";
+  options.budget = 300;
+  options.as_campaign = true;
+  EXPECT_THROW(replay_search(table, 0, 0, options), Error);  // no repeats, no noise
+  options.noise_sd = 0.0005;
+  int adopted = 0, no_better = 0;
+  for (size_t g = 0; g < table.grids.size(); ++g) {
+    const ReplaySearch search = replay_search(table, g, 1, options), again = replay_search(table, g, 1, options);
+    EXPECT_EQ(search.trials, again.trials);
+    EXPECT_EQ(search.best_excess, again.best_excess);
+    adopted += search.adopted;
+    no_better += search.false_adopted;
+  }
+  EXPECT_GT(adopted, 3);
+  EXPECT_LE(no_better, 1);
 }
 
 TEST(Replay, BayesCostsLessThanChanceAndLessStillWithOtherSizesKnown) {
@@ -148,7 +171,7 @@ TEST(Landscape, OfOthersDoesNotLookAtTheGridsOwnSize) {
 TEST(KnownOutcomes, FailuresThatWouldRepeatAndFindings) {
   ledger::RunRow diverged, lost, fine;
   diverged.recipe_hash = "d";
-  diverged.state = "failed";
+  diverged.state = protocol::RunState::kFailed;
   diverged.reason = "diverged: loss is nan";
   lost = diverged;
   lost.recipe_hash = "l";
@@ -156,15 +179,15 @@ TEST(KnownOutcomes, FailuresThatWouldRepeatAndFindings) {
   fine = diverged;
   fine.recipe_hash = "f";
   ledger::RunRow again = fine;
-  again.state = "done";
+  again.state = protocol::RunState::kDone;
   again.bits_per_byte = 2.0;
-  ledger::Record finding;
-  finding.payload = Json{{"recipe_hash", "x"}, {"verdict", "better"}};
+  ledger::FindingRecord finding;
+  finding.recipe_hash = "x";
   const auto known = known_outcomes({diverged, lost, again, fine}, {finding});
   ASSERT_EQ(known.size(), 2U);
   EXPECT_EQ(known[0].identity, "d");
   EXPECT_EQ(known[1].identity, "x");
-  EXPECT_EQ(known[1].outcome, "finding: better");
+  EXPECT_EQ(known[1].outcome, "finding");
 }
 
 // Costs on the published table stay where docs/search-cost.md has them.

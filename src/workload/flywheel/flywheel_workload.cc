@@ -4,8 +4,8 @@
 #include "base/json.h"
 #include "base/subprocess.h"
 #include "protocol/run_events.h"
+#include "recipe/active.h"
 #include "recipe/phases.h"
-#include "recipe/readers.h"
 #include "workload/flywheel/recipe_configuration.h"
 #include "workload/flywheel/recipe_space.h"
 #include "workload/flywheel/sizes.h"
@@ -37,7 +37,7 @@ ConfigurationPtr FlywheelWorkload::changed(const Configuration& base, const std:
 ConfigurationPtr FlywheelWorkload::with_learning_rates(const Configuration& base, double factor) const {
   recipe::Recipe recipe = recipe_of(base);
   recipe.optimizer.learning_rate *= factor;
-  if (is_read(recipe, "optimizer.adam_learning_rate")) recipe.optimizer.adam_learning_rate *= factor;
+  if (is_active(recipe, "optimizer.adam_learning_rate")) recipe.optimizer.adam_learning_rate *= factor;
   return make_configuration(recipe);
 }
 
@@ -79,6 +79,11 @@ double FlywheelWorkload::prior_parameters(const Configuration& configuration, do
 
 double FlywheelWorkload::prior_tokens(const Configuration& configuration, double flops) const {
   return static_cast<double>(recipe::size_for_flops(recipe_of(configuration), flops).tokens());
+}
+
+SizedRun FlywheelWorkload::prior_size(const Configuration& configuration, double flops) const {
+  const recipe::Recipe& recipe = recipe_of(configuration);
+  return sized_run(recipe, recipe::size_for_flops(recipe, flops));
 }
 
 double FlywheelWorkload::evaluation_flops_per_token(const Configuration& configuration, const SizedRun& run) const {

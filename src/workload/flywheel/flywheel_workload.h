@@ -39,6 +39,7 @@ class FlywheelWorkload : public Workload {
   SizedRun resized(const Configuration& configuration, const SizedRun& run, double flops) const override;
   double prior_parameters(const Configuration& configuration, double flops) const override;
   double prior_tokens(const Configuration& configuration, double flops) const override;
+  SizedRun prior_size(const Configuration& configuration, double flops) const override;
   double evaluation_flops_per_token(const Configuration& configuration, const SizedRun& run) const override;
   bool can_branch(const Configuration& configuration) const override;
   std::optional<SizedRun> branched(const Configuration& configuration, const SizedRun& run,

@@ -1,5 +1,5 @@
-// What the literature found to help or was worth a try, as changes for the proposer `list`: tried by every search
-// unless the user gives a list of their own. Papers: docs/vocabulary.md and docs/optimizers.md.
+// Changes from the literature for the proposer `list`, tried by every search unless the user gives another list.
+// Papers: docs/vocabulary.md and docs/optimizers.md.
 #include "workload/flywheel/known_changes.h"
 
 namespace flywheel::workload {

@@ -29,7 +29,9 @@ const recipe::Recipe& recipe_of(const Configuration& configuration) {
 SizedRun sized_run(const recipe::Recipe& recipe, const recipe::Size& size) {
   SizedRun run;
   run.flops = recipe::training_flops(recipe, size);
-  run.parameters = static_cast<double>(count(recipe, size).matrix_parameters);
+  const recipe::Counts counts = count(recipe, size);
+  run.parameters = static_cast<double>(counts.matrix_parameters);
+  run.total_parameters = static_cast<double>(counts.parameters);
   run.tokens = static_cast<double>(size.tokens());
   run.new_flops = recipe::new_training_flops(recipe, size);
   run.model = fmt::format("{}x{}", size.width, size.layers);

@@ -10,17 +10,17 @@
 #include <set>
 
 #include "base/check.h"
+#include "recipe/active.h"
 #include "recipe/fields.h"
-#include "recipe/readers.h"
 
 namespace flywheel::workload {
 namespace {
 
-constexpr double kReach = 8;      // numbers without a hint: from 1/8 to 8 times today's, on a log scale
+constexpr double kReach = 8;      // numbers without a hint: from 1/8 to 8 times the base's value, on a log scale
 constexpr double kLogSpan = 100;  // fields whose allowed range spans less than this are searched linearly, all of it
 const double kNone = std::numeric_limits<double>::quiet_NaN();
 
-// What makes sense to try; today's value is always added. Empty: the field is not searched.
+// Values to try; the base's value is always added. Empty: the field is not searched.
 const std::map<std::string, std::vector<Json>>& hints() {
   static const std::map<std::string, std::vector<Json>> table = {
       {"model.mixers",
@@ -79,7 +79,7 @@ void make_list(SearchField& field, std::vector<Json> values) {
       field.choices.push_back(std::move(value));
 }
 
-std::optional<SearchField> make_field(const recipe::RecipeField& row, const Json& today,
+std::optional<SearchField> make_field(const recipe::RecipeField& row, const Json& base_value,
                                       const std::vector<Json>& extra) {
   SearchField field;
   field.name = row.full_name();
@@ -93,17 +93,17 @@ std::optional<SearchField> make_field(const recipe::RecipeField& row, const Json
   else if (hint != hints().end())
     values = hint->second;
   if (!values.empty() || hint != hints().end()) {
-    values.push_back(today);
+    values.push_back(base_value);
     values.insert(values.end(), extra.begin(), extra.end());
     make_list(field, std::move(values));
     if (field.choices.size() < 2) return std::nullopt;
     return field;
   }
   if (row.kind != recipe::FieldKind::kReal && row.kind != recipe::FieldKind::kInteger) return std::nullopt;
-  const double usual = today.get<double>();
+  const double usual = base_value.get<double>();
   const bool whole = row.kind == recipe::FieldKind::kInteger;
   if (row.low > 0 || row.high > kLogSpan) {
-    if (usual <= 0) return std::nullopt;  // off, and nothing says what on would be
+    if (usual <= 0) return std::nullopt;  // switched off, with no hint for the range of values when on
     field.axis = whole ? Axis::kLogInteger : Axis::kLog;
     field.low = std::max({row.low, usual / kReach, whole ? 1.0 : 0.0});
     field.high = std::min(row.high, usual * kReach);
@@ -123,7 +123,7 @@ std::optional<SearchField> make_field(const recipe::RecipeField& row, const Json
   return field;
 }
 
-// Values that patches ask for, per field; a patch that does not fit is somebody else's to refuse.
+// Values that patches mention, per field; invalid patches are skipped here and refused elsewhere.
 std::map<std::string, std::vector<Json>> patched_values(const recipe::Recipe& base,
                                                         const std::vector<std::string>& patches) {
   std::map<std::string, std::vector<Json>> values;
@@ -158,10 +158,10 @@ std::vector<SearchField> make_fields(const recipe::Recipe& base, const std::vect
     const auto wanted = patched.find(row.full_name());
     auto field = make_field(row, row.get(base), wanted == patched.end() ? std::vector<Json>() : wanted->second);
     if (!field) continue;
-    const Json today = row.get(base);
-    field->usual = today.is_number() ? today.get<double>() : 0;
+    const Json base_value = row.get(base);
+    field->usual = base_value.is_number() ? base_value.get<double>() : 0;
     for (size_t i = 0; i < field->choices.size(); ++i)
-      if (field->choices[i] == today) field->usual = static_cast<double>(i);
+      if (field->choices[i] == base_value) field->usual = static_cast<double>(i);
     fields.push_back(std::move(*field));
   }
   return fields;
@@ -180,14 +180,15 @@ RecipeSpace::RecipeSpace(const recipe::Recipe& base, const std::vector<std::stri
     : ConfigurationSpace(make_fields(base, extra)), base_(base) {
   for (const SearchField& field : fields()) {
     rows_.push_back(&row_of(field));
-    const auto readers = recipe::field_readers();
-    const auto reader = std::find_if(readers.begin(), readers.end(), [&](auto& r) { return r.field == field.name; });
-    CHECK(reader != readers.end(), "{} has no reader", field.name);
-    reads_.push_back(reader->reads);
+    const auto conditions = recipe::field_conditions();
+    const auto condition =
+        std::find_if(conditions.begin(), conditions.end(), [&](auto& row) { return row.field == field.name; });
+    CHECK(condition != conditions.end(), "{} has no row in the table of active conditions", field.name);
+    active_.push_back(condition->active);
   }
 }
 
-// What does not exist has its default: nothing reads it, and validate() wants it so.
+// An inactive field takes its default, as validate() requires.
 recipe::Recipe RecipeSpace::unchecked(const Values& values) const {
   static const recipe::Recipe kDefault;
   recipe::Recipe recipe = base_;
@@ -202,7 +203,7 @@ Values RecipeSpace::canonical(Values values) const {
   for (size_t i = 0; i < values.size(); ++i) values[i] = fitted(i, values[i]);
   const recipe::Recipe recipe = unchecked(values);
   for (size_t i = 0; i < values.size(); ++i)
-    if (reads_[i] != nullptr && !reads_[i](recipe)) values[i] = kNone;
+    if (active_[i] != nullptr && !active_[i](recipe)) values[i] = kNone;
   return values;
 }
 
@@ -255,7 +256,7 @@ Values RecipeSpace::values_of(const recipe::Recipe& recipe) const {
   Values values(fields().size(), kNone);
   for (size_t i = 0; i < values.size(); ++i) {
     const SearchField& field = fields()[i];
-    if (!recipe::is_read(recipe, field.name)) continue;
+    if (!recipe::is_active(recipe, field.name)) continue;
     const Json value = row_of(field).get(recipe);
     if (!field.is_list()) {
       values[i] = value.get<double>();

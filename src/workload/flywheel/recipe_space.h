@@ -1,6 +1,6 @@
-// The search space of a recipe: its fields with sensible ranges around the recipe of today, conditions from the table
-// of readers (recipe/readers.h), validity from recipe/validate. A field that is added to the recipe is searched by
-// itself; hints (recipe_space.cc) say which values make sense where a general rule does not.
+// The search space of a recipe: its fields with sensible ranges around the base's values, active conditions from
+// recipe/active.h, validity from recipe/validate.cc. A field that is added to the recipe is searched without further
+// code; hints in recipe_space.cc give the values to try where the general rule does not fit.
 #pragma once
 
 #include <string>
@@ -40,8 +40,8 @@ class RecipeSpace : public ConfigurationSpace {
  private:
   recipe::Recipe unchecked(const Values& values) const;
 
-  std::vector<const recipe::RecipeField*> rows_;        // of the fields
-  std::vector<bool (*)(const recipe::Recipe&)> reads_;  // null: always
+  std::vector<const recipe::RecipeField*> rows_;         // of the fields
+  std::vector<bool (*)(const recipe::Recipe&)> active_;  // null: always
   recipe::Recipe base_;
 };
 

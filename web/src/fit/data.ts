@@ -1,5 +1,6 @@
-// What `flywheel fit --report` puts into its page: the contract between src/cli/fit.cc and this page. Every field but
-// `points` may be missing. Whatever has the wrong type reads as missing; rows left out for it are named in `damaged`.
+// The data of a fit's page. FitPage is what `flywheel fit --report` writes (src/report/fit_page_data.cc; report_test holds
+// the two against each other), FitData what the page shows. A page from elsewhere still opens: whatever is missing or has
+// the wrong type reads as missing, and rows left out for it are named in `damaged`.
 import { isNumber } from "../format";
 
 export interface FitPoint {
@@ -92,8 +93,11 @@ export interface Off {
   compute_multiplier: number | null; // times the compute that such a model needs to reach the loss of the best size
 }
 
+const kVerdicts = ["none seen", "wall", "cannot tell"] as const;
+export type Verdict = (typeof kVerdicts)[number];
+
 export interface Wall {
-  verdict: string; // none seen, wall, cannot tell
+  verdict: Verdict;
   slope: number | null; // of ln loss on ln compute at the top of the ladder
   slope_low: number | null;
   slope_high: number | null;
@@ -125,6 +129,23 @@ export interface FitData {
   wall: Wall | null;
   damaged: string[]; // what of the data could not be read, one sentence each
   decimals: number; // of a loss, so that the smallest has four significant digits
+}
+
+// A form as it was fitted, or why it was left out.
+type WrittenForm =
+  | { name: string; formula: string; source: string; objective: number; parameters: Record<string, number>; interval95: Record<string, [number | null, number | null]>; aicc: number | null; weight: number; runs: string; points: number; starts: number; identified: boolean; seconds: number }
+  | { name: string; left_out: string };
+
+// What the C++ side writes: all of `flywheel fit --json`, and what the page needs beyond it.
+export interface FitPage extends Omit<FitData, "forms" | "allocation" | "damaged" | "decimals"> {
+  group?: string; // with --group
+  forms: WrittenForm[];
+  left_out: { name: string; reason: string }[];
+  identified: boolean;
+  notes: string[];
+  outliers: { count: number; dropped: boolean; rows: { line: number; loss: number; expected: number; robust_sd: number }[] };
+  allocation: { a: number; low: number | null; high: number | null; level?: number } | null;
+  predictions: { N: number; D: number; loss: number; low: number; high: number; averaged: number }[];
 }
 
 type Fields = Record<string, unknown>;
@@ -184,7 +205,7 @@ function backtestRow(row: Fields): BacktestRow | null {
 
 function wall(value: unknown): Wall | null {
   if (!isObject(value)) return null;
-  return { verdict: text(value["verdict"]) || "cannot tell", slope: number(value["slope"]), slope_low: number(value["slope_low"]), slope_high: number(value["slope_high"]), smallest_detectable: number(value["smallest_detectable"]), p_value: number(value["p_value"]), why: text(value["why"]) };
+  return { verdict: kVerdicts.find((known) => known === value["verdict"]) ?? "cannot tell", slope: number(value["slope"]), slope_low: number(value["slope_low"]), slope_high: number(value["slope_high"]), smallest_detectable: number(value["smallest_detectable"]), p_value: number(value["p_value"]), why: text(value["why"]) };
 }
 
 export function lossDecimals(losses: number[]): number {

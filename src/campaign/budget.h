@@ -1,0 +1,48 @@
+// What is left of a campaign's budget, in seconds or in training FLOPs.
+#pragma once
+
+#include "campaign/ladder.h"
+#include "campaign/options.h"
+#include "campaign/stopwatch.h"
+#include "campaign/throughput.h"
+#include "scheduler/scheduler.h"
+
+namespace flywheel::campaign {
+
+inline constexpr double kHardStop = 1.02;  // Hard stop at 102% of the time budget.
+
+// Not thread safe.
+class CampaignBudget {
+ public:
+  explicit CampaignBudget(const Lab& lab);
+
+  bool is_time() const { return lab_.options.budget.seconds > 0; }
+  bool is_flops() const { return lab_.options.budget.flops > 0; }
+  // What is left after the reserve for the final evaluations. Without a budget of that kind: a very large number.
+  double seconds_left() const;
+  double flops_left() const;
+  double share_left() const;
+  // FLOPs left; a time budget is converted by the measured speed of the machine.
+  double flops_left_by_speed(const Throughput& speed) const;
+  // The limits of stages that may spend `fraction` of what is left.
+  LadderLimits limits(double fraction) const;
+  scheduler::Deadline deadline() const;
+
+  // The reserve for the final evaluations and the report.
+  double final_seconds() const { return final_seconds_; }
+  void keep_final_seconds(double seconds) { final_seconds_ = seconds; }
+  // Once the budget is spent no run is started any more.
+  bool is_spent() const { return spent_; }
+  void mark_spent() { spent_ = true; }
+
+  double seconds() const { return stopwatch_.seconds(); }
+  void save_seconds(bool now = false) { stopwatch_.save(now); }
+
+ private:
+  const Lab& lab_;
+  Stopwatch stopwatch_;
+  double final_seconds_ = 5;
+  bool spent_ = false;
+};
+
+}  // namespace flywheel::campaign

@@ -1,0 +1,100 @@
+// `flywheel compare`: is a change's effect real, how large is it in compute, and does it hold one rung up?
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/statistics.h"
+#include "campaign/stages/stages.h"
+#include "evidence/paired_comparison.h"
+
+namespace flywheel::campaign {
+namespace {
+
+constexpr int kPlannedPairs = 12;  // per rung, for which the budget is planned
+constexpr double kRungStep = 4;    // of the upper rung over the lower, in FLOPs
+constexpr double kBudgetShare = 0.9;
+constexpr int kSeeds = 20000;
+
+std::string base_id(int pair) {
+  return fmt::format("pair-{}-base", pair);
+}
+std::string candidate_id(int pair) {
+  return fmt::format("pair-{}-candidate", pair);
+}
+
+// `far_flops`: the scale to which the gain is extrapolated; determines a warning.
+ledger::ComparisonRecord answer_of(const evidence::PairedComparison& comparison, double far_flops) {
+  ledger::ComparisonRecord result{.verdict = name(comparison.verdict())};
+  const auto& measured = comparison.rungs();
+  const evidence::PairedEffect effect = evidence::paired_effect(measured);
+  result.difference = comparison.difference();
+  if (!comparison.test()) result.difference.value = std::nan("");
+  if (effect.rungs.size() == 2) result.multiplier = effect.multiplier_of(comparison.difference());
+  result.rungs = effect.rungs;
+  if (std::min(measured[0].difference.size(), measured[1].difference.size()) > 1 && effect.slope_is_sure)
+    result.warning = evidence::extrapolate(effect.rungs, far_flops).warning;
+  if (!comparison.why().empty()) result.why = comparison.why();
+  if (!comparison.decided() && comparison.test() && comparison.test()->pairs() > 0)
+    result.more_budget = comparison.more_budget().value_or(std::nan(""));
+  return result;
+}
+
+}  // namespace
+
+Script<ledger::ComparisonRecord> compare_configurations(const Lab& lab, Decisions& decisions, CampaignBudget& budget,
+                                                        const RunBook& book, RunLoop& loop,
+                                                        workload::ConfigurationPtr candidate) {
+  const auto decision = decisions.decide<ledger::CompareDecision>([&] {
+    const double left = budget.flops_left_by_speed(book.throughput());
+    const double low = kBudgetShare * left / (2 * kPlannedPairs * (1 + kRungStep));
+    if (low < kSmallestRungFlops)
+      throw_bad_input(
+          "the budget is too small: two rungs of {} pairs need at least {} of training, there is {}", kPlannedPairs,
+          format_flops(kSmallestRungFlops * 2 * kPlannedPairs * (1 + kRungStep) / kBudgetShare), format_flops(left));
+    return ledger::CompareDecision{.rungs = {low, kRungStep * low}};
+  });
+  const std::vector<double>& rungs = decision.rungs;
+  evidence::PairedComparison comparison(rungs[0], rungs[1]);
+  int pairs = 0;
+  while (!budget.is_spent() && !comparison.decided()) {
+    // As many pairs at a time as the cores hold, alternating between the rungs.
+    std::vector<PlannedRun> runs;
+    const int first = pairs;
+    for (int i = 0; i < std::max(1, lab.options.slots / 2); ++i, ++pairs) {
+      const double flops = rungs[static_cast<size_t>(pairs % 2)];
+      runs.push_back(prior_planned_run(lab, base_id(pairs), protocol::Stage::kCompare, lab.options.configuration, flops,
+                                       kSeeds + pairs, "audit"));
+      runs.push_back(prior_planned_run(lab, candidate_id(pairs), protocol::Stage::kCompare, candidate, flops,
+                                       kSeeds + pairs, "audit"));
+    }
+    co_await loop.ensure(std::move(runs));
+    for (int pair = first; pair < pairs; ++pair) {
+      const auto base = lab.ledger.run(base_id(pair)), other = lab.ledger.run(candidate_id(pair));
+      if (!base || !other || !base->ended() || !other->ended()) continue;
+      if (base->state != protocol::RunState::kDone) throw_failed("the base recipe's run failed: {}", base->reason);
+      if (other->state != protocol::RunState::kDone || !other->bits_per_byte || !base->bits_per_byte) {
+        comparison.add_failure(other->reason);
+        continue;
+      }
+      comparison.add(static_cast<size_t>(pair % 2), *base->bits_per_byte, *other->bits_per_byte);
+    }
+    if (!comparison.look()) continue;
+    lab.say(fmt::format(
+        "{} pairs: {:+.4f} and {:+.4f} bits per byte on the two rungs; evidence {:.2g} of {:.0f} for better, "
+        "{:.2g} for worse",
+        comparison.pairs(), mean(comparison.rungs()[0].difference), mean(comparison.rungs()[1].difference),
+        std::exp(comparison.test()->log_e_better()), comparison.evidence_needed(),
+        std::exp(comparison.test()->log_e_worse())));
+  }
+
+  ledger::ComparisonRecord result = answer_of(comparison, 10 * rungs[1]);
+  const ledger::Spend spend = lab.ledger.spend();
+  result.spend = {
+      .seconds = budget.seconds(), .train_flops = spend.train_flops, .runs = spend.runs_done + spend.runs_failed};
+  if (!lab.ledger.last<ledger::ComparisonRecord>()) lab.ledger.append(result);
+  co_return result;
+}
+
+}  // namespace flywheel::campaign

@@ -1,0 +1,147 @@
+// The total gain of all adopted changes: paired runs of the first and the last configuration on two rungs, with seeds
+// that no other run has used. Evaluated first on the audit split, which adoption decisions have used, and once, at the
+// end of the lab's life, on the locked split, which no decision has used.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <map>
+
+#include "campaign/stages/stages.h"
+#include "evidence/paired_runs.h"
+#include "search/search_loop.h"
+
+namespace flywheel::campaign {
+namespace {
+
+constexpr int kPairs = 4;    // on each rung
+constexpr int kAlone = 3;    // runs of the start on one rung more
+constexpr double kMore = 3;  // FLOPs of the start's additional rung, relative to the upper rung
+constexpr int64_t kLockedTokens = 262144;
+constexpr double kEvaluationStart = 0.1;  // start-up seconds of an evaluation process
+
+std::string id_of(int pair, size_t rung, bool start) {
+  return fmt::format("gain-{}-r{}{}", pair, rung, start ? "-start" : "");
+}
+
+std::string in_words(const evidence::PairedEffect& effect) {
+  std::string words;
+  for (size_t r = 0; r < effect.rungs.size(); ++r) {
+    words += fmt::format("{}{:+.4f} bits per byte at {}", words.empty() ? "" : ", ", effect.rungs[r].difference.value,
+                         format_flops(effect.rungs[r].flops));
+    if (effect.at_least[r] > 0)
+      words += fmt::format(" (the start is worse with {:.2g} times the compute)", effect.at_least[r]);
+  }
+  return words;
+}
+
+// The gain from the losses by run id on one split. The start has an additional rung with more compute.
+ledger::GainRecord gain_record(const std::string& split, const std::vector<double>& rungs,
+                               const std::map<std::string, double>& losses, const std::string& start,
+                               const std::string& end, std::string& words) {
+  ledger::GainRecord record{.split = split, .start_hash = start, .recipe_hash = end, .flops = rungs};
+  std::vector<evidence::RungPairs> pairs;
+  for (size_t r = 0; r < rungs.size(); ++r) {
+    pairs.push_back({rungs[r], {}, {}});
+    for (int i = 0; i < kPairs; ++i) {
+      const auto of_end = losses.find(id_of(i, r, false)), of_start = losses.find(id_of(i, r, true));
+      if (of_start == losses.end()) continue;
+      record.runs.push_back(of_start->first);
+      pairs[r].base.push_back(of_start->second);
+      if (of_end == losses.end()) continue;
+      record.runs.push_back(of_end->first);
+      pairs[r].difference.push_back(of_end->second - of_start->second);
+    }
+  }
+  const evidence::PairedEffect effect = evidence::paired_effect(pairs);
+  words = in_words(effect);
+  record.slope = effect.slope;
+  for (size_t r = 0; r < effect.rungs.size(); ++r) {
+    record.rungs.push_back({.effect = effect.rungs[r], .at_least = {}});
+    if (effect.at_least[r] > 0) record.rungs.back().at_least = effect.at_least[r];
+  }
+  return record;
+}
+
+// Whether the gain on the locked split lies within the audit split's interval on every rung; empty when undecidable.
+// (Intervals are over seeds. The splits hold different documents, so differences in bits per byte may vary by more.)
+std::optional<bool> inside_audit(const ledger::GainRecord& locked, const ledger::GainRecord& audit) {
+  bool inside = true;
+  for (size_t r = 0; r < locked.rungs.size(); ++r) {
+    const ledger::Interval& here = locked.rungs[r].effect.multiplier;
+    const ledger::Interval& there = audit.rungs[r].effect.multiplier;
+    if (!std::isfinite(here.value)) return std::nullopt;
+    const double low = std::min(std::isfinite(there.low) ? there.low : 0, evidence::kFarthestMultiple);
+    const double high = std::isfinite(there.high) ? there.high : INFINITY;
+    inside = inside && here.value >= low && here.value <= high;
+  }
+  return inside;
+}
+
+}  // namespace
+
+double gain_cost(const std::vector<double>& rungs, const std::function<double(double)>& cost) {
+  return 2 * kPairs * (cost(rungs[0]) + cost(rungs[1])) + kAlone * cost(kMore * rungs[1]);
+}
+
+Script<> measure_gain(const Lab& lab, CampaignBudget& budget, const RunBook& book, RunLoop& loop,
+                      workload::ConfigurationPtr start, workload::ConfigurationPtr end, std::vector<double> rungs) {
+  rungs.push_back(kMore * rungs.back());
+  // Reserves time for the evaluations at the end of the campaign.
+  double flops = 0;
+  for (const double rung : rungs)
+    flops += (2 * kPairs) * kLockedTokens *
+             lab.workload.evaluation_flops_per_token(*start, lab.workload.prior_size(*start, rung));
+  if (!book.throughput().empty())
+    budget.keep_final_seconds(budget.final_seconds() + 4 * kPairs * kEvaluationStart +
+                              flops / book.throughput().flops_per_second(1e5));
+  if (budget.is_spent() || lab.ledger.last<ledger::GainRecord>()) co_return;
+  std::vector<PlannedRun> runs;
+  for (size_t r = 0; r < rungs.size(); ++r)
+    for (int i = 0; i < (r + 1 < rungs.size() ? kPairs : kAlone); ++i)
+      for (const bool is_start : {false, true}) {
+        if (r + 1 == rungs.size() && !is_start) continue;
+        // Seeds from the thousand below those of the first proposal.
+        runs.push_back(prior_planned_run(lab, id_of(i, r, is_start), protocol::Stage::kGain, is_start ? start : end,
+                                         rungs[r], search::kConfirmSeeds + i, "audit"));
+      }
+  const size_t wanted = runs.size();
+  const std::vector<ledger::RunRow> rows = co_await loop.ensure(std::move(runs));
+  std::map<std::string, double> losses;
+  for (const ledger::RunRow& row : rows)
+    if (row.state == protocol::RunState::kDone && row.bits_per_byte) losses[row.run] = *row.bits_per_byte;
+  if (losses.size() < wanted) {
+    lab.say("the total gain of the adopted changes was not measured: runs are missing");
+    co_return;
+  }
+  std::string words;
+  lab.ledger.append(gain_record("audit", rungs, losses, start->identity(), end->identity(), words));
+  lab.say("together, on the audit split: " + words);
+}
+
+Script<> measure_locked_gain(const Lab& lab, RunLoop& loop) {
+  const auto records = lab.ledger.all<ledger::GainRecord>();
+  if (records.size() != 1) co_return;  // not measured on the audit split, or already evaluated
+  const ledger::GainRecord& audit = records[0].value;
+  std::map<std::string, double> losses;
+  for (const auto& [sequence, time, evaluation] : lab.ledger.all<ledger::EvaluationRecord>())
+    if (evaluation.split == "locked") losses[evaluation.run] = evaluation.bits_per_byte;
+  for (const std::string& id : audit.runs) {
+    if (losses.contains(id)) continue;
+    co_await loop.give_way();
+    const workload::Evaluation result = lab.workload.evaluate(lab.runs() / id, "locked", kLockedTokens);
+    losses[id] = result.bits_per_byte;
+    lab.ledger.append(ledger::EvaluationRecord{.run = id,
+                                               .split = "locked",
+                                               .tokens = result.tokens,
+                                               .loss = result.loss,
+                                               .bits_per_byte = result.bits_per_byte});
+  }
+  std::string words;
+  ledger::GainRecord locked = gain_record("locked", audit.flops, losses, audit.start_hash, audit.recipe_hash, words);
+  locked.inside = inside_audit(locked, audit);
+  lab.ledger.append(locked);
+  lab.say(fmt::format("together, on the locked split: {}; {} the audit split's intervals", words,
+                      locked.inside ? (*locked.inside ? "inside" : "outside") : "no slope to compare with"));
+}
+
+}  // namespace flywheel::campaign

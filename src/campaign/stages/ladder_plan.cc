@@ -1,0 +1,107 @@
+// Calibration of the machine's throughput, and the ladder that fits the budget.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "campaign/stages/stages.h"
+
+namespace flywheel::campaign {
+namespace {
+
+constexpr double kReportSeconds = 2.0;  // writing the report
+// Assumed share of the search, for the scale of the ladder planned before it. What the search really takes is decided
+// action by action, and the ladder is planned again for the rest.
+constexpr double kSearchGuess = 0.45;
+
+void say_limits(const Lab& lab, const LadderPlan& plan) {
+  for (const std::string& limit : plan.limits) lab.say(limit);
+}
+
+}  // namespace
+
+PlannedRun prior_planned_run(const Lab& lab, const std::string& id, protocol::Stage stage,
+                             workload::ConfigurationPtr configuration, double flops, int replicate,
+                             const std::string& split) {
+  PlannedRun run{.id = id, .stage = stage, .rung_flops = flops};
+  run.size = lab.prior_run(*configuration, flops);
+  run.configuration = std::move(configuration);
+  run.replicate = replicate;
+  run.split = split;
+  run.times_machine = false;
+  return run;
+}
+
+Script<> calibrate(const Lab& lab, Decisions& decisions, const CampaignBudget& budget, RunBook& book, RunLoop& loop) {
+  const CampaignOptions& options = lab.options;
+  const workload::Configuration& configuration = *options.configuration;
+  const auto decision = decisions.decide<ledger::CalibrateDecision>([&] {
+    // A rough estimate of the top rung, to choose the sizes to time: 20 GFLOP/s per core, a seventh of all for one run.
+    const double guess =
+        budget.is_time() ? options.budget.seconds * options.slots * 20e9 / 7 : options.budget.flops / 7;
+    const double low =
+        lab.workload.prior_parameters(configuration, std::max(guess / kWantedRange, kSmallestRungFlops)) / 3;
+    const double high = lab.workload.prior_parameters(configuration, std::max(guess, kSmallestRungFlops)) * 3;
+    const double each =
+        budget.is_time() ? 20e9 * std::min(options.budget.seconds / 60, 1.0) : options.budget.flops / 1000;
+    return ledger::CalibrateDecision{.parameters = {low, std::sqrt(low * high), high}, .flops = std::max(each, 1e8)};
+  });
+  std::vector<PlannedRun> runs;
+  for (size_t i = 0; i < decision.parameters.size(); ++i)
+    for (int copy = 0; copy < (options.slots > 1 ? 2 : 1); ++copy) {
+      PlannedRun run{.id = fmt::format("calibrate-n{}-{}", i, copy), .stage = protocol::Stage::kCalibrate};
+      run.size =
+          lab.workload.isoflop_runs(configuration, decision.flops, decision.parameters[i], 1, lab.max_tokens()).at(0);
+      run.configuration = options.configuration;
+      run.replicate = copy;
+      runs.push_back(std::move(run));
+    }
+  const std::vector<ledger::RunRow> rows = co_await loop.ensure(std::move(runs));
+  if (!book.throughput().empty()) co_return;
+  for (const ledger::RunRow& row : rows)
+    if (row.state == protocol::RunState::kFailed)
+      throw_failed("the first runs failed: {}. See {}", row.reason, (lab.runs() / row.run).string());
+  throw_bad_input("the budget is too small: it ended while the machine's speed was being measured");
+}
+
+LadderPlan plan_first_ladder(const Lab& lab, Decisions& decisions, CampaignBudget& budget, const RunBook& book) {
+  const CampaignOptions& options = lab.options;
+  const auto decision = decisions.decide<ledger::LadderDecision>([&] {
+    // The last evaluations, forward only, at the size a top rung would have.
+    const double rate = book.throughput().flops_per_second(1e9);
+    const double top_guess =
+        budget.is_time() ? budget.seconds_left() * options.slots / 7 * rate : budget.flops_left() / 7;
+    const double parameters = lab.workload.prior_parameters(*options.configuration, top_guess);
+    budget.keep_final_seconds(std::clamp(2 * 2.0 * parameters * kFinalEvalTokens / rate + kReportSeconds + 1, 3.0,
+                                         std::max(3.0, 0.05 * options.budget.seconds)));
+    const double share = kPlanFraction * (options.proposers.empty() ? 1 : 1 - kSearchGuess);
+    return ledger::LadderDecision{
+        .plan = plan_ladder(lab.workload, *options.configuration, book.throughput(), budget.limits(share)),
+        .final_seconds = budget.final_seconds()};
+  });
+  budget.keep_final_seconds(decision.final_seconds);
+  const LadderPlan& plan = decision.plan;
+  lab.say(fmt::format("plan: {} rungs from {} to {}, {} sizes on the lowest, {} on each middle one, {} on the top",
+                      plan.rungs.size(), format_flops(plan.rungs.front()), format_flops(plan.rungs.back()),
+                      plan.lowest_sizes, plan.middle_sizes, plan.top_sizes));
+  say_limits(lab, plan);
+  return plan;
+}
+
+LadderPlan plan_again(const Lab& lab, Decisions& decisions, const CampaignBudget& budget, const RunBook& book,
+                      const Ladder& ladder) {
+  const auto decision = decisions.decide<ledger::SecondLadderDecision>([&]() -> ledger::SecondLadderDecision {
+    try {
+      return {plan_ladder(lab.workload, *ladder.configuration, book.throughput(), budget.limits(kPlanFraction))};
+    } catch (const Error&) {
+      return {ladder.plan};  // too little for a new plan: the old one is shortened stage by stage
+    }
+  });
+  const LadderPlan& plan = decision.plan;
+  lab.say(fmt::format("ladder: {} rungs from {} to {}", plan.rungs.size(), format_flops(plan.rungs.front()),
+                      format_flops(plan.rungs.back())));
+  return plan;
+}
+
+}  // namespace flywheel::campaign

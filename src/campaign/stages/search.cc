@@ -1,0 +1,302 @@
+// The search stage of a campaign: plans and runs what the search loop asks for (search/search_loop.h), gives it the
+// results from the ledger, and records the outcome. It comes before the ladder, so that the ladder is paid for once,
+// for the adopted recipe. Decisions that depend on the clock are recorded, so that a campaign that continues after a
+// kill decides the same.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "campaign/points.h"
+#include "campaign/search_records.h"
+#include "campaign/stages/stages.h"
+#include "campaign/workload_subject.h"
+#include "protocol/run_events.h"
+#include "search/search_loop.h"
+
+namespace flywheel::campaign {
+namespace {
+
+constexpr double kScreenBelow = 6;   // screening costs this much less than the lowest rung of the ladder
+constexpr double kConfirmBelow = 3;  // the lower rung of confirmations, likewise; the upper one is the ladder's lowest
+constexpr int kFewestScreens = 40;   // runs without which a search makes no sense
+constexpr int kAblationPairs = 4;    // of each adoption, that are kept in reserve
+constexpr double kLookTokens = 3;    // times those of an evaluation, that a run has for a look at its curve to pay
+constexpr size_t kFewestRungsLeft = 5;  // of a ladder; fewer do not support a forecast
+// Share of the budget reserved for the ladder, because the search objective does not value forecasts. Planned stages
+// take up to 1.7 times the expected time when other processes use the machine.
+constexpr double kLadderShare = 1.0 / 3;
+
+bool is_search(const protocol::StageName& stage) {
+  using protocol::Stage;
+  return stage == Stage::kBase || stage == Stage::kScreen || stage == Stage::kConfirm || stage == Stage::kAblate ||
+         stage == Stage::kGain;
+}
+
+// Whether a ladder that supports a forecast of this configuration remains affordable after this many more FLOPs.
+bool leaves_a_ladder(const Lab& lab, const CampaignBudget& budget, const RunBook& book,
+                     const workload::Configuration& configuration, double flops) {
+  const Throughput speed = book.throughput_of(configuration);
+  const double rest = 1 - flops / budget.flops_left_by_speed(speed);
+  if (rest <= 0 || rest * budget.share_left() < kLadderShare) return false;
+  try {
+    const LadderPlan plan = plan_ladder(lab.workload, configuration, speed, budget.limits(kPlanFraction * rest));
+    return plan.rungs.size() >= kFewestRungsLeft;
+  } catch (const Error&) {
+    return false;  // not even the smallest ladder fits
+  }
+}
+
+std::string why_not(double screen_flops) {
+  return fmt::format(
+      "No search: after {} runs at {}, fewer than which show nothing, less than a third of the budget or no ladder of "
+      "{} rungs would be left, and a forecast takes both.",
+      kFewestScreens, format_flops(screen_flops), kFewestRungsLeft);
+}
+
+class Driver {
+ public:
+  Driver(const Lab& lab, Decisions& decisions, CampaignBudget& budget, const RunBook& book, RunLoop& runs,
+         const Ladder& ladder, const ledger::SearchDecision& decision)
+      : lab_(lab),
+        decisions_(decisions),
+        budget_(budget),
+        book_(book),
+        runs_(runs),
+        screen_flops_(decision.screen_flops),
+        rungs_(decision.confirm_flops),
+        top_flops_(ladder.top_flops()),
+        subject_(lab, book, ladder.configuration),
+        loop_(subject_, loop_options()) {}
+
+  Script<> run() {
+    co_await run_and_tell(loop_.next());
+    if (!loop_.base_measured()) {
+      lab_.say("no search: the base's own runs did not finish");
+      co_return;
+    }
+    for (int round = 0; !budget_.is_spent(); ++round) {
+      if (!goes_on<ledger::SearchRoundDecision>(round, reserve())) {
+        loop_.close("the ladder needs what is left of the budget");
+        break;
+      }
+      if (!co_await one_batch()) break;
+    }
+    if (budget_.is_spent()) loop_.close("the budget is spent");
+    if (!budget_.is_spent() && loop_.leave_one_out())
+      for (int round = 0; !budget_.is_spent(); ++round) {
+        if (!goes_on<ledger::AblationRoundDecision>(round, gain_reserve())) break;
+        if (!co_await one_batch()) break;
+      }
+    if (adopted()) co_await measure_gain(lab_, budget_, book_, runs_, loop_.start(), loop_.base(), rungs_);
+    record();
+  }
+
+  // The adopted configuration, for the ladder; null when nothing was adopted.
+  workload::ConfigurationPtr adopted() const {
+    return loop_.base()->identity() == loop_.start()->identity() ? nullptr : loop_.base();
+  }
+
+ private:
+  search::LoopOptions loop_options() {
+    search::LoopOptions options;
+    options.rules = search::campaign_rules();
+    options.slots = lab_.options.slots;
+    options.confirm_flops = rungs_;
+    options.desk = {
+        .seed = lab_.options.seed,
+        .proposers = lab_.options.proposers,
+        .proposer_options = {.list = lab_.options.list, .list_source = lab_.options.list_source, .prior = {}},
+        .rung_flops = {screen_flops_},
+        .target_flops = top_flops_,
+        .known = lab_.options.known};
+    options.say = lab_.say;
+    options.time_ratio = [this](int proposal, double measured) -> std::optional<double> {
+      if (!budget_.is_time()) return std::nullopt;
+      return decisions_.decide<ledger::TimeDecision>([&] { return ledger::TimeDecision{.ratio = measured}; }, proposal)
+          .ratio;
+    };
+    return options;
+  }
+
+  double cost(double flops) const { return lab_.cost_flops(*loop_.base(), lab_.prior_run(*loop_.base(), flops)); }
+  double gain_reserve() const {
+    return gain_cost(rungs_, [this](double flops) { return cost(flops); });
+  }
+  // The cost of what follows the search: the ablation and the measurement of the total gain.
+  double reserve() const {
+    const int count = loop_.policy().adoptions();
+    const double pair = cost(rungs_[0]) + cost(rungs_[1]);  // of two runs, averaged over the rungs
+    return (count > 1 ? count * kAblationPairs * pair : 0) + (count > 0 ? gain_reserve() : 0);
+  }
+  // Whether more is left than the ladder, `reserve` and one batch need.
+  template <ledger::DecisionStruct Round>
+  bool goes_on(int round, double reserve) {
+    const Round decision = decisions_.decide<Round>(
+        [&] {
+          const double batch = std::max(lab_.options.slots, 2) * cost(rungs_[1]);
+          return Round{.go_on = leaves_a_ladder(lab_, budget_, book_, *loop_.base(), reserve + batch),
+                       .flops_left = budget_.flops_left_by_speed(book_.throughput())};
+        },
+        round);
+    loop_.set_flops_left(decision.flops_left);
+    return decision.go_on;
+  }
+
+  // False when the search has nothing left to do.
+  Script<bool> one_batch() {
+    std::vector<search::WantedRun> batch = loop_.next();
+    if (batch.empty()) co_return false;
+    co_await run_and_tell(std::move(batch));
+    while (loop_.wants_base()) co_await run_and_tell(loop_.next());
+    co_return true;
+  }
+
+  PlannedRun planned(const search::WantedRun& wanted) const {
+    PlannedRun run = prior_planned_run(lab_, wanted.id, wanted.stage, wanted.configuration, wanted.flops,
+                                       wanted.replicate, wanted.split);
+    if (wanted.look_at > 0 && run.size.tokens >= kLookTokens * lab_.eval_tokens()) {
+      run.evaluated_at = wanted.look_at;
+      run.stop_above = wanted.stop_above;
+    }
+    run.resumes = wanted.resume;
+    return run;
+  }
+
+  // One screening that does not fit into the time that is left must not end the whole campaign. Throws kBadInput.
+  void refuse_too_long(const PlannedRun& run) const {
+    if (run.stage != protocol::Stage::kScreen || !budget_.is_time() || lab_.ledger.run(run.id)) return;
+    const double expected = book_.expected_seconds(run), left = budget_.seconds_left();
+    if (expected > left)
+      throw_bad_input("it would take {}, and {} are left of the budget", format_seconds(expected),
+                      format_seconds(std::max(left, 0.0)));
+  }
+
+  Script<> run_and_tell(std::vector<search::WantedRun> batch) {
+    std::vector<PlannedRun> planned_runs;
+    std::vector<search::RunResult> results;
+    std::vector<const search::WantedRun*> started;
+    for (const search::WantedRun& wanted : batch) {
+      try {
+        PlannedRun run = planned(wanted);
+        refuse_too_long(run);
+        planned_runs.push_back(std::move(run));
+        started.push_back(&wanted);
+      } catch (const Error& error) {  // it has no such size, or takes too long
+        search::RunResult& result = results.emplace_back();
+        result.id = wanted.id;
+        result.state = search::RunResult::State::kFailed;
+        result.reason = error.what();
+      }
+    }
+    co_await runs_.ensure(std::move(planned_runs));
+    for (const search::WantedRun* wanted : started) results.push_back(result_of(*wanted));
+    loop_.tell(results);
+  }
+
+  search::RunResult result_of(const search::WantedRun& wanted) const {
+    using State = search::RunResult::State;
+    search::RunResult result;
+    result.id = wanted.id;
+    result.state = State::kMissing;
+    const auto row = lab_.ledger.run(wanted.id);
+    if (!row) return result;
+    result.flops = row->flops;
+    result.spent_flops = row->spent_flops;
+    result.seconds = row->seconds;
+    // Also for a run that was resumed since, so that a campaign that continues after a kill decides the same.
+    if (!wanted.resume && wanted.stage == protocol::Stage::kScreen && tell_look(result)) return result;
+    if (!row->ended() || row->state == protocol::RunState::kStopped) return result;  // out of budget
+    result.state = row->state == protocol::RunState::kDone && row->bits_per_byte ? State::kDone : State::kFailed;
+    result.reason = row->reason;
+    if (result.state == State::kDone) {
+      result.loss = *row->bits_per_byte;
+      if (wanted.look_at > 0) result.curve = curve_of(*row, wanted.look_at);
+    }
+    return result;
+  }
+
+  // The result at the point where the run gave up: its loss, the FLOPs trained, and those of all attempts until then.
+  // False when it never gave up.
+  bool tell_look(search::RunResult& result) const {
+    double spent = 0;
+    for (const auto& attempt : lab_.ledger.attempts(result.id)) {
+      if (!attempt.value.measured) continue;
+      const auto& measured = *attempt.value.measured;
+      spent += measured.flops;
+      if (!attempt.value.reason.starts_with(protocol::kGaveUp) || measured.curve.empty()) continue;
+      result.state = search::RunResult::State::kGaveUp;
+      result.loss = measured.curve.back().bits_per_byte;
+      result.done_flops = measured.curve.back().flops;
+      result.spent_flops = spent;
+      return true;
+    }
+    return false;
+  }
+
+  // The curve from the look to the end; empty when the run was evaluated at its end only.
+  evidence::Curve curve_of(const ledger::RunRow& row, double look_at) const {
+    const std::vector<ledger::RunCurvePoint> curve = lab_.ledger.run_curve(row.run);
+    if (curve.empty()) return {};
+    const auto steps = static_cast<double>(curve.back().step);
+    const auto look = std::find_if(curve.begin(), curve.end(), [&](const ledger::RunCurvePoint& point) {
+      return static_cast<double>(point.step) >= look_at * steps - 1e-9;
+    });
+    if (look == curve.end() || static_cast<double>(look->step) >= steps) return {};
+    return {{look_at, look->bits_per_byte}, {1, *row.bits_per_byte}};
+  }
+
+  void record() {
+    if (lab_.ledger.last<ledger::SearchRecord>()) return;
+    SearchTotals totals{screen_flops_, rungs_, top_flops_, 0};
+    for (const ledger::RunRow& row : lab_.ledger.runs())
+      if (is_search(row.stage)) totals.spent_flops += row.spent_flops;
+    std::vector<ledger::NewRecord> records = search_records(loop_, totals);
+    const int count = adopted_count(loop_);
+    if (count > 0) records.emplace_back(recipe_record(lab_.workload, *loop_.base()));
+    lab_.ledger.append_all(records);
+    lab_.say(fmt::format("search: {} proposals, {} confirmed to be better, {} tests; {} spent",
+                         loop_.proposals().size(), count, loop_.policy().tests(), format_flops(totals.spent_flops)));
+  }
+
+  const Lab& lab_;
+  Decisions& decisions_;
+  CampaignBudget& budget_;
+  const RunBook& book_;
+  RunLoop& runs_;
+  double screen_flops_;
+  std::vector<double> rungs_;
+  double top_flops_;
+  WorkloadSubject subject_;
+  search::SearchLoop loop_;
+};
+
+}  // namespace
+
+Script<> search_configurations(const Lab& lab, Decisions& decisions, CampaignBudget& budget, RunBook& book,
+                               RunLoop& loop, Ladder& ladder) {
+  if (lab.options.proposers.empty()) co_return;
+  const double lowest = ladder.plan.rungs[0];
+  const auto decision = decisions.decide<ledger::SearchDecision>([&] {
+    const double screen = std::max(lowest / kScreenBelow, kSmallestRungFlops);
+    const double upper = std::max(lowest, kConfirmBelow * screen);
+    ledger::SearchDecision made{.screen_flops = screen, .confirm_flops = {upper / kConfirmBelow, upper}};
+    made.enough =
+        !budget.is_spent() && leaves_a_ladder(lab, budget, book, *ladder.configuration, kFewestScreens * screen);
+    if (!made.enough) made.limits = {why_not(screen)};
+    return made;
+  });
+  if (decision.enough) {
+    Driver driver(lab, decisions, budget, book, loop, ladder, decision);
+    co_await driver.run();
+    if (const workload::ConfigurationPtr adopted = driver.adopted()) {
+      book.set_configuration(adopted, book.throughput_of(*adopted));
+      ladder.configuration = adopted;
+    }
+  } else {
+    lab.say(decision.limits.at(0));
+  }
+  ladder.plan = plan_again(lab, decisions, budget, book, ladder);
+}
+
+}  // namespace flywheel::campaign

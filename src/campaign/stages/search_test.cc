@@ -1,0 +1,318 @@
+// The campaign's search on made-up runs: what it adopts, what it does not, and that a kill changes nothing.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/rng.h"
+#include "campaign/campaign.h"
+#include "campaign/points.h"
+#include "protocol/run_events.h"
+#include "testing/engine_workload.h"
+#include "testing/fake_clock.h"
+#include "testing/fake_engine.h"
+#include "testing/temporary_folder.h"
+
+namespace flywheel::campaign {
+namespace {
+
+using flywheel::testing::EngineWorkload;
+using flywheel::testing::FakeClock;
+using flywheel::testing::FakeEngine;
+using flywheel::testing::Script;
+using flywheel::testing::TemporaryFolder;
+
+const char* kChanges = R"toml(
+[[change]]
+id = "real"
+patches = ["model.rope_base=20000"]
+[[change]]
+id = "nothing"
+patches = ["optimizer.epsilon=1e-7"]
+[[change]]
+id = "harmful"
+patches = ["optimizer.beta1=0.8"]
+[[change]]
+id = "diverges"
+patches = ["optimizer.momentum=0.5"]
+[[change]]
+id = "no change at all"
+patches = ["model.nonsense=3"]
+)toml";
+
+struct SearchedLab {
+  double gain = 0.1, noise_sd = 0.005;
+  TemporaryFolder folder;
+  FakeClock clock;
+  FakeEngine runner{clock};
+  EngineWorkload workload;
+  CampaignOptions options;
+  std::function<bool()> stop = [] { return false; };
+  std::string said;
+
+  SearchedLab() {
+    runner.seconds_of = [](const recipe::RunSpec& spec) {
+      return 0.08 + recipe::new_training_flops(spec.recipe, spec.size) / 40e9;
+    };
+    runner.bits_per_byte_of = [this](const recipe::RunSpec& spec) {
+      const recipe::Recipe& r = spec.recipe;
+      const auto n = static_cast<double>(count(r, spec.size).matrix_parameters);
+      const auto d = static_cast<double>(spec.size.tokens());
+      double loss = 0.9 + 40 / std::pow(n, 0.42) + 160 / std::pow(d, 0.42);
+      const double off = std::log(r.optimizer.learning_rate / recipe::Recipe{}.optimizer.learning_rate);
+      loss *= 1 + 0.01 * off * off;
+      if (r.model.rope_base == 20000) loss -= gain;
+      if (r.optimizer.beta1 == 0.8) loss += 0.1;
+      Rng rng(spec.seed, hash64(spec.id));
+      return r.optimizer.momentum == 0.5 ? std::nan("") : loss + noise_sd * rng.normal();
+    };
+    options.lab = folder.path();
+    options.budget.flops = 1.5e14;
+    options.slots = 2;
+    options.configuration = workload::make_configuration(recipe::Recipe{});
+    options.train_tokens = 100'000'000;
+    options.search_tokens = 1'000'000;
+    options.proposers = {"list"};
+    options.list = kChanges;
+    options.list_source = "changes.toml";
+  }
+  CampaignEnd run() {
+    runner.forget();
+    options.started_clock_seconds = clock.now_seconds();
+    const auto ledger = ledger::Ledger::open(folder.path());
+    Campaign campaign(*ledger, runner, workload, clock, options);
+    campaign.stop_when([this] { return stop(); });
+    campaign.on_line([this](const std::string& line) { said += line + "\n"; });
+    return campaign.run();
+  }
+  std::unique_ptr<ledger::Ledger> read() const { return ledger::Ledger::open_read_only(folder.path()); }
+};
+
+TEST(CampaignSearch, AdoptsWhatIsRealAndClimbsTheLadderWithIt) {
+  SearchedLab lab;
+  ASSERT_EQ(lab.run(), CampaignEnd::kFinished) << lab.said;
+  const auto ledger = lab.read();
+  std::map<std::string, std::string> became;
+  for (const auto& record : ledger->all<ledger::ProposalRecord>()) became[record.value.label] = record.value.outcome;
+  EXPECT_EQ(became["real"], "adopted") << lab.said;
+  EXPECT_NE(became["nothing"], "adopted");
+  EXPECT_EQ(became["harmful"], "rejected");
+  EXPECT_EQ(became["diverges"], "failed");
+  EXPECT_EQ(became["no change at all"], "failed");
+  const auto findings = ledger->all<ledger::FindingRecord>();
+  ASSERT_EQ(findings.size(), 1u);
+  // However much a further proposal might bring, a ladder that forecasts is left.
+  std::set<double> rungs;
+  for (const auto& row : ledger->runs())
+    if (row.stage == protocol::Stage::kLadder || row.stage == protocol::Stage::kTop) rungs.insert(row.rung_flops);
+  EXPECT_GE(rungs.size(), 5u);
+  const ledger::FindingRecord& finding = findings[0].value;
+  EXPECT_GT(finding.multiplier.value, 1);
+  EXPECT_GT(finding.multiplier.low, 1);
+  EXPECT_EQ(finding.rungs.size(), 2u);
+  EXPECT_NEAR(finding.difference.value, -lab.gain, 0.02);
+  for (const auto& row : ledger->runs())
+    if (on_the_ladder(row)) {
+      const recipe::RunSpec spec = recipe::load_run_spec(lab.folder.path() / "runs" / row.run / "spec.json");
+      EXPECT_EQ(spec.recipe.model.rope_base, 20000) << row.run;
+    }
+}
+
+TEST(CampaignSearch, WhereTheBudgetIsTimeAChangeMustBeWorthItsTime) {
+  for (const bool slow : {false, true}) {
+    SearchedLab lab;
+    lab.options.budget.flops = 0;
+    lab.options.budget.seconds = 1800;
+    const auto seconds_of = lab.runner.seconds_of;
+    lab.runner.seconds_of = [=](const recipe::RunSpec& spec) {
+      return seconds_of(spec) * (slow && spec.recipe.model.rope_base == 20000 ? 5 : 1);
+    };
+    ASSERT_EQ(lab.run(), CampaignEnd::kFinished) << lab.said;
+    for (const auto& record : lab.read()->all<ledger::ProposalRecord>()) {
+      if (record.value.label != "real") continue;
+      EXPECT_EQ(record.value.outcome, slow ? "rejected" : "adopted") << record.value.reason;
+      if (slow) {
+        EXPECT_NE(record.value.reason.find("the time for"), std::string::npos);
+      }
+    }
+  }
+}
+
+TEST(CampaignSearch, LeavesTheLadderAThirdOfTheBudgetHoweverMuchThereIsToFind) {
+  SearchedLab lab;
+  lab.options.budget.flops = 0;
+  lab.options.budget.seconds = 90;
+  lab.options.proposers = {"random", "local"};
+  const auto loss = lab.runner.bits_per_byte_of;
+  lab.runner.bits_per_byte_of = [loss](const recipe::RunSpec& spec) {  // every recipe does something
+    Rng rng(1, hash64(recipe::recipe_hash(spec.recipe)));
+    return loss(spec) - 0.1 * rng.normal();
+  };
+  ASSERT_EQ(lab.run(), CampaignEnd::kFinished);
+  double searched = 0, ladder = 0;
+  const auto ledger = lab.read();
+  for (const ledger::RunRow& row : ledger->runs()) {
+    const bool rung = row.stage == protocol::Stage::kLadder || row.stage == protocol::Stage::kNoise ||
+                      row.stage == protocol::Stage::kTop;
+    (rung ? ladder : searched) += row.seconds;
+  }
+  const double all = lab.options.budget.seconds * lab.options.slots;
+  EXPECT_GT(searched, 0.3 * all);
+  EXPECT_GT(ladder, 0.15 * all);  // a third, less the evaluations at the end and what runs took beyond their FLOPs
+}
+
+TEST(CampaignSearch, SelectionSeesTheSearchSplitConfirmationFreshSeedsAndTheAuditSplit) {
+  SearchedLab lab;
+  ASSERT_EQ(lab.run(), CampaignEnd::kFinished);
+  std::set<uint64_t> screened, confirmed;
+  const auto ledger = lab.read();
+  for (const auto& row : ledger->runs()) {
+    const recipe::RunSpec spec = recipe::load_run_spec(lab.folder.path() / "runs" / row.run / "spec.json");
+    if (row.stage == protocol::Stage::kScreen || row.stage == protocol::Stage::kBase) screened.insert(spec.seed);
+    const bool confirms = row.stage == protocol::Stage::kConfirm || row.stage == protocol::Stage::kAblate ||
+                          row.stage == protocol::Stage::kGain;
+    if (confirms) confirmed.insert(spec.seed);
+    EXPECT_EQ(spec.eval_split, confirms ? "audit" : "search") << row.run;
+  }
+  EXPECT_FALSE(confirmed.empty());
+  for (const uint64_t seed : confirmed) EXPECT_FALSE(screened.contains(seed));
+}
+
+TEST(CampaignSearch, TheSameRecipeIsNotTestedTwice) {
+  SearchedLab lab;
+  lab.options.list = R"toml(
+[[change]]
+patches = ["model.rope_base=20000"]
+[[change]]
+patches = ["model.rope_base=20000", "optimizer.beta1=0.9"]
+[[change]]
+patches = ["model.rope_base=20000", "optimizer.epsilon=1e-7"]
+)toml";
+  ASSERT_EQ(lab.run(), CampaignEnd::kFinished) << lab.said;
+  int adopted = 0;
+  for (const auto& record : lab.read()->all<ledger::ProposalRecord>()) {
+    adopted += record.value.outcome == "adopted" ? 1 : 0;
+    if (record.value.outcome == "rejected") {
+      EXPECT_NE(record.value.reason, "") << record.value.id;
+    }
+  }
+  EXPECT_EQ(adopted, 1);
+}
+
+TEST(CampaignSearch, OfChangesThatDoNothingNoneIsAdopted) {
+  SearchedLab lab;
+  lab.options.list.clear();
+  for (int i = 0; i < 30; ++i)
+    lab.options.list +=
+        fmt::format("[[change]]\nid = \"null-{0}\"\npatches = [\"optimizer.epsilon=1.{0:02}e-8\"]\n", i + 1);
+  ASSERT_EQ(lab.run(), CampaignEnd::kFinished);
+  EXPECT_TRUE(lab.read()->all<ledger::FindingRecord>().empty()) << lab.said;
+  const ledger::SearchRecord search = lab.read()->last<ledger::SearchRecord>()->value;
+  EXPECT_EQ(search.tried, 30);
+  // What a claim would have taken is said.
+  EXPECT_NEAR(search.needed->noise_floor, lab.noise_sd, 0.7 * lab.noise_sd);
+  EXPECT_GT(search.needed->pairs, 8);
+}
+
+TEST(CampaignSearch, AKillAnywhereChangesNoDecision) {
+  SearchedLab whole;
+  std::string harmful;  // enough of them that some are stopped half way
+  for (int i = 0; i < 40; ++i)
+    harmful += fmt::format("[[change]]\npatches = [\"optimizer.beta1=0.8\", \"optimizer.epsilon=1.{:02}e-8\"]\n", i);
+  whole.options.list = harmful + whole.options.list;
+  whole.options.search_tokens = 20'000;  // cheap evaluations, so that a look half way pays
+  ASSERT_EQ(whole.run(), CampaignEnd::kFinished);
+  EXPECT_GT(whole.read()->last<ledger::SearchRecord>()->value.stopped, 5);
+  SearchedLab killed;
+  killed.options.list = whole.options.list;
+  killed.options.search_tokens = whole.options.search_tokens;
+  int polls = 0, allowed = 100;
+  killed.stop = [&] { return ++polls > allowed; };
+  int interruptions = 0;
+  while (killed.run() == CampaignEnd::kInterrupted) {
+    polls = 0, allowed += 150;
+    ASSERT_LT(++interruptions, 200);
+  }
+  EXPECT_GT(interruptions, 2);
+  const ledger::RecordKind kind = ledger::kKindOf<ledger::ProposalRecord>;
+  const auto a = whole.read()->raw_records(kind), b = killed.read()->raw_records(kind);
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_EQ(a[i].payload, b[i].payload);
+  const ledger::RecordKind finding = ledger::kKindOf<ledger::FindingRecord>;
+  EXPECT_EQ(whole.read()->raw_records(finding).at(0).payload, killed.read()->raw_records(finding).at(0).payload);
+}
+
+TEST(CampaignSearch, SaysWhatAllIsWorthTogetherOnTheAuditAndOnceOnTheLockedSplit) {
+  SearchedLab lab;
+  int locked = 0;
+  lab.workload.bits_per_byte_of = [&](const Path& run, const std::string& split) {
+    locked += split == "locked" ? 1 : 0;
+    // As on the audit split: what the run itself reached.
+    return protocol::read_outcome(run / protocol::kEventsFile).bits_per_byte.value_or(0);
+  };
+  ASSERT_EQ(lab.run(), CampaignEnd::kFinished) << lab.said;
+  ASSERT_EQ(lab.run(), CampaignEnd::kFinished);  // and not again
+  const auto gains = lab.read()->all<ledger::GainRecord>();
+  ASSERT_EQ(gains.size(), 2u);
+  EXPECT_EQ(locked, 1 + static_cast<int>(gains[0].value.runs.size()));
+  EXPECT_EQ(gains[0].value.split, "audit");
+  EXPECT_EQ(gains[1].value.split, "locked");
+  EXPECT_TRUE(gains[1].value.inside.value());
+  for (const auto& gain : gains)
+    for (const ledger::GainRecord::Rung& rung : gain.value.rungs) {
+      EXPECT_NEAR(rung.effect.difference.value, -lab.gain, 0.02);
+      EXPECT_GT(rung.effect.multiplier.low, 1);
+    }
+}
+
+TEST(CampaignSearch, RunsThatCannotWinAreStoppedHalfWayAndChargedForThat) {
+  SearchedLab lab;
+  lab.options.search_tokens = 20'000;
+  lab.options.list.clear();
+  for (int i = 0; i < 40; ++i)
+    lab.options.list +=
+        fmt::format("[[change]]\npatches = [\"optimizer.beta1=0.8\", \"optimizer.epsilon=1.{:02}e-8\"]\n", i);
+  lab.options.list += "[[change]]\nid = \"real\"\npatches = [\"model.rope_base=20000\"]\n";
+  ASSERT_EQ(lab.run(), CampaignEnd::kFinished) << lab.said;
+  const auto ledger = lab.read();
+  const ledger::SearchRecord search = ledger->last<ledger::SearchRecord>()->value;
+  int stopped = 0;
+  for (const auto& row : ledger->runs()) {
+    if (!row.gave_up()) continue;
+    ++stopped;
+    EXPECT_EQ(row.stage, protocol::Stage::kScreen);
+    EXPECT_NEAR(row.spent_flops / row.flops, 0.5, 0.02) << row.run;
+    EXPECT_EQ(ledger->run_curve(row.run).size(), 2u);
+  }
+  EXPECT_GE(stopped, 20);
+  EXPECT_EQ(search.stopped, stopped);
+  EXPECT_NEAR(search.saved_flops / search.screen_flops, 0.5 * stopped, 0.5);
+  EXPECT_EQ(ledger->all<ledger::FindingRecord>().size(), 1u);
+}
+
+TEST(CampaignCompare, SaysBetterWorseAndUndecided) {
+  for (const auto& [gain, verdict] :
+       {std::pair{0.05, "better"}, std::pair{-0.05, "worse"}, std::pair{0.0, "undecided"}}) {
+    SearchedLab lab;
+    lab.gain = gain;
+    lab.options.proposers.clear();
+    lab.options.budget.flops = 3e13;
+    const auto ledger = ledger::Ledger::open(lab.folder.path());
+    Campaign campaign(*ledger, lab.runner, lab.workload, lab.clock, lab.options);
+    recipe::Recipe candidate;
+    candidate.model.rope_base = 20000;
+    const auto result = campaign.compare(workload::make_configuration(candidate));
+    ASSERT_TRUE(result);
+    EXPECT_EQ(result->verdict, verdict);
+    EXPECT_EQ(result->rungs.size(), 2u);
+    if (gain > 0) {
+      EXPECT_LT(result->difference.high, 0);
+      EXPECT_GT(result->multiplier->low, 1);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace flywheel::campaign

@@ -1,0 +1,132 @@
+#include "cli/arguments.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "base/error.h"
+#include "base/log.h"
+
+namespace flywheel::cli {
+
+Option Option::required(bool yes) const {
+  option_->required(yes);
+  return *this;
+}
+
+Option Option::show_default() const {
+  option_->capture_default_str();
+  return *this;
+}
+
+Option Option::type_name(const std::string& name) const {
+  option_->type_name(name);
+  return *this;
+}
+
+Option Option::one_of(const std::vector<std::string>& allowed) const {
+  option_->check(CLI::IsMember(allowed));
+  return *this;
+}
+
+Option Option::one_of(std::initializer_list<int> allowed) const {
+  option_->check(CLI::IsMember(allowed));
+  return *this;
+}
+
+Option Option::range(int low, int high) const {
+  option_->check(CLI::Range(low, high));
+  return *this;
+}
+
+Option Option::range(int64_t low, int64_t high) const {
+  option_->check(CLI::Range(low, high));
+  return *this;
+}
+
+Option Option::range(double low, double high) const {
+  option_->check(CLI::Range(low, high));
+  return *this;
+}
+
+Option Option::excludes(Option other) const {
+  option_->excludes(other.option_);
+  return *this;
+}
+
+Option Option::separated_by(char delimiter) const {
+  option_->delimiter(delimiter);
+  return *this;
+}
+
+Option Option::values(int least, int most) const {
+  option_->expected(least, most);
+  return *this;
+}
+
+Option Option::repeatable() const {
+  option_->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  return *this;
+}
+
+Option Option::given_in_any_number() const {
+  option_->allow_extra_args();
+  return *this;
+}
+
+bool Option::given() const {
+  return option_->count() > 0;
+}
+
+template <typename T>
+Option Arguments::option(const std::string& name, T& value, const std::string& help) const {
+  return Option(*app_->add_option(name, value, help));
+}
+
+template Option Arguments::option(const std::string&, std::string&, const std::string&) const;
+template Option Arguments::option(const std::string&, int&, const std::string&) const;
+template Option Arguments::option(const std::string&, int64_t&, const std::string&) const;
+template Option Arguments::option(const std::string&, uint64_t&, const std::string&) const;
+template Option Arguments::option(const std::string&, double&, const std::string&) const;
+template Option Arguments::option(const std::string&, std::optional<double>&, const std::string&) const;
+template Option Arguments::option(const std::string&, std::vector<std::string>&, const std::string&) const;
+template Option Arguments::option(const std::string&, std::vector<int>&, const std::string&) const;
+template Option Arguments::option(const std::string&, std::vector<double>&, const std::string&) const;
+
+Option Arguments::flag(const std::string& name, bool& value, const std::string& help) const {
+  return Option(*app_->add_flag(name, value, help));
+}
+
+Arguments Arguments::subcommand(const std::string& name, const std::string& help) const {
+  app_->require_subcommand(1);
+  return Arguments(*app_->add_subcommand(name, help));
+}
+
+CommandLine::CommandLine(const std::string& help, const std::string& name, const std::string& version)
+    : app_(std::make_unique<CLI::App>(help, name)) {
+  app_->set_version_flag("--version", version);
+  app_->require_subcommand(1);
+  app_->failure_message(CLI::FailureMessage::help);
+}
+
+CommandLine::~CommandLine() = default;
+
+Arguments CommandLine::subcommand(const std::string& name, const std::string& help) {
+  return Arguments(*app_->add_subcommand(name, help));
+}
+
+std::optional<int> CommandLine::parse(int argc, char** argv, std::string& chosen) {
+  try {
+    app_->parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) return app_->exit(e);
+    write_error(
+        fmt::format("flywheel: {}\nRun `flywheel --help`, or a command with --help, for what it takes.\n", e.what()));
+    return static_cast<int>(ErrorCode::kBadInput);
+  }
+  // As with callbacks, the last one wins where several are named.
+  chosen = app_->get_subcommands().back()->get_name();
+  return std::nullopt;
+}
+
+}  // namespace flywheel::cli

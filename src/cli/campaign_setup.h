@@ -1,0 +1,40 @@
+// What `flywheel run` and `flywheel compare` build a campaign from: the engine as its workload, this machine as its
+// runner, and the terminal as its subscriber.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "campaign/campaign.h"
+#include "cli/progress.h"
+#include "engine/data/corpus.h"
+#include "ledger/ledger.h"
+#include "recipe/recipe.h"
+#include "scheduler/runners/local.h"
+#include "workload/flywheel/flywheel_workload.h"
+#include "workload/flywheel/recipe_configuration.h"
+
+namespace flywheel::cli {
+
+// The engine with the corpus of this lab.
+workload::FlywheelWorkload engine_workload(const Path& lab);
+
+// Options that do not depend on the command. `started`: of the real clock, when the command began.
+campaign::CampaignOptions campaign_options(const Path& lab, const Budget& budget, double started, int slots,
+                                           int64_t seed, const recipe::Recipe& recipe,
+                                           const data::CorpusManifest& corpus);
+
+// A campaign on this machine, with all that it refers to. Stops when a signal asked for it.
+class LocalCampaign {
+ public:
+  LocalCampaign(ledger::Ledger& ledger, const campaign::CampaignOptions& options, ProgressPrinter& printer);
+  campaign::Campaign& operator*() { return campaign_; }
+  campaign::Campaign* operator->() { return &campaign_; }
+
+ private:
+  workload::FlywheelWorkload workload_;
+  scheduler::LocalRunner runner_;
+  campaign::Campaign campaign_;
+};
+
+}  // namespace flywheel::cli

@@ -1,0 +1,63 @@
+// Is a change real? The sequential decision of `flywheel compare`: pairs of runs (same seed, same order of data) on two
+// rungs in turn, until the evidence for better or for worse suffices (paired_evidence.h). Pure; deterministic for the
+// order in which pairs are added. Not thread safe.
+//
+// The scale of the differences is estimated from the first two pairs of each rung. They are left out of the test, which
+// needs the scale before the pairs it is applied to.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+
+#include "evidence/multiplier.h"
+#include "evidence/paired_evidence.h"
+#include "evidence/paired_runs.h"
+
+namespace flywheel::evidence {
+
+enum class ComparisonVerdict { kUndecided, kBetter, kWorse };
+const char* name(ComparisonVerdict verdict);  // "undecided", "better", "worse"
+
+struct ComparisonOptions {
+  double alpha = 0.05;        // of the verdict, both sides together
+  int fewest_on_a_rung = 5;   // pairs before a verdict
+  int failures = 2;           // of the candidate's runs, that make it worse
+  double least_scale = 1e-4;  // of the differences, as a share of the base's loss
+};
+
+class PairedComparison {
+ public:
+  PairedComparison(double low_flops, double high_flops, const ComparisonOptions& options = {});
+
+  // Pair by pair; `rung`: 0 or 1.
+  void add(size_t rung, double base_loss, double candidate_loss);
+  void add_failure(const std::string& reason);  // of the candidate's run
+  // Decides when the evidence suffices. True when there are enough pairs for an estimate.
+  bool look();
+
+  ComparisonVerdict verdict() const { return verdict_; }
+  bool decided() const { return verdict_ != ComparisonVerdict::kUndecided; }
+  const std::string& why() const { return why_; }  // of failures; empty: there was none
+  const std::array<RungPairs, 2>& rungs() const { return rungs_; }
+  int pairs() const { return static_cast<int>(rungs_[0].difference.size() + rungs_[1].difference.size()); }
+  const std::optional<SequentialTest>& test() const { return test_; }
+  double evidence_needed() const { return 2 / options_.alpha; }  // that each side's must reach
+  // Of the difference, at any time; open ends where there was no test yet.
+  Interval difference() const;
+  // While undecided: the factor by which the number of pairs would have to grow, extrapolating the evidence per pair
+  // for the likelier side. Empty when that evidence does not grow; never infinite.
+  std::optional<double> more_budget() const;
+
+ private:
+  size_t fewest() const { return std::min(rungs_[0].difference.size(), rungs_[1].difference.size()); }
+
+  ComparisonOptions options_;
+  std::array<RungPairs, 2> rungs_;
+  std::optional<SequentialTest> test_;
+  ComparisonVerdict verdict_ = ComparisonVerdict::kUndecided;
+  std::string why_;
+  int failed_ = 0;
+};
+
+}  // namespace flywheel::evidence

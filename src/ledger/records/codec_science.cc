@@ -1,0 +1,112 @@
+// Fields of the records of what is known.
+#include "ledger/records/codec-inl.h"
+
+namespace flywheel::ledger {
+
+template <typename V>
+void fields(V& v, BacktestEntry& r) {
+  v.field("train_below_flops", r.train_below_flops);
+  v.field("held_out_flops", r.held_out_flops);
+  v.field("predicted", r.predicted);
+  v.field("low", r.low);
+  v.field("high", r.high);
+  v.field("measured", r.measured);
+  v.field("error_percent", r.error_percent);
+  v.field("inside", r.inside);
+}
+
+template <typename V>
+void fields(V& v, FrontierEntry& r) {
+  v.field("flops", r.flops);
+  v.field("bits_per_byte", r.bits_per_byte);
+  v.field("low", r.low);
+  v.field("high", r.high);
+}
+
+template <typename V>
+void fields(V& v, FitRecord& r) {
+  v.required("name", r.name);
+  v.field("form", r.form);
+  v.field("parameters", r.parameters);
+  v.field("interval95", r.interval95);
+  v.field("objective", r.objective);
+  v.field("residual_sd", r.residual_sd);
+  v.field("identified", r.identified);
+  v.field("warnings", r.warnings);
+  v.field("error_inflation", r.error_inflation);
+  v.field("data", r.data);
+  v.sparse("backtest", r.backtest);
+  v.sparse("frontier", r.frontier);
+}
+
+template <typename V>
+void fields(V& v, TopForecast::Run& r) {
+  v.required("run", r.run);
+  v.field("parameters", r.parameters);
+  v.field("tokens", r.tokens);
+  v.field("predicted", r.predicted);
+  v.field("low", r.low);
+  v.field("high", r.high);
+}
+
+template <typename V>
+void fields(V& v, TopForecast& r) {
+  v.field("flops", r.flops);
+  v.field("train_below_flops", r.train_below_flops);
+  v.field("predicted", r.predicted);
+  v.field("low", r.low);
+  v.field("high", r.high);
+  v.field("runs", r.runs);
+}
+
+template <typename V>
+void fields(V& v, FutureForecast::Entry& r) {
+  v.required("multiply", r.multiply);
+  v.field("flops", r.flops);
+  v.field("params", r.params);
+  v.field("tokens", r.tokens);
+  v.field("bits_per_byte", r.bits_per_byte);
+  v.field("low", r.low);
+  v.field("high", r.high);
+}
+
+template <typename V>
+void fields(V& v, FutureForecast& r) {
+  v.required("forecast", r.forecast);
+}
+
+template <typename V>
+void fields(V& v, ScoreRecord& r) {
+  v.field("predicted", r.predicted);
+  v.field("measured", r.measured);
+  v.field("error_percent", r.error_percent);
+  v.field("inside", r.inside);
+}
+
+template <typename V>
+void fields(V& v, WallRecord& r) {
+  v.required("verdict", r.verdict);
+  v.field("slope", r.slope);
+  v.field("slope_low", r.slope_low);
+  v.field("slope_high", r.slope_high);
+  v.field("smallest_detectable", r.smallest_detectable);
+  v.field("why", r.why);
+}
+
+template <typename V>
+void fields(V& v, EvaluationRecord& r) {
+  v.required("run", r.run);
+  v.required("split", r.split);
+  v.field("tokens", r.tokens);
+  v.field("loss", r.loss);
+  v.field("bits_per_byte", r.bits_per_byte);
+}
+
+template struct Codec<FitRecord>;
+template struct Codec<TopForecast>;
+template struct Codec<FutureForecast>;
+template struct Codec<ScoreRecord>;
+template struct Codec<WallRecord>;
+template struct Codec<EvaluationRecord>;
+
+}  // namespace flywheel::ledger

@@ -1,0 +1,89 @@
+// Decisions of a campaign ("plan" records), which a restart takes over unchanged. The key is the stage text; repeated
+// decisions carry their number in it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace flywheel::ledger {
+
+// "calibrate"
+struct CalibrateDecision {
+  std::vector<double> parameters{};
+  double flops = 0;  // of each run
+};
+
+// What a ladder is planned to be; fields of two decisions.
+struct LadderFields {
+  std::vector<double> rungs{};  // training FLOPs, lowest first
+  int tune_runs = 0, transfer_runs = 0, noise_runs = 0;
+  int lowest_sizes = 0, middle_sizes = 0, top_sizes = 0;
+  double expected_wall_seconds = 0, expected_flops = 0;
+  std::vector<std::string> limits{};  // what the budget or the corpus did not allow, in words
+};
+// "ladder"
+struct LadderDecision {
+  LadderFields plan{};
+  double final_seconds = 0;  // kept for the last evaluations and the report
+};
+// "ladder after the search"
+struct SecondLadderDecision {
+  LadderFields plan{};
+};
+
+// "learning_rate"
+struct LearningRateDecision {
+  double multiplier = 1, lowest_rung_multiplier = 1;
+  bool transfers = false;
+  std::string words{};
+  double noise_sd = 0, learning_rate = 0;
+};
+
+// "search"
+struct SearchDecision {
+  double screen_flops = 0;
+  std::vector<double> confirm_flops{};
+  bool enough = false;
+  std::vector<std::string> limits{};
+};
+
+// "search round N" and "ablation round N"
+struct SearchRoundDecision {
+  int number = 0;
+  bool go_on = false;
+  double flops_left = 0;
+};
+struct AblationRoundDecision {
+  int number = 0;
+  bool go_on = false;
+  double flops_left = 0;
+};
+
+// "time of pN": seconds of its runs over those of the base
+struct TimeDecision {
+  int number = 0;
+  double ratio = 1;
+};
+
+// "rung N"
+struct RungDecision {
+  int number = 0;
+  double centre = 0;
+  bool climb = false;
+  std::optional<std::vector<double>> sizes{};  // parameters; where it climbs
+  std::optional<std::vector<std::string>> limits{};
+};
+
+// "top"
+struct TopDecision {
+  double flops = 0, centre = 0;
+};
+
+// "compare"
+struct CompareDecision {
+  std::vector<double> rungs{};
+};
+
+}  // namespace flywheel::ledger

@@ -1,0 +1,82 @@
+// Records of results: fits, forecasts, their scores, walls, evaluations. Numbers that are not finite are null in
+// JSON, and NaN when read back.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace flywheel::ledger {
+
+inline constexpr double kNotKnown = std::numeric_limits<double>::quiet_NaN();
+
+// A forecast of points that were held out, beside what was measured there.
+struct BacktestEntry {
+  double train_below_flops = 0, held_out_flops = 0, predicted = 0, low = 0, high = 0, measured = 0, error_percent = 0;
+  bool inside = false;
+};
+
+struct FrontierEntry {
+  double flops = 0, bits_per_byte = 0, low = 0, high = 0;
+};
+
+// "fit": "below the top rung", or "all", which also has backtests and the frontier.
+struct FitRecord {
+  std::string name{}, form{};
+  std::map<std::string, double> parameters{};
+  std::map<std::string, std::pair<double, double>> interval95{};
+  double objective = 0, residual_sd = 0;
+  bool identified = false;
+  std::vector<std::string> warnings{};
+  double error_inflation = 1;
+  std::vector<std::array<double, 4>> data{};  // N, D, L, C
+  std::optional<std::vector<BacktestEntry>> backtest{};
+  std::optional<std::vector<FrontierEntry>> frontier{};
+};
+
+// "forecast" with name = "top rung": written before its first run.
+struct TopForecast {
+  double flops = 0, train_below_flops = 0, predicted = 0, low = 0, high = 0;
+  struct Run {
+    std::string run{};
+    double parameters = 0, tokens = 0, predicted = 0, low = 0, high = 0;
+  };
+  std::vector<Run> runs{};
+};
+
+// "forecast" with name = "future": multiples of the top rung.
+struct FutureForecast {
+  struct Entry {
+    double multiply = 0;
+    double flops = kNotKnown, params = kNotKnown, tokens = kNotKnown;
+    double bits_per_byte = kNotKnown, low = kNotKnown, high = kNotKnown;
+  };
+  std::vector<Entry> forecast{};
+};
+
+// "score" with name = "top rung"
+struct ScoreRecord {
+  double predicted = 0, measured = 0, error_percent = 0;
+  bool inside = false;
+};
+
+// "wall"
+struct WallRecord {
+  std::string verdict{};  // "none seen", "wall", "cannot tell"
+  double slope = kNotKnown, slope_low = kNotKnown, slope_high = kNotKnown, smallest_detectable = kNotKnown;
+  std::string why{};
+};
+
+// "evaluation": of a finished run on a split.
+struct EvaluationRecord {
+  std::string run{}, split{};
+  int64_t tokens = 0;
+  double loss = 0, bits_per_byte = 0;
+};
+
+}  // namespace flywheel::ledger

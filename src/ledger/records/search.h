@@ -1,0 +1,109 @@
+// Records of the search: proposals, findings, the search as a whole, its total gain, and comparisons.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ledger/records/effects.h"
+
+namespace flywheel::ledger {
+
+// "proposal": the outcome of a proposal.
+struct ProposalRecord {
+  std::string id{}, proposer{}, label{};
+  std::vector<std::string> patches{};
+  std::string outcome{}, reason{};
+  std::vector<double> screened{};                  // differences to the base's mean, bits per byte
+  std::optional<std::vector<double>> confirmed{};  // differences of pairs
+  double flops = 0;
+};
+
+// "finding": a proposal that passed the lab's test, with its evidence.
+struct FindingRecord {
+  std::string id{}, proposer{}, label{}, change{};
+  std::vector<std::string> patches{};
+  std::string recipe_hash{};  // of the base with it
+  Interval difference{};
+  Interval multiplier{};  // of compute; fields "compute_multiplier", "low", "high"
+  Slope slope{};
+  std::vector<double> rungs{};  // FLOPs
+  std::vector<RungEffect> by_rung{};
+  int pairs = 0;
+  double log_e = 0, level = 0;
+  int test = 0;
+  std::string split = "audit";
+  std::vector<std::string> runs{};
+  struct Extrapolated {
+    Interval multiplier{};  // value: field "compute_multiplier"
+    double flops = 0;
+    std::string warning{};  // field "warning" of the finding; empty: none
+  };
+  std::optional<Extrapolated> extrapolated{};
+  struct Ablation {
+    int pairs = 0;
+    double difference_without = 0;
+  };
+  std::optional<Ablation> ablation{};
+};
+
+// "search": the whole of it.
+struct SearchRecord {
+  int64_t tried = 0, tests = 0;
+  double alpha = 0;
+  std::string guarantee{};
+  double screen_flops = 0;
+  std::vector<double> confirm_flops{};
+  double noise_sd = 0;
+  std::map<std::string, int> outcomes{};
+  // What a claim takes, and the smallest gain that this search could have claimed.
+  struct Needed {
+    double noise_floor = 0, pairs = 0, flops = 0;
+    std::optional<double> smallest_gain{};
+  };
+  std::optional<Needed> needed{};
+  int64_t stopped = 0;
+  double saved_flops = 0, flops = 0;
+  struct Proposer {
+    std::string proposer{};
+    int64_t proposed = 0, failed = 0, repeats = 0, stopped = 0, adopted = 0;
+    double gain = 0, flops = 0;
+    std::string dropped{};  // why it is no longer asked; empty while it is
+  };
+  std::vector<Proposer> proposers{};
+};
+
+// "gain": everything adopted, together, on one split.
+struct GainRecord {
+  std::string split{}, start_hash{}, recipe_hash{};
+  std::vector<double> flops{};  // of the rungs; the start has one more than the end
+  struct Rung {
+    RungEffect effect{};
+    std::optional<double> at_least{};  // times the compute with which the start loses all the same
+  };
+  std::vector<Rung> rungs{};
+  Slope slope{};
+  std::vector<std::string> runs{};
+  // Of the locked split only: inside the audit split's intervals; empty: it cannot be said.
+  std::optional<bool> inside{};
+};
+
+// "comparison": the answer of `flywheel compare`.
+struct ComparisonRecord {
+  std::string verdict{};  // better, worse, undecided
+  Interval difference{};
+  std::optional<Interval> multiplier{};  // field "compute_multiplier"; empty: null
+  std::vector<RungEffect> rungs{};
+  std::optional<std::string> warning{};
+  std::optional<std::string> why{};
+  std::optional<double> more_budget{};  // to decide it, times this one's; not finite: it cannot be said
+  struct Spend {
+    double seconds = 0, train_flops = 0;
+    int64_t runs = 0;
+  };
+  Spend spend{};
+};
+
+}  // namespace flywheel::ledger

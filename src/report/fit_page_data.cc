@@ -1,0 +1,230 @@
+#include "report/fit_page_data.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/format.h"
+#include "base/json.h"
+#include "base/statistics.h"
+#include "report/fit_json.h"
+#include "scaling/fit/fit_detail.h"
+
+namespace flywheel::report {
+namespace {
+
+using scaling::FitDetail;
+using scaling::FitResult;
+using scaling::Optimum;
+using scaling::Point;
+using scaling::WallVerdict;
+
+// Every run, or what they were merged to where there are too many to show.
+OrderedJson points_json(const FitResult& result) {
+  const bool merged = result.input.points.size() < result.input.table.points.size();
+  const std::vector<Point>& points = merged ? result.input.points : result.input.table.points;
+  OrderedJson json = OrderedJson::array();
+  const auto add = [&](const Point& p, int line, bool outlier) {
+    const double predicted = result.first().law.loss(p.N, p.D, p.C, p.U);
+    json.push_back({{"row", line > 0 ? OrderedJson(line) : OrderedJson()},
+                    {"N", p.N},
+                    {"D", p.D},
+                    {"C", scaling::flops_of(p)},
+                    {"loss", p.L},
+                    {"predicted", predicted},
+                    {"residual_percent", 100 * (p.L / predicted - 1)},
+                    {"group", result.input.group},
+                    {"outlier", outlier}});
+  };
+  const auto is_outlier = [&](int line) {
+    return std::any_of(result.outliers.begin(), result.outliers.end(),
+                       [&](const scaling::Outlier& o) { return result.outlier_table.rows[o.index] == line; });
+  };
+  for (size_t i = 0; i < points.size(); ++i) {
+    const int line = merged ? 0 : result.input.table.rows[i];
+    add(points[i], line, line > 0 && is_outlier(line));
+  }
+  // Runs left out of the fit are shown as well.
+  if (result.dropped)
+    for (const scaling::Outlier& o : result.outliers)
+      add(result.outlier_table.points[o.index], result.outlier_table.rows[o.index], true);
+  return json;
+}
+
+void add_frontier(const FitDetail& detail, OrderedJson& data) {
+  data["frontier"] = data["optima"] = OrderedJson::array();
+  for (const auto& [flops, o] : detail.frontier) {
+    data["frontier"].push_back({{"flops", flops}, {"loss", o.loss}, {"low", o.low}, {"high", o.high}});
+    data["optima"].push_back({{"flops", flops}, {"N", o.N}, {"low", o.N_low}, {"high", o.N_high}});
+  }
+}
+
+void add_backtests(const FitResult& result, OrderedJson& data) {
+  data["backtest_rows"] = OrderedJson::array();
+  for (const scaling::BacktestRow& row : result.backtest)
+    data["backtest_rows"].push_back({{"train_below_flops", row.train_below_flops},
+                                     {"held_out_flops", row.held_out_flops},
+                                     {"predicted", row.predicted},
+                                     {"low", row.low},
+                                     {"high", row.high},
+                                     {"measured", row.measured},
+                                     {"error_percent", row.error_percent},
+                                     {"inside", row.inside},
+                                     {"points", row.points}});
+  data["misfit"] = OrderedJson::array();
+  for (const scaling::MisfitModel& model : result.forecaster.models())
+    data["misfit"].push_back({{"weight", model.weight}, {"misfit_sd", model.misfit_sd}, {"noise_sd", model.noise_sd}});
+}
+
+void add_allocation(const FitDetail& detail, OrderedJson& data) {
+  data["approaches"] = data["off"] = OrderedJson::array();
+  if (detail.knows_sizes && data["allocation"].is_object()) data["allocation"]["level"] = 95;
+  for (const scaling::Approach& a : detail.approaches)
+    if (a.missing.empty())
+      data["approaches"].push_back(
+          {{"name", a.name}, {"a", a.a}, {"low", a.low}, {"high", a.high}, {"level", 95}, {"note", a.biases}});
+    else
+      data["warnings"].push_back(fmt::format("approach {}: {}", a.name, a.missing));
+  for (const scaling::OffOptimum& off : detail.off)
+    data["off"].push_back({{"factor", off.factor},
+                           {"extra_loss_percent", 100 * off.extra_loss.value / detail.off_loss},
+                           {"compute_multiplier", off.compute_multiple.value}});
+}
+
+std::string percent(double share) {
+  return fmt::format("{:.2g}%", 100 * share);
+}
+
+std::string times(double decades) {
+  return format_count(std::pow(10, decades));
+}
+
+void say_forecast(const FitResult& result, std::vector<std::string>& words) {
+  const double highest = result.forecaster.highest_flops();
+  const Optimum ten = result.forecaster.compute_optimal(10 * highest);
+  const Optimum here = result.forecaster.compute_optimal(highest);
+  words.push_back(
+      fmt::format("Ten times the compute of the largest run, well divided, is forecast to take the loss from {:.4g} to "
+                  "{:.4g} (90%: "
+                  "{:.4g} to {:.4g}), {} lower.",
+                  here.loss, ten.loss, ten.low, ten.high, percent(1 - ten.loss / here.loss)));
+  if (ten.high > here.loss)
+    words.push_back(
+        "The interval at ten times the compute reaches above the loss at hand: that more compute helps at all cannot "
+        "be "
+        "concluded from these runs.");
+  double misfit = 0;
+  for (const scaling::MisfitModel& model : result.forecaster.models()) misfit += model.weight * model.misfit_sd;
+  words.push_back(
+      fmt::format("The intervals rest on the runs' own scatter, on how far a law of this kind misses ladders like this "
+                  "one (here about "
+                  "{} of the loss, judged by these runs and by public ladders), and on the distance to the runs. They "
+                  "do not know of "
+                  "changes of data, recipe or precision on the way up.",
+                  percent(misfit)));
+}
+
+void say_backtests(const FitResult& result, std::vector<std::string>& words) {
+  if (result.backtest.empty()) {
+    words.push_back(
+        "Forecasts could not be tested on these runs: that takes at least four levels of compute. The intervals rest "
+        "on "
+        "other ladders alone.");
+    return;
+  }
+  std::vector<double> errors;
+  int inside = 0;
+  double farthest = 0;
+  for (const scaling::BacktestRow& row : result.backtest) {
+    errors.push_back(std::abs(row.error_percent));
+    inside += row.inside;
+    farthest = std::max(farthest, row.decades);
+  }
+  words.push_back(fmt::format(
+      "Forecasts from the lower part of these runs missed the upper part by {:.2g}% (median of {}, up to {} times "
+      "the compute fitted); {} lay inside their 90% intervals.{}",
+      median(errors), errors.size(), times(farthest), inside,
+      result.forecaster.error_inflation > 1.005
+          ? fmt::format(" The intervals shown are {:.2f} times as wide for it.", result.forecaster.error_inflation)
+          : ""));
+  words.push_back(
+      fmt::format("Nothing here was tested farther than {} times beyond the runs fitted; a forecast for "
+                  "more is an assumption that nothing changes.",
+                  times(farthest)));
+}
+
+void say_allocation(const FitResult& result, const FitDetail& detail, std::vector<std::string>& words) {
+  if (!detail.knows_sizes) {
+    words.push_back("The first form looks at compute alone: it says nothing about the best size.");
+    return;
+  }
+  if (!result.first().identified) {
+    words.push_back("How to divide compute between size and tokens cannot be concluded from these runs.");
+    return;
+  }
+  int known = 0;
+  double low = INFINITY, high = -INFINITY, lowest_end = INFINITY, highest_end = -INFINITY;
+  for (const scaling::Approach& a : detail.approaches) {
+    if (!a.missing.empty()) continue;
+    ++known;
+    low = std::min(low, a.a), high = std::max(high, a.a);
+    lowest_end = std::min(lowest_end, a.high), highest_end = std::max(highest_end, a.low);
+  }
+  if (known > 1)
+    words.push_back(fmt::format(
+        "The ways to estimate how the best size grows with compute give exponents from {:.3f} to {:.3f}; {}.", low,
+        high,
+        highest_end <= lowest_end ? "all their intervals share values"
+                                  : "their intervals do not all overlap, so at least "
+                                    "one of their assumptions fails here"));
+  double ratio = 0;
+  for (const Point& p : result.input.points) ratio = std::max(ratio, p.D / p.N);
+  words.push_back(
+      fmt::format("No run trained on more than {:.3g} tokens a parameter: of longer training than that the law "
+                  "is an extrapolation, usually too hopeful (Sardana et al. 2023).",
+                  ratio));
+}
+
+void say_wall(const FitResult& result, std::vector<std::string>& words) {
+  const scaling::Wall& wall = result.wall;
+  if (wall.verdict == WallVerdict::kWall)
+    words.push_back(
+        fmt::format("The frontier bends at its top beyond what laws of this kind miss (p = {:.2g}): expect "
+                    "less than the lower runs promised.",
+                    wall.p_value));
+  else if (wall.verdict == WallVerdict::kNoneSeen)
+    words.push_back(
+        fmt::format("No wall is seen; a change of the slope d ln L / d ln C by less than {:.3g} would not have "
+                    "been.",
+                    wall.smallest_detectable));
+  else
+    words.push_back(fmt::format("Whether there is a wall cannot be told: {}.", wall.why));
+}
+
+}  // namespace
+
+OrderedJson fit_page_data(const FitResult& result, const FitOrigin& origin) {
+  const FitDetail detail = scaling::fit_detail(result);
+  OrderedJson data = fit_json(result);
+  data["title"] = result.input.group.empty() ? origin.file : fmt::format("{} · {}", origin.file, result.input.group);
+  data["version"] = origin.version;
+  data["command"] = origin.command;
+  data["points"] = points_json(result);
+  for (const OrderedJson& form : data["left_out"])
+    data["forms"].push_back({{"name", form["name"]}, {"left_out", form["reason"]}});
+  for (const OrderedJson& note : data["notes"]) data["warnings"].push_back(note);
+  data["highest_flops"] = result.forecaster.highest_flops();
+  add_frontier(detail, data);
+  add_backtests(result, data);
+  add_allocation(detail, data);
+  std::vector<std::string> words;
+  say_forecast(result, words);
+  say_backtests(result, words);
+  say_allocation(result, detail, words);
+  say_wall(result, words);
+  data["words"] = words;
+  return data;
+}
+
+}  // namespace flywheel::report

@@ -1,0 +1,44 @@
+// Options and input of a fit: the table of runs, cleaned as requested, with notes on what was changed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "scaling/laws/law.h"
+#include "scaling/tables/runs_clean.h"
+
+namespace flywheel::scaling {
+
+struct FitRequest {
+  std::vector<std::string> forms;  // the first one forecasts; at least one
+  Reduce reduce = Reduce::kNone;   // several losses of one (N, D)
+  std::string group = {};          // a column whose values get a law each; empty: one law
+  std::string unit = {};           // of the losses; empty: from the column's name
+  double huber = 1e-3;             // delta on log residuals
+  int drop_highest = 0;            // so many of the highest losses are left out
+  int bootstrap = 400, threads = 1;
+  uint64_t seed = 1;
+  bool drop_outliers = false;         // runs far off the law are left out, not only named
+  bool compute_sees_frontier = true;  // forms of compute alone are fitted to the best run of each level
+  bool skip_bad_rows = false;
+};
+
+// Comma-separated names; "all": every form of the table, chinchilla first.
+std::vector<std::string> form_names(std::string_view list);
+
+struct FitInput {
+  std::string group;          // its name; empty: all runs
+  RunsTable table;            // one row per run
+  std::vector<Point> points;  // what is fitted: the table's, near-identical ones merged when there are many
+  std::vector<std::string> notes;
+};
+
+// One input, or one per group in order of appearance, of the text of a table (tables/runs_table.h). Throws kBadInput
+// naming `where`, the line and the option.
+std::vector<FitInput> fit_inputs(std::string_view text, const std::string& where, const FitRequest& request);
+// Leaves out the rows at these indices of input.table and merges again.
+void drop_rows(FitInput& input, const std::vector<size_t>& rows);
+
+}  // namespace flywheel::scaling

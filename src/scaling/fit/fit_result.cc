@@ -1,0 +1,164 @@
+#include "scaling/fit/fit_result.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/statistics.h"
+#include "scaling/laws/groups.h"
+
+namespace flywheel::scaling {
+namespace {
+
+bool repeats(const Point& p) {
+  return p.U > 0 && p.U < 0.999 * p.D;
+}
+
+// R_D for runs that repeat their data, which the forecaster, knowing sizes and tokens only, needs.
+double reuse_of(FitInput& input, const std::vector<FormFit>& forms) {
+  const auto repeated = std::count_if(input.points.begin(), input.points.end(), repeats);
+  if (repeated == 0) return 0;
+  const auto form = std::find_if(forms.begin(), forms.end(), [](const FormFit& f) {
+    return f.form == "data_constrained" && f.left_out.empty() && f.fit.identified;
+  });
+  if (form == forms.end()) {
+    input.notes.push_back(fmt::format(
+        "{} runs repeat their data, and the form data_constrained was not fitted: forecasts count all tokens alike",
+        repeated));
+    return 0;
+  }
+  const double reuse = form->fit.law.parameters.at("R_D");
+  input.notes.push_back(
+      fmt::format("{} runs repeat their data: forecasts count their tokens as data_constrained does (R_D = {:.3g}) and "
+                  "are for fresh data; the backtests know R_D beforehand",
+                  repeated, reuse));
+  return reuse;
+}
+
+// The point in effective (fresh) tokens, C in proportion; itself for reuse 0 and for data seen once
+// (Muennighoff et al. 2023, equation 5).
+Point in_fresh_tokens(Point p, double reuse) {
+  if (reuse <= 0 || !repeats(p)) return p;
+  const double fresh = p.U * (1 + reuse * (1 - std::exp(-(p.D / p.U - 1) / reuse)));
+  p.C = flops_of(p) * fresh / p.D;
+  p.D = fresh;
+  p.U = 0;
+  return p;
+}
+
+FitOptions plain_options(const FitRequest& request) {
+  FitOptions options = published_options();
+  options.huber_delta = request.huber;
+  options.bootstrap = request.bootstrap;
+  options.seed = request.seed;
+  options.threads = request.threads;
+  options.compute_sees_frontier = request.compute_sees_frontier;
+  return options;
+}
+
+// From the law's own exponents and those of its resamples.
+std::optional<GrowthOfSize> growth_of_size(const Fit& fit) {
+  const auto exponent = [](const Law& law) {
+    const auto beta = law.parameters.find("beta");
+    const double alpha = law.parameters.at("alpha");
+    return beta == law.parameters.end() ? 0.5 : beta->second / (alpha + beta->second);
+  };
+  if (!fit.law.parameters.contains("alpha")) return std::nullopt;
+  GrowthOfSize growth{exponent(fit.law), std::nullopt};
+  std::vector<double> values;
+  for (const Law& law : fit.resamples) values.push_back(exponent(law));
+  if (values.empty()) return growth;
+  std::sort(values.begin(), values.end());
+  const auto last = static_cast<double>(values.size() - 1);
+  growth.interval95 = {values[static_cast<size_t>(std::lround(0.025 * last))],
+                       values[static_cast<size_t>(std::lround(0.975 * last))]};
+  return growth;
+}
+
+std::vector<ForecastRow> forecasts(const Forecaster& forecaster) {
+  std::vector<ForecastRow> rows;
+  for (const double multiply : {3.0, 10.0, 100.0}) {
+    const double flops = multiply * forecaster.highest_flops();
+    rows.push_back({multiply, flops, forecaster.compute_optimal(flops)});
+  }
+  return rows;
+}
+
+// Each backtest counts for the distance that it is nearest to.
+std::vector<BacktestSummary> by_distance(const std::vector<BacktestRow>& rows) {
+  constexpr double kDistances[] = {3, 10, 30, 100};
+  std::vector<BacktestSummary> summaries;
+  for (const double k : kDistances) {
+    std::vector<double> errors;
+    int inside = 0;
+    for (const BacktestRow& row : rows) {
+      const double off = std::abs(row.decades - std::log10(k));
+      const bool nearest = std::none_of(std::begin(kDistances), std::end(kDistances),
+                                        [&](double other) { return std::abs(row.decades - std::log10(other)) < off; });
+      if (!nearest) continue;
+      errors.push_back(std::abs(row.error_percent));
+      inside += row.inside;
+    }
+    if (errors.empty()) continue;
+    const size_t n = errors.size();
+    summaries.push_back({k, n, median(std::move(errors)), static_cast<double>(inside) / static_cast<double>(n)});
+  }
+  return summaries;
+}
+
+}  // namespace
+
+FitResult fit_input(const FitRequest& request, FitInput input, const std::vector<Point>& wanted) {
+  std::vector<FormFit> forms = fit_forms(input.points, plain_options(request), request.forms);
+  const RunsTable seen = input.table;
+  std::vector<Outlier> found = outliers(input.table.points, forms.front().fit.law);
+  const bool drop = request.drop_outliers && !found.empty();
+  if (drop) {
+    std::vector<size_t> rows;
+    for (const Outlier& o : found) rows.push_back(o.index);
+    drop_rows(input, rows);
+    forms = fit_forms(input.points, plain_options(request), request.forms);
+  }
+  const double reuse = reuse_of(input, forms);
+  std::vector<Point> points = input.points;
+  for (Point& p : points) p = in_fresh_tokens(p, reuse);
+  FitOptions wall_options;
+  wall_options.huber_delta = request.huber;
+  wall_options.bootstrap = std::min(request.bootstrap, 100);
+  wall_options.seed = request.seed;
+  wall_options.threads = request.threads;
+  FitResult result{.input = std::move(input),
+                   .forms = std::move(forms),
+                   .outliers = std::move(found),
+                   .outlier_table = seen,
+                   .dropped = drop,
+                   .reuse = reuse,
+                   .forecaster = Forecaster(points),
+                   .backtest = scaling::backtest(points, 3),
+                   .wall = wall_test(points, wall_options),
+                   .growth = {},
+                   .forecast = {},
+                   .by_distance = {},
+                   .predictions = {}};
+  result.forecaster.error_inflation = inflation_from_backtest(result.backtest);
+  result.growth = growth_of_size(result.first());
+  result.forecast = forecasts(result.forecaster);
+  result.by_distance = by_distance(result.backtest);
+  for (const Point& p : wanted) {
+    const Point fresh = in_fresh_tokens(p, reuse);
+    result.predictions.push_back(
+        {p, result.forecaster.predict(fresh.N, fresh.D), averaged_loss(result.forms, p.N, p.D, p.C, p.U)});
+  }
+  return result;
+}
+
+std::vector<Fit> shared_exponents(const FitRequest& request, const std::vector<FitResult>& results) {
+  std::vector<std::vector<Point>> groups;
+  for (const FitResult& result : results) groups.push_back(result.input.points);
+  FitOptions options = plain_options(request);
+  options.form = request.forms.front();
+  return fit_shared_exponents(groups, options);
+}
+
+}  // namespace flywheel::scaling

@@ -1,0 +1,77 @@
+#include "scaling/fit/fit_result.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <sstream>
+
+#include "scaling/fit/plan.h"
+
+namespace flywheel::scaling {
+namespace {
+
+std::string ladder(double outlier) {
+  std::ostringstream csv;
+  csv << "N,D,loss\n";
+  for (double C = 1e17; C < 2e21; C *= 10)
+    for (const double ratio : {0.25, 0.5, 1.0, 2.0, 4.0}) {
+      const double N = ratio * std::sqrt(C / 120), D = C / (6 * N);
+      csv << N << "," << D << ","
+          << (C > 5e18 && C < 5e19 && ratio == 1 ? outlier : 1) *
+                 (1.8 + 480 * std::pow(N, -0.35) + 2100 * std::pow(D, -0.37))
+          << "\n";
+    }
+  return csv.str();
+}
+
+FitResult result_of(const std::string& csv, const FitRequest& request) {
+  return fit_input(request, fit_inputs(csv, "t.csv", request).front(), {{1e9, 2e10, 0}});
+}
+
+TEST(FitResult, HoldsWhatIsPrintedOfAFit) {
+  const FitResult result = result_of(ladder(1), {.forms = {"chinchilla", "tied"}, .bootstrap = 10});
+  EXPECT_NEAR(result.first().law.parameters.at("alpha"), 0.35, 0.01);
+  ASSERT_TRUE(result.growth && result.growth->interval95);
+  EXPECT_NEAR(result.growth->a, 0.37 / 0.72, 0.02);
+  ASSERT_EQ(result.forecast.size(), 3U);
+  EXPECT_NEAR(result.forecast[1].flops / 1e22, 1, 1e-5);  // the table has six digits
+  EXPECT_FALSE(result.by_distance.empty());
+  ASSERT_EQ(result.predictions.size(), 1U);
+  EXPECT_NEAR(result.predictions[0].averaged, 1.8 + 480 * std::pow(1e9, -0.35) + 2100 * std::pow(2e10, -0.37), 0.02);
+}
+
+TEST(FitResult, OutliersAreDroppedWhenAsked) {
+  FitRequest request{.forms = {"chinchilla"}, .bootstrap = 0};
+  const FitResult kept = result_of(ladder(1.3), request);
+  ASSERT_EQ(kept.outliers.size(), 1U);
+  EXPECT_FALSE(kept.dropped);
+  EXPECT_FALSE(kept.growth->interval95) << "there are no resamples";
+  request.drop_outliers = true;
+  const FitResult dropped = result_of(ladder(1.3), request);
+  EXPECT_TRUE(dropped.dropped);
+  EXPECT_EQ(dropped.input.table.points.size() + 1, kept.input.table.points.size());
+  EXPECT_EQ(dropped.outlier_table.points.size(), kept.input.table.points.size());
+}
+
+TEST(FitInput, FormNamesAreAListOrAll) {
+  EXPECT_THAT(form_names("tied,kappa"), ::testing::ElementsAre("tied", "kappa"));
+  EXPECT_EQ(form_names("all").front(), "chinchilla");
+}
+
+TEST(PlanResult, HasTimesWhereARateIsKnownAndServesWhereAsked) {
+  const PlanRuns runs = plan_runs("t", parse_runs(ladder(1), "t.csv").points, {});
+  PlanRequest request{.budgets = {1e21, 1e22}, .bootstrap = 0};
+  const PlanResult plain = make_plans(runs, request);
+  ASSERT_EQ(plain.plans.size(), 2U);
+  EXPECT_EQ(plain.plans[0].seconds, 0);
+  EXPECT_FALSE(plain.plans[0].served || plain.plans[0].learning_rate);
+  request.flops_per_second = 1e15, request.devices = 10, request.served_tokens = 1e13;
+  const Plan timed = make_plans(runs, request).plans[0];
+  EXPECT_DOUBLE_EQ(timed.seconds, 1e5);
+  ASSERT_TRUE(timed.served && timed.served->same_loss);
+  EXPECT_LT(timed.served->same_loss->served.N, timed.allocation.N.value) << "a model that is served is smaller";
+}
+
+}  // namespace
+}  // namespace flywheel::scaling

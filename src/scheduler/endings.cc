@@ -1,0 +1,132 @@
+// From runner events and run events to the ledger: how attempts end, and whether they are repeated.
+#include "base/error.h"
+#include "base/log.h"
+#include "scheduler/state.h"
+
+namespace flywheel::scheduler {
+
+using protocol::AttemptState;
+
+double Scheduler::State::slot_seconds(const Active& child) const {
+  return (clock.now_seconds() - child.since_seconds + child.earlier_seconds) * child.width;
+}
+
+void Scheduler::State::handle(const std::vector<RunnerEvent>& events) {
+  for (const RunnerEvent& event : events) {
+    if (event.what == RunnerEvent::What::kCapacityChanged) {
+      read_capacity();
+      continue;
+    }
+    const auto found = active.find(event.run);
+    if (found == active.end()) continue;
+    Active& child = *found->second;
+    if (event.what == RunnerEvent::What::kEnded) {
+      end(child, event.exit_code);
+    } else if (child.attempt.poll()) {
+      child.last_event_seconds = clock.now_seconds();
+    }
+  }
+}
+
+void Scheduler::State::read_events() {
+  const double now = clock.now_seconds();
+  if (now < next_events_seconds) return;
+  next_events_seconds = now + limits.event_seconds;
+  for (auto& [run, child] : active) {
+    if (child->attempt.poll()) child->last_event_seconds = now;
+    if (!child->stalled && now - child->last_event_seconds > limits.stall_seconds) {
+      child->stalled = true;
+      runner.kill(run);
+    }
+  }
+}
+
+void Scheduler::State::end(Active& child, int exit_code) {
+  child.attempt.poll();
+  Ending ending = ending_of(child.attempt, exit_code, child.asked_to_stop);
+  if (child.stalled && ending.what != Ending::What::kDone)
+    ending = {Ending::What::kFailedMayRepeat, fmt::format("stalled: no event for {:.0f} s", limits.stall_seconds)};
+  switch (ending.what) {
+    case Ending::What::kDone:
+      finish(child.job, child.attempt.finished(), protocol::RunState::kDone, "", slot_seconds(child));
+      release(child, false);
+      break;
+    case Ending::What::kStopped:
+    case Ending::What::kLost:
+      record_attempt(child, ending.what == Ending::What::kLost ? AttemptState::kLost : AttemptState::kStopped,
+                     ending.reason, slot_seconds(child));
+      release(child, true);
+      break;
+    case Ending::What::kGaveUp:
+      record_attempt(child, AttemptState::kStopped, ending.reason, slot_seconds(child));
+      forget_wanted(child.job.id, /*as_done=*/true);
+      release(child, false);
+      break;
+    case Ending::What::kFailedMayRepeat:
+    case Ending::What::kFailedForGood:
+      end_failed(child, ending.reason, ending.what == Ending::What::kFailedMayRepeat);
+  }
+}
+
+void Scheduler::State::end_failed(Active& child, const std::string& reason, bool may_repeat) {
+  const double seconds = slot_seconds(child);
+  const bool repeat = may_repeat && child.attempts.failed + 1 < limits.max_attempts;
+  if (repeat) {
+    log_warning("run {}: {}; it is tried again", child.job.id, reason);
+    record_attempt(child, AttemptState::kFailed, reason, seconds);
+    child.attempts.failed += 1;
+  } else {
+    log_warning("run {} failed: {}", child.job.id, reason);
+    finish(child.job, child.attempt.finished(), protocol::RunState::kFailed, reason, seconds);
+  }
+  release(child, repeat);
+}
+
+void Scheduler::State::record_attempt(const Active& child, AttemptState state, const std::string& reason,
+                                      double seconds) {
+  ledger::AttemptEnded record{.run = child.job.id, .state = state, .reason = reason, .measured = {}};
+  record.measured = {.attempt = child.attempts.started,
+                     .seconds = seconds,
+                     .flops = child.attempt.spent_flops(),
+                     .curve = child.attempt.curve()};
+  ledger.append(record);
+  spent_flops += record.measured->flops;
+}
+
+void Scheduler::State::finish(const Job& job, ledger::RunFinished record, protocol::RunState state,
+                              const std::string& reason, double seconds) {
+  record.run = job.id;
+  record.state = state;
+  record.reason = reason;
+  record.seconds = seconds;
+  if (record.predicted_memory_bytes == 0) record.predicted_memory_bytes = job.needs.memory_bytes;
+  if (ledger.finish_run(record) == ledger::Recording::kRecorded && record.measured)
+    spent_flops += record.measured->attempt_flops.value_or(0);
+  forget_wanted(job.id, state == protocol::RunState::kDone);
+}
+
+void Scheduler::State::forget_wanted(const std::string& run, bool as_done) {
+  if (wanted.erase(run) == 0) return;
+  (as_done ? done : failed) += 1;
+  if (active.contains(run)) --wanted_active;
+}
+
+// What it held is free again; `again`: the run waits once more.
+void Scheduler::State::release(Active& child, bool again) {
+  ended_busy_seconds += (clock.now_seconds() - child.since_seconds) * static_cast<double>(child.slots.size());
+  for (const int slot : child.slots)
+    if (slot < capacity.cores) free_slots.insert(slot);
+  held.cores -= child.held.cores;
+  held.memory_bytes -= child.held.memory_bytes;
+  held.gpus -= child.held.gpus;
+  reserved_flops -= child.flops_reserved;
+  Job job = std::move(child.job);
+  const Attempts attempts = child.attempts;
+  active.erase(job.id);
+  if (active.empty()) reserved_flops = 0;  // no rounding is carried on
+  if (is_wanted(job.id)) --wanted_active;
+  next_filler_seconds = 0;
+  if (again) wait(std::move(job), attempts);
+}
+
+}  // namespace flywheel::scheduler

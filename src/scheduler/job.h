@@ -1,0 +1,38 @@
+// A run as the scheduler takes it: its spec is opaque, only cost, resources and priority matter.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "protocol/run_work.h"
+#include "protocol/stages.h"
+#include "scheduler/resources.h"
+
+namespace flywheel::scheduler {
+
+// Ids are chosen by the campaign and stable across restarts, so that a finished run is never repeated. An id names a
+// folder: letters, digits and "._-" only, no leading dot.
+struct Job {
+  std::string id;
+  std::string spec;        // text of spec.json, for the trainer alone
+  protocol::RunWork work;  // training FLOPs by step
+  protocol::StageName stage;
+  double rung_flops = 0;
+  // Wall clock seconds on the resources it needs; 0: unknown. A run that would end after the deadline is not started.
+  double expected_seconds = 0;
+  int priority = 0;                  // higher starts first; equal: longest expected first
+  Resources needs = {};              // more cores than the runner has count as all of its cores
+  std::vector<std::string> command;  // program and arguments; empty: this program's own `train SPEC --dir RUN`
+  bool may_give_up = false;          // the spec has a stopping rule
+
+  // For its record in the ledger (ledger/ledger.h, "run").
+  std::string configuration;  // identity of its configuration
+  uint64_t seed = 1, data_seed = 1;
+  double parameters = 0, total_parameters = 0, tokens = 0;
+  double flops = 0;      // of the model's whole training, a trunk's included
+  double new_flops = 0;  // that the run itself trains and is charged for: without a trunk's
+  std::string branch;    // id of its trunk; empty: none
+};
+
+}  // namespace flywheel::scheduler

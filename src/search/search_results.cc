@@ -1,0 +1,256 @@
+// How the search loop takes the results of its runs (search_loop.h).
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/check.h"
+#include "base/format.h"
+#include "base/statistics.h"
+#include "search/search_loop.h"
+
+namespace flywheel::search {
+
+using evidence::Outcome;
+using evidence::SearchPair;
+using evidence::SearchStage;
+
+namespace {
+
+std::string joined(const std::vector<std::string>& patches) {
+  return fmt::format("{}", fmt::join(patches, ", "));
+}
+
+}  // namespace
+
+void SearchLoop::tell(const std::vector<RunResult>& results) {
+  for (const RunResult& result : results) {
+    const auto asked = asked_.find(result.id);
+    CHECK(asked != asked_.end(), "a result of a run that was not wanted");
+    if (rules_.tested) {
+      results_[result.id] = result;
+      continue;
+    }
+    const Asked run = std::move(asked->second);
+    asked_.erase(asked);
+    take_plain(run, result);
+  }
+  if (rules_.tested && results_.size() == asked_.size()) digest();
+}
+
+// An adoption leads to new runs of the base; the rest of the batch is judged against the new base.
+void SearchLoop::digest() {
+  if (phase_ == Phase::kBase) take_base();
+  for (const int proposal : std::exchange(resumed_, {})) take_resumed(proposal);
+  while (!batch_.empty() && phase_ != Phase::kBase) {
+    const SearchPair pair = batch_.front();
+    batch_.pop_front();
+    take(pair);
+  }
+  if (!batch_.empty()) return;
+  asked_.clear();
+  results_.clear();
+  if (phase_ == Phase::kAblation) drop_ablated();
+}
+
+double SearchLoop::charge(const RunResult& result) {
+  double& before = spent_[result.id];
+  const double fresh = result.spent_flops - before;
+  before = result.spent_flops;
+  spent_flops_ += fresh;
+  return fresh;
+}
+
+// The curve of a finished run, for predicting others of the same base.
+void SearchLoop::learn_curve(const RunResult& result, double flops) {
+  if (rules_.stop_error > 0 && result.curve.size() > 1) curves_[flops].push_back(result.curve);
+}
+
+// The base's runs at the screening rung.
+void SearchLoop::take_base() {
+  const double flops = desk_.rung_flops().front();
+  std::vector<double> losses;
+  curves_.clear();  // curves of another base do not apply to this one
+  for (const std::string& id : base_ids_) {
+    const RunResult& result = results_.at(id);
+    charge(result);
+    if (result.state != RunResult::State::kDone) continue;
+    losses.push_back(result.loss);
+    learn_curve(result, flops);
+  }
+  phase_ = Phase::kSearch;
+  if (losses.size() < 2) {
+    if (!base_loss_) phase_ = Phase::kOver;
+    return;
+  }
+  base_loss_ = mean(losses);
+  // From this base's runs alone, since recipes differ in noise (an unstable first one may be many times noisier).
+  if (rules_.least_noise > 0) noise_sd_ = std::max(standard_deviation(losses), rules_.least_noise * *base_loss_);
+  policy_.set_noise_sd(noise_sd_);
+  desk_.set_noise_sd(noise_sd_);
+  if (policy_.adoptions() > 0) desk_.set_incumbent(*base_, *base_loss_);
+  options_.say(fmt::format("search: the base is at {:.4f} bits per byte at {} (noise {:.4f})", *base_loss_,
+                           format_flops(flops), noise_sd_));
+}
+
+void SearchLoop::take(const SearchPair& pair) {
+  const auto index = static_cast<size_t>(pair.proposal);
+  Proposed& item = proposals_[index];
+  const Asked& asked = asked_.at(id_of(pair));
+  const RunResult& result = results_.at(asked.run.id);
+  const double cost = charge(result);
+  if (result.state == RunResult::State::kMissing) return;
+  item.cost_flops += cost;
+  if (result.state == RunResult::State::kGaveUp) return take_given_up(asked, result);
+  if (result.state == RunResult::State::kFailed) {
+    policy_.failed(pair, result.reason);
+    desk_.failed(index, result.reason,
+                 result.flops);  // the planned FLOPs: work lost to kills is not charged to the proposer
+    return;
+  }
+  const int adopted = policy_.adoptions();
+  if (pair.stage == SearchStage::kScreen) {
+    take_screening(asked, result);
+  } else {
+    const RunResult& base = results_.at(asked.run.id + "-base");
+    const double base_cost = charge(base);
+    if (base.state == RunResult::State::kMissing) return;
+    item.cost_flops += base_cost;
+    if (base.state != RunResult::State::kDone) return policy_.failed(pair, "the base's run: " + base.reason);
+    const double difference = result.loss - base.loss;
+    if (pair.stage == SearchStage::kConfirm) {
+      evidence::RungPairs& rung = item.confirm[static_cast<size_t>(pair.number) % item.confirm.size()];
+      rung.flops = asked.run.flops;
+      rung.base.push_back(base.loss);
+      rung.difference.push_back(difference);
+      item.confirm_seconds += result.seconds;
+      item.confirm_base_seconds += base.seconds;
+    }
+    policy_.result(pair, difference);
+  }
+  if (policy_.adoptions() > adopted) adopt(pair.proposal);
+}
+
+void SearchLoop::take_screening(const Asked& asked, const RunResult& result) {
+  const SearchPair& pair = asked.pair;
+  const auto index = static_cast<size_t>(pair.proposal);
+  const bool stale =
+      policy_.adoptions() != adoptions_before_;  // measured against an earlier base: the policy asks for it again
+  const double difference = result.loss - *base_loss_;
+  policy_.result(pair, difference);
+  if (stale) return;
+  learn_curve(result, asked.run.flops);
+  if (pair.number == 0) {
+    desk_.set_first_incumbent(*base_loss_);
+    desk_.done(index, *base_loss_ + difference, policy_.expected_gain(pair.proposal), result.flops);
+  }
+  // An identical loss: at this size it trains exactly like another proposal and needs no test of its own.
+  if (!rules_.same_loss_is_same) return;
+  const auto [same, fresh] = trained_.try_emplace({policy_.adoptions(), pair.number, result.loss}, pair.proposal);
+  if (!fresh && same->second != pair.proposal)
+    policy_.end(pair.proposal, Outcome::kRejected, fmt::format("it trains as p{} does", same->second));
+}
+
+void SearchLoop::take_plain(const Asked& asked, const RunResult& result) {
+  const int proposal = asked.pair.proposal;
+  const auto index = static_cast<size_t>(proposal);
+  proposals_[index].cost_flops += charge(result);
+  if (asked.run.resume && result.state != RunResult::State::kMissing) forget_stop(proposal);
+  switch (result.state) {
+    case RunResult::State::kDone:
+      learn_curve(result, asked.run.flops);
+      return desk_.done_and_believed(index, result.loss, result.spent_flops);
+    case RunResult::State::kFailed:
+      return desk_.failed(index, result.reason, result.spent_flops);
+    case RunResult::State::kGaveUp:
+      return take_given_up(asked, result);
+    case RunResult::State::kMissing:
+      return;
+  }
+}
+
+void SearchLoop::take_given_up(const Asked& asked, const RunResult& result) {
+  const SearchPair& pair = asked.pair;
+  const auto index = static_cast<size_t>(pair.proposal);
+  ++stopped_;
+  saved_flops_ += result.flops - result.done_flops;
+  const evidence::Curve curve{{rules_.look_at, result.loss}};
+  const double to_beat = mark(asked.run.flops);
+  const evidence::CurveVerdict verdict =
+      evidence::judge_curve(curve, curves_[asked.run.flops], to_beat, rules_.stop_error);
+  if (rules_.tested) {
+    const bool stale = policy_.adoptions() != adoptions_before_;
+    policy_.result(pair, verdict.predicted - to_beat);
+    if (stale) return;
+    desk_.set_first_incumbent(to_beat);
+  }
+  given_up_.try_emplace(pair.proposal,
+                        GivenUp{asked, policy_.adoptions(), result.loss, result.flops, result.done_flops});
+  desk_.stopped(index, verdict.predicted, verdict.sd, curve, rules_.tested ? result.done_flops : result.spent_flops);
+}
+
+// Removes the proposal from the stopped ones.
+void SearchLoop::forget_stop(int proposal) {
+  const GivenUp& given_up = given_up_.at(proposal);
+  --stopped_;
+  saved_flops_ -= given_up.flops - given_up.done_flops;
+  given_up_.erase(proposal);
+  must_resume_.erase(proposal);
+}
+
+void SearchLoop::take_resumed(int proposal) {
+  Proposed& item = proposals_[static_cast<size_t>(proposal)];
+  const Asked asked = given_up_.at(proposal).asked;
+  const RunResult& result = results_.at(asked.run.id);
+  const double cost = charge(result);
+  if (result.state == RunResult::State::kMissing || result.state == RunResult::State::kGaveUp) return;
+  item.cost_flops += cost;
+  forget_stop(proposal);
+  if (result.state == RunResult::State::kFailed) return policy_.end(proposal, Outcome::kFailed, result.reason);
+  learn_curve(result, asked.run.flops);
+  options_.say(fmt::format("resumed: {}", joined(item.patches)));
+  policy_.revise(asked.pair, result.loss - asked.mark);
+}
+
+void SearchLoop::adopt(int proposal) {
+  const auto index = static_cast<size_t>(proposal);
+  Proposed& item = proposals_[index];
+  const workload::ConfigurationPtr next = subject_.changed(*base_, item.patches);
+  item.patches = own_patches(item.patches, *next);  // some may have been adopted since it was proposed
+  base_ = next;
+  item.identity = base_->identity();
+  adopted_order_.push_back(proposal);
+  const evidence::SequentialTest& test = *policy_.standings()[index].confirmed;
+  const evidence::Interval interval = test.interval(0.1);
+  options_.say(fmt::format("adopted: {} ({}): {:+.4f} bits per byte (90%: {:+.4f} to {:+.4f}, {} pairs)",
+                           item.label.empty() ? item.proposer : item.label, joined(item.patches), interval.value,
+                           interval.low, interval.high, test.pairs()));
+  if (rules_.measures_base_anew) phase_ = Phase::kBase;
+}
+
+// Ablation: a change adopted early may have no effect beside later ones.
+void SearchLoop::drop_ablated() {
+  for (size_t i = 0; i < proposals_.size(); ++i) {
+    const int proposal = static_cast<int>(i);
+    if (policy_.standings()[i].outcome != Outcome::kDropped || !dropped_.insert(proposal).second) continue;
+    base_ = without(proposal);
+    options_.say(fmt::format("dropped again: {}: the recipe is no worse without it", joined(proposals_[i].patches)));
+  }
+}
+
+// With a time budget a change must save more compute than the time it adds.
+std::string SearchLoop::objection(int proposal) {
+  if (!options_.time_ratio) return "";
+  const auto index = static_cast<size_t>(proposal);
+  const Proposed& item = proposals_[index];
+  const auto ratio = options_.time_ratio(proposal, item.confirm_seconds / std::max(item.confirm_base_seconds, 1e-9));
+  if (!ratio) return "";
+  const evidence::SequentialTest& test = *policy_.standings()[index].confirmed;
+  const double multiplier = evidence::paired_effect(item.confirm).multiplier_of(test.interval(0.1)).value;
+  if (!(multiplier < *ratio)) return "";  // also when the multiplier is not known (NaN)
+  return fmt::format("better, but {:.2f}x the time for {:.2f}x the compute", *ratio, multiplier);
+}
+
+}  // namespace flywheel::search

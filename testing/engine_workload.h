@@ -1,0 +1,31 @@
+// The engine's workload without its processes: evaluations and samples are synthetic, memory is small.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+
+#include "workload/flywheel/flywheel_workload.h"
+#include "workload/flywheel/recipe_configuration.h"
+
+namespace flywheel::testing {
+
+class EngineWorkload : public workload::FlywheelWorkload {
+ public:
+  explicit EngineWorkload(Path corpus = "/corpus")
+      : FlywheelWorkload({.corpus = std::move(corpus),
+                          .predict_memory_bytes = [](const recipe::RunSpec&) { return uint64_t{1} << 20; }}) {}
+
+  std::function<double(const Path&, const std::string&)> bits_per_byte_of = [](const Path&, const std::string&) {
+    return 1.5;
+  };
+  std::map<std::string, int> evaluations;  // by split
+
+  workload::Evaluation evaluate(const Path& run, const std::string& split, int64_t tokens) override {
+    ++evaluations[split];
+    return {1.0, bits_per_byte_of(run, split), tokens};
+  }
+  std::string sample(const Path&, int) override { return "int main() {}"; }
+};
+
+}  // namespace flywheel::testing
