@@ -1,6 +1,7 @@
 #include "campaign/campaign.h"
 
 #include <algorithm>
+#include <exception>
 #include <vector>
 
 #include "campaign/stages/stages.h"
@@ -27,6 +28,7 @@ struct Campaign::Parts {
   Ladder ladder;
   bool recovered = false;
   std::optional<Script<>> script;
+  std::exception_ptr failure;
 
   Parts(ledger::Ledger& ledger, scheduler::Runner& runner, workload::Workload& workload, Clock& clock,
         CampaignOptions options)
@@ -80,8 +82,17 @@ struct Campaign::Parts {
     result = co_await compare_configurations(lab, decisions, budget, book, loop, std::move(candidate));
   }
 
-  // How the campaign ended; empty while it runs.
+  // How the campaign ended; empty while it runs. What was thrown once is thrown again: a campaign that failed is over.
   std::optional<CampaignEnd> advance(Script<> (*begin)(Parts&), double most_seconds) {
+    if (failure) std::rethrow_exception(failure);
+    try {
+      return go_on(begin, most_seconds);
+    } catch (...) {
+      failure = std::current_exception();
+      throw;
+    }
+  }
+  std::optional<CampaignEnd> go_on(Script<> (*begin)(Parts&), double most_seconds) {
     if (!script) {
       if (!std::exchange(recovered, true))
         scheduler.recover(

@@ -28,6 +28,7 @@ std::vector<scheduler::Job> RunLoop::missing(const std::vector<PlannedRun>& want
 }
 
 Script<std::vector<ledger::RunRow>> RunLoop::ensure(std::vector<PlannedRun> wanted, IdleCores idle_cores) {
+  bool waited = false;
   while (true) {
     for (PlannedRun& run : wanted)
       if (branches_.lost_its_trunk(run)) run = branches_.in_full(run);
@@ -41,6 +42,7 @@ Script<std::vector<ledger::RunRow>> RunLoop::ensure(std::vector<PlannedRun> want
     scheduler_.begin(std::move(jobs), budget_.deadline(), filler);
     Wait wait{*this, true};
     const scheduler::Status status = co_await wait;
+    waited = true;
     budget_.save_seconds(true);
     for (PlannedRun& run : wanted)  // a run that gives up again is not resumed for ever
       if (run.resumes) {
@@ -49,6 +51,12 @@ Script<std::vector<ledger::RunRow>> RunLoop::ensure(std::vector<PlannedRun> want
       }
     if (status == scheduler::Status::kInterrupted) throw Interrupted{};
     if (status == scheduler::Status::kOutOfBudget) budget_.mark_spent();
+  }
+  // A resumed campaign asks for thousands of runs that have ended: each such answer unwinds the stack to the driver, as
+  // a script that never suspends would grow it with every one.
+  if (!waited) {
+    Wait turn{*this, false};
+    co_await turn;
   }
   book_.observe();
   branches_.release();

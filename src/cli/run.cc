@@ -93,7 +93,7 @@ std::vector<std::string> proposers_of(const RunOptions& options) {
   return names;
 }
 
-// Recipes whose outcome earlier labs have settled: found, rejected or failed.
+// Recipes whose outcome earlier labs have settled: found to be better, or failed for good.
 std::vector<std::string> known_recipes(const std::vector<std::string>& labs) {
   std::vector<std::string> hashes;
   for (const std::string& lab : labs) {

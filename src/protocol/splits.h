@@ -1,4 +1,4 @@
-// Splits of a corpus: runs are trained on one and judged on the others (docs/data.md).
+// Splits of a corpus: runs are trained on one and judged on the others.
 #pragma once
 
 #include <span>

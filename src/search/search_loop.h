@@ -88,6 +88,8 @@ class SearchLoop {
  public:
   // Throws kBadInput for an unknown proposer or a list that is no TOML. The subject must outlive the loop.
   SearchLoop(Subject& subject, LoopOptions options);
+  SearchLoop(const SearchLoop&) = delete;  // the policy refers to it
+  SearchLoop& operator=(const SearchLoop&) = delete;
 
   // The next runs to make. Empty while results are outstanding, and when the search is over. The base's own runs come
   // before the first proposals and after each adoption.

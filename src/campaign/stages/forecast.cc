@@ -168,11 +168,11 @@ Script<> last_evaluations(const Lab& lab, RunLoop& loop) {
   const double begun = lab.clock.now_seconds();
   for (const char* split : {"audit", "locked"}) {
     if (final_evaluation(lab.ledger, split)) continue;
+    co_await loop.give_way();
     const ledger::EvaluationRecord evaluation = evaluated(lab, best->run, split);
     lab.ledger.append(evaluation);
     lab.say(fmt::format("best model ({}) on the {} split: {:.4f} bits per byte", best->run, split,
                         evaluation.bits_per_byte));
-    co_await loop.give_way();
   }
   co_await measure_locked_gain(lab, loop);
   if (!lab.ledger.last<ledger::SampleNote>()) {
