@@ -40,7 +40,7 @@ TEST(Records, ThoseOfTheLabGoToTheirStructsAndBack) {
       R"__({"binary_files":0,"bytes":1115394,"changed_files":0,"document_rule":"a file is a document","document)__"
       R"__(s":927,"duplicate_documents":0,"empty_files":0,"files":1,"manifest_sha256":"e756b6f71d618c93e2b0b4ee)__"
       R"__(4d3831d9e17e54fb492995be71b2212698d19f13","notes":[],"schema":1,"sha256":"2fd7c4060ca46c9173c40367b0)__"
-      R"__(d7532d7b8ea9a3c0e253db4a702d8ffe5f24a8","sources":["/work/shared/data/text/tinyshakespeare.txt"],"sp)__"
+      R"__(d7532d7b8ea9a3c0e253db4a702d8ffe5f24a8","sources":["/corpora/shakespeare.txt"],"sp)__"
       R"__(ecial_files":0,"splits":{"audit":{"bytes":36877,"documents":30,"sample_sha256":"53edbd4e0be5984d78a0)__"
       R"__(891e1d26b4bbb94ebc97f59b97b740d1dceca0ba12bf","sha256":"d87191c23810e8a9d523f3051f68baa28cdcbdc2fb62)__"
       R"__(cb3efe067ff6337d80ba","tokens":36907},"locked":{"bytes":16980,"documents":15,"sample_sha256":"b93b29)__"
