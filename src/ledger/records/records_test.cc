@@ -35,7 +35,7 @@ TEST(Records, ThoseOfTheLabGoToTheirStructsAndBack) {
   round_trip<LabRecord>(
       R"__({"created":"2026-11-26T18:23:10Z","program":"0.1.0","question":{"budget":"5e12","max_epochs":8.0,"re)__"
       R"__(cipe_hash":"439e9b679080eda2c84577c8f90ef1bc970f3704ea1a88b36eeae2a57da25b50","seed":1,"sources":["/)__"
-      R"__(work/shared/data/text/tinyshakespeare.txt"]},"schema":1})__");
+      R"__(corpora/shakespeare.txt"]},"schema":1})__");
   round_trip<CorpusRecord>(
       R"__({"binary_files":0,"bytes":1115394,"changed_files":0,"document_rule":"a file is a document","document)__"
       R"__(s":927,"duplicate_documents":0,"empty_files":0,"files":1,"manifest_sha256":"e756b6f71d618c93e2b0b4ee)__"
