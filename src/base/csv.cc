@@ -32,7 +32,7 @@ char separator_of(std::string_view line, std::string_view candidates) {
 }  // namespace
 
 CsvReader::CsvReader(std::string_view text, std::string where, const CsvOptions& options)
-    : text_(text), where_(std::move(where)) {
+    : text_(text), where_(std::move(where)), tells_damage_(options.tells_damage) {
   if (text_.starts_with("\xEF\xBB\xBF")) text_.remove_prefix(3);
   while (!text_.empty()) {
     const std::string_view line = rest_line();
@@ -45,6 +45,7 @@ CsvReader::CsvReader(std::string_view text, std::string where, const CsvOptions&
     ++next_line_;
   }
   if (!read_row()) return;
+  if (!damage_.empty()) throw_bad_input("{}: line {}: {}", where_, line_, damage_);
   names_ = cells_;
   header_line_ = line_;
   header_text_ = row_text_;
@@ -55,7 +56,18 @@ std::string_view CsvReader::rest_line() const {
 }
 
 bool CsvReader::next() {
-  return read_row();
+  const bool found = read_row();
+  if (found && !damage_.empty() && !tells_damage_) throw_bad_input("{}: line {}: {}", where_, line_, damage_);
+  return found;
+}
+
+// As many cells as the header, and the first of them a number: what a note of several lines hardly ever looks like.
+bool CsvReader::is_row_by_itself(std::string_view line) const {
+  const auto separators = static_cast<size_t>(std::count(line.begin(), line.end(), separator_));
+  if (names_.size() < 2 || separators + 1 != names_.size()) return false;
+  std::string cell(line.substr(0, line.find(separator_)));
+  trim(cell);
+  return number_in_cell(cell).has_value();
 }
 
 bool CsvReader::read_row() {
@@ -70,6 +82,8 @@ bool CsvReader::read_row() {
     ++next_line_;
   }
   line_ = next_line_;
+  damage_.clear();
+  const std::string_view first_line = rest_line();
   size_t used = 0, at = 0;
   bool more = true;
   while (more) {
@@ -79,16 +93,18 @@ bool CsvReader::read_row() {
     size_t begin = at;
     while (begin < text_.size() && text_[begin] != separator_ && kBlanks.find(text_[begin]) != kBlanks.npos) ++begin;
     if (begin < text_.size() && text_[begin] == '"') {
-      const int opened = next_line_;
       at = begin + 1;
-      while (true) {
-        if (at >= text_.size())
-          throw_bad_input(
-              "{}: line {}: column {}: a quote opens this cell and nothing closes it; write \"\" for a "
-              "quote inside a quoted cell",
-              where_, opened, used <= names_.size() ? names_[used - 1] : std::to_string(used));
+      while (damage_.empty()) {
+        if (at >= text_.size()) {
+          damage_ = stray_quote(used, "nothing closes it");
+          break;
+        }
         const char c = text_[at++];
-        if (c == '\n') ++next_line_;
+        if (c == '\n') {
+          ++next_line_;
+          const std::string_view next_line = text_.substr(at, text_.find('\n', at) - at);
+          if (is_row_by_itself(next_line)) damage_ = stray_quote(used, "takes in a line that is a row by itself");
+        }
         if (c != '"') {
           cell += c;
         } else if (at < text_.size() && text_[at] == '"') {
@@ -97,6 +113,11 @@ bool CsvReader::read_row() {
           break;
         }
       }
+    }
+    if (!damage_.empty()) {
+      at = first_line.size();
+      next_line_ = line_;
+      break;
     }
     const size_t end = std::min(text_.find_first_of(std::string{separator_, '\n'}, at), text_.size());
     cell.append(text_.substr(at, end - at));
@@ -111,6 +132,11 @@ bool CsvReader::read_row() {
   text_.remove_prefix(std::min(at + 1, text_.size()));
   ++next_line_;
   return true;
+}
+
+std::string CsvReader::stray_quote(size_t column, std::string_view what) const {
+  return fmt::format("column {}: a quote opens this cell and {}; write \"\" for a quote inside a quoted cell",
+                     column <= names_.size() ? names_[column - 1] : std::to_string(column), what);
 }
 
 std::string_view CsvReader::cell_or_empty(int column) const {

@@ -12,16 +12,19 @@ namespace flywheel {
 struct CsvOptions {
   // Tried in this order: the first one that stands outside quotes in the header separates all cells.
   std::string_view separators = ",";
+  // Rows with a stray quote are told by damage(), for readers that may leave rows out; else they are refused.
+  bool tells_damage = false;
 };
 
 // One pass over a text, row by row. A cell may be quoted: then it may hold separators and line ends, and "" is a quote;
 // a quote inside a cell that does not begin with one is a plain character. Blanks around cells are dropped. Takes a
-// byte order mark and CRLF; skips blank lines and, outside quotes, lines that begin with #. Keeps views: the text must
-// outlive it. Not thread safe.
+// byte order mark and CRLF; skips blank lines and, outside quotes, lines that begin with #. A quote that nothing
+// closes, and one that takes in a line which is a row by itself, is a stray one: a row must never vanish without a
+// word. Keeps views: the text must outlive it. Not thread safe.
 class CsvReader {
  public:
-  // Reads the header. `where` names the text in messages. Throws kBadInput for a quote that is not closed, here and in
-  // next().
+  // Reads the header. `where` names the text in messages. Throws kBadInput for a stray quote, here and, unless the
+  // options want to be told, in next().
   CsvReader(std::string_view text, std::string where, const CsvOptions& options = {});
 
   bool has_header() const { return !names_.empty(); }  // false: nothing but blank lines and comments
@@ -31,6 +34,8 @@ class CsvReader {
 
   // Goes to the next row; false at the end. The cells live until the next call.
   bool next();
+  // What is wrong with the quotes of this row, which then ends with its first line; empty: nothing.
+  const std::string& damage() const { return damage_; }
   int line() const { return line_; }  // of the file, where the row begins; the first line is 1
   const std::vector<std::string>& cells() const { return cells_; }
   const std::string& cell(size_t column) const { return cells_[column]; }
@@ -44,10 +49,13 @@ class CsvReader {
 
  private:
   bool read_row();
+  bool is_row_by_itself(std::string_view line) const;
+  std::string stray_quote(size_t column, std::string_view what) const;
   std::string_view rest_line() const;
 
   std::string_view text_;
-  std::string where_;
+  std::string where_, damage_;
+  bool tells_damage_ = false;
   char separator_ = ',';
   int next_line_ = 1, line_ = 0, header_line_ = 0;
   std::vector<std::string> names_, cells_;

@@ -58,6 +58,26 @@ TEST(CsvReader, AQuoteThatIsNeverClosedIsRefusedWhereItOpens) {
   }
 }
 
+TEST(CsvReader, AQuoteThatTakesInRowsIsRefusedOrTold) {
+  const std::string_view text = "a,b,note\n1,2,ok\n3,4,\"x\n5,6,ok\n7,8,y\"\n9,10,z\n";
+  try {
+    rows_of(text);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("t.csv: line 3: column note: a quote opens this cell and takes in a line"));
+  }
+  CsvReader reader(text, "t.csv", {.separators = ",", .tells_damage = true});
+  std::vector<int> lines, damaged;
+  while (reader.next()) (reader.damage().empty() ? lines : damaged).push_back(reader.line());
+  EXPECT_THAT(damaged, ElementsAre(3));
+  EXPECT_THAT(lines, ElementsAre(2, 4, 5, 6));
+}
+
+TEST(CsvReader, ANoteOfSeveralLinesIsNoRow) {
+  EXPECT_THAT(rows_of("a,b,note\n1,2,\"first, then\nagain, and, again\n3 more\"\n"),
+              ElementsAre(ElementsAre("1", "2", "first, then\nagain, and, again\n3 more")));
+}
+
 TEST(CsvReader, NothingAndCommentsHaveNoHeader) {
   EXPECT_FALSE(CsvReader("", "t.csv").has_header());
   EXPECT_FALSE(CsvReader("# a\n\n", "t.csv").has_header());

@@ -113,6 +113,7 @@ Header read_header(const CsvReader& reader, const std::string& where, const Tabl
 
 // The run of a line, or what is wrong with it.
 std::string read_row(const CsvReader& row, const Header& header, const TableOptions& options, Point& point) {
+  if (!row.damage().empty()) return row.damage();
   if (row.cells().size() != row.names().size())
     return fmt::format("expected {} cells as in the header, found {}", row.names().size(), row.cells().size());
   std::array<double, kColumns> values{};
@@ -150,7 +151,7 @@ void refuse_bad_rows(const std::vector<std::string>& bad, const std::string& whe
 }  // namespace
 
 RunsTable parse_runs(std::string_view text, const std::string& where, const TableOptions& options) {
-  CsvReader reader(text, where, {kRunsSeparators});
+  CsvReader reader(text, where, {.separators = kRunsSeparators, .tells_damage = true});
   if (!reader.has_header()) throw_bad_input("{}: the file is empty, expected a header line and one run a line", where);
   RunsTable table;
   const Header header = read_header(reader, where, options, table);

@@ -30,7 +30,7 @@ const std::array<Wanted, 3>& wanted_columns() {
 }  // namespace
 
 std::vector<SweepRun> parse_sweep(std::string_view text, const std::string& where, const RunsTable& table) {
-  CsvReader reader(text, where, {kRunsSeparators});
+  CsvReader reader(text, where, {.separators = kRunsSeparators, .tells_damage = true});
   std::array<int, 3> at = {-1, -1, -1};
   for (size_t c = 0; c < reader.names().size(); ++c)
     for (size_t k = 0; k < at.size(); ++k) {
