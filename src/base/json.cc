@@ -15,6 +15,10 @@ Json parse_json(std::string_view text, const std::string& where) {
   }
 }
 
+std::string json_line(const OrderedJson& value) {
+  return value.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+}
+
 std::string canonical_json(const Json& value) {
   return value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

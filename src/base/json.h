@@ -13,6 +13,10 @@ namespace flywheel {
 // Parses text; throws kBadInput naming `where` with the byte position of the mistake.
 Json parse_json(std::string_view text, const std::string& where);
 
+// One line for programs, keys in their order: bytes that are no UTF-8 (a cell of a table, a path) become the
+// replacement character, since an answer must not fail for what a name holds.
+std::string json_line(const OrderedJson& value);
+
 // One line, keys sorted, no spaces; numbers in shortest round-trip form.
 std::string canonical_json(const Json& value);
 

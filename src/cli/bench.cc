@@ -290,7 +290,7 @@ int bench(const Options& options) {
   report["many_runs_ratio"] = ratio;
   report["starts"] = measure_starts();
   if (options.json) {
-    fmt::print("{}\n", report.dump());
+    fmt::print("{}\n", json_line(report));
   } else {
     fmt::print("\ntwo single-threaded runs side by side do {:.2f} times the work of one\n", ratio);
     print_starts(report["starts"]);

@@ -88,7 +88,7 @@ int compare(const Options& options) {
     }
     if (!result) return stopped_early(printer);
     if (options.json)
-      fmt::print("{}\n", ledger::Codec<ledger::ComparisonRecord>::to_json(*result).dump());
+      fmt::print("{}\n", canonical_json(ledger::Codec<ledger::ComparisonRecord>::to_json(*result)));
     else
       print_text(*result);
     return 0;

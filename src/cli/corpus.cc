@@ -37,7 +37,7 @@ data::CorpusManifest build(const Options& options) {
 int corpus(const Options& options) {
   const data::CorpusManifest manifest = build(options);
   if (options.json) {
-    fmt::print("{}\n", to_json(manifest).dump());
+    fmt::print("{}\n", json_line(to_json(manifest)));
   } else {
     fmt::print("{}: {} of text in {} documents from {} files\n", options.folder,
                format_bytes(static_cast<double>(manifest.bytes)), manifest.documents, manifest.files);

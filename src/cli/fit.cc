@@ -108,7 +108,7 @@ void run_fit(const FitCommand& command) {
     OrderedJson json = json_of(command, results);
     if (command.shared_exponents) json["shared_exponents"] = report::shared_exponents_json(form, results, shared);
     json["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    fmt::print("{}\n", json.dump());
+    fmt::print("{}\n", json_line(json));
     return;
   }
   for (const FitResult& result : results) print_fit(result, page_path(command, result.input.group).string());

@@ -45,7 +45,7 @@ void run_fit(const Options& options, const std::string& predict, double huber, b
   }
   OrderedJson object = report::curves_json(result);
   object["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  fmt::print("{}\n", object.dump());
+  fmt::print("{}\n", json_line(object));
 }
 
 }  // namespace

@@ -124,7 +124,7 @@ Action declare_plan(Arguments& arguments) {
     const scaling::PlanResult result = scaling::make_plans(source.runs, request);
     const OrderedJson json = report::plan_json(source.runs, source.unit, request, result, recipe_sizes(source, result));
     if (options->json)
-      fmt::print("{}\n", json.dump());
+      fmt::print("{}\n", json_line(json));
     else
       print_plan(json);
     return 0;

@@ -235,7 +235,7 @@ int replay(Options& options) {
     results.push_back(std::move(result));
   }
   if (options.json)
-    fmt::print("{}\n", result_json(options, table, results, run_flops).dump());
+    fmt::print("{}\n", json_line(result_json(options, table, results, run_flops)));
   else
     print_text(options, table, results, run_flops);
   return 0;

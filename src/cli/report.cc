@@ -23,7 +23,7 @@ Action declare_report(Arguments& arguments) {
     const Path lab = std::filesystem::absolute(options->directory).lexically_normal();
     const auto ledger = ledger::Ledger::open_read_only(lab);
     if (options->json) {
-      fmt::print("{}\n", report::report_json(*ledger).dump());
+      fmt::print("{}\n", json_line(report::report_json(*ledger)));
       return 0;
     }
     write_lab_report(*ledger, lab);

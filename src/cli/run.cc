@@ -143,7 +143,7 @@ int run_campaign(const RunOptions& options) {
     }
     write_lab_report(ledger, lab);
     if (options.json) {
-      fmt::print("{}\n", report::report_json(ledger).dump());
+      fmt::print("{}\n", json_line(report::report_json(ledger)));
     } else {
       fmt::print("{}", report::summary(ledger));
       fmt::print("  report      {}\n", (lab / "report.html").string());

@@ -133,7 +133,7 @@ Action declare_simulate(Arguments& arguments) {
     if (!options->lab.empty()) options->world.noise = residuals_of(options->lab);
     const OrderedJson json = simulate(*options);
     if (options->json)
-      fmt::print("{}\n", json.dump());
+      fmt::print("{}\n", json_line(json));
     else
       print_text(*options, json);
     return 0;

@@ -40,7 +40,7 @@ int train(const Options& options) {
   };
   const OrderedJson done = train::run_training(run);
   if (options.json) {
-    fmt::print("{}\n", done.dump());
+    fmt::print("{}\n", json_line(done));
   } else {
     fmt::print("{}: done, {:.4f} bits per byte after {} tokens\n", options.directory, done.value("bits_per_byte", 0.0),
                format_count(done.value("tokens", 0.0)));
