@@ -1,8 +1,8 @@
 # A room is one folder under src/: a static library of its *.cc and, beside it, one test binary of its *_test.cc.
 #   flywheel_room(ledger USES base recipe LIBS SQLite::SQLite3)
-# USES names the rooms it may include, TEST_USES those that its tests may include besides; scripts/check-layout holds the includes to it. A release compiles the
-# files that FAST names, without their endings and with * for anything, with -O3: those where time is spent. All others
-# get -O1, because compiling them takes a newcomer's time and running them nobody's.
+# USES names the rooms it may include, TEST_USES those that its tests may include besides; scripts/check-layout holds the
+# includes to it. A release compiles the files that FAST names, without their endings and with * for anything, with -O3:
+# those where time is spent. All others get -O1, because compiling them takes a newcomer's time and running them nobody's.
 include(GoogleTest)
 
 add_library(flywheel_options INTERFACE)
@@ -61,6 +61,7 @@ function(flywheel_room name)
       message(FATAL_ERROR "src/CMakeLists.txt: FAST names ${pattern}, and ${name} has no such file")
     endif()
   endforeach()
+  flywheel_use_precompiled(flywheel_${id} any ${sources})
   foreach(used ${ROOM_USES})
     string(REPLACE "/" "_" used ${used})
     if(TARGET flywheel_${used})
@@ -70,6 +71,7 @@ function(flywheel_room name)
   target_link_libraries(flywheel_${id} PUBLIC ${ROOM_LIBS})
   if(tests)
     add_executable(${id}_test ${tests})
+    flywheel_use_precompiled(${id}_test tests ${tests})
     # testing/allocation_counter.h replaces operator new, which g++ takes for a mistake where it inlines half of the pair.
     target_compile_options(${id}_test PRIVATE $<$<CONFIG:Release>:-O1> -Wno-mismatched-new-delete)
     foreach(used ${ROOM_TEST_USES})
