@@ -170,6 +170,13 @@ inline std::vector<float> random_parameters(const model::Program& program, uint6
   return flat;
 }
 
+// Cross entropy of one token, in nats.
+inline double token_loss(std::span<const float> logits, uint16_t target) {
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(double{logit});
+  return std::log(sum) - double{logits[target]};
+}
+
 inline std::vector<uint16_t> random_tokens(int64_t count, int vocabulary, uint64_t seed) {
   Rng rng(seed, 77);
   std::vector<uint16_t> tokens;

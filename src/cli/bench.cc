@@ -32,7 +32,7 @@ struct BenchSize {
 };
 constexpr BenchSize kSizes[] = {{64, 4, 4, 16}, {128, 4, 4, 16}, {256, 6, 4, 16}, {512, 8, 8, 8}, {1024, 8, 16, 4}};
 
-struct Options {
+struct BenchOptions {
   double seconds = 1;
   std::vector<int> sizes;
   bool all_threads_only = false, json = false;
@@ -256,7 +256,7 @@ void print_row(const OrderedJson& row) {
   std::fflush(stdout);
 }
 
-int bench(const Options& options) {
+int bench(const BenchOptions& options) {
   const int threads = static_cast<int>(available_cpus().size());
   const std::vector<uint16_t> tokens = random_tokens();
   const Peak all = measure_peak(threads, options.seconds / 4), one = measure_peak(1, options.seconds / 4);
@@ -301,7 +301,7 @@ int bench(const Options& options) {
 }  // namespace
 
 Action declare_bench(Arguments& arguments) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchOptions>();
   arguments.option("--seconds", options->seconds, "time for each measurement").range(0.01, 600.0).show_default();
   arguments.option("--sizes", options->sizes, "model widths to measure, of 64, 128, 256, 512, 1024; default: all")
       .separated_by(',')

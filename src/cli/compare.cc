@@ -16,7 +16,7 @@
 namespace flywheel::cli {
 namespace {
 
-struct Options {
+struct CompareOptions {
   std::string base, candidate, budget, directory = "compare";
   std::vector<std::string> corpus;
   int slots = 0;
@@ -55,7 +55,7 @@ void print_text(const ledger::ComparisonRecord& result) {
              format_flops(result.spend.train_flops));
 }
 
-int compare(const Options& options) {
+int compare(const CompareOptions& options) {
   const double started = real_clock().now_seconds();
   const Budget budget = parse_budget(options.budget);
   const int slots = slots_of(options.slots);
@@ -98,7 +98,7 @@ int compare(const Options& options) {
 }  // namespace
 
 Action declare_compare(Arguments& arguments) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CompareOptions>();
   arguments.option("base", options->base, "Recipe to compare with").required().type_name("BASE.toml");
   arguments.option("candidate", options->candidate, "Recipe with the change").required().type_name("CANDIDATE.toml");
   arguments.option("--corpus", options->corpus, "Files and folders of text, any number")

@@ -15,14 +15,14 @@
 namespace flywheel::cli {
 namespace {
 
-struct Options {
+struct CorpusOptions {
   std::vector<std::string> sources;
   std::string folder;
   std::optional<double> validation_tail;
   bool json = false;
 };
 
-data::CorpusManifest build(const Options& options) {
+data::CorpusManifest build(const CorpusOptions& options) {
   if (options.validation_tail) {
     if (options.sources.size() != 1)
       throw_bad_input("--validation-tail takes one file, found {}", options.sources.size());
@@ -34,7 +34,7 @@ data::CorpusManifest build(const Options& options) {
   return data::build_corpus(request, options.folder);
 }
 
-int corpus(const Options& options) {
+int corpus(const CorpusOptions& options) {
   const data::CorpusManifest manifest = build(options);
   if (options.json) {
     fmt::print("{}\n", json_line(to_json(manifest)));
@@ -48,7 +48,7 @@ int corpus(const Options& options) {
 }  // namespace
 
 Action declare_corpus(Arguments& arguments) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CorpusOptions>();
   arguments.option("SOURCE", options->sources, "files and folders of text").required();
   arguments.option("--dir", options->folder, "the corpus folder to make").required();
   arguments.option("--validation-tail", options->validation_tail,

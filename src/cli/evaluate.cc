@@ -12,13 +12,13 @@
 namespace flywheel::cli {
 namespace {
 
-struct Options {
+struct EvaluateOptions {
   std::string directory, split;
   int64_t tokens = 0;
   bool json = false;
 };
 
-int evaluate(const Options& options) {
+int evaluate(const EvaluateOptions& options) {
   const train::RunModel run =
       train::load_run_model(options.directory, 0, [](const std::string& text) { log_warning(text); });
   const data::Corpus corpus = data::Corpus::open(run.spec.corpus);
@@ -43,7 +43,7 @@ int evaluate(const Options& options) {
 }  // namespace
 
 Action declare_evaluate(Arguments& arguments) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EvaluateOptions>();
   arguments.option("--dir", options->directory, "the run's directory").required();
   arguments.option("--split", options->split, "search, audit, locked or train")
       .required()

@@ -19,7 +19,7 @@
 namespace flywheel::cli {
 namespace {
 
-struct Options {
+struct FitCurvesOptions {
   std::string curves;
   std::vector<std::string> hold_out;  // parts of names
 };
@@ -32,7 +32,7 @@ std::vector<scaling::Curve> read_curves(const std::string& path, bool loss_requi
   return scaling::parse_curves(real_file_system().read(path), path, loss_required);
 }
 
-void run_fit(const Options& options, const std::string& predict, double huber, bool json) {
+void run_fit(const FitCurvesOptions& options, const std::string& predict, double huber, bool json) {
   const auto start = std::chrono::steady_clock::now();
   const std::vector<scaling::Curve> curves = read_curves(options.curves, true);
   std::vector<scaling::Curve> planned;
@@ -52,7 +52,7 @@ void run_fit(const Options& options, const std::string& predict, double huber, b
 
 std::function<std::optional<int>()> declare_fit_curves(Arguments& arguments,
                                                        std::shared_ptr<const FitCommand> command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<FitCurvesOptions>();
   arguments.option(
       "--curves", options->curves,
       "Fit whole loss curves instead: a CSV (run, step, lr, loss; optional N, tokens_per_step) or a folder of run "

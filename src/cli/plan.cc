@@ -16,7 +16,7 @@
 namespace flywheel::cli {
 namespace {
 
-struct Options {
+struct PlanOptions {
   std::vector<std::string> flops, seconds;
   std::string csv, lab, inference, rate, peak, form = "chinchilla";
   double mfu = 0, gpus = 1;
@@ -49,7 +49,7 @@ double flops_of_budget(const std::string& text) {
   return budget.flops;
 }
 
-Rate rate_of(const Options& options, const PlanSource& source) {
+Rate rate_of(const PlanOptions& options, const PlanSource& source) {
   Rate rate;
   if (!std::isfinite(options.gpus) || options.gpus <= 0 || options.gpus > 1e7)
     throw_bad_input("--gpus {}: expected the number of devices, above 0", options.gpus);
@@ -69,7 +69,7 @@ Rate rate_of(const Options& options, const PlanSource& source) {
   return rate;
 }
 
-std::vector<double> budgets_of(const Options& options, const Rate& rate) {
+std::vector<double> budgets_of(const PlanOptions& options, const Rate& rate) {
   std::vector<double> budgets;
   for (const std::string& text : options.flops) budgets.push_back(flops_of_budget(text));
   for (const std::string& text : options.seconds) {
@@ -84,7 +84,7 @@ std::vector<double> budgets_of(const Options& options, const Rate& rate) {
   return budgets;
 }
 
-scaling::PlanRequest request_of(const Options& options, const PlanSource& source) {
+scaling::PlanRequest request_of(const PlanOptions& options, const PlanSource& source) {
   const Rate rate = rate_of(options, source);
   return {.budgets = budgets_of(options, rate),
           .flops_per_second = rate.flops_per_second,
@@ -99,7 +99,7 @@ scaling::PlanRequest request_of(const Options& options, const PlanSource& source
 }  // namespace
 
 Action declare_plan(Arguments& arguments) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PlanOptions>();
   arguments.option("--flops", options->flops, "Training budget in FLOPs, such as 1e21; may be given several times");
   arguments.option("--seconds", options->seconds, "Training budget as time (30d, 12h, or seconds) at the rate given");
   const Option csv =

@@ -14,7 +14,7 @@
 namespace flywheel::cli {
 namespace {
 
-struct Options {
+struct RecipeOptions {
   std::string action;
   std::vector<std::string> files;
   std::vector<std::string> patches;
@@ -22,7 +22,7 @@ struct Options {
   bool json = false;
 };
 
-recipe::Recipe load(const Options& options, size_t file) {
+recipe::Recipe load(const RecipeOptions& options, size_t file) {
   const recipe::Recipe recipe =
       file < options.files.size() ? recipe::load_recipe(options.files[file]) : recipe::Recipe();
   return recipe::apply_patches(recipe, options.patches);
@@ -55,7 +55,7 @@ std::string size_line(const recipe::Recipe& recipe, double flops) {
       size.batch_sequences, size.context);
 }
 
-int show(const Options& options) {
+int show(const RecipeOptions& options) {
   const recipe::Recipe recipe = load(options, 0);
   if (options.json) {
     Json json{
@@ -70,7 +70,7 @@ int show(const Options& options) {
   return 0;
 }
 
-int check(const Options& options) {
+int check(const RecipeOptions& options) {
   if (options.files.empty()) throw_bad_input("recipe check: expected the file to check");
   for (const std::string& file : options.files) {
     const recipe::Recipe recipe = recipe::load_recipe(file);
@@ -81,7 +81,7 @@ int check(const Options& options) {
   return 0;
 }
 
-int diff(const Options& options) {
+int diff(const RecipeOptions& options) {
   if (options.files.empty() && options.patches.empty())
     throw_bad_input("recipe diff: expected two files, or one (or a --patch) to compare with the default recipe");
   const bool against_default = options.files.size() < 2;
@@ -105,7 +105,7 @@ int diff(const Options& options) {
 }  // namespace
 
 Action declare_recipe(Arguments& arguments) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RecipeOptions>();
   arguments.option("action", options->action, "show, check or diff").required().one_of({"show", "check", "diff"});
   arguments.option("files", options->files, "recipe.toml; without one, the default recipe").values(0, 2);
   arguments.option("--patch", options->patches, "a change to make first, as in model.norm=layernorm; any number")

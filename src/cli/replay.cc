@@ -3,12 +3,11 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
 #include <memory>
 
 #include "base/format.h"
 #include "cli/cli.h"
-#include "engine/data/text_reader.h"
+#include "cli/table_file.h"
 #include "search/replay/landscape.h"
 
 namespace flywheel::cli {
@@ -18,25 +17,13 @@ using search::ReplayCost;
 using search::ReplaySearch;
 using search::ReplayTable;
 
-struct Options {
+struct ReplayCommand {
   std::string table, list, prior = "none";
   search::ReplayQuestion question;
   search::ReplayOptions replay;
   std::vector<std::string> policies = {"bayes"};
   bool json = false, per_grid = false;
 };
-
-// May be compressed; kBadInput for what is no file of text.
-std::string read_table(const std::string& path) {
-  std::string text;
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) throw_bad_input("{}: no such file", path);
-  const data::ReadOutcome outcome = data::read_text(path, [&](std::string_view part) { text += part; });
-  if (outcome.kind != data::ReadOutcome::Kind::kText)
-    throw_bad_input("{}: cannot be read as text: {}", path,
-                    outcome.reason.empty() ? "empty or binary" : outcome.reason);
-  return text;
-}
 
 struct PolicyResult {
   std::string policy;
@@ -124,7 +111,7 @@ OrderedJson costs_json(const PolicyResult& result, const std::vector<double>& ru
   return costs;
 }
 
-OrderedJson result_json(const Options& options, const search::ReplayTable& table,
+OrderedJson result_json(const ReplayCommand& options, const search::ReplayTable& table,
                         const std::vector<PolicyResult>& results, const std::vector<double>& run_flops) {
   OrderedJson json{{"schema", 1},
                    {"target", table.target},
@@ -166,8 +153,8 @@ void print_cost(const search::ReplayCost& cost, const std::string& name) {
              cost.quartile_high, cost.flops_mean > 0 ? format_flops(cost.flops_mean) : "unknown", 100 * cost.reached);
 }
 
-void print_text(const Options& options, const search::ReplayTable& table, const std::vector<PolicyResult>& results,
-                const std::vector<double>& run_flops) {
+void print_text(const ReplayCommand& options, const search::ReplayTable& table,
+                const std::vector<PolicyResult>& results, const std::vector<double>& run_flops) {
   std::string fields;
   for (const auto& field : table.space->fields()) fields += (fields.empty() ? "" : ", ") + field.name;
   size_t rows = 0;
@@ -202,18 +189,18 @@ void print_text(const Options& options, const search::ReplayTable& table, const 
                  result.dropped[i], result.searches.size());
 }
 
-void check(const Options& options) {
+void check(const ReplayCommand& options) {
   if (options.question.target.empty()) throw_bad_input("replay: expected --target, the column of the loss");
   for (const std::string& policy : options.policies)
     if (policy.empty()) throw_bad_input("replay: --policy: expected a proposer's name, found an empty one");
 }
 
-int replay(Options& options) {
+int replay(ReplayCommand& options) {
   check(options);
   const search::ReplayTable table =
-      search::read_replay_table(read_table(options.table), options.table, options.question);
+      search::read_replay_table(read_table_file(options.table), options.table, options.question);
   if (!options.list.empty()) {
-    options.replay.proposer_options.list = read_table(options.list);
+    options.replay.proposer_options.list = read_table_file(options.list, "changes in TOML");
     options.replay.proposer_options.list_source = options.list;
   }
   if (options.prior == "others")
@@ -244,7 +231,7 @@ int replay(Options& options) {
 }  // namespace
 
 Action declare_replay(Arguments& arguments) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ReplayCommand>();
   arguments.option("table", options->table, "CSV of finished runs, one a row").required();
   arguments.option("--target", options->question.target, "Column of the loss; lower is better");
   arguments

@@ -15,7 +15,7 @@ std::vector<std::string> state_names() {
   return names;
 }
 
-struct Options {
+struct RunsOptions {
   std::string lab, stage, state;
   bool json = false;
 };
@@ -59,7 +59,7 @@ void print(const std::vector<ledger::RunRow>& rows) {
 }  // namespace
 
 Action declare_runs(Arguments& arguments) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RunsOptions>();
   arguments.option("--dir", options->lab, "The lab's folder").required();
   arguments.option("--stage", options->stage, "Only runs of this stage");
   arguments.option("--state", options->state, "Only runs in this state").one_of(state_names());

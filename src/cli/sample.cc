@@ -12,13 +12,13 @@
 namespace flywheel::cli {
 namespace {
 
-struct Options {
+struct SampleCommand {
   std::string directory;
   train::SampleOptions sample;
   bool json = false;
 };
 
-int sample(const Options& options) {
+int sample(const SampleCommand& options) {
   const train::RunModel run =
       train::load_run_model(options.directory, 1, [](const std::string& text) { log_warning(text); });
   const std::string text = train::sample_text(*run.model, options.sample);
@@ -37,7 +37,7 @@ int sample(const Options& options) {
 }  // namespace
 
 Action declare_sample(Arguments& arguments) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SampleCommand>();
   train::SampleOptions& s = options->sample;
   arguments.option("--dir", options->directory, "the run's directory").required();
   arguments.option("--prompt", s.prompt, "what the text begins with; default: a new document");

@@ -19,7 +19,7 @@ constexpr double kPower = 0.9;          // of the fixed design, as is asked of t
 constexpr double kReferenceEffect = 2;  // of the fixed design when nothing is planted
 constexpr size_t kFewestResiduals = 12;
 
-struct Options {
+struct SimulateOptions {
   evidence::SearchWorld world;
   std::string lab;
   bool json = false;
@@ -54,7 +54,7 @@ std::vector<double> residuals_of(const std::string& lab) {
   return residuals;
 }
 
-OrderedJson simulate(const Options& options) {
+OrderedJson simulate(const SimulateOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   const evidence::SearchWorld& world = options.world;
   const evidence::SearchScore score = evidence::simulate_search(world);
@@ -82,7 +82,7 @@ OrderedJson simulate(const Options& options) {
           {"seconds", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()}};
 }
 
-void print_text(const Options& options, const OrderedJson& json) {
+void print_text(const SimulateOptions& options, const OrderedJson& json) {
   const evidence::SearchWorld& world = options.world;
   fmt::print("{} campaigns of {} proposals, {}; noise: {}\n", world.campaigns, world.proposals,
              world.effect > 0
@@ -111,7 +111,7 @@ void print_text(const Options& options, const OrderedJson& json) {
 }  // namespace
 
 Action declare_simulate(Arguments& arguments) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SimulateOptions>();
   const Arguments search = arguments.subcommand("search", "The search's false and missed findings on simulated runs");
   evidence::SearchWorld& world = options->world;
   search.option("--campaigns", world.campaigns, "Campaigns").range(1, 1000000).show_default();

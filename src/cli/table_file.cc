@@ -7,14 +7,14 @@
 
 namespace flywheel::cli {
 
-std::string read_table_file(const std::string& path) {
-  if (!std::filesystem::is_regular_file(path)) throw_bad_input("{}: no such file; expected a CSV of runs", path);
+std::string read_table_file(const std::string& path, std::string_view expected) {
+  if (!std::filesystem::is_regular_file(path)) throw_bad_input("{}: no such file; expected {}", path, expected);
   std::string text;
   const data::ReadOutcome outcome = data::read_text(path, [&](std::string_view part) { text += part; });
   using Kind = data::ReadOutcome::Kind;
-  if (outcome.kind == Kind::kBinary) throw_bad_input("{}: a binary file, expected a CSV of runs", path);
+  if (outcome.kind == Kind::kBinary) throw_bad_input("{}: a binary file, expected {}", path, expected);
   if (outcome.kind != Kind::kText && outcome.kind != Kind::kEmpty)
-    throw_bad_input("{}: cannot be read as text: {}; expected a CSV of runs", path, outcome.reason);
+    throw_bad_input("{}: cannot be read as text: {}; expected {}", path, outcome.reason, expected);
   return text;
 }
 

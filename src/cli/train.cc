@@ -16,12 +16,12 @@ namespace {
 
 constexpr double kProgressSeconds = 2;
 
-struct Options {
+struct TrainOptions {
   std::string spec, directory;
   bool json = false, repeat_trunk = false;
 };
 
-int train(const Options& options) {
+int train(const TrainOptions& options) {
   catch_stop_signals();
   train::RunOptions run;
   run.spec = recipe::load_run_spec(options.spec);
@@ -51,7 +51,7 @@ int train(const Options& options) {
 }  // namespace
 
 Action declare_train(Arguments& arguments) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TrainOptions>();
   arguments.option("SPEC", options->spec, "spec.json: what to train").required();
   arguments.option("--dir", options->directory, "the run's directory; the same again resumes").required();
   arguments.flag("--repeat-trunk", options->repeat_trunk,

@@ -14,25 +14,16 @@
 #include "ledger/json_record.h"
 #include "ledger/ledger.h"
 #include "ledger/sqlite.h"
+#include "testing/error_of.h"
 #include "testing/temporary_folder.h"
 
 namespace flywheel::ledger {
 namespace {
 
+using flywheel::testing::error_of;
 using flywheel::testing::TemporaryFolder;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-template <typename F>
-Error error_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e;
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return Error(ErrorCode::kFailed, "");
-}
 
 // Runs `body` in a child; its return value is the exit status. No GoogleTest in there: only the status comes back.
 template <typename F>

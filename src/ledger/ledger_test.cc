@@ -9,11 +9,13 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "ledger/json_record.h"
+#include "testing/error_of.h"
 #include "testing/temporary_folder.h"
 
 namespace flywheel::ledger {
 namespace {
 
+using flywheel::testing::error_of;
 using flywheel::testing::TemporaryFolder;
 using ::testing::HasSubstr;
 
@@ -35,17 +37,6 @@ Json finished(const std::string& id, double seconds = 2, double flops = 1e9) {
           {"curve",
            {{{"step", 1}, {"tokens", 1e5}, {"flops", 5e8}, {"bits_per_byte", 3.0}, {"loss", 2.0}},
             {{"step", 2}, {"tokens", 2e5}, {"flops", 1e9}, {"bits_per_byte", 2.25}, {"loss", 1.5}}}}};
-}
-
-template <typename F>
-Error error_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e;
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return Error(ErrorCode::kFailed, "");
 }
 
 TEST(Ledger, RecordsComeBackInOrderAfterReopening) {

@@ -11,8 +11,8 @@
 namespace flywheel::recipe {
 namespace {
 
-using testing::AllOf;
-using testing::HasSubstr;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 
 RunSpec example() {
   RunSpec spec;
@@ -32,7 +32,7 @@ RunSpec example() {
   return spec;
 }
 
-std::string refusal(const Json& json) {
+std::string spec_refusal(const Json& json) {
   try {
     run_spec_from_json(json, "spec.json");
   } catch (const Error& e) {
@@ -70,25 +70,25 @@ TEST(RunSpec, ARuleForGivingUpSurvivesTheFile) {
   EXPECT_EQ(to_json(run_spec_from_json(parse_json(json.dump(2), "s"), "s")), json);
   Json bad = json;
   bad["stop_above"]["fraction"] = 2;
-  EXPECT_THAT(refusal(bad), HasSubstr("stop_above.fraction"));
+  EXPECT_THAT(spec_refusal(bad), HasSubstr("stop_above.fraction"));
   bad["stop_above"].erase("fraction");
-  EXPECT_THAT(refusal(bad), HasSubstr("stop_above.fraction"));
+  EXPECT_THAT(spec_refusal(bad), HasSubstr("stop_above.fraction"));
 }
 
 TEST(RunSpec, ABranchThatCannotBeIsRefused) {
   Json json = to_json(branched_example());
   json.erase("branch");
-  EXPECT_THAT(refusal(json), HasSubstr("branch"));
+  EXPECT_THAT(spec_refusal(json), HasSubstr("branch"));
   json = to_json(branched_example());
   json["size"].erase("trunk_steps");
   json["size"].erase("trunk_sequences");
-  EXPECT_THAT(refusal(json), HasSubstr("branch"));
+  EXPECT_THAT(spec_refusal(json), HasSubstr("branch"));
   json = to_json(branched_example());
   json["size"]["trunk_steps"] = json["size"]["steps"].get<int64_t>() - 1;
-  EXPECT_THAT(refusal(json), HasSubstr("size.trunk_steps"));
+  EXPECT_THAT(spec_refusal(json), HasSubstr("size.trunk_steps"));
   json = to_json(branched_example());
   json["recipe"]["schedule"]["kind"] = "cosine";
-  EXPECT_THAT(refusal(json), HasSubstr("schedule.kind"));
+  EXPECT_THAT(spec_refusal(json), HasSubstr("schedule.kind"));
 }
 
 TEST(RunSpec, OptionalFieldsHaveDefaults) {
@@ -108,29 +108,29 @@ TEST(RunSpec, RefusalsNameFileAndField) {
     for (const Json& bad : {Json(-1), Json(1.5e300), Json(Json::array())}) {
       Json json = good;
       json[field] = bad;
-      EXPECT_THAT(refusal(json), AllOf(HasSubstr("spec.json"), HasSubstr(field)));
+      EXPECT_THAT(spec_refusal(json), AllOf(HasSubstr("spec.json"), HasSubstr(field)));
     }
   }
   for (const char* field : {"schema", "id", "recipe", "size", "corpus", "seed", "data_seed"}) {
     Json json = good;
     json.erase(field);
-    EXPECT_THAT(refusal(json), HasSubstr(field));
+    EXPECT_THAT(spec_refusal(json), HasSubstr(field));
   }
   Json json = good;
   json["schema"] = 2;
-  EXPECT_THAT(refusal(json), HasSubstr("newer version"));
+  EXPECT_THAT(spec_refusal(json), HasSubstr("newer version"));
   json = good;
   json["sede"] = 2;
-  EXPECT_THAT(refusal(json), HasSubstr("did you mean \"seed\""));
+  EXPECT_THAT(spec_refusal(json), HasSubstr("did you mean \"seed\""));
   json = good;
   json["eval"]["split"] = "test";
-  EXPECT_THAT(refusal(json), HasSubstr("eval.split"));
+  EXPECT_THAT(spec_refusal(json), HasSubstr("eval.split"));
   json = good;
   json["size"]["heads"] = 3;
-  EXPECT_THAT(refusal(json), HasSubstr("size."));
+  EXPECT_THAT(spec_refusal(json), HasSubstr("size."));
   json = good;
   json["recipe"]["model"]["head_dim"] = 32;
-  EXPECT_THAT(refusal(json), HasSubstr("size.heads"));
+  EXPECT_THAT(spec_refusal(json), HasSubstr("size.heads"));
 }
 
 TEST(RunSpec, EveryCutAndManyFlipsAreReadOrRefused) {

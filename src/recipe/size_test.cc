@@ -139,7 +139,7 @@ TEST(Counts, StayExactForTheLargestModels) {
   EXPECT_EQ(count(Recipe(), size).matrix_parameters, 120 * layer + 257LL * 12288);
 }
 
-class FamilyOf : public testing::TestWithParam<const char*> {
+class FamilyOf : public ::testing::TestWithParam<const char*> {
  protected:
   Recipe recipe() const {
     Recipe recipe;
@@ -204,11 +204,11 @@ TEST_P(FamilyOf, NearestSizeIsTheNearestMember) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Recipes, FamilyOf,
-                         testing::Values("", "model.kv_group=2", "model.head_dim=64",
-                                         "model.head_dim=24 model.kv_group=3", "model.kv_group=8",
-                                         "model.mixers=latent,window,attention",
-                                         "model.aspect=128 model.feed_forward=gelu", "model.aspect=8",
-                                         "model.head_dim=128"));
+                         ::testing::Values("", "model.kv_group=2", "model.head_dim=64",
+                                           "model.head_dim=24 model.kv_group=3", "model.kv_group=8",
+                                           "model.mixers=latent,window,attention",
+                                           "model.aspect=128 model.feed_forward=gelu", "model.aspect=8",
+                                           "model.head_dim=128"));
 
 TEST(Family, StartsTinyAndEmptyRangesAreEmpty) {
   EXPECT_EQ(count(Recipe(), family(Recipe(), 1, 1e5).front()).matrix_parameters, 10768);
@@ -300,7 +300,7 @@ TEST(Size, SurvivesJsonAndRefusesNonsense) {
         size_from_json(json, "s.json");
         ADD_FAILURE() << field << " " << bad;
       } catch (const Error& e) {
-        EXPECT_THAT(e.what(), testing::AllOf(testing::HasSubstr("s.json"), testing::HasSubstr("size." + field)));
+        EXPECT_THAT(e.what(), ::testing::AllOf(::testing::HasSubstr("s.json"), ::testing::HasSubstr("size." + field)));
       }
     }
     Json json = good;
@@ -324,7 +324,8 @@ TEST(Size, SurvivesJsonAndRefusesNonsense) {
     validate(apply_patch(Recipe(), "model.kv_group=8"), small, "s");
     ADD_FAILURE() << "accepted";
   } catch (const Error& e) {
-    EXPECT_THAT(e.what(), testing::AllOf(testing::HasSubstr("size.kv_heads"), testing::HasSubstr("kv_group = 4 / 8")));
+    EXPECT_THAT(e.what(),
+                ::testing::AllOf(::testing::HasSubstr("size.kv_heads"), ::testing::HasSubstr("kv_group = 4 / 8")));
   }
 }
 

@@ -5,16 +5,12 @@
 #include <limits>
 
 #include "base/json.h"
+#include "testing/embedded_data.h"
 
 namespace flywheel::report {
 namespace {
 
-// What a browser would take as the data element's text.
-std::string embedded(const std::string& html) {
-  const std::string open = "<script type=\"application/json\" id=\"data\">";
-  const size_t begin = html.find(open) + open.size();
-  return html.substr(begin, html.find("</script", begin) - begin);
-}
+using flywheel::testing::embedded;
 
 TEST(FitPage, DataReadsBackInTheOrderItWasWritten) {
   const OrderedJson data = {{"title", "runs.csv"}, {"points", {{{"row", 2}, {"N", 1e6}, {"D", 2e7}, {"C", 1.2e14}}}}};

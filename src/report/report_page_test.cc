@@ -5,16 +5,12 @@
 #include <limits>
 
 #include "base/json.h"
+#include "testing/embedded_data.h"
 
 namespace flywheel::report {
 namespace {
 
-// What a browser would take as the data element's text.
-std::string embedded(const std::string& html) {
-  const std::string open = "<script type=\"application/json\" id=\"data\">";
-  const size_t begin = html.find(open) + open.size();
-  return html.substr(begin, html.find("</script", begin) - begin);
-}
+using flywheel::testing::embedded;
 
 TEST(ReportPage, DataReadsBackAsItWas) {
   const Json data = {{"headline", "10x more compute"}, {"runs", Json::array({1.25, nullptr, true})}};

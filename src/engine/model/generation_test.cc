@@ -9,12 +9,7 @@ namespace flywheel::model {
 namespace {
 
 using testing::SmallModel;
-
-double token_loss(std::span<const float> logits, uint16_t target) {
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(double{logit});
-  return std::log(sum) - logits[target];
-}
+using testing::token_loss;
 
 void check_generation(const SmallModel& m, tensor::Dtype dtype, double tolerance) {
   SCOPED_TRACE(describe(m));

@@ -11,6 +11,7 @@ namespace flywheel::model {
 namespace {
 
 using testing::SmallModel;
+using testing::token_loss;
 
 // Every row of the vocabulary with one layer and one head.
 std::vector<SmallModel> least_models(int vocabulary, int context) {
@@ -25,12 +26,6 @@ std::vector<SmallModel> least_models(int vocabulary, int context) {
     if (m.recipe.model.predicted_tokens <= context) models.push_back(m);
   }
   return models;
-}
-
-double token_loss(std::span<const float> logits, uint16_t target) {
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(double{logit});
-  return std::log(sum) - double{logits[target]};
 }
 
 void check_model(const SmallModel& m) {

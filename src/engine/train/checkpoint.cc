@@ -1,7 +1,9 @@
 #include "engine/train/checkpoint.h"
 
+#include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -17,6 +19,7 @@ static_assert(std::endian::native == std::endian::little, "the file format is li
 
 constexpr char kMagic[] = "FLYWCKPT";
 constexpr size_t kMagicBytes = 8, kPrefixBytes = 16, kDigestBytes = 32, kDataAlignment = 64;
+constexpr size_t kDifferencesShown = 3;
 
 template <typename T>
 std::string_view as_bytes(const T* data, size_t count) {
@@ -79,14 +82,15 @@ void collect_difference(const Json& from, const Json& to, const std::string& nam
 
 }  // namespace
 
-std::vector<std::string> spec_difference(const recipe::RunSpec& from, const recipe::RunSpec& to) {
+std::string spec_difference(const recipe::RunSpec& from, const recipe::RunSpec& to) {
   // A stopping rule does not affect training and is removed when the run is resumed.
   recipe::RunSpec before = from, now = to;
   before.stop_above.reset();
   now.stop_above.reset();
   std::vector<std::string> out;
   collect_difference(to_json(before), to_json(now), "", out);
-  return out;
+  out.resize(std::min(out.size(), kDifferencesShown));
+  return fmt::format("{}", fmt::join(out, "; "));
 }
 
 void write_checkpoint(FileSystem& files, const Path& directory, const recipe::RunSpec& spec, const Progress& progress,

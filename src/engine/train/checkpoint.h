@@ -59,7 +59,8 @@ Checkpoint open_checkpoint(const Path& path);
 // The newest good checkpoint of a run directory; a damaged one is reported to `warn` and the previous one taken.
 std::optional<Checkpoint> find_checkpoint(const Path& directory, const std::function<void(const std::string&)>& warn);
 
-// The fields in which two specs differ, each as "recipe.optimizer.learning_rate: 0.02 -> 0.01".
-std::vector<std::string> spec_difference(const recipe::RunSpec& from, const recipe::RunSpec& to);
+// The first three fields in which two specs differ, each as "recipe.optimizer.learning_rate: 0.02 -> 0.01"; empty where
+// they train the same.
+std::string spec_difference(const recipe::RunSpec& from, const recipe::RunSpec& to);
 
 }  // namespace flywheel::train

@@ -1,6 +1,5 @@
 #include "engine/train/run.h"
 
-#include <fmt/ranges.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -25,8 +24,6 @@
 
 namespace flywheel::train {
 namespace {
-
-constexpr size_t kDifferencesShown = 3;
 
 uint64_t peak_memory_bytes() {
   struct rusage usage {};
@@ -195,11 +192,9 @@ class Run {
 
   void refuse_other_spec() const {
     if (!checkpoint_) return;
-    std::vector<std::string> difference = spec_difference(checkpoint_->spec, spec_);
-    if (difference.empty()) return;
-    difference.resize(std::min(difference.size(), kDifferencesShown));
-    throw_bad_input("{} is of another run ({}); take another --dir", checkpoint_->path.string(),
-                    fmt::join(difference, "; "));
+    const std::string difference = spec_difference(checkpoint_->spec, spec_);
+    if (!difference.empty())
+      throw_bad_input("{} is of another run ({}); take another --dir", checkpoint_->path.string(), difference);
   }
 
   void restore() {

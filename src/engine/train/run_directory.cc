@@ -1,6 +1,5 @@
 #include "engine/train/run_directory.h"
 
-#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include "base/subprocess.h"
@@ -9,8 +8,6 @@
 
 namespace flywheel::train {
 namespace {
-
-constexpr size_t kDifferencesShown = 3;
 
 FileLock take_lock(const Path& path) {
   flywheel::create_directories(path);
@@ -27,11 +24,9 @@ RunDirectory::RunDirectory(FileSystem& files, const Path& path, const recipe::Ru
   const Path spec_path = path / protocol::kSpecFile;
   std::error_code error;
   if (std::filesystem::exists(spec_path, error)) {
-    std::vector<std::string> difference = spec_difference(recipe::load_run_spec(spec_path), spec);
-    if (!difference.empty()) {
-      difference.resize(std::min(difference.size(), kDifferencesShown));
-      throw_bad_input("{} holds another run ({}); take another --dir", path.string(), fmt::join(difference, "; "));
-    }
+    const std::string difference = spec_difference(recipe::load_run_spec(spec_path), spec);
+    if (!difference.empty())
+      throw_bad_input("{} holds another run ({}); take another --dir", path.string(), difference);
   } else {
     files.write_atomic(spec_path, to_json(spec).dump(2) + "\n");
   }

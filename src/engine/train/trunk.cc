@@ -1,13 +1,9 @@
 #include "engine/train/trunk.h"
 
-#include <fmt/ranges.h>
-
 #include "protocol/run_events.h"
 
 namespace flywheel::train {
 namespace {
-
-constexpr size_t kDifferencesShown = 3;
 
 // The branch's spec as it would be if all that the two must share were the trunk's.
 recipe::RunSpec shared_from(const recipe::RunSpec& trunk, const recipe::RunSpec& spec) {
@@ -35,10 +31,8 @@ Checkpoint open_trunk(const recipe::RunSpec& spec, const Path& directory) {
   const Path path = directory / protocol::kStableFile;
   try {
     Checkpoint trunk = open_checkpoint(path);
-    std::vector<std::string> difference = spec_difference(shared_from(trunk.spec, spec), spec);
-    difference.resize(std::min(difference.size(), kDifferencesShown));
-    if (!difference.empty())
-      throw_failed("{} is of another kind of run ({})", path.string(), fmt::join(difference, "; "));
+    const std::string difference = spec_difference(shared_from(trunk.spec, spec), spec);
+    if (!difference.empty()) throw_failed("{} is of another kind of run ({})", path.string(), difference);
     const int64_t step = trunk.progress.step, sequences = trunk.spec.size.sequences_before(step);
     if (step != spec.size.trunk_steps || sequences != spec.size.trunk_sequences)
       throw_failed("{} stands at step {} after {} sequences, the spec expects step {} after {}", path.string(), step,

@@ -10,7 +10,7 @@ namespace flywheel::scaling {
 namespace {
 
 constexpr double kFactors[] = {0.25, 0.5, 2, 4};
-constexpr size_t kMostResamples = 200;  // for what needs a frontier of each
+constexpr size_t kFrontierResamples = 200;  // for what needs a frontier of each
 
 // Lowest place of `f` on [low, high]: a scan, since f may be infinite at the ends, then golden section.
 template <typename F>
@@ -96,7 +96,7 @@ Allocation allocate(const Fit& fit, double flops, const Predictor& predictor) {
   };
   std::vector<double> sizes, tokens, ratios, plan;
   std::vector<std::vector<double>> extra(std::size(kFactors)), multiple(std::size(kFactors));
-  for (size_t r = 0; r < std::min(fit.resamples.size(), kMostResamples); ++r) {
+  for (size_t r = 0; r < std::min(fit.resamples.size(), kFrontierResamples); ++r) {
     const Loss law = loss_of(fit.resamples[r]);
     const double size = best_size(law, per_token, flops);
     sizes.push_back(size);

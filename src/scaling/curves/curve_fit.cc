@@ -11,8 +11,8 @@
 namespace flywheel::scaling {
 namespace {
 
-constexpr double kPriorNoise = 0.003;  // a normal prior on the parameters against log residuals of about this size
-constexpr size_t kPolished = 6;        // starts, of the best of the grid
+constexpr double kCurvePriorNoise = 0.003;  // a normal prior on the parameters against log residuals of about this size
+constexpr size_t kPolished = 6;             // starts, of the best of the grid
 
 }  // namespace
 
@@ -46,8 +46,11 @@ CurveLaw fit_curves(std::span<const Curve> curves, const CurveFitOptions& option
   law.reference_n = curves.front().N > 0 ? std::exp(ln_n) : 0;
   law.layout = {options.form, sizes.size() > 1};
 
-  CurveProblem problem{
-      law.layout, {}, curve_priors(law.layout, lowest), options.huber_delta, options.prior * kPriorNoise * kPriorNoise};
+  CurveProblem problem{law.layout,
+                       {},
+                       curve_priors(law.layout, lowest),
+                       options.huber_delta,
+                       options.prior * kCurvePriorNoise * kCurvePriorNoise};
   double most_dropped = 0;
   for (size_t c = 0; c < curves.size(); ++c) {
     const double reference = law.reference_rates[curves[c].N];

@@ -9,7 +9,7 @@
 namespace flywheel::scaling {
 namespace {
 
-std::vector<Curve> made_curves(const MadeLaw& law, double noise, uint64_t seed, double N = 0) {
+std::vector<Curve> five_curves(const MadeLaw& law, double noise, uint64_t seed, double N = 0) {
   Rng rng(seed);
   return {made_curve("level", law, kLevel, 3000, noise, rng, N, 4e5),
           made_curve("cosine-short", law, kCosine, 1000, noise, rng, N, 4e5),
@@ -20,7 +20,7 @@ std::vector<Curve> made_curves(const MadeLaw& law, double noise, uint64_t seed, 
 
 TEST(CurveForecast, PredictsTheEndOfARunThatHasNotDecayedYetWithAnInterval) {
   const MadeLaw made;
-  std::vector<Curve> curves = made_curves(made, 0.002, 6);
+  std::vector<Curve> curves = five_curves(made, 0.002, 6);
   Rng rng(7);
   Curve longer = made_curve("longer", made, kStableDecay, 5000, 0, rng);
   const double truth = longer.losses.back().loss;
@@ -36,7 +36,7 @@ TEST(CurveForecast, PredictsTheEndOfARunThatHasNotDecayedYetWithAnInterval) {
 }
 
 TEST(CurveForecast, WhatIsNewAboutARunWidensItsInterval) {
-  const std::vector<Curve> curves = made_curves({}, 0.002, 11);
+  const std::vector<Curve> curves = five_curves({}, 0.002, 11);
   const CurveForecaster forecaster = curve_forecaster(curves, {});
   Rng rng(12);
   const CurvePrediction like = forecast_end(forecaster, made_curve("like", {}, kStableDecay, 2000, 0, rng));
@@ -47,8 +47,8 @@ TEST(CurveForecast, WhatIsNewAboutARunWidensItsInterval) {
 }
 
 TEST(CurveForecast, GivesNoIntervalWhereNothingLikeItCouldBeHeldOut) {
-  std::vector<Curve> curves = made_curves({.K = 0.3}, 0.001, 13, 4e5);
-  for (const Curve& curve : made_curves({.K = 0.3}, 0.001, 14, 1e5)) curves.push_back(curve);
+  std::vector<Curve> curves = five_curves({.K = 0.3}, 0.001, 13, 4e5);
+  for (const Curve& curve : five_curves({.K = 0.3}, 0.001, 14, 1e5)) curves.push_back(curve);
   const CurveForecaster forecaster = curve_forecaster(curves, {});
   Rng rng(15);
   const CurvePrediction third =
@@ -60,13 +60,13 @@ TEST(CurveForecast, GivesNoIntervalWhereNothingLikeItCouldBeHeldOut) {
 
 TEST(CurveForecast, TheFormThatPredictsHeldOutCurvesBestIsTaken) {
   // A loss that knows no schedule.
-  std::vector<Curve> plain = made_curves({}, 0, 1);
+  std::vector<Curve> plain = five_curves({}, 0, 1);
   for (Curve& curve : plain)
     for (LossPoint& point : curve.losses) point.loss = 1.5 + 5 * std::pow(point.step, -0.4);
   const CurveForecaster forecaster = curve_forecaster(plain, {});
   EXPECT_EQ(forecaster.one_out.groups, plain.size());
   for (const CurveError& error : forecaster.one_out.errors) EXPECT_LT(std::abs(error.final), 0.002);
-  EXPECT_NE(curve_forecaster(made_curves({}, 0.001, 10), {}).law.layout.form, CurveForm::kTokens);
+  EXPECT_NE(curve_forecaster(five_curves({}, 0.001, 10), {}).law.layout.form, CurveForm::kTokens);
 }
 
 }  // namespace

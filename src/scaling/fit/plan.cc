@@ -11,14 +11,14 @@ namespace flywheel::scaling {
 namespace {
 
 constexpr size_t kFewestRuns = 3;
-constexpr size_t kMostResamples = 100;  // of the sizes to serve
+constexpr size_t kServedResamples = 100;  // of the sizes to serve
 
 // `again`: the size by the law of a resample; 0: none.
 template <typename Again>
 std::optional<ServedSize> served_size(const Fit& fit, const Served& served, const Again& again) {
   if (served.N == 0) return std::nullopt;
   std::vector<double> sizes;
-  for (size_t r = 0; r < std::min(kMostResamples, fit.resamples.size()); ++r) {
+  for (size_t r = 0; r < std::min(kServedResamples, fit.resamples.size()); ++r) {
     const double N = again(loss_of(fit.resamples[r]));
     if (N > 0) sizes.push_back(N);
   }

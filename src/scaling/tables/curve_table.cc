@@ -12,13 +12,13 @@
 namespace flywheel::scaling {
 namespace {
 
-enum Column : size_t { kRun, kStep, kRate, kLoss, kSize, kBatch, kTokens, kColumns };
-struct ColumnNames {
+enum CurveColumn : size_t { kRun, kStep, kRate, kLoss, kSize, kBatch, kTokens, kCurveColumns };
+struct CurveColumnNames {
   const char* shown;
   std::vector<std::string_view> aliases;  // letters and digits only, lower case
 };
-const std::array<ColumnNames, kColumns>& columns() {
-  static const std::array<ColumnNames, kColumns> names = {{
+const std::array<CurveColumnNames, kCurveColumns>& curve_columns() {
+  static const std::array<CurveColumnNames, kCurveColumns> names = {{
       {"run", {"run", "name", "curve", "id"}},
       {"step", {"step", "steps", "iteration", "iter"}},
       {"lr", {"lr", "learningrate", "rate"}},
@@ -30,28 +30,28 @@ const std::array<ColumnNames, kColumns>& columns() {
   return names;
 }
 
-std::array<int, kColumns> find_columns(const CsvReader& table, const std::string& where) {
-  std::array<int, kColumns> at{};
+std::array<int, kCurveColumns> find_columns(const CsvReader& table, const std::string& where) {
+  std::array<int, kCurveColumns> at{};
   at.fill(-1);
   for (size_t c = 0; c < table.names().size(); ++c) {
     const std::string name = plain_column_name(table.names()[c]);
-    for (size_t k = 0; k < kColumns; ++k) {
-      const auto& aliases = columns()[k].aliases;
+    for (size_t k = 0; k < kCurveColumns; ++k) {
+      const auto& aliases = curve_columns()[k].aliases;
       if (std::find(aliases.begin(), aliases.end(), name) == aliases.end()) continue;
       if (at[k] >= 0)
         throw_bad_input("{}: line {}: columns {} and {} both look like {}; keep one", where, table.header_line(),
-                        at[k] + 1, c + 1, columns()[k].shown);
+                        at[k] + 1, c + 1, curve_columns()[k].shown);
       at[k] = static_cast<int>(c);
     }
   }
   return at;
 }
 
-double number_of(const CsvReader& row, int at, Column column, bool zero_allowed) {
+double number_of(const CsvReader& row, int at, CurveColumn column, bool zero_allowed) {
   const std::string_view cell = row.cell_or_empty(at);
   const std::optional<double> value = number_in_cell(cell);
   if (!value || *value < 0 || (*value == 0 && !zero_allowed))
-    row.fail(columns()[column].shown,
+    row.fail(curve_columns()[column].shown,
              fmt::format("expected a number {}, found \"{}\"", zero_allowed ? "of 0 or more" : "above 0", cell));
   return *value;
 }
@@ -62,20 +62,20 @@ std::vector<Curve> parse_curves(std::string_view text, const std::string& where,
   CsvReader table(text, where);
   if (!table.has_header())
     throw_bad_input("{}: the file is empty, expected a header (run, step, lr, loss) and rows", where);
-  const std::array<int, kColumns> at = find_columns(table, where);
-  for (const Column needed : {kRun, kStep, kRate, kLoss})
+  const std::array<int, kCurveColumns> at = find_columns(table, where);
+  for (const CurveColumn needed : {kRun, kStep, kRate, kLoss})
     if (at[needed] < 0 && (needed != kLoss || loss_required))
       throw_bad_input("{}: line {}: column {} is missing; expected a header with run, step, lr and loss, found \"{}\"",
-                      where, table.header_line(), columns()[needed].shown, table.header_text());
+                      where, table.header_line(), curve_columns()[needed].shown, table.header_text());
   std::vector<Curve> curves;
   std::map<std::string, size_t, std::less<>> by_name;
   bool any_loss = false;
-  const auto number = [&](Column column, bool zero_allowed) {
+  const auto number = [&](CurveColumn column, bool zero_allowed) {
     return number_of(table, at[column], column, zero_allowed);
   };
   while (table.next()) {
     table.check_width();
-    const auto cell = [&](Column column) { return table.cell_or_empty(at[column]); };
+    const auto cell = [&](CurveColumn column) { return table.cell_or_empty(at[column]); };
     const int line_number = table.line();
     const std::string_view name = cell(kRun);
     if (name.empty()) throw_bad_input("{}: line {}: column run is empty", where, line_number);

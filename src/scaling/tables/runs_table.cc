@@ -15,16 +15,16 @@ namespace {
 
 constexpr size_t kListed = 5;  // bad rows that a message names
 
-struct Column {
+struct RunColumn {
   const char* symbol;
   const char* means;
   std::vector<std::string_view> aliases;  // lower case, letters and digits only
 };
 
-enum { kN, kD, kL, kC, kU, kEpochs, kColumns };
+enum { kN, kD, kL, kC, kU, kEpochs, kRunColumns };
 
-const std::array<Column, kColumns>& columns() {
-  static const std::array<Column, kColumns> table = {{
+const std::array<RunColumn, kRunColumns>& run_columns() {
+  static const std::array<RunColumn, kRunColumns> table = {{
       {"N",
        "parameters",
        {"n", "params", "parameters", "modelsize", "nparams", "numparams", "numparameters", "size", "paramcount",
@@ -63,7 +63,7 @@ std::optional<double> parse_number(std::string_view text) {
 
 // Where the columns stand, from the header.
 struct Header {
-  std::array<int, kColumns> at;
+  std::array<int, kRunColumns> at;
   int group = -1;
   bool perplexity = false;
 };
@@ -77,8 +77,8 @@ Header read_header(const CsvReader& reader, const std::string& where, const Tabl
   for (size_t c = 0; c < names.size(); ++c) {
     const std::string name = plain_column_name(names[c]);
     if (!options.group.empty() && name == plain_column_name(options.group)) header.group = static_cast<int>(c);
-    for (size_t k = 0; k < kColumns; ++k) {
-      const auto& aliases = columns()[k].aliases;
+    for (size_t k = 0; k < kRunColumns; ++k) {
+      const auto& aliases = run_columns()[k].aliases;
       if (std::find(aliases.begin(), aliases.end(), name) == aliases.end()) continue;
       // A smoothed loss beside the last batch's is the better measure of the same thing.
       const bool smooth = name.starts_with("smooth");
@@ -88,7 +88,7 @@ Header read_header(const CsvReader& reader, const std::string& where, const Tabl
       if (header.at[k] >= 0 && !(k == kL && smooth))
         throw_bad_input("{}: line {}: columns {} (\"{}\") and {} (\"{}\") both look like {} ({}); keep one", where,
                         number, header.at[k] + 1, names[static_cast<size_t>(header.at[k])], c + 1, names[c],
-                        columns()[k].symbol, columns()[k].means);
+                        run_columns()[k].symbol, run_columns()[k].means);
       header.at[k] = static_cast<int>(c);
       if (k != kL) continue;
       if (name.find("bpb") != std::string::npos || name == "bitsperbyte") table.unit = "bits per byte";
@@ -116,15 +116,15 @@ std::string read_row(const CsvReader& row, const Header& header, const TableOpti
   if (!row.damage().empty()) return row.damage();
   if (row.cells().size() != row.names().size())
     return fmt::format("expected {} cells as in the header, found {}", row.names().size(), row.cells().size());
-  std::array<double, kColumns> values{};
-  for (size_t k = 0; k < kColumns; ++k) {
+  std::array<double, kRunColumns> values{};
+  for (size_t k = 0; k < kRunColumns; ++k) {
     if (header.at[k] < 0 || (k == kL && !options.loss_required)) continue;
     const std::string_view cell = row.cell_or_empty(header.at[k]);
     if (cell.empty() && k >= kU) continue;  // unknown: all tokens are unique
     const std::optional<double> value = parse_number(cell);
     if (!value || !std::isfinite(*value) || *value <= 0)
-      return fmt::format("column {} ({}): expected a finite number above 0, found \"{}\"", columns()[k].symbol,
-                         columns()[k].means, cell.substr(0, 40));
+      return fmt::format("column {} ({}): expected a finite number above 0, found \"{}\"", run_columns()[k].symbol,
+                         run_columns()[k].means, cell.substr(0, 40));
     values[k] = *value;
   }
   if (header.perplexity && options.loss_required) {

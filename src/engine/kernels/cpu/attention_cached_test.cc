@@ -8,7 +8,7 @@
 namespace flywheel::kernels {
 namespace {
 
-constexpr int64_t kTokens = 23;
+constexpr int64_t kCachedTokens = 23;
 
 // Everything a score can go through, by bits: window, soft-cap, ALiBi, sinks.
 CachedAttentionShape shape_of(int options, int heads, int kv_heads, int head_dim, const float* sinks) {
@@ -23,7 +23,7 @@ CachedAttentionShape shape_of(int options, int heads, int kv_heads, int head_dim
 }
 
 GuardedBuffer expected_of(const CachedAttentionShape& s, tensor::Dtype dtype, GuardedBuffer& qkv) {
-  const AttentionShape whole{.tokens = kTokens,
+  const AttentionShape whole{.tokens = kCachedTokens,
                              .heads = s.heads,
                              .kv_heads = s.kv_heads,
                              .head_dim = s.head_dim,
@@ -34,7 +34,8 @@ GuardedBuffer expected_of(const CachedAttentionShape& s, tensor::Dtype dtype, Gu
                              .softcap = s.softcap,
                              .alibi = s.alibi,
                              .sinks = s.sinks};
-  GuardedBuffer out(kTokens * whole.out_stride, dtype), log_sum_exp(kTokens * s.heads, tensor::Dtype::kFloat32);
+  GuardedBuffer out(kCachedTokens * whole.out_stride, dtype),
+      log_sum_exp(kCachedTokens * s.heads, tensor::Dtype::kFloat32);
   reference::attention_forward(whole, dtype, qkv.data(), out.data(), log_sum_exp.floats());
   return out;
 }
@@ -45,11 +46,13 @@ TEST(AttentionCached, GivesTheRowsOfTheWholeSequence) {
       SCOPED_TRACE(testing::Message() << "options " << options);
       const int heads = 6, kv_heads = 2, head_dim = 5;
       const int64_t row = (heads + 2 * kv_heads) * head_dim, out_row = heads * head_dim, cached = kv_heads * head_dim;
-      GuardedBuffer sinks(heads, tensor::Dtype::kFloat32), qkv(kTokens * row, dtype), out(kTokens * out_row, dtype);
-      GuardedBuffer keys(kTokens * cached, dtype), values(keys.size(), dtype), scores(kTokens, tensor::Dtype::kFloat32);
+      GuardedBuffer sinks(heads, tensor::Dtype::kFloat32), qkv(kCachedTokens * row, dtype),
+          out(kCachedTokens * out_row, dtype);
+      GuardedBuffer keys(kCachedTokens * cached, dtype), values(keys.size(), dtype),
+          scores(kCachedTokens, tensor::Dtype::kFloat32);
       const CachedAttentionShape s = shape_of(options, heads, kv_heads, head_dim, sinks.randomise(4).floats());
       qkv.randomise(5);
-      for (int64_t t = 0; t < kTokens; ++t) {
+      for (int64_t t = 0; t < kCachedTokens; ++t) {
         attention_cached(s, dtype, element_address(qkv.data(), dtype, t * row), keys.data(), values.data(), t,
                          element_address(out.data(), dtype, t * out_row), scores.floats());
       }
@@ -66,8 +69,8 @@ TEST(LatentAttentionCached, IsAttentionOverTheExpandedKeysAndValues) {
         SCOPED_TRACE(testing::Message() << "rotary " << rotary << ", options " << options);
         const int heads = 3, head_dim = 6, latent = 7, content = head_dim - rotary;
         const int64_t width = heads * head_dim;
-        GuardedBuffer sinks(heads, tensor::Dtype::kFloat32), query(kTokens * width, dtype),
-            own(kTokens * latent, dtype), rotary_key(kTokens * rotary, dtype),
+        GuardedBuffer sinks(heads, tensor::Dtype::kFloat32), query(kCachedTokens * width, dtype),
+            own(kCachedTokens * latent, dtype), rotary_key(kCachedTokens * rotary, dtype),
             up((heads * content + width) * latent, tensor::Dtype::kFloat32);
         sinks.randomise(1);
         query.randomise(2);
@@ -75,8 +78,8 @@ TEST(LatentAttentionCached, IsAttentionOverTheExpandedKeysAndValues) {
         rotary_key.randomise(4);
         up.randomise(5, 0.4);
         const CachedAttentionShape s = shape_of(options, heads, heads, head_dim, sinks.floats());
-        GuardedBuffer qkv(kTokens * 3 * width, dtype);
-        for (int64_t t = 0; t < kTokens; ++t) {
+        GuardedBuffer qkv(kCachedTokens * 3 * width, dtype);
+        for (int64_t t = 0; t < kCachedTokens; ++t) {
           const auto expanded = [&](int64_t up_row) {
             float sum = 0;
             for (int64_t l = 0; l < latent; ++l) sum += up[up_row * latent + l] * own[t * latent + l];
@@ -90,9 +93,9 @@ TEST(LatentAttentionCached, IsAttentionOverTheExpandedKeysAndValues) {
             qkv.set((t * 3 + 2) * width + i, expanded(heads * content + i));
           }
         }
-        GuardedBuffer out(kTokens * width, dtype), latents(own.size(), dtype), rotary_keys(rotary_key.size(), dtype),
-            scores(kTokens + 2 * latent, tensor::Dtype::kFloat32);
-        for (int64_t t = 0; t < kTokens; ++t) {
+        GuardedBuffer out(kCachedTokens * width, dtype), latents(own.size(), dtype),
+            rotary_keys(rotary_key.size(), dtype), scores(kCachedTokens + 2 * latent, tensor::Dtype::kFloat32);
+        for (int64_t t = 0; t < kCachedTokens; ++t) {
           latent_attention_cached(
               {.attention = s, .latent = latent, .rotary = rotary}, dtype,
               element_address(query.data(), dtype, t * width), element_address(own.data(), dtype, t * latent),
