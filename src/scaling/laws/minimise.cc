@@ -1,5 +1,6 @@
 #include "scaling/laws/minimise.h"
 
+#include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
 
@@ -10,31 +11,20 @@ namespace {
 
 constexpr size_t kStride = kMaxParameters;
 
-// Solves matrix x = right by Cholesky, matrix symmetric in its lower triangle; false when not positive definite.
-bool solve(const double* matrix, const double* right, size_t n, double* x) {
-  double lower[kStride * kStride];
-  for (size_t i = 0; i < n; ++i) {
-    for (size_t j = 0; j <= i; ++j) {
-      double sum = matrix[i * kStride + j];
-      for (size_t k = 0; k < j; ++k) sum -= lower[i * kStride + k] * lower[j * kStride + k];
-      if (i != j) {
-        lower[i * kStride + j] = sum / lower[j * kStride + j];
-      } else {
-        if (!(sum > 1e-14 * matrix[i * kStride + i])) return false;
-        lower[i * kStride + i] = std::sqrt(sum);
-      }
-    }
+using Square = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor, kStride, kStride>;
+using Stored = Eigen::Matrix<double, kStride, kStride, Eigen::RowMajor>;
+using Column = Eigen::Matrix<double, Eigen::Dynamic, 1, Eigen::ColMajor, kStride, 1>;
+
+// Solves matrix x = right, matrix symmetric in its lower triangle; false when a pivot says that it is not positive
+// definite.
+bool solve(const Square& matrix, const Column& right, Column& x) {
+  const Eigen::LLT<Square, Eigen::Lower> factor(matrix);
+  if (factor.info() != Eigen::Success) return false;
+  for (Eigen::Index i = 0; i < matrix.rows(); ++i) {
+    const double root = factor.matrixLLT()(i, i);
+    if (!(root * root > 1e-14 * matrix(i, i))) return false;
   }
-  for (size_t i = 0; i < n; ++i) {
-    double sum = right[i];
-    for (size_t k = 0; k < i; ++k) sum -= lower[i * kStride + k] * x[k];
-    x[i] = sum / lower[i * kStride + i];
-  }
-  for (size_t i = n; i-- > 0;) {
-    double sum = x[i];
-    for (size_t k = i + 1; k < n; ++k) sum -= lower[k * kStride + i] * x[k];
-    x[i] = sum / lower[i * kStride + i];
-  }
+  x = factor.solve(right);
   return true;
 }
 
@@ -57,6 +47,7 @@ void expand(const Objective& o, const double* theta, double delta, Sums& sums) {
 // derivatives at once: most are taken.
 double descend(const Objective& o, Theta& theta, double delta, int limit, double tolerance) {
   const size_t n = theta.size();
+  const auto size = static_cast<Eigen::Index>(n);
   double damping = 1e-3;
   Sums here{}, there{};
   expand(o, theta.data(), delta, here);
@@ -65,22 +56,24 @@ double descend(const Objective& o, Theta& theta, double delta, int limit, double
   for (int iteration = 0; iteration < limit; ++iteration) {
     double expected = 0, gained = 0;
     while (damping < 1e10) {
-      double damped[kStride * kStride], downhill[kStride], step[kStride];
-      std::copy(here.newton, here.newton + kStride * kStride, damped);
+      Square damped = Eigen::Map<const Stored>(here.newton).topLeftCorner(size, size);
+      Column downhill(size), step;
       double scale = 0;
       for (size_t a = 0; a < n; ++a) scale = std::max(scale, here.majorant[a]);
       for (size_t a = 0; a < n; ++a) {
-        damped[a * kStride + a] += damping * (here.majorant[a] + 1e-12 * scale);
-        downhill[a] = -here.gradient[a];
+        const auto i = static_cast<Eigen::Index>(a);
+        damped(i, i) += damping * (here.majorant[a] + 1e-12 * scale);
+        downhill[i] = -here.gradient[a];
       }
-      if (!solve(damped, downhill, n, step)) {
+      if (!solve(damped, downhill, step)) {
         damping = std::max(damping * 8, 1e-4);
         continue;
       }
       expected = 0;
       for (size_t a = 0; a < n; ++a) {
-        expected += 0.5 * downhill[a] * step[a];
-        trial[a] = theta[a] + step[a];
+        const auto i = static_cast<Eigen::Index>(a);
+        expected += 0.5 * downhill[i] * step[i];
+        trial[a] = theta[a] + step[i];
       }
       expand(o, trial.data(), delta, there);
       gained = here.value - there.value;
