@@ -17,8 +17,8 @@ namespace flywheel::campaign {
 struct CampaignOptions {
   Path lab;  // absolute; holds ledger, corpus/ and runs/
   Budget budget;
-  double started_clock_seconds =
-      0;          // reading of the Clock when the command began; preparation counts towards the budget
+  // Reading of the Clock when the command began; preparation counts towards the budget.
+  double started_clock_seconds = 0;
   int slots = 1;  // cores that the runner offers: ladders are planned for this many concurrent runs
   uint64_t seed = 1;
   workload::ConfigurationPtr configuration;  // the campaign's starting point

@@ -25,7 +25,7 @@ struct PlannedRun {
   std::string trunk{};       // the run it branches from; empty: none
 
   double evaluated_at =
-      0;  // fraction of its steps at which it is evaluated once, instead of the usual evaluations; 0: usual
+      0;  // fraction of its steps of the one evaluation that it gets instead of the usual ones; 0: usual
   std::optional<double> stop_above{};  // it gives up when its bits per byte there are above this
   bool resumes = false;                // continues to its end although it gave up before
 };

@@ -54,7 +54,7 @@ scheduler::Job RunBook::job_of(const PlannedRun& run) const {
   job.rung_flops = run.rung_flops;
   job.expected_seconds = expected_seconds(run);
   job.priority = run.priority;
-  job.needs = {.cores = request.threads, .memory_bytes = plan.memory_bytes, .gpus = 0};
+  job.needs = plan.needs;
   job.command = lab_.workload.command(lab_.runs() / run.id);
   job.may_give_up = request.stop.has_value();
   job.configuration = run.configuration->identity();
@@ -73,9 +73,10 @@ scheduler::Job RunBook::rebuilt_job(const ledger::RunRow& row, const std::string
   const Path directory = lab_.runs() / row.run;
   scheduler::Job job;
   job.id = row.run;
-  job.spec = spec;
-  job.work = lab_.workload.work(spec, (directory / "spec.json").string());
-  job.needs.cores = 1;
+  workload::RunPlan plan = lab_.workload.read_plan(spec, (directory / "spec.json").string());
+  job.spec = std::move(plan.spec);
+  job.work = std::move(plan.work);
+  job.needs = plan.needs;
   job.command = lab_.workload.command(directory);
   return job;
 }

@@ -11,8 +11,8 @@
 namespace flywheel::campaign {
 
 inline constexpr int kFewestSizes = 2;  // a single size per rung would confound size with compute
-inline constexpr double kLeastReduction =
-    0.1;                                   // of the ln variance of the forecast; a run that brings less is not made
+// Of the ln variance of the forecast; a run that brings less is not made.
+inline constexpr double kLeastReduction = 0.1;
 inline constexpr int kCandidateSizes = 7;  // from which a rung's sizes are chosen
 
 // Sorted indices into `here`, the candidate sizes of the rung with their cost. Greedy: each step adds the size that

@@ -151,8 +151,7 @@ class Ledger {
   std::optional<RawRecord> last_raw(const RecordKind& kind) const;
   std::optional<RawRecord> raw_record(int64_t sequence) const;
 
-  // ---- records of any kind, as JSON (ledger/json_record.h)
-  // ------------------------------------------------------------
+  // ---- records of any kind, as JSON (ledger/json_record.h) ---------------------------------------------------------
   Record append(std::string_view kind, const Json& payload);
   void append_all(const std::vector<std::pair<std::string, Json>>& records);
   Recording finish_run(const Json& payload);

@@ -43,8 +43,8 @@ void validate(const Recipe& recipe, const Size& size, const std::string& where);
 // head, PaLM appendix B halved).
 struct Counts {
   int64_t parameters = 0;  // everything that is trained
-  int64_t matrix_parameters =
-      0;  // weights in matrix products, head included (tied or not), look-up tables excluded: the N of laws
+  // Weights in matrix products, head included (tied or not), look-up tables excluded: the N of laws.
+  int64_t matrix_parameters = 0;
   int64_t active_matrix_parameters = 0;  // of them, those that each token passes: all of them without experts
   double flops_per_token = 0;            // training: forward and backward, and heads that only training has
   double forward_flops_per_token = 0;

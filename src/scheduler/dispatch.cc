@@ -75,13 +75,18 @@ void Scheduler::State::read_capacity() {
   for (int slot = 0; slot < capacity.cores; ++slot) free_slots.insert(slot);
   for (const auto& [run, child] : active)
     for (const int slot : child->slots) free_slots.erase(slot);
-  if (capacity.cores == cores_before) return;
+  std::vector<int64_t> never;  // orders of those that no longer fit at all
   for (auto& [order, w] : waiting) {
-    if (w.request.needs.cores == width(w.job)) continue;
+    if (!refusal(w.job.needs, capacity).empty()) never.push_back(order);
+    if (capacity.cores == cores_before || w.request.needs.cores == width(w.job)) continue;
     Queue& its_queue = is_wanted(w.job.id) ? queue : leftovers;
     its_queue.erase(w.request);
     w.request.needs.cores = width(w.job);
     its_queue.insert(w.request);
+  }
+  for (const int64_t order : never) {
+    const Waiting w = take(order);
+    finish(w.job, {}, protocol::RunState::kFailed, refusal(w.job.needs, capacity), 0);
   }
 }
 

@@ -5,11 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "protocol/resources.h"
 #include "protocol/run_work.h"
 #include "protocol/stages.h"
-#include "scheduler/resources.h"
 
 namespace flywheel::scheduler {
+
+using protocol::Resources;
 
 // Ids are chosen by the campaign and stable across restarts, so that a finished run is never repeated. An id names a
 // folder: letters, digits and "._-" only, no leading dot.
@@ -26,7 +28,7 @@ struct Job {
   std::vector<std::string> command;  // program and arguments; empty: this program's own `train SPEC --dir RUN`
   bool may_give_up = false;          // the spec has a stopping rule
 
-  // For its record in the ledger (ledger/ledger.h, "run").
+  // For its record in the ledger (ledger/records/run.h, RunPlanned).
   std::string configuration;  // identity of its configuration
   uint64_t seed = 1, data_seed = 1;
   double parameters = 0, total_parameters = 0, tokens = 0;

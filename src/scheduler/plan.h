@@ -6,9 +6,11 @@
 #include <limits>
 #include <vector>
 
-#include "scheduler/resources.h"
+#include "protocol/resources.h"
 
 namespace flywheel::scheduler {
+
+using protocol::Resources;
 
 // A waiting run as the plan sees it.
 struct Request {

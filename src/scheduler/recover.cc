@@ -23,7 +23,6 @@ Job job_of(const ledger::Ledger& ledger, const ledger::RunRow& row, const std::s
   job.flops = job.new_flops = row.flops;
   if (const auto planned = ledger.at<ledger::RunPlanned>(row.record)) {
     job.total_parameters = planned->value.total_parameters;
-    job.needs.memory_bytes = planned->value.memory_bytes;
     job.branch = planned->value.branch.value_or("");
     job.new_flops = planned->value.new_flops.value_or(row.flops);
   }

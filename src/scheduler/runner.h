@@ -5,9 +5,11 @@
 #include <vector>
 
 #include "base/file_system.h"
-#include "scheduler/resources.h"
+#include "protocol/resources.h"
 
 namespace flywheel::scheduler {
+
+using protocol::Resources;
 
 // A run to be started. Its spec.json is in the directory.
 struct Launch {

@@ -273,6 +273,22 @@ TEST(Scheduler, GpusAreSharedAndWhatCannotFitIsRefused) {
   EXPECT_THAT(lab.ledger->run("r3")->reason, HasSubstr("input: needs 3 GPUs, 2 are there"));
 }
 
+TEST(Scheduler, WhatNoLongerFitsAShrunkenCapacityFailsInsteadOfWaiting) {
+  Lab lab({.cores = 1, .memory_bytes = 1000, .gpus = 1});
+  lab.runner.fake_seconds_of = [](const FakeSpec&) { return 10.0; };
+  lab.runner.set_capacity({.cores = 1, .memory_bytes = 500, .gpus = 0}, lab.clock.now_seconds() + 5);
+  auto list = jobs(4, 10);
+  list[0].needs.memory_bytes = 900;  // it runs already
+  list[1].needs.memory_bytes = 900;
+  list[2].needs.gpus = 1;
+  list[3].needs.memory_bytes = 500;
+  EXPECT_EQ(lab.run(list), Status::kFinished);
+  EXPECT_EQ(lab.state("r0"), "done");
+  EXPECT_THAT(lab.ledger->run("r1")->reason, HasSubstr("memory: needs 900 bytes, 500 are allowed"));
+  EXPECT_THAT(lab.ledger->run("r2")->reason, HasSubstr("input: needs 1 GPUs, 0 are there"));
+  EXPECT_EQ(lab.state("r3"), "done");
+}
+
 TEST(Scheduler, CapacityMayGrowAndShrinkWhileRunsGoOn) {
   Lab lab({.cores = 1});
   lab.runner.fake_seconds_of = [](const FakeSpec&) { return 10.0; };

@@ -89,6 +89,7 @@ struct Scheduler::State {
   bool is_wanted(const std::string& run) const { return wanted.contains(run); }
 
   // ---- dispatch.cc: from being asked for to being started ---------------------------------------------------------
+  // Waiting runs that need more memory or GPUs than there are now end here.
   void read_capacity();
   int width(const Job& job) const;
   Room room();

@@ -30,8 +30,8 @@ namespace flywheel::search {
 using protocol::Stage;
 std::string id_of(const evidence::SearchPair& pair);  // of its run, or the candidate's of two
 
-inline constexpr int kConfirmSeeds =
-    10000;  // replicate numbers from here on belong to confirmations, 1,000 per proposal
+// Replicate numbers from here on belong to confirmations, 1,000 per proposal.
+inline constexpr int kConfirmSeeds = 10000;
 
 // A run that the search asks for.
 struct WantedRun {

@@ -19,8 +19,8 @@ struct SearchRules {
   bool same_loss_is_same = true;
   double look_at = 0.5;      // fraction of a screening run's steps at which its curve is judged
   double stop_error = 0.05;  // largest share of winning runs that may be stopped; 0: no run is stopped
-  double resume_error =
-      0.1;  // chance of winning from which it is resumed; above stop_error, so that a borderline run does not alternate
+  // Chance of winning from which it is resumed; above stop_error, so that a borderline run does not alternate.
+  double resume_error = 0.1;
 };
 
 // Those of `flywheel run`.

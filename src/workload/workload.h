@@ -12,6 +12,7 @@
 
 #include "base/file_system.h"
 #include "base/json_fwd.h"
+#include "protocol/resources.h"
 #include "protocol/run_work.h"
 #include "workload/space.h"
 
@@ -61,11 +62,11 @@ struct RunRequest {
   bool keep_trunk = false;  // leaves what longer runs of the same model and seed may go on from
 };
 
-// A planned run: the spec that the trainer reads, and what the run costs.
+// A planned run: the spec that the trainer reads, and what the run costs and needs.
 struct RunPlan {
   std::string spec;           // text of spec.json, opaque to the lab
   protocol::RunWork work;     // training FLOPs by step
-  uint64_t memory_bytes = 0;  // predicted peak; 0: unknown
+  protocol::Resources needs;  // cores, predicted peak of memory, GPUs
 };
 
 // Loss of a trained run on a split.
@@ -117,8 +118,8 @@ class Workload {
 
   // ---- runs -----------------------------------------------------------------------------------------------------
   virtual RunPlan plan(const Configuration& configuration, const SizedRun& run, const RunRequest& request) const = 0;
-  // Of a spec that plan() wrote, read back after a restart. `where` names the file in messages.
-  virtual protocol::RunWork work(const std::string& spec, const std::string& where) const = 0;
+  // The plan whose spec this is, read back after a restart. `where` names the file in messages.
+  virtual RunPlan read_plan(const std::string& spec, const std::string& where) const = 0;
   // The program and arguments that train the spec in this directory; started there again they resume it.
   virtual std::vector<std::string> command(const Path& run_directory) const = 0;
   virtual Evaluation evaluate(const Path& run_directory, const std::string& split, int64_t tokens) = 0;

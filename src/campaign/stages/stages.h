@@ -20,8 +20,8 @@ namespace flywheel::campaign {
 
 inline constexpr double kPlanFraction = 0.93;        // of the budget left, for planned stages; replicates use the rest
 inline constexpr int64_t kFinalEvalTokens = 262144;  // of the audit and locked splits
-inline constexpr double kSmallestStep =
-    1.25;  // of the top rung over the one below; a smaller step would not test extrapolation
+// Of the top rung over the one below; a smaller step would not test extrapolation.
+inline constexpr double kSmallestStep = 1.25;
 inline constexpr double kTopSafety = 0.95;  // share of the time left that the top rung may take
 
 // The configuration of the ladder, with tuned learning rates, and the plan of its rungs.

@@ -122,14 +122,16 @@ RunPlan FlywheelWorkload::plan(const Configuration& configuration, const SizedRu
   // A look that is there for every recipe, whatever its number of steps.
   if (request.evaluated_at > 0) spec.eval_every_fraction = request.evaluated_at;
   if (request.stop) spec.stop_above = recipe::StopAbove{request.stop->fraction, request.stop->bits_per_byte};
-  return {.spec = recipe::to_json(spec).dump(1) + "\n",
-          .work = work_of(spec.recipe, spec.size),
-          .memory_bytes = options_.predict_memory_bytes(spec)};
+  return {.spec = recipe::to_json(spec).dump(1) + "\n", .work = work_of(spec.recipe, spec.size), .needs = needs(spec)};
 }
 
-protocol::RunWork FlywheelWorkload::work(const std::string& spec, const std::string& where) const {
+RunPlan FlywheelWorkload::read_plan(const std::string& spec, const std::string& where) const {
   const recipe::RunSpec read = recipe::run_spec_from_json(parse_json(spec, where), where);
-  return work_of(read.recipe, read.size);
+  return {.spec = spec, .work = work_of(read.recipe, read.size), .needs = needs(read)};
+}
+
+protocol::Resources FlywheelWorkload::needs(const recipe::RunSpec& spec) const {
+  return {.cores = spec.threads, .memory_bytes = options_.predict_memory_bytes(spec), .gpus = 0};
 }
 
 std::vector<std::string> FlywheelWorkload::command(const Path& run_directory) const {

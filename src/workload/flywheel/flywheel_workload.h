@@ -46,12 +46,14 @@ class FlywheelWorkload : public Workload {
                                    const SizedRun& trunk) const override;
 
   RunPlan plan(const Configuration& configuration, const SizedRun& run, const RunRequest& request) const override;
-  protocol::RunWork work(const std::string& spec, const std::string& where) const override;
+  RunPlan read_plan(const std::string& spec, const std::string& where) const override;
   std::vector<std::string> command(const Path& run_directory) const override;
   Evaluation evaluate(const Path& run_directory, const std::string& split, int64_t tokens) override;
   std::string sample(const Path& run_directory, int tokens) override;
 
  private:
+  protocol::Resources needs(const recipe::RunSpec& spec) const;
+
   FlywheelOptions options_;
 };
 

@@ -8,8 +8,8 @@
 namespace flywheel::kernels {
 
 struct TileTask {
-  const void* a =
-      nullptr;  // element (row, k) at a[row * a_row_stride + k * a_step_stride]; for bfloat16 k counts pairs
+  // Element (row, k) at a[row * a_row_stride + k * a_step_stride]; for bfloat16 k counts pairs.
+  const void* a = nullptr;
   int64_t a_row_stride = 0, a_step_stride = 0;
   const void* b = nullptr;  // row k at b + k * b_step_stride; for bfloat16 a row holds pairs
   int64_t b_step_stride = 0;

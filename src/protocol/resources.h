@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace flywheel::scheduler {
+namespace flywheel::protocol {
 
 struct Resources {
   int cores = 1;
@@ -13,4 +13,4 @@ struct Resources {
   bool operator==(const Resources&) const = default;
 };
 
-}  // namespace flywheel::scheduler
+}  // namespace flywheel::protocol
