@@ -20,10 +20,9 @@ import tempfile
 
 
 def kind_of(path):
-    if path.endswith("_test.cc"):
+    path = re.sub(r"^[^/]+/groups/", "src/", path)  # cmake/groups.cmake
+    if re.search(r"(_test|/test_\d+)\.cc$", path):
         return "tests"
-    if "cmake_pch" in path:
-        return "precompiled headers"
     parts = path.split("/")
     if parts[0] != "src" or len(parts) == 2:
         return parts[0] if parts[0] != "src" else "main"
@@ -36,7 +35,7 @@ def seconds_of(entry):
     words = words[next(i for i, word in enumerate(words) if re.search(r"(c|g|clang)\+\+(-\d+)?$", word)):]
     with tempfile.TemporaryDirectory() as folder:
         output = words.index("-o") + 1
-        words[output] = os.path.join(folder, "out.gch" if "cmake_pch" in words[output] else "out.o")
+        words[output] = os.path.join(folder, "out.o")
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(words, cwd=entry["directory"], capture_output=True, text=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)

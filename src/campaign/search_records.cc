@@ -55,7 +55,7 @@ ledger::ProposalRecord proposal(const search::SearchLoop& loop, size_t i) {
                                 .proposer = item.proposer,
                                 .label = item.label,
                                 .patches = item.patches,
-                                .outcome = name(standing.outcome),
+                                .outcome = standing.outcome,
                                 .reason = standing.reason,
                                 .screened = standing.screened,
                                 .confirmed = {},
@@ -115,7 +115,7 @@ std::vector<ledger::NewRecord> search_records(const search::SearchLoop& loop, co
   ledger::SearchRecord whole{.tried = static_cast<int64_t>(loop.proposals().size()), .tests = loop.policy().tests()};
   for (size_t i = 0; i < loop.proposals().size(); ++i) {
     const Outcome outcome = loop.policy().standings()[i].outcome;
-    ++whole.outcomes[name(outcome)];
+    ++whole.outcomes[std::string(name(outcome))];
     records.emplace_back(proposal(loop, i));
     if (outcome == Outcome::kAdopted) records.emplace_back(finding(loop, i, totals.top_flops));
   }

@@ -38,7 +38,7 @@ std::string multiplier_text(const ledger::Interval& multiplier) {
 }
 
 void print_text(const ledger::ComparisonRecord& result) {
-  fmt::print("{}\n", result.verdict);
+  fmt::print("{}\n", name(result.verdict));
   if (result.why) fmt::print("  {}\n", *result.why);
   fmt::print("  difference        {} bits per byte (95%, at any time: {} to {}); below 0 the candidate is better\n",
              number(result.difference.value, "{:+.4f}"), number(result.difference.low, "{:+.4f}"),

@@ -23,8 +23,9 @@ int evaluate(const EvaluateOptions& options) {
       train::load_run_model(options.directory, 0, [](const std::string& text) { log_warning(text); });
   const data::Corpus corpus = data::Corpus::open(run.spec.corpus);
   const int64_t tokens = options.tokens > 0 ? options.tokens : run.spec.eval_tokens;
-  const train::SampleLoss result = run.model->evaluate(
-      data::eval_sample(corpus.tokens(data::split_from_name(options.split, "--split")), run.spec.size.context, tokens));
+  const auto split = protocol::parse_name<protocol::Split>(options.split, "--split", "split");
+  const train::SampleLoss result =
+      run.model->evaluate(data::eval_sample(corpus.tokens(split), run.spec.size.context, tokens));
   if (options.json) {
     fmt::print("{}\n", OrderedJson{{"run", run.spec.id},
                                    {"split", options.split},

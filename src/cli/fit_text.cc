@@ -53,7 +53,7 @@ void print_fit(const FitResult& result, const std::string& page) {
   for (const scaling::BacktestSummary& row : result.by_distance)
     fmt::print("backtest about {:.0f}x beyond: {} forecasts, median error {:.2f}%, inside 90% interval {:.0f}%\n",
                row.k, row.points, row.median_error_percent, 100 * row.coverage90);
-  fmt::print("wall: {} ({})\n", name_of(result.wall.verdict), result.wall.why);
+  fmt::print("wall: {} ({})\n", name(result.wall.verdict), result.wall.why);
   for (const scaling::PredictionRow& row : result.predictions)
     fmt::print("prediction N {:.4g} D {:.4g}: {:.4f}  {:.4f} to {:.4f}\n", row.wanted.N, row.wanted.D,
                row.predicted.loss, row.predicted.low, row.predicted.high);

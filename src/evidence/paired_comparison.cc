@@ -12,18 +12,6 @@ constexpr double kMostPairsToGo = 1e4;  // beyond, no budget is named
 
 }  // namespace
 
-const char* name(ComparisonVerdict verdict) {
-  switch (verdict) {
-    case ComparisonVerdict::kUndecided:
-      return "undecided";
-    case ComparisonVerdict::kBetter:
-      return "better";
-    case ComparisonVerdict::kWorse:
-      return "worse";
-  }
-  return "";
-}
-
 PairedComparison::PairedComparison(double low_flops, double high_flops, const ComparisonOptions& options)
     : options_(options), rungs_{RungPairs{low_flops, {}, {}}, RungPairs{high_flops, {}, {}}} {}
 

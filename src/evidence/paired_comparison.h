@@ -13,11 +13,11 @@
 #include "evidence/multiplier.h"
 #include "evidence/paired_evidence.h"
 #include "evidence/paired_runs.h"
+#include "protocol/verdicts.h"
 
 namespace flywheel::evidence {
 
-enum class ComparisonVerdict { kUndecided, kBetter, kWorse };
-const char* name(ComparisonVerdict verdict);  // "undecided", "better", "worse"
+using protocol::ComparisonVerdict;
 
 struct ComparisonOptions {
   double alpha = 0.05;        // of the verdict, both sides together

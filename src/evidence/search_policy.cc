@@ -67,27 +67,6 @@ double gain_of_growth(double rate) {
 
 }  // namespace
 
-const char* name(SearchStage stage) {
-  return stage == SearchStage::kScreen ? "screen" : stage == SearchStage::kConfirm ? "confirm" : "ablate";
-}
-const char* name(Outcome outcome) {
-  switch (outcome) {
-    case Outcome::kOpen:
-      return "open";
-    case Outcome::kAdopted:
-      return "adopted";
-    case Outcome::kRejected:
-      return "rejected";
-    case Outcome::kUndecided:
-      return "undecided";
-    case Outcome::kFailed:
-      return "failed";
-    case Outcome::kDropped:
-      return "dropped";
-  }
-  return "";
-}
-
 PolicyOptions campaign_policy() {
   PolicyOptions options;
   options.alpha = 0.05;
@@ -267,7 +246,7 @@ std::optional<SearchPolicy::Action> SearchPolicy::continue_confirmation() {
   if (in_flight >= std::min<double>(options_.parallel, std::ceil(wanted)) ||
       pairs_given_[at] >= options_.most_confirmations)
     return std::nullopt;
-  return Action{Action::Kind::kRun, {confirming_, SearchStage::kConfirm, pairs_given_[at]++}};
+  return Action{Action::Kind::kRun, {confirming_, Stage::kConfirm, pairs_given_[at]++}};
 }
 
 std::optional<SearchPolicy::Action> SearchPolicy::continue_ablation() {
@@ -275,7 +254,7 @@ std::optional<SearchPolicy::Action> SearchPolicy::continue_ablation() {
     Standing& p = standings_[i];
     if (p.outcome != Outcome::kAdopted || !p.ablated || p.ablation_over) continue;
     if (pairs_given_[i] - p.ablated->pairs() < options_.parallel && pairs_given_[i] < options_.most_ablations)
-      return Action{Action::Kind::kRun, {static_cast<int>(i), SearchStage::kAblate, pairs_given_[i]++}};
+      return Action{Action::Kind::kRun, {static_cast<int>(i), Stage::kAblate, pairs_given_[i]++}};
     return Action{Action::Kind::kWait, {}};  // one change at a time, since a dropped one changes the base
   }
   return std::nullopt;
@@ -322,7 +301,7 @@ SearchPolicy::Action SearchPolicy::next() {
   const auto at = static_cast<size_t>(chosen);
   if (!confirm) {
     ++screens_in_flight_[at];
-    return {Action::Kind::kRun, {chosen, SearchStage::kScreen, screens_given_[at]++}};
+    return {Action::Kind::kRun, {chosen, Stage::kScreen, screens_given_[at]++}};
   }
   Standing& p = standings_[at];
   p.level = level;
@@ -330,7 +309,7 @@ SearchPolicy::Action SearchPolicy::next() {
   p.base = adoptions_;
   p.confirmed.emplace(std::sqrt(2.0) * options_.noise_sd);
   confirming_ = chosen;
-  return {Action::Kind::kRun, {chosen, SearchStage::kConfirm, pairs_given_[at]++}};
+  return {Action::Kind::kRun, {chosen, Stage::kConfirm, pairs_given_[at]++}};
 }
 
 void SearchPolicy::result(const SearchPair& pair, double difference) {
@@ -338,7 +317,7 @@ void SearchPolicy::result(const SearchPair& pair, double difference) {
   const auto at = static_cast<size_t>(pair.proposal);
   CHECK(at < standings_.size());
   Standing& p = standings_[at];
-  if (pair.stage == SearchStage::kScreen) {
+  if (pair.stage == Stage::kScreen) {
     --screens_in_flight_[at];
     if (pair.number < p.screened_from) return;  // measured against an earlier base
     if (p.screened.empty()) p.screen_noise_sd = options_.noise_sd;
@@ -351,17 +330,17 @@ void SearchPolicy::result(const SearchPair& pair, double difference) {
   auto& arrived = arrived_[at];
   if (arrived.size() <= static_cast<size_t>(pair.number)) arrived.resize(static_cast<size_t>(pair.number) + 1);
   arrived[static_cast<size_t>(pair.number)] = difference;
-  SequentialTest& test = pair.stage == SearchStage::kConfirm ? *p.confirmed : *p.ablated;
-  while (p.outcome == (pair.stage == SearchStage::kConfirm ? Outcome::kOpen : Outcome::kAdopted) &&
+  SequentialTest& test = pair.stage == Stage::kConfirm ? *p.confirmed : *p.ablated;
+  while (p.outcome == (pair.stage == Stage::kConfirm ? Outcome::kOpen : Outcome::kAdopted) &&
          static_cast<size_t>(test.pairs()) < arrived.size() && arrived[static_cast<size_t>(test.pairs())]) {
     test.add(*arrived[static_cast<size_t>(test.pairs())]);
-    pair.stage == SearchStage::kConfirm ? judge_confirmation(pair.proposal) : judge_ablation(pair.proposal);
+    pair.stage == Stage::kConfirm ? judge_confirmation(pair.proposal) : judge_ablation(pair.proposal);
   }
 }
 
 void SearchPolicy::revise(const SearchPair& pair, double difference) {
   Standing& p = standings_.at(static_cast<size_t>(pair.proposal));
-  CHECK(pair.stage == SearchStage::kScreen);
+  CHECK(pair.stage == Stage::kScreen);
   const int at = pair.number - p.screened_from;
   if (at < 0 || at >= static_cast<int>(p.screened.size())) return;  // beside a base of before
   p.screened[static_cast<size_t>(at)] = difference;
@@ -429,8 +408,8 @@ void SearchPolicy::judge_ablation(int proposal) {
 void SearchPolicy::failed(const SearchPair& pair, const std::string& reason) {
   const auto at = static_cast<size_t>(pair.proposal);
   Standing& p = standings_[at];
-  if (pair.stage == SearchStage::kScreen) --screens_in_flight_[at];
-  if (pair.stage == SearchStage::kAblate) {  // the recipe without it does not even run
+  if (pair.stage == Stage::kScreen) --screens_in_flight_[at];
+  if (pair.stage == Stage::kAblate) {  // the recipe without it does not even run
     p.ablation_over = true;
     return;
   }

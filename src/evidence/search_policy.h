@@ -28,24 +28,22 @@
 
 #include "evidence/effect_prior.h"
 #include "evidence/paired_evidence.h"
+#include "protocol/stages.h"
+#include "protocol/verdicts.h"
 
 namespace flywheel::evidence {
 
-enum class SearchStage { kScreen, kConfirm, kAblate };
-const char* name(SearchStage stage);  // "screen", ..
+using protocol::Outcome;
+using protocol::Stage;
 
 // A measured difference. Screening: one run of the candidate against the mean of the base's screening runs, which all
 // proposals share. Confirmation and ablation: two runs, candidate and base, of the same seed and data order, neither of
 // which is ever used again.
 struct SearchPair {
   int proposal = 0;
-  SearchStage stage = SearchStage::kScreen;
-  int number = 0;  // from 0, of this proposal and stage
+  Stage stage = Stage::kScreen;  // kScreen, kConfirm or kAblate
+  int number = 0;                // from 0, of this proposal and stage
 };
-
-// kDropped: adopted, and left out again by the ablation.
-enum class Outcome { kOpen, kAdopted, kRejected, kUndecided, kFailed, kDropped };
-const char* name(Outcome outcome);
 
 struct PolicyOptions {
   double alpha = 0.05;

@@ -112,7 +112,7 @@ TEST(SearchPolicy, WhatHelpsOnOneRungOnlyIsNotAdopted) {
   world.options.fewest_confirmations = 8;
   // The first helps on the lower rung much more than it hurts on the upper one, the second on both.
   world.measure = [](const SearchPair& pair, Rng& rng) {
-    const bool upper = pair.stage == SearchStage::kConfirm && pair.number % 2 == 1;
+    const bool upper = pair.stage == Stage::kConfirm && pair.number % 2 == 1;
     return (pair.proposal == 0 && upper ? 0.15 : -8) + 0.1 * rng.normal();
   };
   const SearchPolicy search = world.run();
@@ -128,7 +128,7 @@ TEST(SearchPolicy, LearnsHowMuchOfAScreenedEffectIsLeftWhereItIsConfirmed) {
   for (const bool shrinks : {false, true}) {
     MadeUpWorld world{std::vector<double>(40, -2.5), 11};
     world.measure = [=](const SearchPair& pair, Rng& rng) {
-      const bool screen = pair.stage == SearchStage::kScreen;
+      const bool screen = pair.stage == Stage::kScreen;
       return (shrinks && !screen ? 0 : -2.5) + rng.normal() * (screen ? 1 : std::sqrt(2.0));
     };
     confirmations[shrinks] = world.run().tests();
@@ -147,7 +147,7 @@ TEST(SearchPolicy, AnAdoptionHasWhatLookedPromisingScreenedAnew) {
     const Standing& c = search.standings()[i];
     int given = 0;
     for (const SearchPair& pair : world.given)
-      given += pair.proposal == static_cast<int>(i) && pair.stage == SearchStage::kScreen ? 1 : 0;
+      given += pair.proposal == static_cast<int>(i) && pair.stage == Stage::kScreen ? 1 : 0;
     EXPECT_EQ(c.screened_from + static_cast<int>(c.screened.size()), given);
     anew += c.screened_from > 0 && !c.screened.empty() ? 1 : 0;
   }
@@ -181,7 +181,7 @@ TEST(SearchPolicy, PairsInFlightCountOnceHoweverTheyArrive) {
   while (true) {
     const SearchPolicy::Action action = search.next();
     ASSERT_EQ(action.kind, Kind::kRun);
-    if (action.pair.stage == SearchStage::kConfirm) {
+    if (action.pair.stage == Stage::kConfirm) {
       std::vector<SearchPair> batch = {action.pair};
       for (SearchPolicy::Action more = search.next(); more.kind == Kind::kRun; more = search.next())
         batch.push_back(more.pair);
@@ -206,7 +206,7 @@ TEST(SearchPolicy, LeaveOneOutDropsWhatNoLongerCarriesItsWeight) {
   Rng rng(4);
   const double loss_without[] = {3.0, -0.8, 2.5};  // the second one has become a burden
   for (SearchPolicy::Action a = search.next(); a.kind == Kind::kRun; a = search.next()) {
-    EXPECT_EQ(a.pair.stage, SearchStage::kAblate);
+    EXPECT_EQ(a.pair.stage, Stage::kAblate);
     search.result(a.pair, loss_without[a.pair.proposal] + 0.5 * rng.normal());
   }
   EXPECT_EQ(search.standings()[0].outcome, Outcome::kAdopted);

@@ -65,7 +65,7 @@ One campaign(const SearchWorld& world, const Noise& noise, uint64_t index) {
     }
     if (action.kind != SearchPolicy::Action::Kind::kRun) break;
     const double effect = effects[static_cast<size_t>(action.pair.proposal)];
-    const bool screen = action.pair.stage == SearchStage::kScreen;
+    const bool screen = action.pair.stage == Stage::kScreen;
     one.runs += screen ? 1 : 2;
     const double base = screen ? screen_base : noise.draw(rng);
     search.result(action.pair, effect + noise.draw(rng) - base);

@@ -88,7 +88,7 @@ OrderedJson forecast_json(const std::vector<scaling::ForecastRow>& rows) {
 }
 
 OrderedJson wall_json(const scaling::Wall& wall) {
-  return {{"verdict", name_of(wall.verdict)},
+  return {{"verdict", name(wall.verdict)},
           {"slope", wall.slope},
           {"slope_low", wall.slope_low},
           {"slope_high", wall.slope_high},

@@ -163,7 +163,7 @@ Json limits_json(const ledger::Ledger& ledger, const OrderedJson& report) {
     if (fit.value.name == "all")
       for (const std::string& warning : fit.value.warnings) limits.push_back(warning);
   const auto wall = ledger.last<ledger::WallRecord>();
-  if (wall && wall->value.verdict == "cannot tell")
+  if (wall && wall->value.verdict == protocol::WallVerdict::kCannotTell)
     limits.push_back(fmt::format("Whether there is a wall cannot be told: {}", wall->value.why));
   if (report.at("backtest").is_object() && report.at("backtest").at("measured").is_null())
     limits.push_back("No run of the top rung finished within the budget: the forecast could not be tested.");

@@ -34,10 +34,10 @@ TEST(PageData, HasTheTypesThatThePageReads) {
   search.needed.emplace();
   lab->append_all({LabRecord{}, MachineRecord{.cpu = "x"}, run, TopForecast{.flops = 1e12}, RunStarted{.run = run.run},
                    finished, ScoreRecord{.predicted = 2}, fit,
-                   FutureForecast{.forecast = {{.multiply = 10, .flops = 1e13}}}, WallRecord{.verdict = "cannot tell"},
-                   finding, search, ProposalRecord{.id = "p1"}, GainRecord{.split = "audit"},
-                   SampleNote{.run = run.run}, BranchingNote{.branches = 1},
-                   LearningRateDecision{.words = "the same", .learning_rate = 0.01}});
+                   FutureForecast{.forecast = {{.multiply = 10, .flops = 1e13}}},
+                   WallRecord{.verdict = protocol::WallVerdict::kCannotTell}, finding, search,
+                   ProposalRecord{.id = "p1"}, GainRecord{.split = "audit"}, SampleNote{.run = run.run},
+                   BranchingNote{.branches = 1}, LearningRateDecision{.words = "the same", .learning_rate = 0.01}});
   const Json data = page_data(*lab, folder.path(), [](const Json&) { return std::string(); });
   EXPECT_EQ(flywheel::testing::type_errors(data.dump(), "src/data.ts", "ReportData"), "");
 }

@@ -11,6 +11,7 @@ namespace flywheel::report {
 namespace {
 
 using namespace ledger;  // its records
+using protocol::WallVerdict;
 
 template <typename R>
 std::optional<R> latest(const Ledger& ledger) {
@@ -43,7 +44,12 @@ OrderedJson evaluation_of(const Ledger& ledger, protocol::Split split) {
 OrderedJson corpus_json(const std::optional<CorpusRecord>& corpus) {
   OrderedJson json{{"files", nullptr}, {"bytes", nullptr}, {"sha256", nullptr}};
   if (corpus) json = {{"files", corpus->files}, {"bytes", corpus->bytes}, {"sha256", corpus->sha256}};
-  for (const auto& split : protocol::kSplitNames) json[std::string(split.name) + "_bytes"] = nullptr;
+  for (const auto& split : protocol::kSplitNames) {
+    const std::string name(split.name);
+    OrderedJson bytes;
+    if (corpus && corpus->splits.contains(name)) bytes = corpus->splits.at(name).bytes;
+    json[name + "_bytes"] = bytes;
+  }
   return json;
 }
 
@@ -113,7 +119,7 @@ OrderedJson wall_json(const std::optional<WallRecord>& wall) {
   if (!wall)
     return {{"verdict", "cannot tell"},       {"slope", nullptr}, {"slope_low", nullptr}, {"slope_high", nullptr},
             {"smallest_detectable", nullptr}, {"why", nullptr}};
-  return {{"verdict", wall->verdict},
+  return {{"verdict", name(wall->verdict)},
           {"slope", wall->slope},
           {"slope_low", wall->slope_low},
           {"slope_high", wall->slope_high},
@@ -185,8 +191,8 @@ std::string headline(const Ledger& ledger) {
       sentence = fmt::format("10x more compute is predicted to bring {:.3f} \u00b1 {:.3f} bits per byte",
                              entry.bits_per_byte, 0.5 * (entry.high - entry.low));
   const auto wall = latest<WallRecord>(ledger);
-  if (wall && wall->verdict == "none seen") return sentence + "; no wall seen.";
-  if (wall && wall->verdict == "wall") return sentence + "; returns are flattening: a wall was seen.";
+  if (wall && wall->verdict == WallVerdict::kNoneSeen) return sentence + "; no wall seen.";
+  if (wall && wall->verdict == WallVerdict::kWall) return sentence + "; returns are flattening: a wall was seen.";
   return sentence + "; whether there is a wall cannot be told from this ladder.";
 }
 

@@ -14,7 +14,6 @@ namespace flywheel::search {
 
 using evidence::Outcome;
 using evidence::SearchPair;
-using evidence::SearchStage;
 using Action = evidence::SearchPolicy::Action;
 
 namespace {
@@ -32,7 +31,7 @@ evidence::PolicyOptions policy_options(const LoopOptions& options, std::function
 }  // namespace
 
 std::string id_of(const SearchPair& pair) {
-  return fmt::format("{}-p{}-{}", evidence::name(pair.stage), pair.proposal, pair.number);
+  return fmt::format("{}-p{}-{}", name(pair.stage), pair.proposal, pair.number);
 }
 
 SearchLoop::SearchLoop(Subject& subject, LoopOptions options)
@@ -111,7 +110,7 @@ std::vector<WantedRun> SearchLoop::base_runs() {
 
 Action SearchLoop::decide() {
   if (rules_.tested) return policy_.next();
-  if (fresh_ >= 0) return {Action::Kind::kRun, {std::exchange(fresh_, -1), SearchStage::kScreen, 0}};
+  if (fresh_ >= 0) return {Action::Kind::kRun, {std::exchange(fresh_, -1), Stage::kScreen, 0}};
   const bool more = options_.max_trials <= 0 || static_cast<int>(trials().size()) < options_.max_trials;
   return {more && affordable(desk_.rung_flops().front()) ? Action::Kind::kPropose : Action::Kind::kDone, {}};
 }
@@ -214,7 +213,7 @@ workload::ConfigurationPtr SearchLoop::without(int proposal) const {
 
 double SearchLoop::flops_of(const SearchPair& pair) const {
   const auto index = static_cast<size_t>(pair.proposal);
-  return pair.stage == SearchStage::kScreen
+  return pair.stage == Stage::kScreen
              ? trials()[index].rung_flops
              : options_.confirm_flops[static_cast<size_t>(pair.number) % options_.confirm_flops.size()];
 }
@@ -228,7 +227,7 @@ std::vector<SearchLoop::Asked> SearchLoop::runs_of(const SearchPair& pair) {
   const std::string id = id_of(pair);
   const double flops = flops_of(pair);
   std::vector<Asked> runs;
-  if (pair.stage == SearchStage::kScreen) {
+  if (pair.stage == Stage::kScreen) {
     const workload::ConfigurationPtr configuration = rules_.tested
                                                          ? subject_.changed(*base_, proposals_[index].patches)
                                                          : subject_.space().configuration(trials()[index].values);
@@ -237,7 +236,7 @@ std::vector<SearchLoop::Asked> SearchLoop::runs_of(const SearchPair& pair) {
       asked.run.stop_above = evidence::stopping_loss(curves_[flops], rules_.look_at, asked.mark, rules_.stop_error);
     runs.push_back(std::move(asked));
   } else {
-    const bool confirm = pair.stage == SearchStage::kConfirm;
+    const bool confirm = pair.stage == Stage::kConfirm;
     const Stage stage = confirm ? Stage::kConfirm : Stage::kAblate;
     // No seed is used for two pairs.
     const int seed = kConfirmSeeds + 1000 * (pair.proposal + 1) + pair.number + (confirm ? 0 : kAblationSeeds);
@@ -290,7 +289,7 @@ std::vector<int> SearchLoop::to_resume() const {
       const int number = given_up.asked.pair.number;
       for (const SearchPair& pair : batch_)
         wanted_more =
-            wanted_more || (pair.proposal == proposal && (pair.stage != SearchStage::kScreen || pair.number != number));
+            wanted_more || (pair.proposal == proposal && (pair.stage != Stage::kScreen || pair.number != number));
     }
     if (!wanted_more && !may_go_on(given_up)) continue;
     if (affordable(given_up.asked.run.flops - given_up.done_flops)) found.push_back(proposal);

@@ -15,7 +15,6 @@ namespace flywheel::search {
 
 using evidence::Outcome;
 using evidence::SearchPair;
-using evidence::SearchStage;
 
 namespace {
 
@@ -111,7 +110,7 @@ void SearchLoop::take(const SearchPair& pair) {
     return;
   }
   const int adopted = policy_.adoptions();
-  if (pair.stage == SearchStage::kScreen) {
+  if (pair.stage == Stage::kScreen) {
     take_screening(asked, result);
   } else {
     const RunResult& base = results_.at(asked.run.id + "-base");
@@ -120,7 +119,7 @@ void SearchLoop::take(const SearchPair& pair) {
     item.cost_flops += base_cost;
     if (base.state != RunResult::State::kDone) return policy_.failed(pair, "the base's run: " + base.reason);
     const double difference = result.loss - base.loss;
-    if (pair.stage == SearchStage::kConfirm) {
+    if (pair.stage == Stage::kConfirm) {
       evidence::RungPairs& rung = item.confirm[static_cast<size_t>(pair.number) % item.confirm.size()];
       rung.flops = asked.run.flops;
       rung.base.push_back(base.loss);

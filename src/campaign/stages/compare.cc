@@ -26,7 +26,7 @@ std::string candidate_id(int pair) {
 
 // `far_flops`: the scale to which the gain is extrapolated; determines a warning.
 ledger::ComparisonRecord answer_of(const evidence::PairedComparison& comparison, double far_flops) {
-  ledger::ComparisonRecord result{.verdict = name(comparison.verdict())};
+  ledger::ComparisonRecord result{.verdict = comparison.verdict()};
   const auto& measured = comparison.rungs();
   const evidence::PairedEffect effect = evidence::paired_effect(measured);
   result.difference = comparison.difference();

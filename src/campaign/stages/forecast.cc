@@ -148,7 +148,7 @@ void conclude(const Lab& lab, const Ladder& ladder) {
                                .high = optimum.high});
   }
   const scaling::Wall wall = scaling::wall_test(all, fit_options(lab));
-  const ledger::WallRecord wall_record{.verdict = std::string(name_of(wall.verdict)),
+  const ledger::WallRecord wall_record{.verdict = wall.verdict,
                                        .slope = wall.slope,
                                        .slope_low = wall.slope_low,
                                        .slope_high = wall.slope_high,
@@ -159,7 +159,7 @@ void conclude(const Lab& lab, const Ladder& ladder) {
     lab.say(
         fmt::format("{:g}x more compute: {:.4f} bits per byte (90%: {:.4f} to {:.4f}) with {} parameters and {} tokens",
                     f.multiply, f.bits_per_byte, f.low, f.high, format_count(f.params), format_count(f.tokens)));
-  lab.say(fmt::format("wall: {} ({})", name_of(wall.verdict), wall.why));
+  lab.say(fmt::format("wall: {} ({})", name(wall.verdict), wall.why));
 }
 
 Script<> last_evaluations(const Lab& lab, RunLoop& loop) {

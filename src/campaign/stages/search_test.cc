@@ -23,6 +23,7 @@ using flywheel::testing::FakeClock;
 using flywheel::testing::FakeEngine;
 using flywheel::testing::Script;
 using flywheel::testing::TemporaryFolder;
+using protocol::ComparisonVerdict;
 
 const char* kChanges = R"toml(
 [[change]]
@@ -95,7 +96,8 @@ TEST(CampaignSearch, AdoptsWhatIsRealAndClimbsTheLadderWithIt) {
   ASSERT_EQ(lab.run(), CampaignEnd::kFinished) << lab.said;
   const auto ledger = lab.read();
   std::map<std::string, std::string> became;
-  for (const auto& record : ledger->all<ledger::ProposalRecord>()) became[record.value.label] = record.value.outcome;
+  for (const auto& record : ledger->all<ledger::ProposalRecord>())
+    became[record.value.label] = name(record.value.outcome);
   EXPECT_EQ(became["real"], "adopted") << lab.said;
   EXPECT_NE(became["nothing"], "adopted");
   EXPECT_EQ(became["harmful"], "rejected");
@@ -132,7 +134,8 @@ TEST(CampaignSearch, WhereTheBudgetIsTimeAChangeMustBeWorthItsTime) {
     ASSERT_EQ(lab.run(), CampaignEnd::kFinished) << lab.said;
     for (const auto& record : lab.read()->all<ledger::ProposalRecord>()) {
       if (record.value.label != "real") continue;
-      EXPECT_EQ(record.value.outcome, slow ? "rejected" : "adopted") << record.value.reason;
+      EXPECT_EQ(record.value.outcome, slow ? protocol::Outcome::kRejected : protocol::Outcome::kAdopted)
+          << record.value.reason;
       if (slow) {
         EXPECT_NE(record.value.reason.find("the time for"), std::string::npos);
       }
@@ -193,8 +196,8 @@ patches = ["model.rope_base=20000", "optimizer.epsilon=1e-7"]
   ASSERT_EQ(lab.run(), CampaignEnd::kFinished) << lab.said;
   int adopted = 0;
   for (const auto& record : lab.read()->all<ledger::ProposalRecord>()) {
-    adopted += record.value.outcome == "adopted" ? 1 : 0;
-    if (record.value.outcome == "rejected") {
+    adopted += record.value.outcome == protocol::Outcome::kAdopted ? 1 : 0;
+    if (record.value.outcome == protocol::Outcome::kRejected) {
       EXPECT_NE(record.value.reason, "") << record.value.id;
     }
   }
@@ -294,7 +297,8 @@ TEST(CampaignSearch, RunsThatCannotWinAreStoppedHalfWayAndChargedForThat) {
 
 TEST(CampaignCompare, SaysBetterWorseAndUndecided) {
   for (const auto& [gain, verdict] :
-       {std::pair{0.05, "better"}, std::pair{-0.05, "worse"}, std::pair{0.0, "undecided"}}) {
+       {std::pair{0.05, ComparisonVerdict::kBetter}, std::pair{-0.05, ComparisonVerdict::kWorse},
+        std::pair{0.0, ComparisonVerdict::kUndecided}}) {
     SearchedLab lab;
     lab.gain = gain;
     lab.options.proposers.clear();

@@ -12,7 +12,6 @@
 namespace flywheel::data {
 namespace {
 
-constexpr std::array<const char*, kSplits> kSplitNames = {"train", "search", "audit", "locked"};
 constexpr int64_t kMaxCount = INT64_MAX / 4;
 
 struct Counter {
@@ -43,17 +42,11 @@ std::string checksum_of(Json json) {
   return sha256_hex(canonical_json(json));
 }
 
+std::string split_name(size_t split) {
+  return std::string(name(static_cast<Split>(split)));
+}
+
 }  // namespace
-
-const char* split_name(Split split) {
-  return kSplitNames[static_cast<size_t>(split)];
-}
-
-Split split_from_name(const std::string& name, const std::string& where) {
-  for (size_t i = 0; i < kSplits; ++i)
-    if (name == kSplitNames[i]) return static_cast<Split>(i);
-  throw_bad_input("{}: expected a split (train, search, audit, locked), found \"{}\"", where, name);
-}
 
 Json to_json(const CorpusManifest& manifest) {
   Json json{{"schema", 1},
@@ -64,11 +57,11 @@ Json to_json(const CorpusManifest& manifest) {
             {"notes", manifest.notes}};
   for (const Counter& counter : kCounters) json[counter.name] = manifest.*counter.member;
   for (size_t i = 0; i < kSplits; ++i)
-    json["splits"][kSplitNames[i]] = {{"bytes", manifest.split_bytes[i]},
-                                      {"tokens", manifest.split_tokens[i]},
-                                      {"documents", manifest.split_documents[i]},
-                                      {"sha256", manifest.split_sha256[i]},
-                                      {"sample_sha256", manifest.split_sample_sha256[i]}};
+    json["splits"][split_name(i)] = {{"bytes", manifest.split_bytes[i]},
+                                     {"tokens", manifest.split_tokens[i]},
+                                     {"documents", manifest.split_documents[i]},
+                                     {"sha256", manifest.split_sha256[i]},
+                                     {"sample_sha256", manifest.split_sample_sha256[i]}};
   json["manifest_sha256"] = checksum_of(json);
   return json;
 }
@@ -90,8 +83,8 @@ CorpusManifest manifest_from_json(const Json& json, const std::string& where) {
   for (const Counter& counter : kCounters) manifest.*counter.member = reader.integer(counter.name, 0, kMaxCount);
   const Json& splits = reader.object("splits");
   for (size_t i = 0; i < kSplits; ++i) {
-    JsonReader split(JsonReader(splits, where, "splits.").object(kSplitNames[i]), where,
-                     fmt::format("splits.{}.", kSplitNames[i]));
+    JsonReader split(JsonReader(splits, where, "splits.").object(split_name(i).c_str()), where,
+                     fmt::format("splits.{}.", split_name(i)));
     manifest.split_bytes[i] = split.integer("bytes", 0, kMaxCount);
     manifest.split_tokens[i] = split.integer("tokens", 0, kMaxCount);
     manifest.split_documents[i] = split.integer("documents", 0, kMaxCount);

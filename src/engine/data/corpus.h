@@ -4,19 +4,19 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/file_system.h"
 #include "base/json_fwd.h"
+#include "protocol/splits.h"
 
 namespace flywheel::data {
 
-enum class Split { kTrain = 0, kSearch = 1, kAudit = 2, kLocked = 3 };
-inline constexpr int kSplits = 4;
-const char* split_name(Split split);
-Split split_from_name(const std::string& name, const std::string& where);
+using protocol::Split;
+inline constexpr size_t kSplits = std::size(protocol::kSplitNames);
 
 inline constexpr int kVocabulary = 257;  // bytes, then
 inline constexpr uint16_t kEndOfDocument = 256;

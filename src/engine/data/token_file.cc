@@ -22,7 +22,7 @@ static_assert(std::endian::native == std::endian::little, "token files are littl
 }  // namespace
 
 std::string token_file_name(Split split) {
-  return fmt::format("{}.tokens", split_name(split));
+  return fmt::format("{}.tokens", name(split));
 }
 
 std::string sample_sha256(const MappedFile& file) {

@@ -72,7 +72,7 @@ Inputs check_inputs(const recipe::RunSpec& spec) {
     throw_bad_input("spec: field \"size.vocabulary\": expected at least {} for a corpus of bytes, found {}",
                     data::kVocabulary, spec.size.vocabulary);
   }
-  const data::Split eval_split = data::split_from_name(spec.eval_split, "spec: eval.split");
+  const data::Split eval_split = protocol::parse_name<data::Split>(spec.eval_split, "spec", "eval.split");
   const data::BatchSampler batches(corpus.tokens(data::Split::kTrain), spec.size.context, spec.size.batch_sequences,
                                    spec.data_seed);
   data::EvalSample sample = data::eval_sample(corpus.tokens(eval_split), spec.size.context, spec.eval_tokens);

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "protocol/verdicts.h"
+
 namespace flywheel::ledger {
 
 inline constexpr double kNotKnown = std::numeric_limits<double>::quiet_NaN();
@@ -67,7 +69,7 @@ struct ScoreRecord {
 
 // "wall"
 struct WallRecord {
-  std::string verdict{};  // "none seen", "wall", "cannot tell"
+  protocol::WallVerdict verdict = protocol::WallVerdict::kCannotTell;
   double slope = kNotKnown, slope_low = kNotKnown, slope_high = kNotKnown, smallest_detectable = kNotKnown;
   std::string why{};
 };

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ledger/records/effects.h"
+#include "protocol/verdicts.h"
 
 namespace flywheel::ledger {
 
@@ -15,7 +16,8 @@ namespace flywheel::ledger {
 struct ProposalRecord {
   std::string id{}, proposer{}, label{};
   std::vector<std::string> patches{};
-  std::string outcome{}, reason{};
+  protocol::Outcome outcome = protocol::Outcome::kOpen;
+  std::string reason{};
   std::vector<double> screened{};                  // differences to the base's mean, bits per byte
   std::optional<std::vector<double>> confirmed{};  // differences of pairs
   double flops = 0;
@@ -92,7 +94,7 @@ struct GainRecord {
 
 // "comparison": the answer of `flywheel compare`.
 struct ComparisonRecord {
-  std::string verdict{};  // better, worse, undecided
+  protocol::ComparisonVerdict verdict = protocol::ComparisonVerdict::kUndecided;
   Interval difference{};
   std::optional<Interval> multiplier{};  // field "compute_multiplier"; empty: null
   std::vector<RungEffect> rungs{};

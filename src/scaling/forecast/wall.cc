@@ -157,11 +157,6 @@ double frontier_slope(const Fit& fit, const Law& law, double flops) {
 
 }  // namespace
 
-std::string_view name_of(WallVerdict verdict) {
-  static constexpr std::string_view kNames[] = {"none seen", "wall", "cannot tell"};
-  return kNames[static_cast<size_t>(verdict)];
-}
-
 Wall wall_test(std::span<const Point> all_points, const FitOptions& options) {
   Wall wall;
   std::vector<Point> points = near_frontier(all_points);

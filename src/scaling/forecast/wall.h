@@ -4,14 +4,13 @@
 
 #include <span>
 #include <string>
-#include <string_view>
 
+#include "protocol/verdicts.h"
 #include "scaling/laws/law.h"
 
 namespace flywheel::scaling {
 
-enum class WallVerdict { kNoneSeen, kWall, kCannotTell };
-std::string_view name_of(WallVerdict verdict);  // "none seen", "wall", "cannot tell": as in JSON and on pages
+using protocol::WallVerdict;
 
 struct Wall {
   WallVerdict verdict = WallVerdict::kCannotTell;
