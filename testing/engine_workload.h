@@ -16,13 +16,16 @@ class EngineWorkload : public workload::FlywheelWorkload {
       : FlywheelWorkload({.corpus = std::move(corpus),
                           .predict_memory_bytes = [](const recipe::RunSpec&) { return uint64_t{1} << 20; }}) {}
 
-  std::function<double(const Path&, const std::string&)> bits_per_byte_of = [](const Path&, const std::string&) {
+  std::function<double(const Path&, protocol::Split)> bits_per_byte_of = [](const Path&, protocol::Split) {
     return 1.5;
   };
   std::map<std::string, int> evaluations;  // by split
+  std::vector<protocol::Split> judged_on = FlywheelWorkload::splits();
 
-  workload::Evaluation evaluate(const Path& run, const std::string& split, int64_t tokens) override {
-    ++evaluations[split];
+  std::vector<protocol::Split> splits() const override { return judged_on; }
+
+  workload::Evaluation evaluate(const Path& run, protocol::Split split, int64_t tokens) override {
+    ++evaluations[std::string(protocol::name(split))];
     return {1.0, bits_per_byte_of(run, split), tokens};
   }
   std::string sample(const Path&, int) override { return "int main() {}"; }

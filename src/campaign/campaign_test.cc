@@ -107,6 +107,14 @@ TEST_F(CampaignTest, TenMinutesBecomeALadderAForecastAndAScore) {
   EXPECT_EQ(workload_.evaluations["locked"], 1);
 }
 
+TEST_F(CampaignTest, AWorkloadWithoutAuditAndLockedSplitsIsJudgedOnTheSearchSplitOnly) {
+  workload_.judged_on = {protocol::Split::kSearch};
+  ASSERT_EQ(run(), CampaignEnd::kFinished);
+  EXPECT_TRUE(workload_.evaluations.empty());
+  EXPECT_TRUE(read()->all<ledger::EvaluationRecord>().empty());
+  EXPECT_TRUE(read()->last<ledger::ScoreRecord>());
+}
+
 TEST_F(CampaignTest, TheForecastIsRecordedBeforeTheTopRungStarts) {
   run();
   const auto ledger = read();

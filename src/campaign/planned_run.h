@@ -17,7 +17,7 @@ struct PlannedRun {
   workload::ConfigurationPtr configuration{};
   int replicate = 0;  // determines seed and data order within the campaign
   int priority = 0;
-  std::string split = "search";
+  protocol::Split split = protocol::Split::kSearch;
   // Its wall time is used to estimate the throughput of the campaign's own configuration.
   bool times_machine = true;
 

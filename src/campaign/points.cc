@@ -94,7 +94,7 @@ std::optional<ledger::RunRow> best_run(const ledger::Ledger& ledger) {
   return best;
 }
 
-std::optional<ledger::EvaluationRecord> final_evaluation(const ledger::Ledger& ledger, std::string_view split) {
+std::optional<ledger::EvaluationRecord> final_evaluation(const ledger::Ledger& ledger, protocol::Split split) {
   for (const auto& [sequence, time, evaluation] : ledger.all<ledger::EvaluationRecord>()) {
     const auto run = ledger.run(evaluation.run);
     if (evaluation.split == split && (!run || run->stage != protocol::Stage::kGain)) return evaluation;

@@ -34,7 +34,7 @@ std::vector<evidence::NoiseFloor> noise_floors(const ledger::Ledger& ledger);
 std::optional<ledger::RunRow> best_run(const ledger::Ledger& ledger);
 
 // The best model's evaluation on a split, once made. Evaluations of adopted changes (stages/gain.cc) are left out.
-std::optional<ledger::EvaluationRecord> final_evaluation(const ledger::Ledger& ledger, std::string_view split);
+std::optional<ledger::EvaluationRecord> final_evaluation(const ledger::Ledger& ledger, protocol::Split split);
 
 ledger::FitRecord fit_record(const std::string& name, const scaling::Fit& fit,
                              const std::vector<scaling::Point>& points);

@@ -15,7 +15,7 @@ std::string id_of(size_t proposal) {
   return fmt::format("p{}", proposal);
 }
 
-ledger::FindingRecord finding(const search::SearchLoop& loop, size_t i, double top_flops) {
+ledger::FindingRecord finding(const search::SearchLoop& loop, size_t i, const SearchTotals& totals) {
   const search::Proposed& item = loop.proposals()[i];
   const evidence::Standing& standing = loop.policy().standings()[i];
   // Relative to the base that it was tested against, since an adoption changes the base on both rungs.
@@ -26,7 +26,8 @@ ledger::FindingRecord finding(const search::SearchLoop& loop, size_t i, double t
                                .change = fmt::format("{}", fmt::join(item.patches, ", ")),
                                .patches = item.patches,
                                .recipe_hash = item.identity,
-                               .difference = standing.confirmed->interval(0.1)};
+                               .difference = standing.confirmed->interval(0.1),
+                               .split = totals.split};
   record.multiplier = effect.multiplier_of(record.difference);
   record.slope = effect.slope;
   record.by_rung = effect.rungs;
@@ -40,8 +41,8 @@ ledger::FindingRecord finding(const search::SearchLoop& loop, size_t i, double t
   for (const evidence::RungEffect& rung : effect.rungs)
     if (rung.pairs > 1 && effect.slope_is_sure) sure.push_back(rung);
   if (!sure.empty()) {
-    const evidence::Extrapolation far = evidence::extrapolate(sure, top_flops);
-    record.extrapolated = {.multiplier = far.multiplier, .flops = top_flops, .warning = far.warning};
+    const evidence::Extrapolation far = evidence::extrapolate(sure, totals.top_flops);
+    record.extrapolated = {.multiplier = far.multiplier, .flops = totals.top_flops, .warning = far.warning};
   }
   if (standing.ablated && standing.ablated->pairs() > 0)
     record.ablation = {.pairs = standing.ablated->pairs(), .difference_without = standing.ablated->mean()};
@@ -117,7 +118,7 @@ std::vector<ledger::NewRecord> search_records(const search::SearchLoop& loop, co
     const Outcome outcome = loop.policy().standings()[i].outcome;
     ++whole.outcomes[std::string(name(outcome))];
     records.emplace_back(proposal(loop, i));
-    if (outcome == Outcome::kAdopted) records.emplace_back(finding(loop, i, totals.top_flops));
+    if (outcome == Outcome::kAdopted) records.emplace_back(finding(loop, i, totals));
   }
   whole.alpha = search::campaign_rules().policy.alpha;
   whole.guarantee =

@@ -11,8 +11,9 @@ namespace flywheel::campaign {
 struct SearchTotals {
   double screen_flops = 0;
   std::vector<double> confirm_flops;
-  double top_flops = 0;    // of the ladder, to which findings are extrapolated
-  double spent_flops = 0;  // of all runs, those that measure the total gain included
+  double top_flops = 0;                             // of the ladder, to which findings are extrapolated
+  double spent_flops = 0;                           // of all runs, those that measure the total gain included
+  protocol::Split split = protocol::Split::kAudit;  // on which claims are made
 };
 
 int adopted_count(const search::SearchLoop& loop);

@@ -17,7 +17,8 @@ workload::ConfigurationPtr WorkloadSubject::changed(const workload::Configuratio
 }
 
 void WorkloadSubject::check(const workload::ConfigurationPtr& configuration, double flops) const {
-  book_.job_of(prior_planned_run(lab_, "check", protocol::Stage::kScreen, configuration, flops, 0, "search"));
+  book_.job_of(
+      prior_planned_run(lab_, "check", protocol::Stage::kScreen, configuration, flops, 0, protocol::Split::kSearch));
 }
 
 }  // namespace flywheel::campaign

@@ -36,7 +36,7 @@ TEST(PageData, HasTheTypesThatThePageReads) {
                    finished, ScoreRecord{.predicted = 2}, fit,
                    FutureForecast{.forecast = {{.multiply = 10, .flops = 1e13}}},
                    WallRecord{.verdict = protocol::WallVerdict::kCannotTell}, finding, search,
-                   ProposalRecord{.id = "p1"}, GainRecord{.split = "audit"}, SampleNote{.run = run.run},
+                   ProposalRecord{.id = "p1"}, GainRecord{.split = protocol::Split::kAudit}, SampleNote{.run = run.run},
                    BranchingNote{.branches = 1}, LearningRateDecision{.words = "the same", .learning_rate = 0.01}});
   const Json data = page_data(*lab, folder.path(), [](const Json&) { return std::string(); });
   EXPECT_EQ(flywheel::testing::type_errors(data.dump(), "src/data.ts", "ReportData"), "");

@@ -34,7 +34,7 @@ OrderedJson or_null(const std::optional<T>& value) {
 // The best model's evaluation; the others are of adopted changes.
 OrderedJson evaluation_of(const Ledger& ledger, protocol::Split split) {
   for (const auto& record : ledger.all<EvaluationRecord>()) {
-    if (record.value.split != protocol::name(split)) continue;
+    if (record.value.split != split) continue;
     const auto run = ledger.run(record.value.run);
     if (!run || run->stage != protocol::Stage::kGain) return record.value.bits_per_byte;
   }

@@ -90,7 +90,7 @@ WantedRun SearchLoop::wanted(const std::string& id, Stage stage, workload::Confi
   run.flops = flops;
   run.replicate = replicate;
   if (stage == Stage::kConfirm || stage == Stage::kAblate)
-    run.split = "audit";
+    run.split = protocol::Split::kAudit;
   else if (rules_.stop_error > 0)
     run.look_at = rules_.look_at;
   return run;

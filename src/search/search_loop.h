@@ -40,8 +40,8 @@ struct WantedRun {
   workload::ConfigurationPtr configuration;
   int proposal = -1;  // none: the base
   double flops = 0;
-  int replicate = 0;                 // runs of one number share seed and order of data
-  std::string split = "search";      // the split that it is evaluated on
+  int replicate = 0;                                 // runs of one number share seed and order of data
+  protocol::Split split = protocol::Split::kSearch;  // that it is evaluated on
   double look_at = 0;                // fraction of its steps at which its curve is judged; 0: at its end only
   std::optional<double> stop_above;  // it gives up when its loss there is above this
   bool resume = false;               // continues to its end although it gave up before

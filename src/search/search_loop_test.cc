@@ -321,7 +321,7 @@ TEST(SearchLoopOfCampaigns, ConfirmationsHaveFreshSeedsTheAuditSplitAndBothRungs
   for (const auto& batch : campaign.asked)
     for (const WantedRun& wanted : batch) {
       const bool confirms = wanted.stage == Stage::kConfirm || wanted.stage == Stage::kAblate;
-      EXPECT_EQ(wanted.split, confirms ? "audit" : "search");
+      EXPECT_EQ(wanted.split, confirms ? protocol::Split::kAudit : protocol::Split::kSearch);
       EXPECT_EQ(wanted.replicate >= kConfirmSeeds, confirms);
       if (!confirms) continue;
       ++seeds[wanted.replicate];

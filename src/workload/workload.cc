@@ -5,6 +5,15 @@
 
 namespace flywheel::workload {
 
+bool can_be_judged_on(const Workload& workload, protocol::Split split) {
+  const std::vector<protocol::Split> splits = workload.splits();
+  return std::find(splits.begin(), splits.end(), split) != splits.end();
+}
+
+protocol::Split audit_split(const Workload& workload) {
+  return can_be_judged_on(workload, protocol::Split::kAudit) ? protocol::Split::kAudit : protocol::Split::kSearch;
+}
+
 int evaluations(double tokens, double eval_tokens) {
   return static_cast<int>(std::clamp(std::floor(0.05 * 3 * tokens / eval_tokens), 1.0, 20.0));
 }

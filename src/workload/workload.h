@@ -14,6 +14,7 @@
 #include "base/json_fwd.h"
 #include "protocol/resources.h"
 #include "protocol/run_work.h"
+#include "protocol/splits.h"
 #include "workload/space.h"
 
 namespace flywheel::workload {
@@ -53,10 +54,10 @@ struct RunRequest {
   std::string id;
   uint64_t seed = 1, data_seed = 1;
   int threads = 1;
-  std::string split = "search";  // that it is judged on
-  double eval_tokens = 65536;    // of every evaluation
-  int evaluations = 1;           // over the whole run, the last one at its end
-  double evaluated_at = 0;       // of its steps: one look at its curve instead of those; 0: none
+  protocol::Split split = protocol::Split::kSearch;  // that it is judged on
+  double eval_tokens = 65536;                        // of every evaluation
+  int evaluations = 1;                               // over the whole run, the last one at its end
+  double evaluated_at = 0;                           // of its steps: one look at its curve instead of those; 0: none
   std::optional<StopRule> stop;
   Path trunk;               // directory of its trunk; empty: none
   bool keep_trunk = false;  // leaves what longer runs of the same model and seed may go on from
@@ -122,10 +123,16 @@ class Workload {
   virtual RunPlan read_plan(const std::string& spec, const std::string& where) const = 0;
   // The program and arguments that train the spec in this directory; started there again they resume it.
   virtual std::vector<std::string> command(const Path& run_directory) const = 0;
-  virtual Evaluation evaluate(const Path& run_directory, const std::string& split, int64_t tokens) = 0;
+  // The splits that runs can be judged on: kSearch at least. Without kAudit claims are made on kSearch, without kLocked
+  // there is no last look.
+  virtual std::vector<protocol::Split> splits() const = 0;
+  virtual Evaluation evaluate(const Path& run_directory, protocol::Split split, int64_t tokens) = 0;
   virtual std::string sample(const Path& run_directory, int tokens) = 0;
 };
 
+bool can_be_judged_on(const Workload& workload, protocol::Split split);
+// The split for claims: kAudit, or kSearch where there is none.
+protocol::Split audit_split(const Workload& workload);
 // Training and evaluation FLOPs of a run.
 double cost_flops(const Workload& workload, const Configuration& configuration, const SizedRun& run,
                   double eval_tokens);

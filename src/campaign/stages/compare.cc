@@ -65,9 +65,9 @@ Script<ledger::ComparisonRecord> compare_configurations(const Lab& lab, Decision
     for (int i = 0; i < std::max(1, lab.options.slots / 2); ++i, ++pairs) {
       const double flops = rungs[static_cast<size_t>(pairs % 2)];
       runs.push_back(prior_planned_run(lab, base_id(pairs), protocol::Stage::kCompare, lab.options.configuration, flops,
-                                       kSeeds + pairs, "audit"));
+                                       kSeeds + pairs, protocol::Split::kAudit));
       runs.push_back(prior_planned_run(lab, candidate_id(pairs), protocol::Stage::kCompare, candidate, flops,
-                                       kSeeds + pairs, "audit"));
+                                       kSeeds + pairs, protocol::Split::kAudit));
     }
     co_await loop.ensure(std::move(runs));
     for (int pair = first; pair < pairs; ++pair) {

@@ -28,7 +28,7 @@ scaling::FitOptions fit_options(const Lab& lab) {
   return {.seed = lab.options.seed, .threads = 1};
 }
 
-ledger::EvaluationRecord evaluated(const Lab& lab, const std::string& run, const std::string& split) {
+ledger::EvaluationRecord evaluated(const Lab& lab, const std::string& run, protocol::Split split) {
   const workload::Evaluation result = lab.workload.evaluate(lab.runs() / run, split, kFinalEvalTokens);
   return {
       .run = run, .split = split, .tokens = result.tokens, .loss = result.loss, .bits_per_byte = result.bits_per_byte};
@@ -166,12 +166,13 @@ Script<> last_evaluations(const Lab& lab, RunLoop& loop) {
   const auto best = best_run(lab.ledger);
   if (!best) co_return;
   const double begun = lab.clock.now_seconds();
-  for (const char* split : {"audit", "locked"}) {
+  for (const protocol::Split split : {protocol::Split::kAudit, protocol::Split::kLocked}) {
+    if (!workload::can_be_judged_on(lab.workload, split)) continue;
     if (final_evaluation(lab.ledger, split)) continue;
     co_await loop.give_way();
     const ledger::EvaluationRecord evaluation = evaluated(lab, best->run, split);
     lab.ledger.append(evaluation);
-    lab.say(fmt::format("best model ({}) on the {} split: {:.4f} bits per byte", best->run, split,
+    lab.say(fmt::format("best model ({}) on the {} split: {:.4f} bits per byte", best->run, name(split),
                         evaluation.bits_per_byte));
   }
   co_await measure_locked_gain(lab, loop);

@@ -35,7 +35,7 @@ std::string in_words(const evidence::PairedEffect& effect) {
 }
 
 // The gain from the losses by run id on one split. The start has an additional rung with more compute.
-ledger::GainRecord gain_record(const std::string& split, const std::vector<double>& rungs,
+ledger::GainRecord gain_record(protocol::Split split, const std::vector<double>& rungs,
                                const std::map<std::string, double>& losses, const std::string& start,
                                const std::string& end, std::string& words) {
   ledger::GainRecord record{.split = split, .start_hash = start, .recipe_hash = end, .flops = rungs};
@@ -102,7 +102,7 @@ Script<> measure_gain(const Lab& lab, CampaignBudget& budget, const RunBook& boo
         if (r + 1 == rungs.size() && !is_start) continue;
         // Seeds from the thousand below those of the first proposal.
         runs.push_back(prior_planned_run(lab, id_of(i, r, is_start), protocol::Stage::kGain, is_start ? start : end,
-                                         rungs[r], search::kConfirmSeeds + i, "audit"));
+                                         rungs[r], search::kConfirmSeeds + i, protocol::Split::kAudit));
       }
   const size_t wanted = runs.size();
   const std::vector<ledger::RunRow> rows = co_await loop.ensure(std::move(runs));
@@ -114,30 +114,33 @@ Script<> measure_gain(const Lab& lab, CampaignBudget& budget, const RunBook& boo
     co_return;
   }
   std::string words;
-  lab.ledger.append(gain_record("audit", rungs, losses, start->identity(), end->identity(), words));
-  lab.say("together, on the audit split: " + words);
+  lab.ledger.append(
+      gain_record(workload::audit_split(lab.workload), rungs, losses, start->identity(), end->identity(), words));
+  lab.say(fmt::format("together, on the {} split: {}", name(workload::audit_split(lab.workload)), words));
 }
 
 Script<> measure_locked_gain(const Lab& lab, RunLoop& loop) {
+  constexpr auto kLocked = protocol::Split::kLocked;
+  if (!workload::can_be_judged_on(lab.workload, kLocked)) co_return;
   const auto records = lab.ledger.all<ledger::GainRecord>();
   if (records.size() != 1) co_return;  // not measured on the audit split, or already evaluated
   const ledger::GainRecord& audit = records[0].value;
   std::map<std::string, double> losses;
   for (const auto& [sequence, time, evaluation] : lab.ledger.all<ledger::EvaluationRecord>())
-    if (evaluation.split == "locked") losses[evaluation.run] = evaluation.bits_per_byte;
+    if (evaluation.split == kLocked) losses[evaluation.run] = evaluation.bits_per_byte;
   for (const std::string& id : audit.runs) {
     if (losses.contains(id)) continue;
     co_await loop.give_way();
-    const workload::Evaluation result = lab.workload.evaluate(lab.runs() / id, "locked", kLockedTokens);
+    const workload::Evaluation result = lab.workload.evaluate(lab.runs() / id, kLocked, kLockedTokens);
     losses[id] = result.bits_per_byte;
     lab.ledger.append(ledger::EvaluationRecord{.run = id,
-                                               .split = "locked",
+                                               .split = kLocked,
                                                .tokens = result.tokens,
                                                .loss = result.loss,
                                                .bits_per_byte = result.bits_per_byte});
   }
   std::string words;
-  ledger::GainRecord locked = gain_record("locked", audit.flops, losses, audit.start_hash, audit.recipe_hash, words);
+  ledger::GainRecord locked = gain_record(kLocked, audit.flops, losses, audit.start_hash, audit.recipe_hash, words);
   locked.inside = inside_audit(locked, audit);
   lab.ledger.append(locked);
   lab.say(fmt::format("together, on the locked split: {}; {} the audit split's intervals", words,

@@ -23,12 +23,12 @@ void say_limits(const Lab& lab, const LadderPlan& plan) {
 
 PlannedRun prior_planned_run(const Lab& lab, const std::string& id, protocol::Stage stage,
                              workload::ConfigurationPtr configuration, double flops, int replicate,
-                             const std::string& split) {
+                             protocol::Split split) {
   PlannedRun run{.id = id, .stage = stage, .rung_flops = flops};
   run.size = lab.prior_run(*configuration, flops);
   run.configuration = std::move(configuration);
   run.replicate = replicate;
-  run.split = split;
+  run.split = split == protocol::Split::kAudit ? workload::audit_split(lab.workload) : split;
   run.times_machine = false;
   return run;
 }

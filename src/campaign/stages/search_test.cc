@@ -250,8 +250,8 @@ TEST(CampaignSearch, AKillAnywhereChangesNoDecision) {
 TEST(CampaignSearch, SaysWhatAllIsWorthTogetherOnTheAuditAndOnceOnTheLockedSplit) {
   SearchedLab lab;
   int locked = 0;
-  lab.workload.bits_per_byte_of = [&](const Path& run, const std::string& split) {
-    locked += split == "locked" ? 1 : 0;
+  lab.workload.bits_per_byte_of = [&](const Path& run, protocol::Split split) {
+    locked += split == protocol::Split::kLocked ? 1 : 0;
     // As on the audit split: what the run itself reached.
     return protocol::read_outcome(run / protocol::kEventsFile).bits_per_byte.value_or(0);
   };
@@ -260,8 +260,8 @@ TEST(CampaignSearch, SaysWhatAllIsWorthTogetherOnTheAuditAndOnceOnTheLockedSplit
   const auto gains = lab.read()->all<ledger::GainRecord>();
   ASSERT_EQ(gains.size(), 2u);
   EXPECT_EQ(locked, 1 + static_cast<int>(gains[0].value.runs.size()));
-  EXPECT_EQ(gains[0].value.split, "audit");
-  EXPECT_EQ(gains[1].value.split, "locked");
+  EXPECT_EQ(gains[0].value.split, protocol::Split::kAudit);
+  EXPECT_EQ(gains[1].value.split, protocol::Split::kLocked);
   EXPECT_TRUE(gains[1].value.inside.value());
   for (const auto& gain : gains)
     for (const ledger::GainRecord::Rung& rung : gain.value.rungs) {

@@ -100,6 +100,6 @@ Script<ledger::ComparisonRecord> compare_configurations(const Lab& lab, Decision
 // kFailed when no size fits.
 PlannedRun prior_planned_run(const Lab& lab, const std::string& id, protocol::Stage stage,
                              workload::ConfigurationPtr configuration, double flops, int replicate,
-                             const std::string& split);
+                             protocol::Split split);
 
 }  // namespace flywheel::campaign

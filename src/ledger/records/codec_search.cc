@@ -138,7 +138,7 @@ void fields(V& v, GainRecord& r) {
   v.field("rungs", r.rungs);
   v.field("slope", r.slope);
   v.field("runs", r.runs);
-  if (r.split == "locked") v.nullable("inside", r.inside);
+  if (r.split == protocol::Split::kLocked) v.nullable("inside", r.inside);
 }
 
 template <typename V>

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "protocol/splits.h"
 #include "protocol/verdicts.h"
 
 namespace flywheel::ledger {
@@ -76,7 +77,8 @@ struct WallRecord {
 
 // "evaluation": of a finished run on a split.
 struct EvaluationRecord {
-  std::string run{}, split{};
+  std::string run{};
+  protocol::Split split = protocol::Split::kSearch;
   int64_t tokens = 0;
   double loss = 0, bits_per_byte = 0;
 };

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ledger/records/effects.h"
+#include "protocol/splits.h"
 #include "protocol/verdicts.h"
 
 namespace flywheel::ledger {
@@ -36,7 +37,7 @@ struct FindingRecord {
   int pairs = 0;
   double log_e = 0, level = 0;
   int test = 0;
-  std::string split = "audit";
+  protocol::Split split = protocol::Split::kAudit;
   std::vector<std::string> runs{};
   struct Extrapolated {
     Interval multiplier{};  // value: field "compute_multiplier"
@@ -79,7 +80,8 @@ struct SearchRecord {
 
 // "gain": everything adopted, together, on one split.
 struct GainRecord {
-  std::string split{}, start_hash{}, recipe_hash{};
+  protocol::Split split = protocol::Split::kAudit;
+  std::string start_hash{}, recipe_hash{};
   std::vector<double> flops{};  // of the rungs; the start has one more than the end
   struct Rung {
     RungEffect effect{};

@@ -114,7 +114,7 @@ RunPlan FlywheelWorkload::plan(const Configuration& configuration, const SizedRu
   spec.data_seed = request.data_seed;
   spec.threads = request.threads;
   spec.precision = options_.precision;
-  spec.eval_split = request.split;
+  spec.eval_split = protocol::name(request.split);
   spec.eval_tokens = static_cast<int64_t>(request.eval_tokens);
   spec.eval_every_fraction = 1.0 / request.evaluations;
   spec.branch = request.trunk;
@@ -139,9 +139,14 @@ std::vector<std::string> FlywheelWorkload::command(const Path& run_directory) co
           run_directory.string()};
 }
 
-Evaluation FlywheelWorkload::evaluate(const Path& run_directory, const std::string& split, int64_t tokens) {
-  const std::string text = output_of({self_executable().string(), "evaluate", "--dir", run_directory.string(),
-                                      "--split", split, "--tokens", std::to_string(tokens), "--json"});
+std::vector<protocol::Split> FlywheelWorkload::splits() const {
+  return {protocol::Split::kSearch, protocol::Split::kAudit, protocol::Split::kLocked};
+}
+
+Evaluation FlywheelWorkload::evaluate(const Path& run_directory, protocol::Split split, int64_t tokens) {
+  const std::string text =
+      output_of({self_executable().string(), "evaluate", "--dir", run_directory.string(), "--split",
+                 std::string(protocol::name(split)), "--tokens", std::to_string(tokens), "--json"});
   const Json json = parse_json(text, "output of evaluate");
   return {json_field<double>(json, "loss", "evaluate"), json_field<double>(json, "bits_per_byte", "evaluate"),
           json_field<int64_t>(json, "tokens", "evaluate")};

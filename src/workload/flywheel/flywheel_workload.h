@@ -48,7 +48,8 @@ class FlywheelWorkload : public Workload {
   RunPlan plan(const Configuration& configuration, const SizedRun& run, const RunRequest& request) const override;
   RunPlan read_plan(const std::string& spec, const std::string& where) const override;
   std::vector<std::string> command(const Path& run_directory) const override;
-  Evaluation evaluate(const Path& run_directory, const std::string& split, int64_t tokens) override;
+  std::vector<protocol::Split> splits() const override;
+  Evaluation evaluate(const Path& run_directory, protocol::Split split, int64_t tokens) override;
   std::string sample(const Path& run_directory, int tokens) override;
 
  private:
