@@ -39,7 +39,9 @@ function(flywheel_write_group list_name name text)
   list(LENGTH ${list_name} number)
   set(file ${PROJECT_BINARY_DIR}/groups/${name}_${number}.cc)
   file(CONFIGURE OUTPUT ${file} CONTENT "${text}" @ONLY)
-  # The warning is for headers with anonymous namespaces, and takes the sources for headers here.
-  set_property(SOURCE ${file} APPEND PROPERTY COMPILE_OPTIONS -Wno-subobject-linkage)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # The warning is for headers with anonymous namespaces, and takes the sources for headers here.
+    set_property(SOURCE ${file} APPEND PROPERTY COMPILE_OPTIONS -Wno-subobject-linkage)
+  endif()
   set(${list_name} ${${list_name}} ${file} PARENT_SCOPE)
 endfunction()

@@ -52,7 +52,7 @@ bool Branches::lost_its_trunk(const PlannedRun& run) const {
 }
 
 PlannedRun Branches::in_full(PlannedRun run) const {
-  run.id += "-full";
+  run.id += kInFull;
   run.trunk.clear();
   run.size = lab_.workload.resized(*run.configuration, run.size, run.rung_flops);
   return run;

@@ -4,11 +4,14 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "campaign/run_book.h"
 
 namespace flywheel::campaign {
+
+inline constexpr std::string_view kInFull = "-full";  // ends the id of a run that is trained without its trunk
 
 // Not thread safe.
 class Branches {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 namespace flywheel::campaign {
 
@@ -13,9 +14,16 @@ void Replicates::allow(const PlannedRun& run) {
 
 void Replicates::recall(const PlannedRun& base) {
   const std::string prefix = base.id + "-s";
-  for (const ledger::RunRow& row : lab_.ledger.runs())
-    if (row.stage == protocol::Stage::kReplicate && !book_.knows(row.run) && row.run.starts_with(prefix))
-      book_.remember(replicate_of(base, std::stoi(row.run.substr(prefix.size()))));
+  for (const ledger::RunRow& row : lab_.ledger.runs()) {
+    if (row.stage != protocol::Stage::kReplicate || book_.knows(row.run) || !row.run.starts_with(prefix)) continue;
+    int number = 0;
+    const char* const end = row.run.data() + row.run.size();
+    const auto [rest, error] = std::from_chars(row.run.data() + prefix.size(), end, number);
+    if (error != std::errc()) continue;
+    PlannedRun replicate = replicate_of(base, number);
+    if (std::string_view(rest, end) == kInFull) replicate = branches_.in_full(std::move(replicate));
+    if (replicate.id == row.run) book_.remember(std::move(replicate));
+  }
 }
 
 PlannedRun Replicates::replicate_of(const PlannedRun& base, int number) const {
