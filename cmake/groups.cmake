@@ -2,9 +2,10 @@
 # their headers are read, and the templates of these made, once for the group. It is what CMake calls a unity build; its
 # own takes no file with options of its own. The other presets compile file by file, so they also see that each includes
 # what it needs.
-set(FLYWHEEL_GROUPED OFF)
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
-  set(FLYWHEEL_GROUPED ON)
+  option(FLYWHEEL_GROUPED "Compile the files of a room in groups" ON)
+else()
+  option(FLYWHEEL_GROUPED "Compile the files of a room in groups" OFF)
 endif()
 set(FLYWHEEL_GROUP_BYTES 60000)  # of source text; larger groups gain little and leave a processor idle at the end
 

@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <vector>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/log.h"
 
 namespace flywheel::cli {
@@ -116,6 +119,14 @@ Arguments CommandLine::subcommand(const std::string& name, const std::string& he
 }
 
 std::optional<int> CommandLine::parse(int argc, char** argv, std::string& chosen) {
+  std::vector<std::string> known;
+  for (const CLI::App* command : app_->get_subcommands({})) known.push_back(command->get_name());
+  if (argc > 1 && argv[1][0] != '-' && std::find(known.begin(), known.end(), argv[1]) == known.end()) {
+    const std::string near = nearest_name(argv[1], known);
+    write_error(fmt::format("flywheel: there is no command \"{}\"{}\nRun `flywheel --help` for those there are.\n",
+                            argv[1], near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+    return static_cast<int>(ErrorCode::kBadInput);
+  }
   try {
     app_->parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -30,8 +30,7 @@ Action declare_findings(Arguments& arguments) {
     if (records.empty()) fmt::print("no findings so far\n");
     for (const auto& record : records) {
       const ledger::FindingRecord& f = record.value;
-      fmt::print("{}  {}  {}x compute ({} to {})\n", f.id, f.change, number_text(f.multiplier.value, "{:.3g}"),
-                 number_text(f.multiplier.low, "{:.3g}"), number_text(f.multiplier.high, "{:.3g}"));
+      fmt::print("{}  {}  {} in compute\n", f.id, f.change, multiplier_text(f.multiplier));
     }
     return 0;
   };

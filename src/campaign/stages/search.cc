@@ -49,8 +49,8 @@ bool leaves_a_ladder(const Lab& lab, const CampaignBudget& budget, const RunBook
 
 std::string why_not(double screen_flops) {
   return fmt::format(
-      "No search: after {} runs at {}, fewer than which show nothing, less than a third of the budget or no ladder of "
-      "{} rungs would be left, and a forecast takes both.",
+      "No search: it takes at least {} runs at {}, and after them less than a third of the budget, or no ladder of {} "
+      "rungs, would be left for the forecast.",
       kFewestScreens, format_flops(screen_flops), kFewestRungsLeft);
 }
 
