@@ -11,7 +11,6 @@
 #include "cli/campaign_setup.h"
 #include "cli/cli.h"
 #include "cli/lab_setup.h"
-#include "cli/lab_view.h"
 #include "evidence/paired_runs.h"
 
 namespace flywheel::cli {
@@ -27,6 +26,15 @@ struct CompareOptions {
 
 std::string number(double value, const char* format) {
   return std::isfinite(value) ? fmt::format(fmt::runtime(format), value) : "open";
+}
+
+std::string times_text(double times) {
+  if (!std::isfinite(times)) return "open";
+  return times >= evidence::kFarthestMultiple ? fmt::format("at least {:g}x", times) : fmt::format("{:.2f}x", times);
+}
+std::string multiplier_text(const ledger::Interval& multiplier) {
+  return fmt::format("{} ({} to {})", std::isfinite(multiplier.value) ? times_text(multiplier.value) : "cannot be said",
+                     times_text(multiplier.low), times_text(multiplier.high));
 }
 
 void print_text(const ledger::ComparisonRecord& result) {

@@ -1,6 +1,8 @@
 // flywheel findings: the changes that passed the lab's test, with their evidence.
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/lab_view.h"
@@ -30,7 +32,9 @@ Action declare_findings(Arguments& arguments) {
     if (records.empty()) fmt::print("no findings so far\n");
     for (const auto& record : records) {
       const ledger::FindingRecord& f = record.value;
-      fmt::print("{}  {}  {} in compute\n", f.id, f.change, multiplier_text(f.multiplier));
+      const auto end = [](double times) { return std::isfinite(times) ? number_text(times, "{:.3g}") : "open"; };
+      fmt::print("{}  {}  {}x compute ({} to {})\n", f.id, f.change, number_text(f.multiplier.value, "{:.3g}"),
+                 end(f.multiplier.low), end(f.multiplier.high));
     }
     return 0;
   };

@@ -6,8 +6,6 @@
 
 #include <cmath>
 
-#include "evidence/paired_runs.h"
-
 namespace flywheel::cli {
 
 std::optional<std::string> lab_process(const Path& lab) {
@@ -27,20 +25,6 @@ std::optional<std::string> lab_process(const Path& lab) {
 
 std::string number_text(double value, const char* format) {
   return std::isfinite(value) ? fmt::format(fmt::runtime(format), value) : "";
-}
-
-namespace {
-
-std::string times_text(double times) {
-  if (!std::isfinite(times)) return "open";
-  return times >= evidence::kFarthestMultiple ? fmt::format("at least {:g}x", times) : fmt::format("{:.2f}x", times);
-}
-
-}  // namespace
-
-std::string multiplier_text(const ledger::Interval& multiplier) {
-  return fmt::format("{} ({} to {})", std::isfinite(multiplier.value) ? times_text(multiplier.value) : "cannot be said",
-                     times_text(multiplier.low), times_text(multiplier.high));
 }
 
 }  // namespace flywheel::cli

@@ -14,7 +14,5 @@ std::optional<std::string> lab_process(const Path& lab);
 
 // Empty where the number is not finite: not known.
 std::string number_text(double value, const char* format = "{:.4f}");
-// A multiple of compute with its 90% interval: "1.84x (1.21x to open)".
-std::string multiplier_text(const ledger::Interval& multiplier);
 
 }  // namespace flywheel::cli
