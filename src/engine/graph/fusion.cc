@@ -1,7 +1,6 @@
 #include "engine/graph/fusion.h"
 
 #include <algorithm>
-#include <array>
 
 #include "engine/graph/op.h"
 #include "engine/graph/ops/activation.h"
@@ -95,19 +94,13 @@ int add_into_producer(Graph& graph) {
   return rewrites;
 }
 
-constexpr std::array kPasses = {
-    FusionPass{"activation_into_linear", activation_into_linear},
-    FusionPass{"add_into_producer", add_into_producer},
-};
+// Every pass, in the order they run; each returns how many rewrites it made.
+constexpr int (*kPasses[])(Graph&) = {activation_into_linear, add_into_producer};
 
 }  // namespace
 
-std::span<const FusionPass> fusion_passes() {
-  return kPasses;
-}
-
 void fuse(Graph& graph) {
-  for (const FusionPass& pass : kPasses) pass.run(graph);
+  for (const auto pass : kPasses) pass(graph);
 }
 
 }  // namespace flywheel::graph

@@ -90,10 +90,6 @@ ValueId Graph::state(std::string name, tensor::Shape shape, tensor::Dtype dtype)
   return push({.name = std::move(name), .shape = shape, .dtype = dtype, .storage = Storage::kState, .offset = offset});
 }
 
-ValueId Graph::add_value(std::string name, tensor::Shape shape, tensor::Dtype dtype) {
-  return push({.name = std::move(name), .shape = shape, .dtype = dtype});
-}
-
 std::vector<ValueId> Graph::append(const Op& op, std::vector<ValueId> inputs, const Attributes& attributes,
                                    std::vector<ValueId> gradients) {
   Node node{&op, std::move(inputs), {}, attributes};

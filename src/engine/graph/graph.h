@@ -106,9 +106,8 @@ class Graph {
   std::span<const Node> nodes() const { return nodes_; }
   std::span<const float> constant_elements(int64_t index) const { return constants_[static_cast<size_t>(index)]; }
 
-  // For passes: change a node in place, add an output to it, and drop erased nodes at the end.
+  // For passes: change a node in place, and drop erased nodes at the end.
   Node& mutable_node(size_t index) { return nodes_[index]; }
-  ValueId add_value(std::string name, tensor::Shape shape, tensor::Dtype dtype);
   void compact();
 
   int64_t externals() const { return externals_; }

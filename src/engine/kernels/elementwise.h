@@ -33,9 +33,6 @@ void add(const tensor::Bf16* x, tensor::Bf16* y, int64_t n);
 void fill(float* y, float value, int64_t n);
 void scale(float* y, float factor, int64_t n);
 double sum_of_squares(const float* x, int64_t n);  // fixed order: same result for the same n
-bool all_finite(const float* x, int64_t n);
-// out = sum over `count` buffers, in their order (gradient reduction across threads).
-void reduce_sum(const float* const* buffers, int count, float* out, int64_t n);
 
 // One AdamW update (Loshchilov and Hutter 2019), decay decoupled. Bias corrections are given as 1 - beta^t.
 struct AdamwStep {

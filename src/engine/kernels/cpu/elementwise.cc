@@ -48,21 +48,6 @@ double squares_all(const float* x, int64_t n) {
   return sum;
 }
 
-// Any infinity or NaN makes x * 0 a NaN, which stays through the sum.
-bool finite_all(const float* x, int64_t n) {
-  Floats sum = hn::Zero(kFloats);
-  for (int64_t i = 0; i < n; i += kLanes) sum = hn::MulAdd(load(x + i, n - i), hn::Zero(kFloats), sum);
-  return hn::AllFalse(kFloats, hn::IsNaN(sum));
-}
-
-void reduce_all(const float* const* buffers, int count, float* out, int64_t n) {
-  for (int64_t i = 0; i < n; i += kLanes) {
-    Floats sum = hn::Zero(kFloats);
-    for (int b = 0; b < count; ++b) sum = hn::Add(sum, load(buffers[b] + i, n - i));
-    store(sum, out + i, n - i);
-  }
-}
-
 void adamw_all(const AdamwStep& s, const float* gradient, float* weight, float* moment1, float* moment2, int64_t n) {
   const auto beta1 = hn::Set(kFloats, s.beta1), rest1 = hn::Set(kFloats, 1 - s.beta1);
   const auto beta2 = hn::Set(kFloats, s.beta2), rest2 = hn::Set(kFloats, 1 - s.beta2);
@@ -93,8 +78,6 @@ HWY_EXPORT(add_all);
 HWY_EXPORT(add_bfloat16);
 HWY_EXPORT(scale_all);
 HWY_EXPORT(squares_all);
-HWY_EXPORT(finite_all);
-HWY_EXPORT(reduce_all);
 HWY_EXPORT(adamw_all);
 
 void embedding_forward(const uint16_t* tokens, const float* table, const float* positions, int64_t t, int64_t c,
@@ -134,12 +117,6 @@ void scale(float* y, float factor, int64_t n) {
 }
 double sum_of_squares(const float* x, int64_t n) {
   return HWY_DYNAMIC_DISPATCH(squares_all)(x, n);
-}
-bool all_finite(const float* x, int64_t n) {
-  return HWY_DYNAMIC_DISPATCH(finite_all)(x, n);
-}
-void reduce_sum(const float* const* buffers, int count, float* out, int64_t n) {
-  HWY_DYNAMIC_DISPATCH(reduce_all)(buffers, count, out, n);
 }
 void adamw(const AdamwStep& step, const float* gradient, float* weight, float* moment1, float* moment2, int64_t n) {
   HWY_DYNAMIC_DISPATCH(adamw_all)(step, gradient, weight, moment1, moment2, n);

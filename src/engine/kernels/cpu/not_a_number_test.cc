@@ -311,7 +311,7 @@ TEST(NotANumber, IsSeenInSumsStepsAndStreams) {
                     factors(5, tensor::Dtype::kFloat32);
       rows.set(7, bad);
       orthonormal_rows(rows.floats(), 5, basis.floats(), factors.floats());
-      EXPECT_FALSE(kernels::all_finite(basis.floats(), 25));
+      EXPECT_FALSE(all_finite(basis, 0, 25));
       const float logits[] = {0.5f, kNan, -1, 2};
       float scores[4], weights_of_chosen[2];
       int32_t choice[2], places[2], first[5];
