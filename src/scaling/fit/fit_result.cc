@@ -40,7 +40,7 @@ double reuse_of(FitInput& input, const std::vector<FormFit>& forms) {
 // (Muennighoff et al. 2023, equation 5).
 Point in_fresh_tokens(Point p, double reuse) {
   if (reuse <= 0 || !repeats(p)) return p;
-  const double fresh = p.U * (1 + reuse * (1 - std::exp(-(p.D / p.U - 1) / reuse)));
+  const double fresh = p.U * (1 + reuse * -std::expm1(-(p.D / p.U - 1) / reuse));
   p.C = flops_of(p) * fresh / p.D;
   p.D = fresh;
   p.U = 0;

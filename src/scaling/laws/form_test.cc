@@ -112,5 +112,24 @@ INSTANTIATE_TEST_SUITE_P(
         Truth{"broken", {{"A", 20}, {"E", 1.2}, {"gamma", 0.07}, {"change", 0.08}, {"break", 1e17}, {"width", 0.6}}}),
     [](const auto& one) { return std::string(one.param.form); });
 
+// Repeats that never fade: the law of all tokens, whatever the constant, to the last digits.
+TEST(DataConstrained, WithoutFadingIsTheLawOfAllTokens) {
+  const std::map<std::string, double> plain = {{"A", 480}, {"B", 2100}, {"E", 1.8}, {"alpha", 0.35}, {"beta", 0.37}};
+  const Theta all_tokens = chinchilla_form().internal(plain);
+  for (const double never : {1e12, 1e15, 1e18}) {
+    std::map<std::string, double> repeated = plain;
+    repeated["R_D"] = repeated["R_N"] = never;
+    const Theta theta = data_constrained_form().internal(repeated);
+    for (const double epochs : {1.0, 1.0001, 1.5, 4.0, 40.0}) {
+      Point p{.N = 3e8, .D = 5e9};
+      p.C = 6 * p.N * p.D;
+      p.U = p.D / epochs;
+      EXPECT_NEAR(data_constrained_form().log_loss(theta.data(), run_of(p), nullptr, nullptr),
+                  chinchilla_form().log_loss(all_tokens.data(), run_of(p), nullptr, nullptr), 1e-10)
+          << never << ", " << epochs;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace flywheel::scaling

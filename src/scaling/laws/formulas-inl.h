@@ -54,9 +54,9 @@ struct DataConstrainedFormula {
   static constexpr int kParameters = 7;
   template <class Excess, class Star>
   static HWY_INLINE auto saturated(Excess ln_ratio, Star ln_star) {
-    const auto repeats = exp(ln_ratio) + splat(-1);
-    const auto fading = exp(-(repeats * exp(-ln_star)));
-    return log(exp(ln_star) * (-fading + splat(1)) + splat(1));
+    // Where R* is far above R, 1 - exp(-R / R*) is R / R*, and its rounding error times R* must not become repeats.
+    const auto repeats = expm1(ln_ratio);
+    return log1p(exp(ln_star) * -expm1(-(repeats * exp(-ln_star))));
   }
   template <class A, class B, class E, class Alpha, class Beta, class Rd, class Rn>
   static HWY_INLINE auto log_loss(const Covariates& x, A ln_a, B ln_b, E ln_e, Alpha alpha, Beta beta, Rd ln_rd,

@@ -38,6 +38,14 @@ HWY_NOINLINE Lanes log_of(Lanes x) {
   return hn::IfThenElse(hn::Gt(x, hn::Zero(kDoubles)), hn::Log(kDoubles, x), splat(NAN));
 }
 
+// e^x - 1 and ln(1 + x), exact near 0.
+HWY_NOINLINE Lanes expm1_of(Lanes x) {
+  return hn::Expm1(kDoubles, hn::Min(x, splat(700)));
+}
+HWY_NOINLINE Lanes log1p_of(Lanes x) {
+  return hn::IfThenElse(hn::Gt(x, splat(-1)), hn::Log1p(kDoubles, x), splat(NAN));
+}
+
 // Place of (a, b), a <= b, in a packed upper triangle of K parameters.
 constexpr int packed(int K, int a, int b) {
   return a * K - a * (a - 1) / 2 + b - a;
@@ -164,6 +172,16 @@ template <int K, unsigned M, bool L>
 HWY_INLINE auto log(const Jet<K, M, L>& x) {
   const Lanes inverse = hn::Div(splat(1), x.value);
   return chain<true>(x, log_of(x.value), inverse, hn::Neg(hn::Mul(inverse, inverse)));
+}
+template <int K, unsigned M, bool L>
+HWY_INLINE auto expm1(const Jet<K, M, L>& x) {
+  const Lanes less_one = expm1_of(x.value), e = hn::Add(less_one, splat(1));
+  return chain<true>(x, less_one, e, e);
+}
+template <int K, unsigned M, bool L>
+HWY_INLINE auto log1p(const Jet<K, M, L>& x) {
+  const Lanes inverse = hn::Div(splat(1), hn::Add(x.value, splat(1)));
+  return chain<true>(x, log1p_of(x.value), inverse, hn::Neg(hn::Mul(inverse, inverse)));
 }
 // The smaller of both, lane by lane; at a tie, x.
 template <int K, unsigned M, bool L, unsigned M2, bool L2>
