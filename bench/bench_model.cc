@@ -183,10 +183,11 @@ void register_all() {
 
 int main(int argc, char** argv) {
   using namespace flywheel::model;
+  using flywheel::tensor::Dtype;
   if (argc > 1 && std::strcmp(argv[1], "--profile") == 0) {
     for (const Case& c : kCases) {
       if (argc > 2 && std::atoi(argv[2]) != c.width) continue;
-      for (flywheel::Dtype dtype : {flywheel::Dtype::kFloat32, flywheel::Dtype::kBfloat16}) print_profile(c, dtype);
+      for (Dtype dtype : {Dtype::kFloat32, Dtype::kBfloat16}) print_profile(c, dtype);
     }
     return 0;
   }

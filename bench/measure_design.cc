@@ -126,7 +126,7 @@ int main(int count, char** arguments) {
       fmt::print(
           "{:<20} {:3.0f} ladders, {:5.1f} runs each, {:.2f} of the FLOPs of 4 sizes; error median {:.2f}%, root mean "
           "square {:.2f}%\n",
-          way.name, n, way.runs / n, share, quantile(way.errors, 0.5), std::sqrt(mean_square));
+          way.name, n, way.runs / n, share, flywheel::quantile(way.errors, 0.5), std::sqrt(mean_square));
     }
   } catch (const std::exception& e) {
     fmt::print(stderr, "measure_design: {}\n", e.what());

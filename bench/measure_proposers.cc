@@ -9,8 +9,10 @@
 #include "search/proposers/proposer.h"
 #include "workload/flywheel/recipe_space.h"
 
-namespace flywheel::research {
+namespace flywheel::search {
 namespace {
+
+using namespace workload;  // its search space
 
 constexpr size_t kTrials = 10000;
 constexpr int kSuggestions = 50;
@@ -66,8 +68,8 @@ int main() {
 }
 
 }  // namespace
-}  // namespace flywheel::research
+}  // namespace flywheel::search
 
 int main() {
-  return flywheel::research::main();
+  return flywheel::search::main();
 }

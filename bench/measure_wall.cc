@@ -44,7 +44,7 @@ void public_ladders(const std::vector<flywheel::Path>& paths) {
       for (const size_t i : levels[level]) below.push_back(points[i]);
       if (level < 3) continue;
       const Wall wall = wall_test(below, {.bootstrap = 100});
-      const std::string verdict(name_of(wall.verdict));
+      const std::string verdict(flywheel::protocol::name(wall.verdict));
       ++verdicts[verdict], ++all[verdict];
       ++cuts, ++total;
     }
@@ -82,8 +82,8 @@ int main(int count, char** arguments) {
           if (halved) ladder.flatten_after = 2;
           std::map<std::string, int> verdicts;
           for (int s = 0; s < ladders; ++s)
-            ++verdicts[std::string(
-                name_of(wall_test(make_ladder(ladder, static_cast<uint64_t>(s)), {.bootstrap = 100}).verdict))];
+            ++verdicts[std::string(flywheel::protocol::name(
+                wall_test(make_ladder(ladder, static_cast<uint64_t>(s)), {.bootstrap = 100}).verdict))];
           fmt::print("{:2} levels of {}, {:<16}, {:<32} {}\n", ladder.rungs, sizes, name,
                      halved ? "slope halved in the last decade" : "straight", counts(verdicts, ladders));
         }
