@@ -2,7 +2,7 @@
 # their headers are read, and the templates of these made, once for the group. It is what CMake calls a unity build; its
 # own takes no file with options of its own. The other presets compile file by file, so they also see that each includes
 # what it needs.
-if(CMAKE_BUILD_TYPE STREQUAL "Release")
+if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT CMAKE_CROSSCOMPILING)
   option(FLYWHEEL_GROUPED "Compile the files of a room in groups" ON)
 else()
   option(FLYWHEEL_GROUPED "Compile the files of a room in groups" OFF)
