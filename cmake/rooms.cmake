@@ -3,6 +3,8 @@
 # USES names the rooms it may include, TEST_USES those that its tests may include besides; scripts/check-layout holds the
 # includes to it. A release compiles the files that FAST names, without their endings and with * for anything, with -O3:
 # those where time is spent. All others get -O1, because compiling them takes a newcomer's time and running them nobody's.
+# It compiles files in groups (groups.cmake), but for those that APART names: their anonymous namespaces use the same
+# names by design, as every op's run_cpu().
 include(GoogleTest)
 
 add_library(flywheel_options INTERFACE)
@@ -22,7 +24,8 @@ endif()
 # flywheel_room() line are.
 set_property(GLOBAL PROPERTY FLYWHEEL_INNER_ROOMS workload/flywheel)
 
-# flywheel_matching(OUT FOLDER PATTERNS FILES...) sets OUT to the files that a pattern names. Throws where one names none.
+# flywheel_matching(OUT FOLDER PATTERNS FILES...) sets OUT to the files that a pattern names, and fails where one
+# names none.
 function(flywheel_matching out folder patterns)
   set(matching "")
   foreach(pattern ${patterns})
@@ -34,7 +37,6 @@ function(flywheel_matching out folder patterns)
     endif()
     list(APPEND matching ${named})
   endforeach()
-  list(REMOVE_DUPLICATES matching)
   set(${out} ${matching} PARENT_SCOPE)
 endfunction()
 
@@ -57,20 +59,26 @@ function(flywheel_room name)
   endif()
   flywheel_matching(apart ${CMAKE_CURRENT_SOURCE_DIR}/${name} "${ROOM_APART}" ${sources})
   flywheel_matching(fast ${CMAKE_CURRENT_SOURCE_DIR}/${name} "${ROOM_FAST}" ${sources})
-  set(small ${sources})
-  list(REMOVE_ITEM small ${fast})
-  add_library(flywheel_${id} STATIC)
-  target_link_libraries(flywheel_${id} PUBLIC flywheel_options)
-  foreach(kind fast small)
-    set(alone ${${kind}})
-    list(REMOVE_ITEM ${kind} ${apart})
-    list(REMOVE_ITEM alone ${${kind}})
-    flywheel_group(groups ${name}/${kind} ${${kind}})
-    target_sources(flywheel_${id} PRIVATE ${groups} ${alone})
-    if(kind STREQUAL "small")
-      set_property(SOURCE ${groups} ${alone} APPEND PROPERTY COMPILE_OPTIONS "$<$<CONFIG:Release>:-O1>")
+  foreach(kind fast other)
+    set(${kind}_together "")
+    set(${kind}_apart "")
+  endforeach()
+  foreach(source ${sources})
+    set(kind other)
+    if(source IN_LIST fast)
+      set(kind fast)
+    endif()
+    if(source IN_LIST apart)
+      list(APPEND ${kind}_apart ${source})
+    else()
+      list(APPEND ${kind}_together ${source})
     endif()
   endforeach()
+  flywheel_group(fast_groups ${name}/fast ${fast_together})
+  flywheel_group(other_groups ${name}/other ${other_together})
+  set_property(SOURCE ${other_groups} ${other_apart} APPEND PROPERTY COMPILE_OPTIONS "$<$<CONFIG:Release>:-O1>")
+  add_library(flywheel_${id} STATIC ${fast_groups} ${fast_apart} ${other_groups} ${other_apart})
+  target_link_libraries(flywheel_${id} PUBLIC flywheel_options)
   foreach(used ${ROOM_USES})
     string(REPLACE "/" "_" used ${used})
     if(TARGET flywheel_${used})

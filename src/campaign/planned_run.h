@@ -24,8 +24,8 @@ struct PlannedRun {
   bool keeps_trunk = false;  // keeps its stable checkpoint for longer runs
   std::string trunk{};       // the run it branches from; empty: none
 
-  double evaluated_at =
-      0;  // fraction of its steps of the one evaluation that it gets instead of the usual ones; 0: usual
+  // Fraction of its steps of the one evaluation that it gets instead of the usual ones; 0: the usual ones.
+  double evaluated_at = 0;
   std::optional<double> stop_above{};  // it gives up when its bits per byte there are above this
   bool resumes = false;                // continues to its end although it gave up before
 };
