@@ -147,7 +147,7 @@ void conclude(const Lab& lab, const Ladder& ladder) {
                                .low = optimum.low,
                                .high = optimum.high});
   }
-  const scaling::Wall wall = scaling::wall_test(all, fit_options(lab));
+  const scaling::Wall wall = scaling::wall_test(all, lab.options.seed);
   const ledger::WallRecord wall_record{.verdict = wall.verdict,
                                        .slope = wall.slope,
                                        .slope_low = wall.slope_low,

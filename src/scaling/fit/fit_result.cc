@@ -36,14 +36,13 @@ double reuse_of(FitInput& input, const std::vector<FormFit>& forms) {
   return reuse;
 }
 
-// The point in effective (fresh) tokens, C in proportion; itself for reuse 0 and for data seen once
-// (Muennighoff et al. 2023, equation 5).
+// The point in effective (fresh) tokens, C in proportion; itself for reuse 0 and for data seen once (Muennighoff et al.
+// 2023, equation 5). U stays, for the wall test to see which runs repeat.
 Point in_fresh_tokens(Point p, double reuse) {
   if (reuse <= 0 || !repeats(p)) return p;
   const double fresh = p.U * (1 + reuse * -std::expm1(-(p.D / p.U - 1) / reuse));
   p.C = flops_of(p) * fresh / p.D;
   p.D = fresh;
-  p.U = 0;
   return p;
 }
 
@@ -123,11 +122,6 @@ FitResult fit_input(const FitRequest& request, FitInput input, const std::vector
   const double reuse = reuse_of(input, forms);
   std::vector<Point> points = input.points;
   for (Point& p : points) p = in_fresh_tokens(p, reuse);
-  FitOptions wall_options;
-  wall_options.huber_delta = request.huber;
-  wall_options.bootstrap = std::min(request.bootstrap, 100);
-  wall_options.seed = request.seed;
-  wall_options.threads = request.threads;
   FitResult result{.input = std::move(input),
                    .forms = std::move(forms),
                    .outliers = std::move(found),
@@ -136,7 +130,7 @@ FitResult fit_input(const FitRequest& request, FitInput input, const std::vector
                    .reuse = reuse,
                    .forecaster = Forecaster(points),
                    .backtest = scaling::backtest(points, 3),
-                   .wall = wall_test(points, wall_options),
+                   .wall = wall_test(points, request.seed),
                    .growth = {},
                    .forecast = {},
                    .by_distance = {},

@@ -2,6 +2,8 @@
 // deterministic for a seed.
 #pragma once
 
+#include <cmath>
+#include <cstdint>
 #include <span>
 #include <string>
 
@@ -14,13 +16,17 @@ using protocol::WallVerdict;
 
 struct Wall {
   WallVerdict verdict = WallVerdict::kCannotTell;
-  double slope = 0, slope_low = 0, slope_high = 0;  // of ln(best loss) against ln C at the top end, 90%
-  double smallest_detectable = 0;                   // slope change found with 80% power
-  double p_value = 1;
+  // NAN: not measured.
+  double slope = NAN, slope_low = NAN, slope_high = NAN;  // of ln loss against ln C at the ladder's top end, 90%
+  double smallest_detectable = NAN;  // change of that slope that the whole test would call a wall in 80% of ladders
+  double power_halved = NAN;         // share of ladders with half the slope at the top that would be called a wall
+  double p_value = NAN;
   std::string why;
 };
-// A bend of the frontier in the last decades beyond what the smooth law, its drift and noise explain, which the
-// forecast from below the bend must also have missed (wall.cc).
-Wall wall_test(std::span<const Point> points, const FitOptions& options);
+// A wall: the runs of the last decades lie above the forecast from the runs below, together and along a hinge, by more
+// than in 99% of ladders simulated without one. None seen: they do not, and half the slope would have been called a
+// wall in at least 80% of such ladders. Else it cannot be told, as where the runs at the top repeat their data
+// (Point::U): that bends a frontier by itself (Muennighoff et al. 2023). Throws kBadInput as fit().
+Wall wall_test(std::span<const Point> points, uint64_t seed = 1);
 
 }  // namespace flywheel::scaling

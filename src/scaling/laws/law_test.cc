@@ -10,7 +10,6 @@
 #include "base/error.h"
 #include "base/file_system.h"
 #include "scaling/allocation/isoflop.h"
-#include "scaling/forecast/wall.h"
 #include "scaling/laws/synthetic_ladder.h"
 #include "scaling/tables/runs_table.h"
 
@@ -98,7 +97,6 @@ TEST(Fit, DegenerateRunsGiveNumbersAndSayWhatIsMissing) {
     EXPECT_LT(next.loss, 10);
     EXPECT_LE(next.low, next.loss);
     EXPECT_GE(next.high, next.loss);
-    EXPECT_EQ(wall_test(points, {}).verdict, WallVerdict::kCannotTell);
   }
 }
 
@@ -122,52 +120,6 @@ TEST(FlopsRule, LearnsAttentionFlopsFromTheRuns) {
   const FlopsRule rule = flops_rule(points);
   for (const double N : {1e4, 1e6, 1e9}) EXPECT_NEAR(rule.per_token(N) / per_token(N), 1, 1e-6);
   EXPECT_DOUBLE_EQ(flops_rule(make_ladder({}, 1)).per_token(1e6), 6e6);
-}
-
-double wall_rate(Ladder ladder, int ladders) {
-  int walls = 0;
-  FitOptions options;
-  options.bootstrap = 50;
-  for (int seed = 0; seed < ladders; ++seed)
-    walls += wall_test(make_ladder(ladder, static_cast<uint64_t>(seed)), options).verdict == WallVerdict::kWall;
-  return static_cast<double>(walls) / ladders;
-}
-
-TEST(Wall, SeldomSeenOnSmoothLadders) {
-  Ladder ladder;
-  ladder.rungs = 7;
-  EXPECT_LE(wall_rate(ladder, 100), 0.08);  // 5% and a standard error of 2%
-  ladder.kappa = 0.8;
-  ladder.drift = 0.003;
-  EXPECT_LE(wall_rate(ladder, 100), 0.08);
-}
-
-TEST(Wall, SeenWhenTheSlopeHalvesForADecade) {
-  Ladder ladder;
-  ladder.rungs = 9;
-  ladder.noise = 0.002;
-  ladder.flatten_after = 2.0;
-  EXPECT_GE(wall_rate(ladder, 40), 0.8);
-}
-
-TEST(Wall, SeenAlongAFrontierOfOneSizeALevel) {
-  Ladder ladder;
-  ladder.rungs = 12, ladder.sizes = 1, ladder.factor = std::pow(1000.0, 1.0 / 11);
-  int straight = 0, halved = 0;
-  for (uint64_t seed = 0; seed < 20; ++seed) {
-    ladder.flatten_after = INFINITY;
-    straight += wall_test(make_ladder(ladder, seed), {.bootstrap = 50}).verdict == WallVerdict::kWall;
-    ladder.flatten_after = 2;
-    halved += wall_test(make_ladder(ladder, seed), {.bootstrap = 50}).verdict == WallVerdict::kWall;
-  }
-  EXPECT_LE(straight, 3);
-  EXPECT_GE(halved, 16);
-}
-
-TEST(Wall, FewRungsCannotTell) {
-  Ladder ladder;
-  ladder.rungs = 3;
-  EXPECT_EQ(wall_test(make_ladder(ladder, 1), {}).verdict, WallVerdict::kCannotTell);
 }
 
 TEST(Isoflop, FindsTheMinimumAndSaysWhenItIsAtTheEdge) {
