@@ -24,7 +24,7 @@ struct Wall {
   std::string why;
 };
 // A wall: the runs of the last decades lie above the forecast from the runs below, together and along a hinge, by more
-// than in 99% of ladders simulated without one. None seen: they do not, and half the slope would have been called a
+// than in 98% of ladders simulated without one. None seen: they do not, and half the slope would have been called a
 // wall in at least 80% of such ladders. Else it cannot be told, as where the runs at the top repeat their data
 // (Point::U): that bends a frontier by itself (Muennighoff et al. 2023). Throws kBadInput as fit().
 Wall wall_test(std::span<const Point> points, uint64_t seed = 1);
