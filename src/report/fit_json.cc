@@ -119,6 +119,13 @@ OrderedJson backtest_json(const std::vector<scaling::BacktestSummary>& rows) {
   return json;
 }
 
+OrderedJson inflation_json(const scaling::ErrorInflation& inflation) {
+  OrderedJson json = OrderedJson::array();
+  for (const double multiply : {3.0, 10.0, 30.0, 100.0})
+    json.push_back({{"multiply", multiply}, {"factor", inflation.at_multiple(multiply)}});
+  return json;
+}
+
 }  // namespace
 
 OrderedJson fit_json(const FitResult& result) {
@@ -136,7 +143,8 @@ OrderedJson fit_json(const FitResult& result) {
   json["allocation"] = growth_json(result.growth);
   json["forecast"] = forecast_json(result.forecast);
   json["backtest"] = backtest_json(result.by_distance);
-  json["error_inflation"] = result.forecaster.error_inflation;
+  json["error_inflation"] = result.forecaster.error_inflation.at_multiple(10);
+  json["error_inflation_at"] = inflation_json(result.forecaster.error_inflation);
   json["wall"] = wall_json(result.wall);
   json["predictions"] = predictions_json(result.predictions);
   return json;

@@ -141,8 +141,8 @@ FitResult fit_input(const FitRequest& request, FitInput input, const std::vector
   result.by_distance = by_distance(result.backtest);
   for (const Point& p : wanted) {
     const Point fresh = in_fresh_tokens(p, reuse);
-    result.predictions.push_back(
-        {p, result.forecaster.predict(fresh.N, fresh.D), averaged_loss(result.forms, p.N, p.D, p.C, p.U)});
+    result.predictions.push_back({p, result.forecaster.predict(fresh.N, fresh.D, fresh.aspect),
+                                  averaged_loss(result.forms, p.N, p.D, p.C, p.U)});
   }
   return result;
 }

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "base/statistics.h"
 #include "scaling/forecast/forecaster.h"
 
 namespace flywheel::scaling {
@@ -34,13 +33,13 @@ std::vector<std::vector<size_t>> compute_levels(std::span<const Point> points) {
   return levels;
 }
 
-std::vector<BacktestRow> backtest(std::span<const Point> points, int min_levels) {
+std::vector<BacktestRow> backtest(std::span<const Point> points, int min_levels, const Beliefs& beliefs) {
   const std::vector<std::vector<size_t>> levels = compute_levels(points);
   std::vector<BacktestRow> rows;
   std::vector<Point> below;
   for (size_t cut = 0; cut < levels.size(); ++cut) {
     if (cut >= static_cast<size_t>(std::max(1, min_levels)) && below.size() >= kFewestRuns) {
-      const Forecaster forecaster(below);
+      const Forecaster forecaster(below, beliefs);
       for (size_t held = cut; held < levels.size(); ++held) {
         BacktestRow row;
         row.train_below_flops = flops_of(points[levels[cut].front()]);
@@ -50,7 +49,7 @@ std::vector<BacktestRow> backtest(std::span<const Point> points, int min_levels)
           const Point& p = points[i];
           row.measured = std::min(row.measured, p.L);
           row.held_out_flops = std::max(row.held_out_flops, flops_of(p));
-          const Optimum one = forecaster.predict(p.N, p.D);
+          const Optimum one = forecaster.predict(p.N, p.D, p.aspect);
           if (forecast.loss == 0 || one.loss < forecast.loss) forecast = one;
         }
         row.predicted = forecast.loss;
@@ -66,18 +65,6 @@ std::vector<BacktestRow> backtest(std::span<const Point> points, int min_levels)
     for (const size_t i : levels[cut]) below.push_back(points[i]);
   }
   return rows;
-}
-
-double inflation_from_backtest(const std::vector<BacktestRow>& rows) {
-  double squares = kPriorRows, count = kPriorRows;
-  for (const BacktestRow& row : rows) {
-    const double sd = std::log(row.high / row.low) / (2 * kNormal90);
-    if (!(sd > 0) || !(row.measured > 0)) continue;
-    const double z = std::log(row.measured / row.predicted) / sd;
-    squares += std::min(z * z, 100.0);
-    count += 1;
-  }
-  return std::max(1.0, std::sqrt(squares / count));
 }
 
 }  // namespace flywheel::scaling

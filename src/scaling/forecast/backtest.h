@@ -4,6 +4,8 @@
 #include <span>
 #include <vector>
 
+#include "scaling/forecast/beliefs.h"
+#include "scaling/forecast/inflation.h"
 #include "scaling/laws/law.h"
 
 namespace flywheel::scaling {
@@ -17,10 +19,9 @@ struct BacktestRow {
 };
 // Rolling origin: for each compute level with at least min_levels levels below it, fit below, predict the best loss of
 // that level and of all levels above it from their sizes alone.
-std::vector<BacktestRow> backtest(std::span<const Point> points, int min_levels = 2);
-// The error_inflation for which backtest errors lie inside their 90% intervals. Few rows say little, so it starts from
-// 1 with the weight of kPriorRows rows; never below 1.
-double inflation_from_backtest(const std::vector<BacktestRow>& rows);
-inline constexpr double kPriorRows = 4;
+std::vector<BacktestRow> backtest(std::span<const Point> points, int min_levels = 2, const Beliefs& beliefs = {});
+inline ErrorInflation inflation_from_backtest(const std::vector<BacktestRow>& rows) {
+  return ErrorInflation(rows);
+}
 
 }  // namespace flywheel::scaling

@@ -14,8 +14,23 @@
 namespace flywheel::scaling {
 namespace {
 
-constexpr double kNegligible = 1e-3;  // models of less weight are left out
-constexpr int kDraws = 64;            // laws drawn from the posterior, for the interval of the optimal size
+constexpr double kNegligible = 1e-3;                   // models of less weight are left out
+constexpr double kNearDecades = 0.5, kFarDecades = 2;  // of Beliefs::near_width and far_width
+constexpr int kDraws = 64;  // laws drawn from the posterior, for the interval of the optimal size
+
+// Standard deviations, in log loss, of what shapes add, of which the likeliest is taken where shapes vary.
+constexpr double kShapeSds[] = {0, 0.0025, 0.005, 0.01, 0.02};
+constexpr double kMisfitWhileShapes = 0.025;
+constexpr double kLeastShapes = 0.2;  // shapes that differ by less, in ln(width / depth), are one
+
+bool shapes_vary(const Runs& runs) {
+  double least = INFINITY, most = -INFINITY;
+  for (const double aspect : runs.ln_aspect) {
+    if (std::isnan(aspect)) return false;
+    least = std::min(least, aspect), most = std::max(most, aspect);
+  }
+  return most - least > kLeastShapes;
+}
 
 // One run a cell of a grid in (ln N, ln D), whose step doubles until at most `most` are left. The median loss stands
 // for a cell, so that one wild run does not.
@@ -33,16 +48,18 @@ Runs merge(std::span<const Point> points, size_t most) {
   } while (cells.size() > most);
   Runs runs;
   for (const auto& [cell, members] : cells) {
-    double n = 0, d = 0, c = 0, count = 0;
+    double n = 0, d = 0, c = 0, aspect = 0, count = 0;
     std::vector<double> losses;
     for (const Point* p : members) {
       n += p->count * std::log(p->N), d += p->count * std::log(p->D), c += p->count * std::log(flops_of(*p));
+      aspect += p->count * (p->aspect > 0 ? std::log(p->aspect) : NAN);
       count += p->count;
       losses.push_back(std::log(p->L));
     }
     runs.ln_n.push_back(n / count);
     runs.ln_d.push_back(d / count);
     runs.ln_c.push_back(c / count);
+    runs.ln_aspect.push_back(aspect / count);
     runs.ln_l.push_back(quantile(losses, 0.5));
     runs.repeats.push_back(count);
   }
@@ -61,6 +78,7 @@ struct Forecaster::State {
   Runs runs;
   FlopsRule rule;
   double highest_flops = 0;
+  double shape_sd = 0;
   std::vector<MisfitFit> fits;
   std::vector<MisfitModel> models;
   // Laws drawn from the posterior of all models, in proportion to weight, and covariance^-1 residual of each.
@@ -71,42 +89,75 @@ struct Forecaster::State {
   };
   std::vector<Draw> draws;
 
-  Eigen::VectorXd correlations(double ln_n, double ln_d) const {
+  Eigen::VectorXd correlations(const Site& site) const {
     Eigen::VectorXd k(runs.size());
-    for (Eigen::Index i = 0; i < runs.size(); ++i) {
-      const auto j = static_cast<size_t>(i);
-      k[i] = misfit_correlation(beliefs, runs.ln_n[j], runs.ln_d[j], ln_n, ln_d);
-    }
+    for (Eigen::Index i = 0; i < runs.size(); ++i)
+      k[i] = misfit_correlation(beliefs, runs.site(static_cast<size_t>(i)), site);
+    return k;
+  }
+  Eigen::VectorXd of_shapes(const Site& site) const {
+    Eigen::VectorXd k = Eigen::VectorXd::Zero(runs.size());
+    if (shape_sd == 0) return k;
+    for (Eigen::Index i = 0; i < runs.size(); ++i)
+      k[i] = shape_sd * shape_sd * shape_correlation(beliefs, runs.site(static_cast<size_t>(i)), site);
     return k;
   }
   double law(const LawVector& theta, double ln_n, double ln_d, double* gradient = nullptr) const {
     return law_value(theta, ln_n - runs.centre_n, ln_d - runs.centre_d, gradient);
   }
+  // Of a model of typical shape.
   double mean(double ln_n, double ln_d) const {
-    const Eigen::VectorXd k = correlations(ln_n, ln_d);
+    const Eigen::VectorXd k = correlations({ln_n, ln_d, NAN});
     double sum = 0;
     for (size_t m = 0; m < fits.size(); ++m)
       sum +=
           models[m].weight * (law(fits[m].theta, ln_n, ln_d) + std::pow(fits[m].misfit_sd, 2) * k.dot(fits[m].alpha));
     return sum;
   }
+  // The laws' loss over the best they give for as much compute.
+  double excess(double ln_n, double ln_d) const {
+    const auto laws = [&](double n, double d) {
+      double sum = 0;
+      for (size_t m = 0; m < fits.size(); ++m) sum += models[m].weight * law(fits[m].theta, n, d);
+      return sum;
+    };
+    const double ln_flops = std::log(rule.per_token(std::exp(ln_n))) + ln_d;
+    const auto along = [&](double n) { return laws(n, ln_flops - std::log(rule.per_token(std::exp(n)))); };
+    return std::max(0.0, laws(ln_n, ln_d) - along(minimum_of(along, ln_n - 6, ln_n + 6, 24)));
+  }
+  double decades_beyond(const Site& site) const {
+    return std::log10(rule.per_token(std::exp(site.ln_n)) * std::exp(site.ln_d) / highest_flops);
+  }
+  double width(const Site& site) const {
+    const double far = std::clamp((decades_beyond(site) - kNearDecades) / (kFarDecades - kNearDecades), 0.0, 1.0);
+    return std::pow(beliefs.near_width, 1 - far) * std::pow(beliefs.far_width, far);
+  }
+  struct Spread {
+    double mean, sd;  // sd: a normal distribution's with the same 90% interval
+  };
   // Of a run's log loss, noise included: the spread within the models and between them.
-  double variance(double ln_n, double ln_d) const {
-    const Eigen::VectorXd k = correlations(ln_n, ln_d);
+  Spread spread(const Site& site) const {
+    const Eigen::VectorXd k = correlations(site), of_shape = of_shapes(site);
+    const double off = excess(site.ln_n, site.ln_d) / beliefs.frontier_width;
+    // The noise's tails reach farther than a normal distribution's of its scale.
+    const double tail_width = std::pow(student_quantile(0.95, beliefs.tail) / kNormal90, 2);
+    const double noise_share = tail_width * (1 + off * off);
     double first = 0, second = 0;
     for (size_t m = 0; m < fits.size(); ++m) {
       const MisfitFit& fit = fits[m];
       const double power = fit.misfit_sd * fit.misfit_sd;
+      const double own = power + shape_sd * shape_sd;
+      const Eigen::VectorXd cross = power * k + of_shape;
       LawVector gradient;
-      const double value = law(fit.theta, ln_n, ln_d, gradient.data()) + power * k.dot(fit.alpha);
-      const Eigen::VectorXd white = fit.factor.triangularView<Eigen::Lower>().solve(power * k);
+      const double value = law(fit.theta, site.ln_n, site.ln_d, gradient.data()) + cross.dot(fit.alpha);
+      const Eigen::VectorXd white = fit.factor.triangularView<Eigen::Lower>().solve(cross);
       const LawVector open = gradient - fit.whitened.transpose() * white;
-      const double spread =
-          std::max(power - white.squaredNorm(), 0.0) + open.dot(fit.posterior * open) + fit.noise_sd * fit.noise_sd;
+      const double variance = std::max(own - white.squaredNorm(), 0.0) + open.dot(fit.posterior * open) +
+                              noise_share * fit.noise_sd * fit.noise_sd;
       first += models[m].weight * value;
-      second += models[m].weight * (value * value + spread);
+      second += models[m].weight * (value * value + variance);
     }
-    return std::max(second - first * first, 1e-12);
+    return {first, width(site) * std::sqrt(std::max(second - first * first, 1e-12))};
   }
   void draw_laws() {
     Rng rng(1, 0x6c617773);
@@ -135,23 +186,36 @@ Forecaster::~Forecaster() = default;
 Forecaster::Forecaster(Forecaster&&) noexcept = default;
 Forecaster& Forecaster::operator=(Forecaster&&) noexcept = default;
 
-Forecaster::Forecaster(std::span<const Point> points) : state_(std::make_unique<State>()) {
+Forecaster::Forecaster(std::span<const Point> points, const Beliefs& beliefs) : state_(std::make_unique<State>()) {
   check_points(points);
   State& s = *state_;
+  s.beliefs = beliefs;
   s.runs = merge(points, kMostRuns);
   s.rule = scaling::flops_rule(points);
   for (const Point& point : points) s.highest_flops = std::max(s.highest_flops, flops_of(point));
   const Eigen::Index n = s.runs.size();
   Eigen::MatrixXd correlation(n, n);
-  for (Eigen::Index i = 0; i < n; ++i)
-    correlation.col(i) = s.correlations(s.runs.ln_n[static_cast<size_t>(i)], s.runs.ln_d[static_cast<size_t>(i)]);
-
+  for (Eigen::Index i = 0; i < n; ++i) correlation.col(i) = s.correlations(s.runs.site(static_cast<size_t>(i)));
   LawVector start, unused;
   law_prior(s.runs, s.beliefs, start, unused);
+  Eigen::MatrixXd of_shape = Eigen::MatrixXd::Zero(n, n);
+  if (shapes_vary(s.runs)) {
+    double most = -INFINITY, likeliest = 0;
+    const auto covariance_of_shapes = [&](double sd) {
+      s.shape_sd = sd;
+      for (Eigen::Index i = 0; i < n; ++i) of_shape.col(i) = s.of_shapes(s.runs.site(static_cast<size_t>(i)));
+    };
+    for (const double sd : kShapeSds) {
+      covariance_of_shapes(sd);
+      const MisfitFit fit = fit_misfit(s.runs, correlation, of_shape, s.beliefs, kMisfitWhileShapes, start);
+      if (fit.log_evidence > most) most = fit.log_evidence, likeliest = sd;
+    }
+    covariance_of_shapes(likeliest);
+  }
   std::vector<MisfitFit> fits;
   double best = -INFINITY;
   for (const double misfit_sd : kMisfitSds) {
-    MisfitFit fit = fit_misfit(s.runs, correlation, s.beliefs, misfit_sd, start);
+    MisfitFit fit = fit_misfit(s.runs, correlation, of_shape, s.beliefs, misfit_sd, start);
     if (!std::isfinite(fit.log_evidence)) continue;
     best = std::max(best, fit.log_evidence);
     fits.push_back(std::move(fit));
@@ -194,14 +258,15 @@ std::vector<double> Forecaster::covariance(std::span<const std::pair<double, dou
     for (Eigen::Index i = 0; i < n; ++i) {
       const double ln_n = std::log(sites[static_cast<size_t>(i)].first);
       const double ln_d = std::log(sites[static_cast<size_t>(i)].second);
-      const Eigen::VectorXd k = s.correlations(ln_n, ln_d);
+      const Site site{ln_n, ln_d, NAN};
+      const Eigen::VectorXd k = s.correlations(site);
       LawVector gradient;
       values[i] = s.law(fit.theta, ln_n, ln_d, gradient.data()) + power * k.dot(fit.alpha);
       cross.col(i) = power * k;
       gradients.col(i) = gradient;
       for (Eigen::Index j = 0; j <= i; ++j) {
         const auto& [N, D] = sites[static_cast<size_t>(j)];
-        between(i, j) = between(j, i) = power * misfit_correlation(s.beliefs, ln_n, ln_d, std::log(N), std::log(D));
+        between(i, j) = between(j, i) = power * misfit_correlation(s.beliefs, site, {std::log(N), std::log(D), NAN});
       }
     }
     const Eigen::MatrixXd white = fit.factor.triangularView<Eigen::Lower>().solve(cross);
@@ -227,13 +292,15 @@ double Forecaster::noise_sd(double N, double D) const {
   return std::sqrt(variance * std::exp(s.beliefs.focus * below) * (1 + excess * excess));
 }
 
-Optimum Forecaster::predict(double N, double D) const {
+Optimum Forecaster::predict(double N, double D, double aspect) const {
   if (!(N > 0) || !(D > 0) || !std::isfinite(N) || !std::isfinite(D))
     throw_bad_input("a prediction needs N and D above 0, found N = {} and D = {}", N, D);
-  const double ln_n = std::log(N), ln_d = std::log(D);
-  const double centre = state_->mean(ln_n, ln_d);
-  const double half = kNormal90 * error_inflation * std::sqrt(state_->variance(ln_n, ln_d));
-  return {N, D, std::exp(centre), std::exp(centre - half), std::exp(centre + half), N, N};
+  const State& s = *state_;
+  const Site site{std::log(N), std::log(D), aspect > 0 ? std::log(aspect) : NAN};
+  const auto [mean, sd] = s.spread(site);
+  const double inflation = error_inflation.at_decades(s.decades_beyond(site));
+  const double half = kNormal90 * inflation * sd;
+  return {N, D, std::exp(mean), std::exp(mean - half), std::exp(mean + half), N, N};
 }
 
 Optimum Forecaster::compute_optimal(double flops) const {
@@ -253,7 +320,7 @@ Optimum Forecaster::compute_optimal(double flops, const std::function<double(dou
     sizes.push_back(minimum_of(
         [&](double ln_n) {
           const double ln_d = along(ln_n);
-          return s.law(draw.theta, ln_n, ln_d) + power * s.correlations(ln_n, ln_d).dot(draw.alpha);
+          return s.law(draw.theta, ln_n, ln_d) + power * s.correlations({ln_n, ln_d, NAN}).dot(draw.alpha);
         },
         std::max(0.0, best - 5), best + 5, 10));
   }

@@ -17,6 +17,8 @@
 #include <utility>
 #include <vector>
 
+#include "scaling/forecast/beliefs.h"
+#include "scaling/forecast/inflation.h"
 #include "scaling/laws/law.h"
 
 namespace flywheel::scaling {
@@ -33,13 +35,14 @@ class Forecaster {
  public:
   // Any number of points from 1; with few runs the priors dominate and the intervals widen. More than kMostRuns runs
   // are merged with their neighbours first. Throws kBadInput as fit().
-  explicit Forecaster(std::span<const Point> points);
+  explicit Forecaster(std::span<const Point> points, const Beliefs& beliefs = {});
   ~Forecaster();
   Forecaster(Forecaster&&) noexcept;
   Forecaster& operator=(Forecaster&&) noexcept;
 
-  // The loss of a run of this size, with its 90% prediction interval.
-  Optimum predict(double N, double D) const;
+  // The loss of a run of this size, with its 90% prediction interval. `aspect` is the model's width over its depth, 0
+  // where it is not known: then the interval allows for any shape that the runs fitted had.
+  Optimum predict(double N, double D, double aspect = 0) const;
   // The size that minimises the forecast at `flops`; N_low and N_high hold 90% of the optima of laws drawn from the
   // posterior. FLOPs per token from flops_rule(), or the caller's.
   Optimum compute_optimal(double flops) const;
@@ -53,7 +56,7 @@ class Forecaster {
   double noise_sd(double N, double D) const;
 
   // Standard deviations of log loss are multiplied by this; set from the ladder's own backtest.
-  double error_inflation = 1;
+  ErrorInflation error_inflation;
 
   double highest_flops() const;
   const FlopsRule& flops_rule() const;

@@ -30,6 +30,11 @@ Eigen::VectorXd relative_variance(const Runs& runs, const Beliefs& beliefs) {
   return variance;
 }
 
+double matern(double distance) {
+  const double x = std::sqrt(5.0) * distance;
+  return (1 + x + x * x / 3) * std::exp(-x);
+}
+
 struct Linearised {
   Eigen::MatrixXd jacobian;
   Eigen::VectorXd residual;
@@ -45,6 +50,21 @@ Linearised linearise(const Runs& runs, const LawVector& theta) {
     l.jacobian.row(i) = Eigen::Map<Eigen::RowVectorXd>(gradient, kLawParameters);
   }
   return l;
+}
+
+// Diagonal of the inverse, in blocks of columns, because a column of the factor's inverse is zero above its diagonal.
+Eigen::VectorXd inverse_diagonal(const Eigen::LLT<Eigen::MatrixXd>& llt) {
+  constexpr Eigen::Index kBlock = 16;
+  const Eigen::MatrixXd& factor = llt.matrixLLT();
+  const Eigen::Index n = factor.rows();
+  Eigen::VectorXd diagonal(n);
+  for (Eigen::Index from = 0; from < n; from += kBlock) {
+    const Eigen::Index left = n - from, width = std::min(kBlock, left);
+    Eigen::MatrixXd columns = Eigen::MatrixXd::Identity(left, width);
+    factor.bottomRightCorner(left, left).triangularView<Eigen::Lower>().solveInPlace(columns);
+    diagonal.segment(from, width) = columns.colwise().squaredNorm();
+  }
+  return diagonal;
 }
 
 }  // namespace
@@ -69,12 +89,16 @@ double law_value(const LawVector& theta, double x_n, double x_d, double* gradien
   return value;
 }
 
-double misfit_correlation(const Beliefs& beliefs, double ln_n1, double ln_d1, double ln_n2, double ln_d2) {
-  const double compute = std::abs(ln_n1 + ln_d1 - ln_n2 - ln_d2) / beliefs.reach_compute;
-  const double ratio = ((ln_d1 - ln_n1) - (ln_d2 - ln_n2)) / (2 * beliefs.reach_ratio);
-  const double distance = std::sqrt(5 * (compute * compute + ratio * ratio));
-  const double smooth = (1 + distance + distance * distance / 3) * std::exp(-distance);
-  return (1 - beliefs.rough_share) * smooth + beliefs.rough_share * std::exp(-compute);
+double misfit_correlation(const Beliefs& beliefs, const Site& a, const Site& b) {
+  const double compute = std::abs(a.ln_n + a.ln_d - b.ln_n - b.ln_d) / beliefs.reach_compute;
+  const double ratio = ((a.ln_d - a.ln_n) - (b.ln_d - b.ln_n)) / (2 * beliefs.reach_ratio);
+  return (1 - beliefs.rough_share) * matern(std::sqrt(compute * compute + ratio * ratio)) +
+         beliefs.rough_share * std::exp(-compute);
+}
+
+double shape_correlation(const Beliefs& beliefs, const Site& a, const Site& b) {
+  const double apart = std::abs(a.ln_aspect - b.ln_aspect);  // NAN where a shape is not known
+  return std::isnan(apart) ? 0 : matern(apart / beliefs.reach_shape);
 }
 
 void law_prior(const Runs& runs, const Beliefs& beliefs, LawVector& mean, LawVector& sd) {
@@ -86,8 +110,8 @@ void law_prior(const Runs& runs, const Beliefs& beliefs, LawVector& mean, LawVec
   sd << 3, 3, beliefs.floor_log_sd, beliefs.alpha_log_sd, beliefs.beta_log_sd, beliefs.kappa_log_sd;
 }
 
-MisfitFit fit_misfit(const Runs& runs, const Eigen::MatrixXd& correlation, const Beliefs& beliefs, double misfit_sd,
-                     LawVector& start) {
+MisfitFit fit_misfit(const Runs& runs, const Eigen::MatrixXd& correlation, const Eigen::MatrixXd& of_shape,
+                     const Beliefs& beliefs, double misfit_sd, LawVector& start) {
   const Eigen::Index n = runs.size();
   LawVector mean, sd;
   law_prior(runs, beliefs, mean, sd);
@@ -99,7 +123,7 @@ MisfitFit fit_misfit(const Runs& runs, const Eigen::MatrixXd& correlation, const
   const double effective_runs = relative.cwiseInverse().sum();
   Eigen::LLT<Eigen::MatrixXd> factor;
   const auto refactor = [&] {
-    Eigen::MatrixXd covariance = misfit_sd * misfit_sd * correlation;
+    Eigen::MatrixXd covariance = misfit_sd * misfit_sd * correlation + of_shape;
     covariance.diagonal() += (noise * noise * relative.cwiseQuotient(weight)).array().matrix();
     covariance.diagonal().array() += 1e-12;
     factor.compute(covariance);
@@ -121,13 +145,13 @@ MisfitFit fit_misfit(const Runs& runs, const Eigen::MatrixXd& correlation, const
     // Expectation of the squared noise of each run, then its size and the weights.
     l = linearise(runs, theta);
     const Eigen::VectorXd solved = factor.solve(l.residual);
-    const Eigen::MatrixXd inverse_factor = factor.matrixL().solve(Eigen::MatrixXd::Identity(n, n));
+    const Eigen::VectorXd precisions = inverse_diagonal(factor);
     double squares = beliefs.noise_runs * beliefs.noise_sd * beliefs.noise_sd, count = beliefs.noise_runs;
     Eigen::VectorXd standardised(n);
     for (Eigen::Index i = 0; i < n; ++i) {
       const double variance = noise * noise * relative[i] / weight[i];
       const double expected = variance * solved[i];
-      const double spread = variance - variance * variance * inverse_factor.col(i).squaredNorm();
+      const double spread = variance - variance * variance * precisions[i];
       squares += weight[i] * (expected * expected + std::max(spread, 0.0)) / relative[i];
       count += 1;
       standardised[i] = expected * expected / (noise * noise * relative[i]);

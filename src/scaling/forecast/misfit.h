@@ -2,30 +2,24 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <cmath>
 #include <vector>
+
+#include "scaling/forecast/beliefs.h"
 
 namespace flywheel::scaling {
 
-// The priors, the same for every ladder; estimated on public ladders (docs/forecast-backtests.md).
-// Logs are natural; sd of a log is relative.
-struct Beliefs {
-  double alpha = 0.3, alpha_log_sd = 0.3;  // effective exponents, kappa times those within
-  double beta = 0.3, beta_log_sd = 0.4;
-  double floor = 0.53, floor_log_sd = 0.3;  // E over the lowest loss seen
-  double kappa = 0.55, kappa_log_sd = 0.6;
-  double misfit_sd = 0.04, misfit_log_sd = 1;     // of log loss
-  double reach_compute = 5.5, reach_ratio = 2.5;  // length scales of the misfit in ln C and in half ln D/N
-  double rough_share = 0.01;                      // of the misfit's variance that runs of one compute level share
-  double noise_sd = 0.003, noise_runs = 10;       // of log loss, and how many runs this counts as
-  double tail = 3;                                // degrees of freedom of the noise
-  double focus = 0.45;                            // noise variance falls as (C / highest C)^-focus
-  double frontier_width = 0.12;                   // and doubles where the loss exceeds the best nearby by this fraction
-};
 inline constexpr double kMisfitSds[] = {0.0125, 0.025, 0.05, 0.1, 0.2};
+
+// Where a run stands, in logs; ln_aspect is NAN where the shape is not known.
+struct Site {
+  double ln_n = 0, ln_d = 0, ln_aspect = NAN;
+};
 
 // Runs in logs, merged where needed; `repeats` counts the runs behind each.
 struct Runs {
-  std::vector<double> ln_n, ln_d, ln_c, ln_l, repeats;
+  std::vector<double> ln_n, ln_d, ln_c, ln_l, ln_aspect, repeats;
+  Site site(size_t i) const { return {ln_n[i], ln_d[i], ln_aspect[i]}; }
   double centre_n = 0, centre_d = 0;
   Eigen::Index size() const { return static_cast<Eigen::Index>(ln_l.size()); }
 };
@@ -37,7 +31,9 @@ using LawVector = Eigen::Matrix<double, kLawParameters, 1>;
 double law_value(const LawVector& theta, double x_n, double x_d, double* gradient);
 // Correlation of the misfit between two runs: Matern with smoothness 5/2, and a small part with smoothness 1/2 along
 // compute, for what tuning each level anew adds.
-double misfit_correlation(const Beliefs& beliefs, double ln_n1, double ln_d1, double ln_n2, double ln_d2);
+double misfit_correlation(const Beliefs& beliefs, const Site& a, const Site& b);
+// Correlation of what shapes add; 0 where one is not known.
+double shape_correlation(const Beliefs& beliefs, const Site& a, const Site& b);
 
 struct MisfitFit {
   LawVector theta;
@@ -49,9 +45,10 @@ struct MisfitFit {
   Eigen::MatrixXd whitened;                                         // factor^-1 Jacobian
   Eigen::Matrix<double, kLawParameters, kLawParameters> posterior;  // covariance of theta
 };
-// `start` is moved to the optimum, for the next size of misfit to begin from.
-MisfitFit fit_misfit(const Runs& runs, const Eigen::MatrixXd& correlation, const Beliefs& beliefs, double misfit_sd,
-                     LawVector& start);
+// `of_shape` is the covariance of what shapes add. `start` is moved to the optimum, for the next size of misfit to
+// begin from.
+MisfitFit fit_misfit(const Runs& runs, const Eigen::MatrixXd& correlation, const Eigen::MatrixXd& of_shape,
+                     const Beliefs& beliefs, double misfit_sd, LawVector& start);
 // Prior means of theta and their standard deviations.
 void law_prior(const Runs& runs, const Beliefs& beliefs, LawVector& mean, LawVector& sd);
 

@@ -13,12 +13,13 @@
 namespace flywheel::scaling {
 
 struct Point {
-  double N = 0;      // parameters
-  double D = 0;      // training tokens
-  double L = 0;      // loss, any unit (nats per token, bits per byte)
-  double C = 0;      // training FLOPs; 0: 6 N D
-  double U = 0;      // unique training tokens; 0, or above D: all of D
-  double count = 1;  // runs that this one stands for: its weight in a fit
+  double N = 0;       // parameters
+  double D = 0;       // training tokens
+  double L = 0;       // loss, any unit (nats per token, bits per byte)
+  double C = 0;       // training FLOPs; 0: 6 N D
+  double U = 0;       // unique training tokens; 0, or above D: all of D
+  double count = 1;   // runs that this one stands for: its weight in a fit
+  double aspect = 0;  // width of the model over its depth; 0: not known
 };
 double flops_of(const Point& point);  // C, or 6 N D
 

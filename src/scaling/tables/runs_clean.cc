@@ -19,11 +19,11 @@ constexpr std::pair<std::string_view, Reduce> kReduceNames[] = {{"none", Reduce:
                                                                 {"min", Reduce::kMin},
                                                                 {"last", Reduce::kLast}};
 
-using Key = std::tuple<double, double, double, std::string>;
+using Key = std::tuple<double, double, double, double, std::string>;
 
 Key key_of(const RunsTable& table, size_t i) {
   const Point& p = table.points[i];
-  return {p.N, p.D, p.U, table.groups.empty() ? std::string() : table.groups[i]};
+  return {p.N, p.D, p.U, p.aspect, table.groups.empty() ? std::string() : table.groups[i]};
 }
 
 double median_of(const std::vector<Point>& points, double (*of)(const Point&)) {
@@ -57,16 +57,18 @@ Cell cell_of(const Point& p, double width) {
 }
 
 Point merged(const std::vector<Point>& points, const std::vector<size_t>& members) {
-  Point sum{0, 0, 0, 0, 0, 0};
+  Point sum{0, 0, 0, 0, 0, 0, 0};
   std::vector<double> losses;
   const double n = static_cast<double>(members.size());
   const auto part = [&](double x) { return std::log(x) / n; };
-  bool has_c = true, has_u = true;
+  bool has_c = true, has_u = true, has_aspect = true;
   for (const size_t i : members) {
     const Point& p = points[i];
     has_c = has_c && p.C > 0, has_u = has_u && p.U > 0;
+    has_aspect = has_aspect && p.aspect > 0;
     sum.N += part(p.N), sum.D += part(p.D);
     sum.C += has_c ? part(p.C) : 0, sum.U += has_u ? part(p.U) : 0;
+    sum.aspect += has_aspect ? part(p.aspect) : 0;
     sum.count += p.count;
     losses.push_back(p.L);
   }
@@ -75,7 +77,8 @@ Point merged(const std::vector<Point>& points, const std::vector<size_t>& member
           median(std::move(losses)),
           has_c ? std::exp(sum.C) : 0,
           has_u ? std::exp(sum.U) : 0,
-          sum.count};
+          sum.count,
+          has_aspect ? std::exp(sum.aspect) : 0};
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ enum class Reduce { kNone, kMean, kMedian, kMin, kLast };
 std::string_view name_of(Reduce reduce);       // as --reduce takes it
 Reduce reduce_by_name(std::string_view name);  // throws kBadInput for an unknown one
 
-// kNone keeps every row. Else the first row of each (N, D, U, group) stays, with the reduced loss.
+// kNone keeps every row. Else the first row of each (N, D, U, shape, group) stays, with the reduced loss.
 void reduce_runs(RunsTable& table, Reduce reduce);
 
 // Notes on what is suspicious but may be meant, with line numbers: rows that repeat one another, several losses of one

@@ -21,7 +21,11 @@ struct RunColumn {
   std::vector<std::string_view> aliases;  // lower case, letters and digits only
 };
 
-enum { kN, kD, kL, kC, kU, kEpochs, kRunColumns };
+enum { kN, kD, kL, kC, kU, kEpochs, kWidth, kDepth, kRunColumns };
+
+constexpr bool is_shape(size_t column) {
+  return column == kWidth || column == kDepth;
+}
 
 const std::array<RunColumn, kRunColumns>& run_columns() {
   static const std::array<RunColumn, kRunColumns> table = {{
@@ -42,6 +46,14 @@ const std::array<RunColumn, kRunColumns>& run_columns() {
       {"C", "FLOPs", {"c", "flops", "trainingflops", "trainflops", "compute", "flop", "totalflops"}},
       {"U", "unique tokens", {"u", "uniquetokens", "nuniquetokens", "datauniquetokens"}},
       {"epochs", "passes over the data", {"epochs", "epoch", "nepochs", "numepochs"}},
+      {"width",
+       "width of the model",
+       {"width", "dmodel", "modeldim", "modelwidth", "hiddensize", "hiddendim", "nembd", "embeddim", "embeddingdim",
+        "dim"}},
+      {"depth",
+       "layers of the model",
+       {"depth", "layers", "nlayers", "nlayer", "numlayers", "numlayer", "numhiddenlayers", "numblocks", "nblocks",
+        "blocks"}},
   }};
   return table;
 }
@@ -85,6 +97,7 @@ Header read_header(const CsvReader& reader, const std::string& where, const Tabl
       if (header.at[k] >= 0 && k == kL && !smooth &&
           plain_column_name(names[static_cast<size_t>(header.at[k])]).starts_with("smooth"))
         continue;
+      if (header.at[k] >= 0 && is_shape(k)) continue;  // the first decides
       if (header.at[k] >= 0 && !(k == kL && smooth))
         throw_bad_input("{}: line {}: columns {} (\"{}\") and {} (\"{}\") both look like {} ({}); keep one", where,
                         number, header.at[k] + 1, names[static_cast<size_t>(header.at[k])], c + 1, names[c],
@@ -122,6 +135,7 @@ std::string read_row(const CsvReader& row, const Header& header, const TableOpti
     const std::string_view cell = row.cell_or_empty(header.at[k]);
     if (cell.empty() && k >= kU) continue;  // unknown: all tokens are unique
     const std::optional<double> value = parse_number(cell);
+    if (is_shape(k) && !(value && *value > 0 && std::isfinite(*value))) continue;  // not known
     if (!value || !std::isfinite(*value) || *value <= 0)
       return fmt::format("column {} ({}): expected a finite number above 0, found \"{}\"", run_columns()[k].symbol,
                          run_columns()[k].means, cell.substr(0, 40));
@@ -134,6 +148,7 @@ std::string read_row(const CsvReader& row, const Header& header, const TableOpti
   point = {values[kN], values[kD], values[kL], values[kC], values[kU]};
   if (point.N == 0) point.N = point.C / (6 * point.D);
   if (point.D == 0) point.D = point.C / (6 * point.N);
+  if (values[kWidth] > 0 && values[kDepth] > 0) point.aspect = values[kWidth] / values[kDepth];
   if (point.U == 0 && values[kEpochs] > 0) point.U = point.D / std::max(1.0, values[kEpochs]);
   if (options.loss_required && point.L > 1000)
     return fmt::format("column L (loss) is {}, which is no loss per token; are columns swapped?", point.L);

@@ -27,11 +27,12 @@ struct RunsTable {
 };
 
 // Columns by their usual names in any case (N, params, model_size, ..; D, tokens, ..; L, loss, val_loss, bpb,
-// perplexity, ..; C, flops, ..; U, unique_tokens; epochs), two of N, D and C at least: the third follows from C = 6 N
-// D. A perplexity becomes its logarithm, epochs become U = D / epochs. Read as base/csv.h
-// says, with commas, semicolons or tabs between cells; numbers may be 1.3B / 20M / 300k / 2T. Throws kBadInput naming
-// `where`, the line and the column, what was expected and found, and what to do: the header's mistakes, the first few
-// bad rows (all rows are read first), losses that look like another column.
+// perplexity, ..; C, flops, ..; U, unique_tokens; epochs; width, d_model, ..; depth, n_layers, ..), two of N, D and C
+// at least: the third follows from C = 6 N D. Width over depth becomes the aspect. A perplexity becomes its logarithm,
+// epochs become U = D / epochs. Read as base/csv.h says, with commas, semicolons or tabs between cells; numbers may
+// be 1.3B / 20M / 300k / 2T. Throws kBadInput naming `where`, the line and the column, what was expected and found, and
+// what to do: the header's mistakes, the first few bad rows (all rows are read first), losses that look like another
+// column.
 RunsTable parse_runs(std::string_view text, const std::string& where, const TableOptions& options);
 RunsTable parse_runs(std::string_view text, const std::string& where, bool loss_required = true);
 

@@ -150,6 +150,22 @@ TEST(RunsClean, MergedRunsGiveTheSameLaw) {
   EXPECT_EQ(merge_alike({points.begin(), points.begin() + 100}).size(), 100u);
 }
 
+TEST(RunsTable, WidthAndDepthBecomeTheAspect) {
+  for (const char* names :
+       {"d_model,n_layers", "hidden_size,num_layers", "n_embd,n_layer", "width,depth", "dim,layers"}) {
+    const RunsTable table =
+        parse_runs(std::string("N,D,L,") + names + "\n1e6,2e7,3.5,512,8\n2e6,4e7,3.2,768,\n", "runs.csv");
+    ASSERT_EQ(table.points.size(), 2u) << names;
+    EXPECT_DOUBLE_EQ(table.points[0].aspect, 64) << names;
+    EXPECT_DOUBLE_EQ(table.points[1].aspect, 0) << names;
+  }
+}
+
+TEST(RunsTable, ShapesNeverRefuseATable) {
+  const RunsTable table = parse_runs("N,D,L,width,hidden_size,depth\n1e6,2e7,3.5,512,2048,many\n", "runs.csv");
+  EXPECT_DOUBLE_EQ(table.points[0].aspect, 0);
+}
+
 TEST(RunsClean, FindsRunsFarOffTheLaw) {
   std::vector<Point> points;
   Rng rng(5);

@@ -1,0 +1,78 @@
+// Ladders of many shapes: models of near-equal size differ in width over depth, and that moves their loss.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/rng.h"
+#include "scaling/forecast/forecaster.h"
+#include "scaling/laws/synthetic_ladder.h"
+
+namespace flywheel::scaling {
+namespace {
+
+// Aspect ratios from 4 to 250 about a best one near 60; what a shape loses grows with the square of its distance.
+std::vector<Point> ladder_of_shapes(uint64_t seed) {
+  Rng rng(seed, 5);
+  Ladder ladder;
+  ladder.rungs = 6;
+  ladder.sizes = 6;
+  ladder.alpha = 0.3 + 0.1 * rng.uniform();
+  ladder.kappa = 0.75 + 0.5 * rng.uniform();
+  ladder.drift = 0.006;
+  std::vector<Point> points = make_ladder(ladder, seed);
+  for (Point& p : points) {
+    const double off = -2.7 + 4.1 * rng.uniform();
+    p.aspect = 60 * std::exp(off);
+    p.L *= std::exp(0.006 * off * off);
+  }
+  return points;
+}
+
+struct Score {
+  double coverage = 0, error = 0;
+};
+
+Score score(bool shapes_known) {
+  Score score;
+  double runs = 0;
+  for (uint64_t seed = 0; seed < 60; ++seed) {
+    std::vector<Point> points = ladder_of_shapes(seed);
+    if (!shapes_known)
+      for (Point& p : points) p.aspect = 0;
+    const std::vector<Point> below(points.begin(), points.end() - 6), top(points.end() - 6, points.end());
+    const Forecaster forecaster(below);
+    for (const Point& p : top) {
+      const Optimum o = forecaster.predict(p.N, p.D, p.aspect);
+      score.coverage += o.low <= p.L && p.L <= o.high;
+      score.error += std::abs(std::log(p.L / o.loss));
+      ++runs;
+    }
+  }
+  score.coverage /= runs, score.error /= runs;
+  return score;
+}
+
+TEST(Shape, IntervalsHoldOnLaddersOfManyShapesAndErrorsShrink) {
+  const Score known = score(true), unknown = score(false);
+  EXPECT_GE(known.coverage, 0.85);
+  EXPECT_LE(known.coverage, 0.95);
+  EXPECT_LT(known.error, 0.7 * unknown.error);
+}
+
+TEST(Shape, OneShapeForAllRunsChangesNothing) {
+  std::vector<Point> points = make_ladder({}, 3);
+  const Optimum without = Forecaster(points).predict(1e6, 1e8);
+  for (Point& p : points) p.aspect = 64;
+  const Optimum with = Forecaster(points).predict(1e6, 1e8, 64);
+  EXPECT_DOUBLE_EQ(without.loss, with.loss);
+  EXPECT_DOUBLE_EQ(without.high, with.high);
+}
+
+TEST(Shape, AnUnknownShapeHasTheWiderInterval) {
+  const Forecaster forecaster(ladder_of_shapes(1));
+  const auto width = [](const Optimum& o) { return std::log(o.high / o.low); };
+  EXPECT_GT(width(forecaster.predict(1e6, 1e8)), 1.1 * width(forecaster.predict(1e6, 1e8, 60)));
+}
+
+}  // namespace
+}  // namespace flywheel::scaling
