@@ -31,14 +31,35 @@ OrderedJson or_null(const std::optional<T>& value) {
   return value ? OrderedJson(*value) : OrderedJson();
 }
 
+// A loss as an estimate for other text of the corpus's kind: its sampling error is over documents. Null where an older
+// version did not measure it.
+OrderedJson evaluation_json(const std::string& run, std::string_view split, const Json& measured) {
+  OrderedJson json{{"run", run}, {"split", split}};
+  for (const char* field : {"bits_per_byte", "sampling_sd", "documents", "bytes"})
+    json[field] = measured.contains(field) ? OrderedJson(measured[field]) : OrderedJson();
+  return json;
+}
+
+// The best model on search, audit and locked, and what was adopted on locked.
+OrderedJson evaluations_json(const Ledger& ledger) {
+  OrderedJson list = OrderedJson::array();
+  if (const auto best = campaign::best_run(ledger)) {
+    for (const auto& record : ledger.all<RunFinished>())
+      if (record.value.run == best->run && record.value.measured)
+        list.push_back(
+            evaluation_json(best->run, name(protocol::Split::kSearch), Codec<RunFinished>::to_json(record.value)));
+  }
+  for (const auto& record : ledger.all<EvaluationRecord>())
+    list.push_back(
+        evaluation_json(record.value.run, name(record.value.split), Codec<EvaluationRecord>::to_json(record.value)));
+  return list;
+}
+
 // The best model's evaluation; the others are of adopted changes.
 OrderedJson evaluation_of(const Ledger& ledger, protocol::Split split) {
-  for (const auto& record : ledger.all<EvaluationRecord>()) {
-    if (record.value.split != split) continue;
-    const auto run = ledger.run(record.value.run);
-    if (!run || run->stage != protocol::Stage::kGain) return record.value.bits_per_byte;
-  }
-  return nullptr;
+  const auto record = campaign::final_evaluation(ledger, split);
+  return record ? evaluation_json(record->run, name(split), Codec<EvaluationRecord>::to_json(*record))
+                : evaluation_json("", name(split), Json::object());
 }
 
 OrderedJson corpus_json(const std::optional<CorpusRecord>& corpus) {
@@ -50,6 +71,8 @@ OrderedJson corpus_json(const std::optional<CorpusRecord>& corpus) {
     if (corpus && corpus->splits.contains(name)) bytes = corpus->splits.at(name).bytes;
     json[name + "_bytes"] = bytes;
   }
+  json["overlap"] = nullptr;  // of each split: share of its bytes that stand verbatim in train
+  if (corpus && corpus->splitting) json["overlap"] = OrderedJson(corpus->splitting->overlap);
   return json;
 }
 
@@ -161,8 +184,12 @@ OrderedJson report_json(const Ledger& ledger) {
     report["search"]["gain"] = all_of<GainRecord>(ledger);  // all that was adopted together, by split
   }
   report["recipe"] = "recipe.toml";
-  report["audit_bits_per_byte"] = evaluation_of(ledger, protocol::Split::kAudit);
-  report["locked_bits_per_byte"] = evaluation_of(ledger, protocol::Split::kLocked);
+  report["evaluations"] = evaluations_json(ledger);
+  for (const protocol::Split split : {protocol::Split::kAudit, protocol::Split::kLocked}) {
+    const OrderedJson evaluation = evaluation_of(ledger, split);
+    report[std::string(name(split)) + "_bits_per_byte"] = evaluation["bits_per_byte"];
+    report[std::string(name(split)) + "_sampling_sd"] = evaluation["sampling_sd"];
+  }
   return report;
 }
 
