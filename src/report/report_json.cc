@@ -1,9 +1,11 @@
 #include "report/report_json.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/format.h"
 #include "base/json.h"
+#include "base/statistics.h"
 #include "campaign/points.h"
 #include "protocol/splits.h"
 
@@ -60,6 +62,41 @@ OrderedJson evaluation_of(const Ledger& ledger, protocol::Split split) {
   const auto record = campaign::final_evaluation(ledger, split);
   return record ? evaluation_json(record->run, name(split), Codec<EvaluationRecord>::to_json(*record))
                 : evaluation_json("", name(split), Json::object());
+}
+
+// What the numbers above are of, where a reader might take them for more.
+OrderedJson limits_json(const OrderedJson& report) {
+  OrderedJson limits = OrderedJson::array();
+  const auto number = [&](const char* field) { return report[field].is_number(); };
+  const auto of = [&](const char* field) { return report[field].get<double>(); };
+  if (number("audit_sampling_sd") && number("locked_sampling_sd")) {
+    const double audit = of("audit_bits_per_byte"), locked = of("locked_bits_per_byte");
+    const double audit_half = kNormal90 * of("audit_sampling_sd"), locked_half = kNormal90 * of("locked_sampling_sd");
+    std::string text = fmt::format(
+        "The best model is at {:.3f} \u00b1 {:.3f} bits per byte on the audit split and at {:.3f} \u00b1 {:.3f} on the "
+        "locked one (90%, over documents)",
+        audit, audit_half, locked, locked_half);
+    text += std::abs(audit - locked) > std::hypot(audit_half, locked_half)
+                ? ": the two differ by more than these errors explain, so the splits hold different text"
+                : "";
+    limits.push_back(text + ".");
+    double half = 0;
+    for (const auto& row : report["forecast"])
+      if (row["multiply"] == 10 && row["high"].is_number())
+        half = 0.5 * (row["high"].get<double>() - row["low"].get<double>());
+    if (half > 0 && std::abs(audit - locked) > half)
+      limits.push_back(fmt::format(
+          "They differ by {:.3f}, which is more than the forecast's \u00b1 {:.3f}: the forecast is of the loss on the "
+          "search split's own segments, and other text of the corpus has another level.",
+          std::abs(audit - locked), half));
+  }
+  const OrderedJson& overlap = report["corpus"]["overlap"];
+  if (overlap.is_object() && overlap.value("audit", 0.0) > 0.05)
+    limits.push_back(
+        fmt::format("{:.0f}% of the audit split's bytes stand verbatim in train, as passages that documents "
+                    "share: losses on new text are higher.",
+                    100 * overlap["audit"].get<double>()));
+  return limits;
 }
 
 OrderedJson corpus_json(const std::optional<CorpusRecord>& corpus) {
@@ -190,6 +227,7 @@ OrderedJson report_json(const Ledger& ledger) {
     report[std::string(name(split)) + "_bits_per_byte"] = evaluation["bits_per_byte"];
     report[std::string(name(split)) + "_sampling_sd"] = evaluation["sampling_sd"];
   }
+  report["limits"] = limits_json(report);
   return report;
 }
 

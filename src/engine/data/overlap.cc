@@ -32,34 +32,44 @@ std::string_view with_plain_line_ends(std::string_view text, std::string& buffer
   return buffer;
 }
 
-uint64_t anchor_hash(const char* bytes) {
-  uint64_t words[4];
-  std::memcpy(words, bytes, sizeof words);
-  return words[0] * 0x9fb21c651e98df25ULL + words[1] * 0xd6e8feb86659fd93ULL + words[2] * 0xc2b2ae3d27d4eb4fULL +
-         words[3] * 0x9e3779b97f4a7c15ULL;
+constexpr size_t kPlacesAtOnce = 2048;  // whose hashes stay in the first cache
+
+// hashes[i] of the anchor at text[i], for `places` of them: one product a byte, four of them an anchor.
+void hash_anchors(const char* text, size_t places, uint64_t* hashes) {
+  uint64_t products[kPlacesAtOnce + kVerbatimBytes];
+  for (size_t i = 0; i < places + kAnchorBytes - sizeof(uint64_t); ++i) {
+    uint64_t word;
+    std::memcpy(&word, text + i, sizeof word);
+    products[i] = word * 0x9fb21c651e98df25ULL;
+  }
+  for (size_t i = 0; i < places; ++i)
+    hashes[i] = products[i] + std::rotl(products[i + 8], 13) + std::rotl(products[i + 16], 31) +
+                std::rotl(products[i + 24], 47);
 }
 
-// visit(begin, hash) of the last of the lowest hashes of every kChosenFrom consecutive ones, each once.
+// visit(begin, hash) of the last of the lowest hashes of every kChosenFrom consecutive ones.
 template <typename Visit>
 void for_each_anchor(std::string_view text, Visit&& visit) {
   if (text.size() < kVerbatimBytes) return;
-  const size_t places = text.size() - kAnchorBytes + 1;
-  size_t lowest = 0;
-  uint64_t lowest_hash = ~uint64_t{0};
-  const auto choose_from = [&](size_t begin) {
-    lowest_hash = ~uint64_t{0};
-    for (size_t i = begin; i < begin + kChosenFrom; ++i)
-      if (const uint64_t hash = anchor_hash(text.data() + i); hash <= lowest_hash) lowest = i, lowest_hash = hash;
-    visit(lowest, lowest_hash);
-  };
-  choose_from(0);
-  for (size_t i = kChosenFrom; i < places; ++i) {
-    const uint64_t hash = anchor_hash(text.data() + i);
-    if (hash <= lowest_hash) {
-      lowest = i, lowest_hash = hash;
-      visit(lowest, lowest_hash);
-    } else if (lowest + kChosenFrom == i) {
-      choose_from(lowest + 1);
+  const size_t all = text.size() - kAnchorBytes + 1;
+  uint64_t hashes[kPlacesAtOnce + kChosenFrom];
+  for (size_t first = 0; first + kChosenFrom <= all; first += kPlacesAtOnce) {
+    const size_t places = std::min(all - first, kPlacesAtOnce + kChosenFrom - 1);
+    hash_anchors(text.data() + first, places, hashes);
+    size_t lowest = 0;
+    const auto choose_from = [&](size_t begin) {
+      lowest = begin;
+      for (size_t i = begin + 1; i < begin + kChosenFrom; ++i) lowest = hashes[i] <= hashes[lowest] ? i : lowest;
+      visit(first + lowest, hashes[lowest]);
+    };
+    choose_from(0);
+    for (size_t i = kChosenFrom; i < places; ++i) {
+      if (hashes[i] <= hashes[lowest]) {
+        lowest = i;
+        visit(first + lowest, hashes[lowest]);
+      } else if (lowest + kChosenFrom == i) {
+        choose_from(lowest + 1);
+      }
     }
   }
 }
