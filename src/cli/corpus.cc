@@ -41,6 +41,24 @@ int corpus(const CorpusOptions& options) {
   } else {
     fmt::print("{}: {} of text in {} documents from {} files\n", options.folder,
                format_bytes(static_cast<double>(manifest.bytes)), manifest.documents, manifest.files);
+    if (manifest.splitting) {
+      const data::SplittingFacts& facts = *manifest.splitting;
+      for (size_t i = 0; i < data::kSplits; ++i) {
+        fmt::print("  {:7} {:>9} in {} documents", name(static_cast<data::Split>(i)),
+                   format_bytes(static_cast<double>(manifest.split_bytes[i])), manifest.split_documents[i]);
+        if (i > 0) fmt::print(", {:.1f}% of its bytes stand verbatim in train", 100 * facts.overlap[i - 1]);
+        fmt::print("\n");
+      }
+      fmt::print("  near-duplicates {}: kept on one side with what they resemble; the largest cluster holds {} in {}\n",
+                 facts.near_duplicates, format_bytes(static_cast<double>(facts.largest_cluster_bytes)),
+                 facts.largest_cluster_documents);
+      fmt::print("  only trained on {}: alike in too large a part, or mostly found in other documents\n",
+                 format_bytes(static_cast<double>(facts.train_only_bytes)));
+      if (facts.cut_documents > 0)
+        fmt::print("  cut {} documents of {} into blocks; {} between the blocks are in no split\n", facts.cut_documents,
+                   format_bytes(static_cast<double>(facts.cut_bytes)),
+                   format_bytes(static_cast<double>(facts.gap_bytes)));
+    }
   }
   return 0;
 }

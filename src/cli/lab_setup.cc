@@ -133,6 +133,12 @@ int with_lab(const Path& lab, const std::vector<std::string>& sources, const led
                               format_bytes(static_cast<double>(corpus.bytes)),
                               format_count(static_cast<double>(corpus.documents)), corpus.duplicate_documents,
                               corpus.binary_files));
+      if (corpus.splitting)
+        printer.say(
+            fmt::format("splits: {} near-duplicates kept with what they resemble; {:.1f}, {:.1f} and {:.1f}% of "
+                        "search, audit and locked stand verbatim in train",
+                        corpus.splitting->near_duplicates, 100 * corpus.splitting->overlap[0],
+                        100 * corpus.splitting->overlap[1], 100 * corpus.splitting->overlap[2]));
     }
     return work(*ledger, corpus);
   } catch (const Error& e) {

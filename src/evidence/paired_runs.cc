@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/statistics.h"
+#include "evidence/document_sums.h"
 
 namespace flywheel::evidence {
 
@@ -61,7 +62,7 @@ PairedEffect paired_effect(std::span<const RungPairs> rungs) {
     const RungPairs& rung = rungs[i];
     if (rung.difference.empty()) continue;
     const double base = mean(rung.base);
-    const Interval difference = student90(rung.difference);
+    const Interval difference = widened(student90(rung.difference), rung.sampling_sd, kNormal90);
     double at_least = 0;
     std::vector<double> reached;
     for (size_t k = 0; k < rung.difference.size(); ++k) reached.push_back(rung.base[k] + rung.difference[k]);
@@ -73,7 +74,8 @@ PairedEffect paired_effect(std::span<const RungPairs> rungs) {
     if (at_least > 0 && !(multiplier.value >= at_least)) multiplier.value = at_least;
     multiplier.low = std::max(multiplier.low, at_least);
     if (!(multiplier.high >= multiplier.low)) multiplier.high = INFINITY;
-    effect.rungs.push_back({rung.flops, static_cast<int>(rung.difference.size()), difference, multiplier});
+    effect.rungs.push_back(
+        {rung.flops, static_cast<int>(rung.difference.size()), difference, multiplier, rung.sampling_sd});
     effect.at_least.push_back(at_least);
   }
   if (!effect.rungs.empty()) effect.base /= static_cast<double>(effect.rungs.size());

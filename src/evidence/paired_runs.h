@@ -1,6 +1,7 @@
 // Effects and compute multipliers from paired runs, for the campaign's search and `flywheel compare`. Pure.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -17,13 +18,15 @@ Slope slope_between(double low_flops, const std::vector<double>& low, double hig
 struct RungPairs {
   double flops = 0;
   std::vector<double> base, difference;
+  std::optional<double> sampling_sd{};  // of the mean difference, over documents (document_sums.h)
 };
 // A multiplier beyond this is extrapolated too far and is reported as a bound only.
 inline constexpr double kFarthestMultiple = 8;
-// What pairs on rungs, low to high, say: each rung's difference (90%, Student's t) and its compute multiplier, by the
-// slope of the base between the lowest and the highest. Where that slope may be 0 (a base that more compute does not
-// help, or seeds that drown it) a multiplier is only bounded: from below by the next rung's factor where the candidate
-// beats the base of the next rung, else by 1 where it is better.
+// What pairs on rungs, low to high, say: each rung's difference (90%: Student's t over the pairs and, where it is
+// known, the sampling error over documents) and its compute multiplier, by the slope of the base between the lowest and
+// the highest. Where that slope may be 0 (a base that more compute does not help, or seeds that drown it) a multiplier
+// is only bounded: from below by the next rung's factor where the candidate beats the base of the next rung, else by 1
+// where it is better.
 struct PairedEffect {
   Slope slope;
   bool slope_is_sure = false;

@@ -1,9 +1,11 @@
 #include "report/report_json.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/format.h"
 #include "base/json.h"
+#include "base/statistics.h"
 #include "campaign/points.h"
 #include "protocol/splits.h"
 
@@ -31,14 +33,70 @@ OrderedJson or_null(const std::optional<T>& value) {
   return value ? OrderedJson(*value) : OrderedJson();
 }
 
+// A loss as an estimate for other text of the corpus's kind: its sampling error is over documents. Null where an older
+// version did not measure it.
+OrderedJson evaluation_json(const std::string& run, std::string_view split, const Json& measured) {
+  OrderedJson json{{"run", run}, {"split", split}};
+  for (const char* field : {"bits_per_byte", "sampling_sd", "documents", "bytes"})
+    json[field] = measured.contains(field) ? OrderedJson(measured[field]) : OrderedJson();
+  return json;
+}
+
+// The best model on search, audit and locked, and what was adopted on locked.
+OrderedJson evaluations_json(const Ledger& ledger) {
+  OrderedJson list = OrderedJson::array();
+  if (const auto best = campaign::best_run(ledger)) {
+    for (const auto& record : ledger.all<RunFinished>())
+      if (record.value.run == best->run && record.value.measured)
+        list.push_back(
+            evaluation_json(best->run, name(protocol::Split::kSearch), Codec<RunFinished>::to_json(record.value)));
+  }
+  for (const auto& record : ledger.all<EvaluationRecord>())
+    list.push_back(
+        evaluation_json(record.value.run, name(record.value.split), Codec<EvaluationRecord>::to_json(record.value)));
+  return list;
+}
+
 // The best model's evaluation; the others are of adopted changes.
 OrderedJson evaluation_of(const Ledger& ledger, protocol::Split split) {
-  for (const auto& record : ledger.all<EvaluationRecord>()) {
-    if (record.value.split != split) continue;
-    const auto run = ledger.run(record.value.run);
-    if (!run || run->stage != protocol::Stage::kGain) return record.value.bits_per_byte;
+  const auto record = campaign::final_evaluation(ledger, split);
+  return record ? evaluation_json(record->run, name(split), Codec<EvaluationRecord>::to_json(*record))
+                : evaluation_json("", name(split), Json::object());
+}
+
+// What the numbers above are of, where a reader might take them for more.
+OrderedJson limits_json(const OrderedJson& report) {
+  OrderedJson limits = OrderedJson::array();
+  const auto number = [&](const char* field) { return report[field].is_number(); };
+  const auto of = [&](const char* field) { return report[field].get<double>(); };
+  if (number("audit_sampling_sd") && number("locked_sampling_sd")) {
+    const double audit = of("audit_bits_per_byte"), locked = of("locked_bits_per_byte");
+    const double audit_half = kNormal90 * of("audit_sampling_sd"), locked_half = kNormal90 * of("locked_sampling_sd");
+    std::string text = fmt::format(
+        "The best model is at {:.3f} \u00b1 {:.3f} bits per byte on the audit split and at {:.3f} \u00b1 {:.3f} on the "
+        "locked one (90%, over documents)",
+        audit, audit_half, locked, locked_half);
+    text += std::abs(audit - locked) > std::hypot(audit_half, locked_half)
+                ? ": the two differ by more than these errors explain, so the splits hold different text"
+                : "";
+    limits.push_back(text + ".");
+    double half = 0;
+    for (const auto& row : report["forecast"])
+      if (row["multiply"] == 10 && row["high"].is_number())
+        half = 0.5 * (row["high"].get<double>() - row["low"].get<double>());
+    if (half > 0 && std::abs(audit - locked) > half)
+      limits.push_back(fmt::format(
+          "They differ by {:.3f}, which is more than the forecast's \u00b1 {:.3f}: the forecast is of the loss on the "
+          "search split's own segments, and other text of the corpus has another level.",
+          std::abs(audit - locked), half));
   }
-  return nullptr;
+  const OrderedJson& overlap = report["corpus"]["overlap"];
+  if (overlap.is_object() && overlap.value("audit", 0.0) > 0.05)
+    limits.push_back(
+        fmt::format("{:.0f}% of the audit split's bytes stand verbatim in train, as passages that documents "
+                    "share: losses on new text are higher.",
+                    100 * overlap["audit"].get<double>()));
+  return limits;
 }
 
 OrderedJson corpus_json(const std::optional<CorpusRecord>& corpus) {
@@ -50,6 +108,8 @@ OrderedJson corpus_json(const std::optional<CorpusRecord>& corpus) {
     if (corpus && corpus->splits.contains(name)) bytes = corpus->splits.at(name).bytes;
     json[name + "_bytes"] = bytes;
   }
+  json["overlap"] = nullptr;  // of each split: share of its bytes that stand verbatim in train
+  if (corpus && corpus->splitting) json["overlap"] = OrderedJson(corpus->splitting->overlap);
   return json;
 }
 
@@ -161,8 +221,13 @@ OrderedJson report_json(const Ledger& ledger) {
     report["search"]["gain"] = all_of<GainRecord>(ledger);  // all that was adopted together, by split
   }
   report["recipe"] = "recipe.toml";
-  report["audit_bits_per_byte"] = evaluation_of(ledger, protocol::Split::kAudit);
-  report["locked_bits_per_byte"] = evaluation_of(ledger, protocol::Split::kLocked);
+  report["evaluations"] = evaluations_json(ledger);
+  for (const protocol::Split split : {protocol::Split::kAudit, protocol::Split::kLocked}) {
+    const OrderedJson evaluation = evaluation_of(ledger, split);
+    report[std::string(name(split)) + "_bits_per_byte"] = evaluation["bits_per_byte"];
+    report[std::string(name(split)) + "_sampling_sd"] = evaluation["sampling_sd"];
+  }
+  report["limits"] = limits_json(report);
   return report;
 }
 

@@ -80,7 +80,8 @@ struct Proposed {
   std::string identity;              // of the base that contains it, once adopted
   double cost_flops = 0;
   std::vector<std::string> runs;
-  std::vector<evidence::RungPairs> confirm;  // of each rung
+  std::vector<evidence::RungPairs> confirm;            // of each rung
+  std::vector<std::vector<std::string>> confirm_runs;  // those of its pairs; a base's ends in "-base" besides
   double confirm_seconds = 0, confirm_base_seconds = 0;
 };
 

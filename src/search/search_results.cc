@@ -124,6 +124,8 @@ void SearchLoop::take(const SearchPair& pair) {
       rung.flops = asked.run.flops;
       rung.base.push_back(base.loss);
       rung.difference.push_back(difference);
+      item.confirm_runs.resize(item.confirm.size());
+      item.confirm_runs[static_cast<size_t>(pair.number) % item.confirm.size()].push_back(asked.run.id);
       item.confirm_seconds += result.seconds;
       item.confirm_base_seconds += base.seconds;
     }

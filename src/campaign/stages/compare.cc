@@ -2,10 +2,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "base/error.h"
 #include "base/statistics.h"
+#include "campaign/document_sums.h"
 #include "campaign/stages/stages.h"
 #include "evidence/paired_comparison.h"
 
@@ -24,14 +26,26 @@ std::string candidate_id(int pair) {
   return fmt::format("pair-{}-candidate", pair);
 }
 
-// `far_flops`: the scale to which the gain is extrapolated; determines a warning.
-ledger::ComparisonRecord answer_of(const evidence::PairedComparison& comparison, double far_flops) {
+// `far_flops`: the scale to which the gain is extrapolated; determines a warning. `pairs`: by rung, those measured.
+ledger::ComparisonRecord answer_of(const evidence::PairedComparison& comparison, double far_flops,
+                                   const std::array<std::vector<int>, 2>& pairs, const Path& runs) {
   ledger::ComparisonRecord result{.verdict = comparison.verdict()};
-  const auto& measured = comparison.rungs();
+  auto measured = comparison.rungs();
+  // Both rungs are scored on the same documents: their errors do not average out.
+  for (size_t r = 0; r < measured.size(); ++r) {
+    std::vector<std::string> base, candidate;
+    for (const int pair : pairs[r]) {
+      base.push_back(base_id(pair));
+      candidate.push_back(candidate_id(pair));
+    }
+    measured[r].sampling_sd = paired_sampling_sd(runs, base, candidate);
+    if (measured[r].sampling_sd)
+      result.sampling_sd = std::max(result.sampling_sd.value_or(0), *measured[r].sampling_sd);
+  }
   const evidence::PairedEffect effect = evidence::paired_effect(measured);
-  result.difference = comparison.difference();
+  result.difference = evidence::widened(comparison.difference(), result.sampling_sd, normal_quantile(0.975));
   if (!comparison.test()) result.difference.value = std::nan("");
-  if (effect.rungs.size() == 2) result.multiplier = effect.multiplier_of(comparison.difference());
+  if (effect.rungs.size() == 2) result.multiplier = effect.multiplier_of(result.difference);
   result.rungs = effect.rungs;
   if (std::min(measured[0].difference.size(), measured[1].difference.size()) > 1 && effect.slope_is_sure)
     result.warning = evidence::extrapolate(effect.rungs, far_flops).warning;
@@ -58,6 +72,7 @@ Script<ledger::ComparisonRecord> compare_configurations(const Lab& lab, Decision
   const std::vector<double>& rungs = decision.rungs;
   evidence::PairedComparison comparison(rungs[0], rungs[1]);
   int pairs = 0;
+  std::array<std::vector<int>, 2> measured;  // pairs by rung
   while (!budget.is_spent() && !comparison.decided()) {
     // As many pairs at a time as the cores hold, alternating between the rungs.
     std::vector<PlannedRun> runs;
@@ -79,6 +94,7 @@ Script<ledger::ComparisonRecord> compare_configurations(const Lab& lab, Decision
         continue;
       }
       comparison.add(static_cast<size_t>(pair % 2), *base->bits_per_byte, *other->bits_per_byte);
+      measured[static_cast<size_t>(pair % 2)].push_back(pair);
     }
     if (!comparison.look()) continue;
     lab.say(fmt::format(
@@ -89,7 +105,7 @@ Script<ledger::ComparisonRecord> compare_configurations(const Lab& lab, Decision
         std::exp(comparison.test()->log_e_worse())));
   }
 
-  ledger::ComparisonRecord result = answer_of(comparison, 10 * rungs[1]);
+  ledger::ComparisonRecord result = answer_of(comparison, 10 * rungs[1], measured, lab.runs());
   const ledger::Spend spend = lab.ledger.spend();
   result.spend = {
       .seconds = budget.seconds(), .train_flops = spend.train_flops, .runs = spend.runs_done + spend.runs_failed};

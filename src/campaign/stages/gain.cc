@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "campaign/document_sums.h"
 #include "campaign/stages/stages.h"
 #include "evidence/paired_runs.h"
 #include "search/search_loop.h"
@@ -34,14 +35,16 @@ std::string in_words(const evidence::PairedEffect& effect) {
   return words;
 }
 
-// The gain from the losses by run id on one split. The start has an additional rung with more compute.
+// The gain from the losses by run id on one split. The start has an additional rung with more compute. `runs`: the
+// folder of run directories, where the losses are those of the runs' own evaluations; else empty.
 ledger::GainRecord gain_record(protocol::Split split, const std::vector<double>& rungs,
                                const std::map<std::string, double>& losses, const std::string& start,
-                               const std::string& end, std::string& words) {
+                               const std::string& end, const Path& runs, std::string& words) {
   ledger::GainRecord record{.split = split, .start_hash = start, .recipe_hash = end, .flops = rungs};
   std::vector<evidence::RungPairs> pairs;
   for (size_t r = 0; r < rungs.size(); ++r) {
     pairs.push_back({rungs[r], {}, {}});
+    std::vector<std::string> starts, ends;
     for (int i = 0; i < kPairs; ++i) {
       const auto of_end = losses.find(id_of(i, r, false)), of_start = losses.find(id_of(i, r, true));
       if (of_start == losses.end()) continue;
@@ -49,8 +52,11 @@ ledger::GainRecord gain_record(protocol::Split split, const std::vector<double>&
       pairs[r].base.push_back(of_start->second);
       if (of_end == losses.end()) continue;
       record.runs.push_back(of_end->first);
+      starts.push_back(of_start->first);
+      ends.push_back(of_end->first);
       pairs[r].difference.push_back(of_end->second - of_start->second);
     }
+    if (!runs.empty()) pairs[r].sampling_sd = paired_sampling_sd(runs, starts, ends);
   }
   const evidence::PairedEffect effect = evidence::paired_effect(pairs);
   words = in_words(effect);
@@ -63,7 +69,8 @@ ledger::GainRecord gain_record(protocol::Split split, const std::vector<double>&
 }
 
 // Whether the gain on the locked split lies within the audit split's interval on every rung; empty when undecidable.
-// (Intervals are over seeds. The splits hold different documents, so differences in bits per byte may vary by more.)
+// The audit split's interval is over documents too where the runs say what they scored on each; else over seeds only,
+// and the splits hold different documents.
 std::optional<bool> inside_audit(const ledger::GainRecord& locked, const ledger::GainRecord& audit) {
   bool inside = true;
   for (size_t r = 0; r < locked.rungs.size(); ++r) {
@@ -114,8 +121,8 @@ Script<> measure_gain(const Lab& lab, CampaignBudget& budget, const RunBook& boo
     co_return;
   }
   std::string words;
-  lab.ledger.append(
-      gain_record(workload::audit_split(lab.workload), rungs, losses, start->identity(), end->identity(), words));
+  lab.ledger.append(gain_record(workload::audit_split(lab.workload), rungs, losses, start->identity(), end->identity(),
+                                lab.runs(), words));
   lab.say(fmt::format("together, on the {} split: {}", name(workload::audit_split(lab.workload)), words));
 }
 
@@ -140,7 +147,7 @@ Script<> measure_locked_gain(const Lab& lab, RunLoop& loop) {
                                                .bits_per_byte = result.bits_per_byte});
   }
   std::string words;
-  ledger::GainRecord locked = gain_record(kLocked, audit.flops, losses, audit.start_hash, audit.recipe_hash, words);
+  ledger::GainRecord locked = gain_record(kLocked, audit.flops, losses, audit.start_hash, audit.recipe_hash, {}, words);
   locked.inside = inside_audit(locked, audit);
   lab.ledger.append(locked);
   lab.say(fmt::format("together, on the locked split: {}; {} the audit split's intervals", words,

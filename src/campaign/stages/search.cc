@@ -248,7 +248,7 @@ class Driver {
 
   void record() {
     if (lab_.ledger.last<ledger::SearchRecord>()) return;
-    SearchTotals totals{screen_flops_, rungs_, top_flops_, 0, workload::audit_split(lab_.workload)};
+    SearchTotals totals{screen_flops_, rungs_, top_flops_, 0, workload::audit_split(lab_.workload), lab_.runs()};
     for (const ledger::RunRow& row : lab_.ledger.runs())
       if (is_search(row.stage)) totals.spent_flops += row.spent_flops;
     std::vector<ledger::NewRecord> records = search_records(loop_, totals);

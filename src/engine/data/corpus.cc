@@ -28,6 +28,20 @@ constexpr Counter kCounters[] = {{"files", &CorpusManifest::files},
                                  {"empty_files", &CorpusManifest::empty_files},
                                  {"special_files", &CorpusManifest::special_files}};
 
+struct SplittingCounter {
+  const char* name;
+  int64_t SplittingFacts::*member;
+};
+constexpr SplittingCounter kSplittingCounters[] = {
+    {"version", &SplittingFacts::version},
+    {"near_duplicates", &SplittingFacts::near_duplicates},
+    {"largest_cluster_bytes", &SplittingFacts::largest_cluster_bytes},
+    {"largest_cluster_documents", &SplittingFacts::largest_cluster_documents},
+    {"train_only_bytes", &SplittingFacts::train_only_bytes},
+    {"cut_documents", &SplittingFacts::cut_documents},
+    {"cut_bytes", &SplittingFacts::cut_bytes},
+    {"gap_bytes", &SplittingFacts::gap_bytes}};
+
 std::vector<std::string> texts(JsonReader& reader, const char* field) {
   std::vector<std::string> result;
   for (const Json& text : reader.array(field)) {
@@ -46,6 +60,24 @@ std::string split_name(size_t split) {
   return std::string(name(static_cast<Split>(split)));
 }
 
+Json to_json(const SplittingFacts& facts) {
+  Json json{{"rule", facts.rule}};
+  for (const SplittingCounter& counter : kSplittingCounters) json[counter.name] = facts.*counter.member;
+  for (size_t i = 1; i < kSplits; ++i) json["overlap"][split_name(i)] = facts.overlap[i - 1];
+  return json;
+}
+
+SplittingFacts splitting_from_json(const Json& json, const std::string& where) {
+  JsonReader reader(json, where, "splitting.");
+  SplittingFacts facts;
+  facts.rule = reader.text("rule");
+  for (const SplittingCounter& counter : kSplittingCounters)
+    facts.*counter.member = reader.integer(counter.name, 0, kMaxCount);
+  JsonReader overlap(reader.object("overlap"), where, "splitting.overlap.");
+  for (size_t i = 1; i < kSplits; ++i) facts.overlap[i - 1] = overlap.real(split_name(i).c_str(), 0, 1);
+  return facts;
+}
+
 }  // namespace
 
 Json to_json(const CorpusManifest& manifest) {
@@ -62,6 +94,7 @@ Json to_json(const CorpusManifest& manifest) {
                                      {"documents", manifest.split_documents[i]},
                                      {"sha256", manifest.split_sha256[i]},
                                      {"sample_sha256", manifest.split_sample_sha256[i]}};
+  if (manifest.splitting) json["splitting"] = to_json(*manifest.splitting);
   json["manifest_sha256"] = checksum_of(json);
   return json;
 }
@@ -91,7 +124,12 @@ CorpusManifest manifest_from_json(const Json& json, const std::string& where) {
     manifest.split_sha256[i] = split.text("sha256");
     manifest.split_sample_sha256[i] = split.text("sample_sha256");
   }
+  if (reader.has("splitting")) manifest.splitting = splitting_from_json(reader.object("splitting"), where);
   return manifest;
+}
+
+void write_manifest(const CorpusManifest& manifest, const Path& folder) {
+  real_file_system().write_atomic(folder / kManifestFile, to_json(manifest).dump(1) + "\n");
 }
 
 Corpus Corpus::open(const Path& folder) {

@@ -1,10 +1,12 @@
-// From any number of files and folders to one folder of token files, split by document. The only way in for text.
+// From any number of files and folders to one folder of token files, split by clusters of near-duplicate documents. The
+// only way in for text.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <functional>
 #include <iterator>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,19 +23,31 @@ inline constexpr size_t kSplits = std::size(protocol::kSplitNames);
 inline constexpr int kVocabulary = 257;  // bytes, then
 inline constexpr uint16_t kEndOfDocument = 256;
 
+// How a corpus was split, and what the evaluation splits share with train all the same.
+struct SplittingFacts {
+  int64_t version = 0;  // of the rule
+  std::string rule;
+  int64_t near_duplicates = 0;  // documents beyond the first of their cluster
+  int64_t largest_cluster_bytes = 0, largest_cluster_documents = 0;
+  int64_t train_only_bytes = 0;                             // of clusters that no evaluation split may hold
+  int64_t cut_documents = 0, cut_bytes = 0, gap_bytes = 0;  // gaps are in no split
+  std::array<double, kSplits - 1> overlap{};  // of search, audit, locked: share of bytes that stand verbatim in train
+};
+
 // manifest.json of a corpus folder.
 struct CorpusManifest {
   std::vector<std::string> sources;  // as the user gave them, absolute
   int64_t files = 0;                 // files read
   int64_t documents = 0;
   int64_t bytes = 0;   // of text kept
-  std::string sha256;  // over the kept documents' hashes, sorted: does not depend on order or names
+  std::string sha256;  // over the rule of splitting and the kept documents' hashes: not of order or names
   std::array<int64_t, kSplits> split_bytes{};
   std::array<int64_t, kSplits> split_tokens{};
   std::array<int64_t, kSplits> split_documents{};
   int64_t duplicate_documents = 0, binary_files = 0, unreadable_files = 0, changed_files = 0, empty_files = 0;
   int64_t special_files = 0;                               // pipes, sockets, devices
   std::string document_rule;                               // how files became documents, and what counted as binary
+  std::optional<SplittingFacts> splitting;                 // empty: split by an earlier rule, or in order
   std::vector<std::string> notes;                          // a few examples of what was skipped and why
   std::array<std::string, kSplits> split_sha256{};         // of the whole token file
   std::array<std::string, kSplits> split_sample_sha256{};  // of its sampled blocks: what open() checks
@@ -59,7 +73,7 @@ struct BuildOptions {
 CorpusManifest build_corpus(const BuildOptions& options, const Path& folder);
 
 // A built corpus, memory-mapped. Thread safe to read. Token files are uint16, little endian, each document followed by
-// kEndOfDocument, documents in the order of their SHA-256.
+// kEndOfDocument, documents in the order of their SHA-256, blocks of a cut one in their own.
 class Corpus {
  public:
   // Throws kBadInput when the folder is unfinished, of another version, or a token file has another length or sampled

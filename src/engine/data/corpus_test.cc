@@ -15,7 +15,6 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/rng.h"
-#include "engine/data/documents.h"
 #include "engine/data/text_reader.h"
 
 namespace flywheel::data {
@@ -291,9 +290,10 @@ TEST_F(CorpusBuild, OneLargeFileIsEnough) {
   write(root_ / "one.txt", text);
   const CorpusManifest manifest =
       build_corpus({.sources = {root_ / "one.txt"}, .threads = 2, .progress = {}, .should_stop = {}}, out());
-  EXPECT_EQ(manifest.bytes + 0, static_cast<int64_t>(text.size()));
+  EXPECT_EQ(manifest.bytes, static_cast<int64_t>(text.size()));
   for (const int64_t documents : manifest.split_documents) EXPECT_GE(documents, 8);
-  EXPECT_THAT(manifest.document_rule, HasSubstr("cut at blank lines"));
+  ASSERT_TRUE(manifest.splitting);
+  EXPECT_EQ(manifest.splitting->cut_documents, 1);
 }
 
 TEST_F(CorpusBuild, TooLittleTextIsRefusedWithHowMuchIsNeeded) {
@@ -383,40 +383,6 @@ TEST_F(CorpusBuild, DamagedFilesAreNamed) {
     std::string read_back = good;
     refused([&] { read_back = to_json(Corpus::open(out()).manifest()).dump(); });
     EXPECT_EQ(read_back, good);
-  }
-}
-
-TEST(Documents, PiecesAreTheTextHoweverItArrives) {
-  Rng rng(3);
-  const std::string no_lines(100000, 'x');
-  std::string wide;
-  while (wide.size() < 80000) wide += "\xe2\x82\xac";
-  for (const std::string& text :
-       {prose(200000, 1), prose(65536, 2), prose(65537, 3), no_lines, wide, std::string("a"), std::string()}) {
-    std::vector<std::string> whole, chunked;
-    DocumentCutter one({}, [&](std::string_view piece) { whole.emplace_back(piece); });
-    one.push(text);
-    one.finish();
-    DocumentCutter many({}, [&](std::string_view piece) { chunked.emplace_back(piece); });
-    for (size_t begin = 0; begin < text.size();) {
-      const size_t length = std::min<size_t>(1 + rng.below(5000), text.size() - begin);
-      many.push(std::string_view(text).substr(begin, length));
-      begin += length;
-    }
-    many.finish();
-    EXPECT_EQ(whole, chunked);
-    EXPECT_EQ(fmt::format("{}", fmt::join(whole, "")), text);
-    for (const std::string& piece : whole) {
-      if (text.size() > (64 << 10)) {
-        EXPECT_LE(piece.size(), 8192u);
-      }
-      if (text == wide) {
-        EXPECT_EQ(piece.size() % 3, 0u);
-      }
-    }
-    if (text.size() <= (64 << 10)) {
-      EXPECT_LE(whole.size(), 1u);
-    }
   }
 }
 

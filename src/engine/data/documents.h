@@ -1,4 +1,4 @@
-// How a file's text becomes documents: the unit that is split, shuffled and checked for duplicates.
+// How a file's text becomes documents: the unit that is split and checked for duplicates.
 #pragma once
 
 #include <functional>
@@ -7,31 +7,33 @@
 
 namespace flywheel::data {
 
-struct DocumentRule {
-  size_t whole_bytes = 64 << 10;  // files up to this size are one document
-  size_t piece_bytes = 4 << 10;   // larger ones are cut into pieces of about this size (at most twice)
-  std::string text() const;       // for the manifest
-};
-// From large documents to small: a corpus takes the first whose splits all hold enough documents.
-inline constexpr DocumentRule kDocumentRules[] = {{64 << 10, 4 << 10}, {8 << 10, 4 << 10}, {2 << 10, 1 << 10}};
+inline constexpr const char* kDocumentRule =
+    "a file is a document; of a file of JSON objects, one a line, each line is one, and where lines \"<|endoftext|>\" "
+    "end documents, what they end";
 
-// Takes a text in any chunks and calls `sink` once per document; their concatenation is the text. Cuts at the first
-// blank line after piece_bytes, else at the first line end, else (2 * piece_bytes without either) between characters.
-class DocumentCutter {
+// Takes the text of one file in any chunks; their concatenation is what the sink gets. Files of records are known by
+// their first lines: two or more, the first eight all JSON objects, or one of the first 64 KiB that is "<|endoftext|>".
+// A record is held in memory, other documents are not.
+class DocumentReader {
  public:
-  DocumentCutter(const DocumentRule& rule, std::function<void(std::string_view)> sink)
-      : rule_(rule), sink_(std::move(sink)) {}
+  struct Sink {
+    std::function<void(std::string_view)> text;  // more of the document
+    std::function<void()> end;                   // of the document; not called for an empty one
+  };
+  explicit DocumentReader(Sink sink) : sink_(std::move(sink)) {}
   void push(std::string_view text);
   void finish();
 
  private:
-  void cut();
-  size_t piece_end(std::string_view text) const;
+  enum class Form { kUnknown, kWhole, kJsonLines, kEndOfTextLines };
+  void decide(bool whole_file);
+  void take_records(bool whole_file);
+  void document(std::string_view text);
 
-  DocumentRule rule_;
-  std::function<void(std::string_view)> sink_;
+  Sink sink_;
   std::string buffer_;
-  bool large_ = false;
+  Form form_ = Form::kUnknown;
+  bool any_ = false;
 };
 
 }  // namespace flywheel::data

@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "base/json.h"
 #include "engine/data/token_file.h"
 
 namespace flywheel::data {
@@ -39,7 +38,7 @@ CorpusManifest build_tail_corpus(const Path& text, double fraction, const Path& 
     manifest.split_sha256[split] = writer.finish();
     manifest.split_sample_sha256[split] = sample_sha256(MappedFile(path));
   }
-  real_file_system().write_atomic(folder / kManifestFile, to_json(manifest).dump(1) + "\n");
+  write_manifest(manifest, folder);
   return manifest;
 }
 

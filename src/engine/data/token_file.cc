@@ -88,7 +88,7 @@ void SequentialFile::cut_back(uint64_t offset) {
   offset_ = offset;
 }
 
-void SequentialFile::read(uint64_t offset, size_t bytes, std::string& out) {
+void SequentialFile::read(uint64_t offset, size_t bytes, std::string& out) const {
   out.resize(bytes);
   for (size_t done = 0; done < bytes;) {
     const ssize_t n = ::pread(fd_, out.data() + done, bytes - done, static_cast<off_t>(offset + done));
@@ -100,10 +100,18 @@ void SequentialFile::read(uint64_t offset, size_t bytes, std::string& out) {
   }
 }
 
-void TokenFileWriter::add_document(std::string_view text) {
-  tokens_.resize(text.size() + 1);
+void TokenFileWriter::add_text(std::string_view text) {
+  tokens_.resize(text.size());
   std::transform(text.begin(), text.end(), tokens_.begin(), [](char c) { return static_cast<unsigned char>(c); });
-  tokens_.back() = kEndOfDocument;
+  add_tokens();
+}
+
+void TokenFileWriter::end_document() {
+  tokens_.assign(1, kEndOfDocument);
+  add_tokens();
+}
+
+void TokenFileWriter::add_tokens() {
   const size_t bytes = tokens_.size() * sizeof(uint16_t);
   sha256_.update(tokens_.data(), bytes);
   file_.write(tokens_.data(), bytes);

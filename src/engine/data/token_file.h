@@ -16,6 +16,8 @@ namespace flywheel::data {
 
 inline constexpr const char* kManifestFile = "manifest.json";
 std::string token_file_name(Split split);
+// The last file of a corpus folder to be written: with it the folder is a corpus.
+void write_manifest(const CorpusManifest& manifest, const Path& folder);
 
 // SHA-256 of the length and of 66 blocks of at most 4 KiB: first, last and evenly between. Finds another file, a cut or
 // a hole in milliseconds; single flipped bytes need the full checksum.
@@ -30,9 +32,9 @@ class SequentialFile {
   SequentialFile& operator=(const SequentialFile&) = delete;
   void write(const void* data, size_t bytes);
   void flush();
-  void sync();                                                 // flush and fsync
-  void cut_back(uint64_t offset);                              // forgets everything from there on
-  void read(uint64_t offset, size_t bytes, std::string& out);  // REQUIRES flushed
+  void sync();                                                       // flush and fsync
+  void cut_back(uint64_t offset);                                    // forgets everything from there on
+  void read(uint64_t offset, size_t bytes, std::string& out) const;  // REQUIRES flushed; thread safe
   uint64_t offset() const { return offset_; }
   const Path& path() const { return path_; }
 
@@ -47,13 +49,19 @@ class SequentialFile {
 class TokenFileWriter {
  public:
   explicit TokenFileWriter(const Path& path) : file_(path) {}
-  void add_document(std::string_view text);
+  void add_document(std::string_view text) {
+    add_text(text);
+    end_document();
+  }
+  void add_text(std::string_view text);  // more of the document
+  void end_document();
   // Syncs; the SHA-256 of the whole file.
   std::string finish();
 
  private:
   SequentialFile file_;
   Sha256 sha256_;
+  void add_tokens();
   std::vector<uint16_t> tokens_;
 };
 

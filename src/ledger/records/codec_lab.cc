@@ -35,6 +35,20 @@ void fields(V& v, CorpusRecord::Split& s) {
 }
 
 template <typename V>
+void fields(V& v, CorpusRecord::Splitting& s) {
+  v.field("version", s.version);
+  v.field("rule", s.rule);
+  v.field("near_duplicates", s.near_duplicates);
+  v.field("largest_cluster_bytes", s.largest_cluster_bytes);
+  v.field("largest_cluster_documents", s.largest_cluster_documents);
+  v.field("train_only_bytes", s.train_only_bytes);
+  v.field("cut_documents", s.cut_documents);
+  v.field("cut_bytes", s.cut_bytes);
+  v.field("gap_bytes", s.gap_bytes);
+  v.field("overlap", s.overlap);
+}
+
+template <typename V>
 void fields(V& v, CorpusRecord& r) {
   v.field("schema", r.schema);
   v.field("vocabulary", r.vocabulary);
@@ -53,6 +67,7 @@ void fields(V& v, CorpusRecord& r) {
   v.field("empty_files", r.empty_files);
   v.field("special_files", r.special_files);
   v.field("splits", r.splits);
+  v.sparse("splitting", r.splitting);
 }
 
 template <typename V>

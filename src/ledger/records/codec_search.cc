@@ -34,6 +34,7 @@ void fields(V& v, RungEffect& r) {
   v.field("pairs", r.pairs);
   interval_fields(v, r.difference, "difference");
   v.field("compute_multiplier", r.multiplier);
+  v.sparse("sampling_sd", r.sampling_sd);
 }
 
 template <typename V>
@@ -74,6 +75,7 @@ void fields(V& v, FindingRecord& r) {
   v.field("slope", r.slope);
   v.field("rungs", r.rungs);
   v.field("by_rung", r.by_rung);
+  v.sparse("sampling_sd", r.sampling_sd);
   v.field("pairs", r.pairs);
   v.field("log_e", r.log_e);
   v.field("level", r.level);
@@ -153,6 +155,7 @@ void fields(V& v, ComparisonRecord& r) {
   v.required("verdict", r.verdict);
   interval_fields(v, r.difference, "difference");
   v.nullable("compute_multiplier", r.multiplier);
+  v.sparse("sampling_sd", r.sampling_sd);
   v.field("rungs", r.rungs);
   v.sparse("warning", r.warning);
   v.sparse("why", r.why);

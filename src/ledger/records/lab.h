@@ -44,6 +44,15 @@ struct CorpusRecord {
     std::string sha256{}, sample_sha256{};
   };
   std::map<std::string, Split> splits{};  // by name
+  // How it was split; empty: by the rule of an older version.
+  struct Splitting {
+    int64_t version = 0;
+    std::string rule{};
+    int64_t near_duplicates = 0, largest_cluster_bytes = 0, largest_cluster_documents = 0, train_only_bytes = 0;
+    int64_t cut_documents = 0, cut_bytes = 0, gap_bytes = 0;
+    std::map<std::string, double> overlap{};  // by split: share of its bytes that stand verbatim in train
+  };
+  std::optional<Splitting> splitting{};
 };
 
 // "machine"

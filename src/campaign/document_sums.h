@@ -1,0 +1,20 @@
+// What the runs of a lab left about each document that they were scored on (documents.json of their directories).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file_system.h"
+#include "evidence/document_sums.h"
+
+namespace flywheel::campaign {
+
+// Of a run's last evaluation; empty where there is no such file, as of trainers that do not write it.
+evidence::DocumentSums document_sums(const Path& run_directory);
+// Sampling error of the mean difference of pairs of runs, candidate minus base, over documents; empty where it is not
+// known. `runs`: the folder of the lab's run directories.
+std::optional<double> paired_sampling_sd(const Path& runs, const std::vector<std::string>& base,
+                                         const std::vector<std::string>& candidate);
+
+}  // namespace flywheel::campaign

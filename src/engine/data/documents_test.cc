@@ -1,0 +1,78 @@
+#include "engine/data/documents.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "base/rng.h"
+
+namespace flywheel::data {
+namespace {
+
+std::vector<std::string> documents_of(const std::string& text, size_t most_at_once, uint64_t seed = 1) {
+  std::vector<std::string> documents(1);
+  DocumentReader reader(
+      {.text = [&](std::string_view more) { documents.back() += more; }, .end = [&] { documents.emplace_back(); }});
+  Rng rng(seed);
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t length = std::min<size_t>(1 + rng.below(most_at_once), text.size() - begin);
+    reader.push(std::string_view(text).substr(begin, length));
+    begin += length;
+  }
+  reader.finish();
+  EXPECT_TRUE(documents.back().empty());
+  documents.pop_back();
+  return documents;
+}
+
+std::string joined(const std::vector<std::string>& documents) {
+  std::string text;
+  for (const std::string& document : documents) text += document;
+  return text;
+}
+
+std::string json_lines(int records, size_t bytes) {
+  std::string text;
+  for (int i = 0; i < records; ++i)
+    text += fmt::format("{{\"id\": {}, \"text\": \"{}\"}}\n", i, std::string(bytes, 'a'));
+  return text;
+}
+
+TEST(Documents, AFileOfTextIsOneHoweverLongAndHoweverItArrives) {
+  for (const std::string& text : {std::string(300000, 'x'), std::string("a"), std::string("{ not json\n{\n")})
+    for (const size_t at_once : {7u, 100000u}) EXPECT_EQ(documents_of(text, at_once), std::vector<std::string>{text});
+  EXPECT_TRUE(documents_of("", 1).empty());
+}
+
+TEST(Documents, ARecordOfAFileOfRecordsIsOne) {
+  // The second has lines longer than the head that other files are known by.
+  for (const auto& [records, bytes] : {std::pair<int, size_t>{50, 20}, {3, 200000}, {2, 1}}) {
+    const std::string text = json_lines(records, bytes);
+    for (const size_t at_once : {5u, 70000u}) {
+      const auto documents = documents_of(text, at_once);
+      EXPECT_EQ(documents.size(), static_cast<size_t>(records));
+      EXPECT_EQ(joined(documents), text);
+      for (const std::string& document : documents) EXPECT_EQ(document.front(), '{');
+    }
+  }
+  // Without the last line end, with blank lines and other line ends.
+  EXPECT_EQ(documents_of("{\"a\":1}\r\n\r\n{\"a\":2}\n\n\n{\"a\":3}", 3).size(), 3u);
+}
+
+TEST(Documents, ALineThatEndsTextsEndsThem) {
+  const std::string text = "one\nline\n<|endoftext|>\ntwo <|endoftext|> is no line\n<|endoftext|>\nthree\n";
+  const auto documents = documents_of(text, 4);
+  ASSERT_EQ(documents.size(), 3u);
+  EXPECT_EQ(documents[0], "one\nline\n<|endoftext|>\n");
+  EXPECT_EQ(documents[2], "three\n");
+  EXPECT_EQ(joined(documents), text);
+}
+
+TEST(Documents, JsonThatIsNoRecordsIsAText) {
+  EXPECT_EQ(documents_of("{\n  \"a\": 1,\n  \"b\": {\n  }\n}\n", 4).size(), 1u);
+  EXPECT_EQ(documents_of("{\"a\": 1}\n", 4).size(), 1u);
+}
+
+}  // namespace
+}  // namespace flywheel::data

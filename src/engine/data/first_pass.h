@@ -1,0 +1,78 @@
+// The first pass over a corpus: files become documents, each hashed, sketched and appended to a spill file, by several
+// threads. Held in memory are about 100 bytes a document and the hashes of the sketches.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "engine/data/corpus.h"
+#include "engine/data/sketch.h"
+#include "engine/data/text_reader.h"
+#include "engine/data/token_file.h"
+#include "engine/data/walk.h"
+
+namespace flywheel::data {
+
+using Digest = std::array<uint8_t, 32>;
+
+struct Document {
+  Digest digest;
+  uint64_t offset;  // in its spill file
+  uint64_t length;
+  uint32_t spill;
+  Sketch sketch;  // its hashes: of its worker's, after gather() of all
+};
+
+// File names are bytes; notes and the manifest are UTF-8.
+std::string utf8(const Path& path);
+
+class FirstPass {
+ public:
+  // The spill files are in `folder` and are removed in the end.
+  FirstPass(const FileList& list, const BuildOptions& options, const Path& folder);
+  ~FirstPass();
+  FirstPass(const FirstPass&) = delete;
+  FirstPass& operator=(const FirstPass&) = delete;
+
+  // Reads everything. Throws what BuildOptions::should_stop asks for, and kFailed on a full disk.
+  void run();
+  // Counts and notes of what was met into the manifest, and all documents with the hashes of their sketches, sorted by
+  // digest, each once; the manifest counts duplicates. To be called once.
+  std::vector<Document> gather(CorpusManifest& manifest, std::vector<uint64_t>& hashes);
+  // Thread safe.
+  void read(const Document& document, uint64_t begin, uint64_t end, std::string& text) const;
+
+ private:
+  using Kind = ReadOutcome::Kind;
+  static constexpr size_t kKinds = 6;
+  struct Note {
+    size_t file;  // its place in the sorted list
+    std::string text;
+  };
+  // One thread's share.
+  struct Worker {
+    std::unique_ptr<SequentialFile> spill;
+    std::vector<Document> documents;
+    std::vector<uint64_t> hashes;
+    std::array<int64_t, kKinds> outcomes{};
+    std::array<std::vector<Note>, kKinds> notes;  // the first few of each kind
+    std::exception_ptr error;
+  };
+  void read_file(Worker& worker, uint32_t spill, size_t file);
+  void report(int64_t files, int64_t bytes);
+
+  const FileList& list_;
+  const BuildOptions& options_;
+  std::vector<Worker> workers_;
+  std::atomic<size_t> next_file_{0};
+  std::atomic<bool> failed_{false};
+  std::mutex progress_mutex_;
+  BuildProgress progress_{0, 0};
+};
+
+}  // namespace flywheel::data

@@ -1,0 +1,61 @@
+// How much of an evaluation split stands verbatim in the text that is trained on: what no rule of splitting avoids,
+// licences and other passages that documents share, is at least known.
+//
+// A byte stands verbatim in train when it lies in 64 or more consecutive bytes of its document that stand in a trained
+// one; every kind of line end counts as "\n". Found by winnowing (Schleimer, Wilkerson and Aiken 2003): of any 64 bytes
+// an anchor of 32 is chosen by its hash alone, so that equal passages have equal anchors; what two anchors have around
+// them is then compared byte by byte.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace flywheel::data {
+
+inline constexpr size_t kVerbatimBytes = 64;
+
+// Add the texts of evaluation, then look at those of training. Holds the former in memory, at most 4 GiB. Not thread
+// safe.
+class VerbatimOverlap {
+ public:
+  static constexpr size_t kGroups = 3;
+  // A document of group `group`.
+  void add(size_t group, std::string_view text);
+  // After the last add(): a text that is trained on.
+  void look_at(std::string_view train);
+  // Share of the group's bytes; 0 where it has none.
+  double share(size_t group) const;
+  uint64_t bytes(size_t group) const { return bytes_[group]; }
+
+ private:
+  struct Anchor {
+    uint32_t next = 0;  // in the chain of its slot, plus one
+    uint32_t document = 0;
+    uint32_t begin = 0;  // in texts_
+    uint32_t looks = 0;  // so often it was found
+  };
+  struct Document {
+    uint32_t begin = 0, end = 0;
+    size_t group = 0;
+  };
+  void index();
+  bool seen(std::string_view around);
+  void found(std::string_view train, size_t at, uint64_t key);
+  // True when nothing more can be found there.
+  bool extend(std::string_view train, size_t at, const Anchor& anchor);
+
+  std::string texts_, buffer_;
+  std::vector<Document> documents_;
+  std::vector<Anchor> anchors_;
+  std::vector<uint32_t> slots_;   // first anchor of a chain, plus one
+  std::vector<uint64_t> filter_;  // bits of the keys that are indexed
+  std::vector<uint64_t> seen_;    // a cache of hashes
+  std::vector<char> covered_;     // bytes of texts_
+  uint64_t bytes_[kGroups] = {};
+  int slot_shift_ = 0, filter_shift_ = 0;
+  bool indexed_ = false;
+};
+
+}  // namespace flywheel::data

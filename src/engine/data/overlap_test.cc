@@ -1,0 +1,77 @@
+#include "engine/data/overlap.h"
+
+#include <gtest/gtest.h>
+
+#include "base/rng.h"
+
+namespace flywheel::data {
+namespace {
+
+std::string noise(size_t bytes, uint64_t seed) {
+  Rng rng(seed);
+  std::string text;
+  while (text.size() < bytes) text += static_cast<char>('!' + rng.below(90));
+  return text;
+}
+
+// A text of `bytes` in which passages of `length` bytes of `source` stand, one every `every` bytes.
+std::string planted(const std::string& source, size_t bytes, size_t length, size_t every, uint64_t seed) {
+  std::string text = noise(bytes, seed);
+  Rng rng(seed);
+  for (size_t at = 0; at + length <= bytes; at += every)
+    text.replace(at, length, source, rng.below(source.size() - length), length);
+  return text;
+}
+
+double measured(const std::string& evaluation, const std::string& train) {
+  VerbatimOverlap overlap;
+  overlap.add(1, evaluation);
+  overlap.look_at(train);
+  EXPECT_EQ(overlap.share(0), 0);
+  return overlap.share(1);
+}
+
+TEST(VerbatimOverlap, IsTheShareThatWasPlanted) {
+  const std::string train = noise(300000, 1);
+  for (const auto& [length, every] :
+       {std::pair<size_t, size_t>{64, 640}, {65, 500}, {100, 250}, {200, 400}, {5000, 9000}}) {
+    const std::string text = planted(train, 90000, length, every, length);
+    const double share = static_cast<double>(length) / static_cast<double>(every);
+    // A byte beside a passage is like the one there in 1 of 90 cases.
+    EXPECT_NEAR(measured(text, train), share, 0.03 / static_cast<double>(length) * share + 1.5e-3) << length;
+  }
+}
+
+TEST(VerbatimOverlap, FewerThan64BytesAreNone) {
+  const std::string train = noise(300000, 1);
+  const std::string short_passages = planted(train, 90000, 60, 300, 5);
+  EXPECT_EQ(measured(short_passages, train), 0);
+  EXPECT_EQ(measured(noise(63, 9), noise(63, 9)), 0);
+  EXPECT_EQ(measured(noise(64, 9), noise(64, 9)), 1);
+}
+
+TEST(VerbatimOverlap, LineEndsDoNotHideACopy) {
+  std::string train;
+  for (uint64_t i = 0; i < 100; ++i) train += noise(30, i) + "\n";
+  std::string copy;
+  for (const char c : train) copy += c == '\n' ? "\r\n" : std::string(1, c);
+  EXPECT_EQ(measured(copy, train), 1);
+  EXPECT_EQ(measured(train, copy), 1);
+}
+
+TEST(VerbatimOverlap, BlanksAndManyCopiesTakeNoTimeToSpeakOf) {
+  const std::string licence = noise(400, 3);
+  VerbatimOverlap overlap;
+  std::string evaluation, train;
+  for (uint64_t i = 0; i < 200; ++i) {
+    overlap.add(0, licence + noise(400, 1000 + i));
+    overlap.add(2, std::string(5000, ' '));
+  }
+  for (uint64_t i = 0; i < 2000; ++i) overlap.look_at(licence + noise(100, 5000 + i) + std::string(200, ' '));
+  EXPECT_NEAR(overlap.share(0), 0.5, 0.001);
+  EXPECT_EQ(overlap.share(1), 0);
+  EXPECT_EQ(overlap.share(2), 1);
+}
+
+}  // namespace
+}  // namespace flywheel::data

@@ -1,0 +1,91 @@
+#include "engine/data/sketch.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/hash.h"
+#include "engine/data/rolling_hash.h"
+
+namespace flywheel::data {
+namespace {
+
+constexpr int kMostShift = 6;
+constexpr size_t kWantedShingles = 32;  // of a short document
+constexpr size_t kHeldBytes = 1 << 20;  // of a document at a time
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf", kBlanks = " \t\n\v\f\r";
+
+int shift_of(size_t bytes) {
+  int shift = 0;
+  while (shift < kMostShift && bytes >> (shift + 1) >= kWantedShingles) ++shift;
+  return shift;
+}
+
+uint64_t hashed(uint64_t hash, std::string_view text) {
+  hash = mix64(hash ^ text.size());
+  size_t i = 0;
+  for (uint64_t word; i + sizeof word <= text.size(); i += sizeof word) {
+    std::memcpy(&word, text.data() + i, sizeof word);
+    hash = (hash ^ word) * 0x9fb21c651e98df25ULL;
+    hash ^= hash >> 32;
+  }
+  uint64_t rest = 0;
+  std::memcpy(&rest, text.data() + i, text.size() - i);
+  return mix64(hash ^ rest);
+}
+
+}  // namespace
+
+void Sketcher::push(std::string_view text) {
+  if (!begun_) {
+    if (text_.empty() && text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+    text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
+    if (text.empty()) return;
+    begun_ = true;
+  }
+  while (!text.empty()) {
+    if (std::exchange(after_return_, false) && text.front() == '\n') text.remove_prefix(1);
+    const size_t line = std::min(text.find('\r'), text.size());
+    text_.append(text, 0, line);
+    if (line == text.size()) break;
+    text_ += '\n';
+    after_return_ = true;
+    text.remove_prefix(line + 1);
+  }
+  // White space at the end may be the document's end, and then does not count.
+  while (text_.size() > kHeldBytes && text_.find_last_not_of(kBlanks) >= kHeldBytes) {
+    large_ = true;
+    take_in(kHeldBytes, kMostShift);
+    text_.erase(0, kHeldBytes - (kShingleBytes - 1));
+  }
+}
+
+void Sketcher::take_in(size_t bytes, int shift) {
+  const std::string_view text(text_.data(), bytes);
+  text_hash_ = hashed(text_hash_, text);
+  const uint64_t bound = shingle_bound(shift);
+  for_each_window<kShingleBytes>(text, [&](size_t, uint64_t hash) {
+    if (hash <= bound) hashes_.push_back(hash);
+  });
+}
+
+Sketch Sketcher::finish(std::vector<uint64_t>& hashes) {
+  const size_t last = text_.find_last_not_of(kBlanks);
+  text_.resize(last == std::string::npos ? 0 : last + 1);
+  const int shift = large_ ? kMostShift : shift_of(text_.size());
+  take_in(text_.size(), shift);
+  std::sort(hashes_.begin(), hashes_.end());
+  hashes_.erase(std::unique(hashes_.begin(), hashes_.end()), hashes_.end());
+  const Sketch sketch{.text_hash = text_hash_,
+                      .first = hashes.size(),
+                      .count = static_cast<uint32_t>(hashes_.size()),
+                      .shift = static_cast<uint8_t>(shift)};
+  hashes.insert(hashes.end(), hashes_.begin(), hashes_.end());
+  text_.clear();
+  hashes_.clear();
+  text_hash_ = 0;
+  begun_ = after_return_ = large_ = false;
+  return sketch;
+}
+
+}  // namespace flywheel::data

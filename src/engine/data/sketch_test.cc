@@ -1,0 +1,84 @@
+#include "engine/data/sketch.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "base/rng.h"
+#include "engine/data/near_duplicates.h"
+
+namespace flywheel::data {
+namespace {
+
+std::string noise(size_t bytes, uint64_t seed) {
+  Rng rng(seed);
+  std::string text;
+  while (text.size() < bytes) text += static_cast<char>('!' + rng.below(90));
+  return text;
+}
+
+struct Sketched {
+  Sketch sketch;
+  std::vector<uint64_t> hashes;
+};
+Sketched sketched(const std::string& text, size_t at_once = 1 << 20) {
+  Sketcher sketcher;
+  for (size_t begin = 0; begin < text.size(); begin += at_once)
+    sketcher.push(std::string_view(text).substr(begin, at_once));
+  Sketched result;
+  result.sketch = sketcher.finish(result.hashes);
+  return result;
+}
+
+TEST(Sketcher, DoesNotDependOnChunks) {
+  std::string text = "\xef\xbb\xbf \r\n" + noise(3 << 20, 1) + "\r\n\r\n";
+  for (size_t i = 1000; i < text.size() - 10; i += 1000) text[i] = '\r', text[i + 1] = '\n';
+  const Sketched whole = sketched(text, text.size());
+  for (const size_t at_once : {1000u, 4097u, 65536u}) {
+    const Sketched parts = sketched(text, at_once);
+    EXPECT_EQ(parts.sketch.text_hash, whole.sketch.text_hash);
+    EXPECT_EQ(parts.hashes, whole.hashes);
+  }
+  EXPECT_NEAR(static_cast<double>(whole.hashes.size()), (3 << 20) / 64.0, 1000);
+}
+
+TEST(Sketcher, TextsThatDifferInBlanksAroundThemAndLineEndsAreEqual) {
+  const uint64_t hash = sketched("one\ntwo").sketch.text_hash;
+  for (const char* text : {"one\r\ntwo\r\n", "\xef\xbb\xbfone\ntwo", "  one\rtwo \t"})
+    EXPECT_EQ(sketched(text).sketch.text_hash, hash) << text;
+  for (const char* text : {"one\n\ntwo", "one two", "one\ntwo."}) EXPECT_NE(sketched(text).sketch.text_hash, hash);
+}
+
+// Pairs of documents that share a given part: how many are found.
+double found_with(double share, size_t bytes) {
+  constexpr uint32_t kPairs = 400;
+  std::vector<Sketch> sketches;
+  std::vector<uint64_t> hashes;
+  const auto common = static_cast<size_t>(share * static_cast<double>(bytes));
+  for (uint32_t i = 0; i < kPairs; ++i)
+    for (uint64_t side = 0; side < 2; ++side) {
+      Sketcher sketcher;
+      sketcher.push(noise(common, i) + noise(bytes - common, 100000 + 2 * i + side));
+      sketches.push_back(sketcher.finish(hashes));
+    }
+  const Clusters clusters = near_duplicate_clusters(sketches, hashes, 2);
+  EXPECT_EQ(clusters.cluster, near_duplicate_clusters(sketches, hashes, 1).cluster);
+  int found = 0;
+  for (uint32_t i = 0; i < kPairs; ++i) {
+    found += clusters.cluster[2 * i + 1] == 2 * i;
+    EXPECT_TRUE(clusters.cluster[2 * i + 1] == 2 * i || clusters.cluster[2 * i + 1] == 2 * i + 1);
+  }
+  return found / static_cast<double>(kPairs);
+}
+
+TEST(NearDuplicates, AreFoundFromHalfOfTheSmallerOn) {
+  for (const size_t bytes : {400u, 2000u, 20000u}) {
+    EXPECT_GE(found_with(0.85, bytes), 0.99) << bytes;
+    EXPECT_LE(found_with(0.2, bytes), 0.03) << bytes;
+  }
+  EXPECT_EQ(found_with(0.65, 20000), 1);
+  EXPECT_EQ(found_with(0.35, 20000), 0);
+}
+
+}  // namespace
+}  // namespace flywheel::data

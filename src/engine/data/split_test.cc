@@ -1,0 +1,232 @@
+// Which text ends on which side: copies, edited copies, passages, records, and a file that is cut.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <set>
+
+#include "base/rng.h"
+#include "engine/data/corpus.h"
+#include "engine/data/near_duplicates.h"
+#include "engine/data/split_plan.h"
+
+namespace flywheel::data {
+namespace {
+
+std::string words(size_t bytes, uint64_t seed) {
+  Rng rng(seed);
+  std::string text;
+  while (text.size() < bytes) {
+    for (uint64_t i = 0, n = 2 + rng.below(9); i < n; ++i) text += static_cast<char>('a' + rng.below(26));
+    text += rng.below(9) == 0 ? "\n" : " ";
+  }
+  return text;
+}
+
+// With a line that tells whose text it is.
+std::string marked(uint64_t id, size_t bytes) {
+  const std::string text = words(bytes, id);
+  return text.substr(0, bytes / 2) + fmt::format("\n[{}]\n", id) + text.substr(bytes / 2);
+}
+
+std::string with_line_ends(const std::string& text, const std::string& line_end) {
+  std::string result;
+  for (const char c : text) result += c == '\n' ? line_end : std::string(1, c);
+  return result;
+}
+
+// Every `every`th word is another one.
+std::string edited(const std::string& text, uint64_t every) {
+  std::string result;
+  uint64_t word = 0;
+  for (const char c : text) {
+    if (c == ' ' && ++word % every == 0) result += " edited";
+    result += c;
+  }
+  return result;
+}
+
+class Splits : public testing::Test {
+ protected:
+  Splits() : root_(std::filesystem::temp_directory_path() / fmt::format("flywheel-splits-{}", ::getpid())) {
+    std::filesystem::remove_all(root_);
+    std::filesystem::create_directories(root_ / "tree");
+  }
+  ~Splits() override {
+    std::error_code ignored;
+    std::filesystem::remove_all(root_, ignored);
+  }
+  void write(const std::string& name, const std::string& text) const {
+    std::ofstream(root_ / "tree" / name, std::ios::binary) << text;
+  }
+  CorpusManifest build() const {
+    return build_corpus({.sources = {root_ / "tree"}, .threads = 2, .progress = {}, .should_stop = {}}, root_ / "out");
+  }
+  std::vector<std::string> documents(size_t split) const {
+    const Corpus corpus = Corpus::open(root_ / "out");
+    std::vector<std::string> all(1);
+    for (const uint16_t token : corpus.tokens(static_cast<Split>(split))) {
+      if (token == kEndOfDocument) {
+        all.emplace_back();
+      } else {
+        all.back() += static_cast<char>(token);
+      }
+    }
+    all.pop_back();
+    return all;
+  }
+  // The splits in which each marked text stands.
+  std::map<std::string, std::set<size_t>> sides() const {
+    std::map<std::string, std::set<size_t>> sides;
+    for (size_t split = 0; split < kSplits; ++split)
+      for (const std::string& document : documents(split))
+        for (size_t at = document.find('['); at != std::string::npos; at = document.find('[', at + 1))
+          sides[document.substr(at, document.find(']', at) - at + 1)].insert(split);
+    return sides;
+  }
+  // 400 texts, and of each what `copy` makes of it.
+  void expect_one_side(const std::function<std::string(const std::string&)>& copy) const {
+    for (uint64_t i = 0; i < 400; ++i) {
+      write(fmt::format("{}", i), marked(i, 2500));
+      write(fmt::format("{}-copy", i), copy(marked(i, 2500)));
+    }
+    const CorpusManifest manifest = build();
+    EXPECT_EQ(manifest.duplicate_documents, 0);
+    EXPECT_EQ(manifest.splitting->near_duplicates, 400);
+    const auto where = sides();
+    EXPECT_EQ(where.size(), 400u);
+    for (const auto& [mark, splits] : where) EXPECT_EQ(splits.size(), 1u) << mark;
+    for (const double overlap : manifest.splitting->overlap) EXPECT_EQ(overlap, 0);
+  }
+  Path root_;
+};
+
+TEST_F(Splits, CopiesWithOtherLineEndsStayOnOneSide) {
+  expect_one_side([](const std::string& text) { return with_line_ends(text, "\r\n"); });
+}
+
+TEST_F(Splits, CopiesWithAByteOrderMarkAndOtherBlanksAroundThemStayOnOneSide) {
+  expect_one_side([](const std::string& text) { return "\xef\xbb\xbf\n\n  " + text + " \t\n\n"; });
+}
+
+TEST_F(Splits, EditedCopiesStayOnOneSide) {
+  expect_one_side([](const std::string& text) { return edited(text, 25); });
+}
+
+TEST_F(Splits, ATextThatStandsInAnotherStaysOnItsSide) {
+  expect_one_side([](const std::string& text) { return text.substr(200, 1400); });
+}
+
+TEST_F(Splits, RecordsOfAFileAreSplit) {
+  std::string text;
+  for (uint64_t i = 0; i < 3000; ++i)
+    text += fmt::format("{{\"id\": {}, \"text\": \"{}\"}}\n", i, with_line_ends(words(300, i), " "));
+  write("records.jsonl", text);
+  const CorpusManifest manifest = build();
+  EXPECT_EQ(manifest.documents, 3000);
+  EXPECT_EQ(manifest.splitting->cut_documents, 0);
+  EXPECT_NEAR(static_cast<double>(manifest.split_documents[2]), 120, 6);
+  for (size_t split = 0; split < kSplits; ++split)
+    for (const std::string& document : documents(split))
+      EXPECT_TRUE(document.starts_with("{\"id\"") && document.ends_with("}
+")) << document;
+}
+
+TEST_F(Splits, AFileThatIsCutGivesContiguousBlocksWithGaps) {
+  const std::string text = words(2 << 20, 7);
+  write("one", text);
+  const CorpusManifest manifest = build();
+  struct Block {
+    size_t begin, end, split;
+  };
+  std::vector<Block> blocks;
+  int64_t kept = 0;
+  for (size_t split = 0; split < kSplits; ++split)
+    for (const std::string& document : documents(split)) {
+      const size_t begin = text.find(document);
+      ASSERT_NE(begin, std::string::npos);
+      blocks.push_back({begin, begin + document.size(), split});
+      kept += static_cast<int64_t>(document.size());
+    }
+  std::sort(blocks.begin(), blocks.end(), [](const Block& a, const Block& b) { return a.begin < b.begin; });
+  EXPECT_EQ(blocks.size(), 49u);  // 8 of each evaluation split, and train around them
+  for (size_t i = 1; i < blocks.size(); ++i) {
+    EXPECT_GE(blocks[i].begin, blocks[i - 1].end + 1024) << i;
+    EXPECT_TRUE((blocks[i].split == 0) != (blocks[i - 1].split == 0)) << i;
+  }
+  EXPECT_EQ(manifest.splitting->gap_bytes, static_cast<int64_t>(text.size()) - kept);
+  EXPECT_LT(manifest.splitting->gap_bytes, static_cast<int64_t>(text.size() / 20));
+  const double shares[] = {0.86, 0.04, 0.04, 0.02};
+  for (size_t split = 0; split < kSplits; ++split)
+    EXPECT_NEAR(static_cast<double>(manifest.split_bytes[split]) / static_cast<double>(text.size()), shares[split],
+                split == 0 ? 0.02 : 0.003);
+}
+
+TEST_F(Splits, WhatIsLeftOfTheOverlapIsMeasured) {
+  // A licence of 300 bytes in every text of 3000.
+  const std::string licence = words(300, 99999);
+  for (uint64_t i = 0; i < 500; ++i) write(fmt::format("{}", i), licence + words(2700, i));
+  const CorpusManifest manifest = build();
+  for (const double overlap : manifest.splitting->overlap) EXPECT_NEAR(overlap, 0.1, 0.005);
+  EXPECT_EQ(manifest.splitting->near_duplicates, 0);
+}
+
+TEST_F(Splits, ATextThatMostlyStandsElsewhereIsTrainedOn) {
+  // Every tenth text is made of passages of others, too little of any one to be its near-duplicate.
+  std::vector<std::string> texts;
+  for (uint64_t i = 0; i < 600; ++i) texts.push_back(words(3000, i));
+  for (uint64_t i = 0; i < 600; ++i) write(fmt::format("{}", i), texts[i]);
+  for (uint64_t i = 0; i < 60; ++i) {
+    std::string patchwork = fmt::format("[{}]", i);
+    for (uint64_t k = 0; k < 8; ++k) patchwork += texts[10 * i + k].substr(300 * k, 400);
+    write(fmt::format("patchwork{}", i), patchwork);
+  }
+  build();
+  int64_t judged = 0;
+  for (const auto& [mark, splits] : sides()) judged += !splits.contains(0);
+  EXPECT_EQ(judged, 0);
+}
+
+TEST(SplitPlan, SharesAreKeptForDocumentsOfAllSizes) {
+  Rng rng(5);
+  for (const double spread : {0.0, 1.0, 2.0}) {
+    std::vector<PlanDocument> documents;
+    double total = 0;
+    for (uint32_t i = 0; i < 5000; ++i) {
+      const auto bytes = static_cast<uint64_t>(4000 * std::exp(spread * rng.normal()));
+      documents.push_back({.digest = i * 0x9e3779b97f4a7c15ULL, .bytes = bytes, .cluster = i, .elsewhere = 0});
+      total += static_cast<double>(bytes);
+    }
+    const SplitPlan plan = plan_splits(documents, kSplitRules[0], [](uint32_t, uint64_t at) { return at; });
+    double bytes[4] = {};
+    for (const Piece& piece : plan.pieces)
+      bytes[static_cast<int>(piece.split)] += static_cast<double>(piece.end - piece.begin);
+    EXPECT_NEAR(bytes[1] / total, kSearchShare, 0.003) << spread;
+    EXPECT_NEAR(bytes[2] / total, kAuditShare, 0.003) << spread;
+    EXPECT_NEAR(bytes[3] / total, kLockedShare, 0.003) << spread;
+  }
+}
+
+TEST(SplitPlan, AClusterTooLargeToJudgeByIsTrainedOnAndCounted) {
+  std::vector<PlanDocument> documents;
+  for (uint32_t i = 0; i < 2000; ++i)
+    documents.push_back(
+        {.digest = i * 0x9e3779b97f4a7c15ULL, .bytes = 1000, .cluster = i < 1000 ? 0 : i, .elsewhere = 0});
+  const SplitPlan plan =
+      plan_splits(documents, {.large_share = 0.005, .large_bytes = 0}, [](uint32_t, uint64_t at) { return at; });
+  EXPECT_EQ(plan.largest_cluster_bytes, 1000000);
+  EXPECT_EQ(plan.train_only_bytes, 1000000);
+  EXPECT_EQ(plan.clustered, 999);
+  int64_t judged = 0;
+  for (const Piece& piece : plan.pieces) {
+    EXPECT_TRUE(piece.document >= 1000 || piece.split == Split::kTrain);
+    judged += piece.split != Split::kTrain;
+  }
+  EXPECT_NEAR(static_cast<double>(judged), 200, 8);  // a tenth of all, from the other half
+}
+
+}  // namespace
+}  // namespace flywheel::data

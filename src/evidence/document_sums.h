@@ -1,0 +1,31 @@
+// Sampling error over documents: what a loss, or a difference of two, would vary by if other documents of the same
+// source had been scored. Documents are the clusters, since bytes of one are alike (Cochran 1977, section 9: a ratio
+// estimated from clusters, linearised). Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "evidence/multiplier.h"
+
+namespace flywheel::evidence {
+
+// What one evaluation says of one document.
+struct DocumentSum {
+  int64_t document = 0;  // its name within the list of segments
+  double bits = 0, bytes = 0;
+};
+using DocumentSums = std::vector<DocumentSum>;
+
+// Of one model's bits per byte. Empty for fewer than two documents.
+std::optional<double> sampling_sd(std::span<const DocumentSum> sums);
+// Of the mean difference of pairs in bits per byte, candidate minus base, each pair scored on the same documents.
+// Paired by document, so that what makes a document hard for both does not count. Empty for fewer than two documents,
+// no pairs, or where two evaluations are not of the same documents and bytes.
+std::optional<double> paired_sampling_sd(std::span<const DocumentSums> base, std::span<const DocumentSums> candidate);
+// The interval with this further error, independent of its own; `deviations`: half of its width in standard deviations.
+Interval widened(const Interval& interval, const std::optional<double>& sd, double deviations);
+
+}  // namespace flywheel::evidence

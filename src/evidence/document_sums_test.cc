@@ -1,0 +1,104 @@
+#include "evidence/document_sums.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/rng.h"
+#include "base/statistics.h"
+#include "evidence/paired_runs.h"
+
+namespace flywheel::evidence {
+namespace {
+
+// Documents of a source whose mean is 2 bits per byte: each has its own level, a twentieth as much varies within it,
+// and a candidate is `gain` better by a part that differs from document to document.
+struct Source {
+  double between = 0.3, gain = 0.02, gain_spread = 0.01;
+  int documents = 60;
+};
+struct Sample {
+  DocumentSums base, candidate;
+};
+Sample sample(const Source& source, Rng& rng) {
+  Sample result;
+  for (int d = 0; d < source.documents; ++d) {
+    const double bytes = 128.0 * static_cast<double>(1 + rng.below(20));
+    const double level = 2 + source.between * rng.normal() + 0.05 * source.between * rng.normal();
+    const double gain = source.gain + source.gain_spread * rng.normal();
+    result.base.push_back({d, level * bytes, bytes});
+    result.candidate.push_back({d, (level - gain) * bytes, bytes});
+  }
+  return result;
+}
+
+double bits_per_byte(const DocumentSums& sums) {
+  double bits = 0, bytes = 0;
+  for (const DocumentSum& sum : sums) bits += sum.bits, bytes += sum.bytes;
+  return bits / bytes;
+}
+
+TEST(SamplingSd, IsTheDeviationOverSamplesOfDocuments) {
+  Rng rng(1);
+  std::vector<double> losses, differences, said, said_of_pairs;
+  int inside = 0, pair_inside = 0;
+  constexpr int kSamples = 2000;
+  for (int i = 0; i < kSamples; ++i) {
+    const Sample s = sample({}, rng);
+    losses.push_back(bits_per_byte(s.base));
+    differences.push_back(bits_per_byte(s.candidate) - losses.back());
+    said.push_back(*sampling_sd(s.base));
+    said_of_pairs.push_back(*paired_sampling_sd(std::vector{s.base}, std::vector{s.candidate}));
+    inside += std::abs(losses.back() - 2) < kNormal90 * said.back();
+    pair_inside += std::abs(differences.back() + 0.02) < kNormal90 * said_of_pairs.back();
+  }
+  EXPECT_NEAR(mean(said) / standard_deviation(losses), 1, 0.06);
+  EXPECT_NEAR(mean(said_of_pairs) / standard_deviation(differences), 1, 0.06);
+  EXPECT_NEAR(inside / static_cast<double>(kSamples), 0.89, 0.02);  // a normal's 90% with a deviation from 60 documents
+  EXPECT_NEAR(pair_inside / static_cast<double>(kSamples), 0.89, 0.02);
+  // Paired by document it is a small part of the level's.
+  EXPECT_LT(mean(said_of_pairs), 0.05 * mean(said));
+}
+
+// Bytes taken for independent say far too little.
+TEST(SamplingSd, CountsDocumentsAndNotTheirParts) {
+  Rng rng(2);
+  const Sample s = sample({}, rng);
+  DocumentSums parts;
+  for (const DocumentSum& sum : s.base)
+    for (int i = 0; i < static_cast<int>(sum.bytes / 128); ++i)
+      parts.push_back({static_cast<int64_t>(parts.size()), sum.bits * 128 / sum.bytes, 128});
+  EXPECT_GT(*sampling_sd(s.base), 2.5 * *sampling_sd(parts));
+}
+
+TEST(SamplingSd, IsNotSaidOfOneDocumentOrOfDifferentOnes) {
+  const DocumentSums one{{0, 200, 100}}, two{{0, 200, 100}, {1, 210, 100}}, others{{0, 200, 100}, {2, 210, 100}};
+  EXPECT_FALSE(sampling_sd(one));
+  EXPECT_FALSE(paired_sampling_sd(std::vector{two}, std::vector{others}));
+  EXPECT_FALSE(paired_sampling_sd(std::vector{two}, std::vector{one}));
+  EXPECT_FALSE(paired_sampling_sd({}, {}));
+  EXPECT_EQ(*paired_sampling_sd(std::vector{two}, std::vector{two}), 0);
+}
+
+TEST(SamplingSd, WidensAnIntervalAsAnIndependentError) {
+  const Interval interval = widened({1, 0.7, 1.3}, 0.4 / kNormal90, kNormal90);
+  EXPECT_NEAR(interval.low, 0.5, 1e-12);
+  EXPECT_NEAR(interval.high, 1.5, 1e-12);
+  EXPECT_EQ(widened({1, 0.7, 1.3}, std::nullopt, kNormal90).low, 0.7);
+  EXPECT_EQ(widened({1, -INFINITY, 1.3}, 0.1, kNormal90).low, -INFINITY);
+}
+
+TEST(SamplingSd, IsInTheIntervalOfARung) {
+  std::vector<RungPairs> rungs{{1e10, {3, 3.01, 2.99}, {-0.02, -0.021, -0.019}},
+                               {4e10, {2.7, 2.71, 2.69}, {-0.02, -0.021, -0.019}}};
+  const Interval seeds = paired_effect(rungs).rungs[0].difference;
+  for (RungPairs& rung : rungs) rung.sampling_sd = 0.02;
+  const RungEffect both = paired_effect(rungs).rungs[0];
+  EXPECT_EQ(both.sampling_sd, 0.02);
+  EXPECT_NEAR(both.difference.high - both.difference.value, std::hypot(seeds.high - seeds.value, kNormal90 * 0.02),
+              1e-9);
+  EXPECT_LT(both.multiplier.low, 1);
+}
+
+}  // namespace
+}  // namespace flywheel::evidence
