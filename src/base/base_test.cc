@@ -8,7 +8,6 @@
 #include "base/file_system.h"
 #include "base/format.h"
 #include "base/hash.h"
-#include "base/json.h"
 #include "base/rng.h"
 #include "base/subprocess.h"
 #include "base/thread_pool.h"

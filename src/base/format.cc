@@ -1,5 +1,7 @@
 #include "base/format.h"
 
+#include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 
@@ -58,8 +60,63 @@ std::string format_count(double count) {
   return fmt::format("{:.3g}{}", count, units[unit]);
 }
 
+std::string format_power(double value) {
+  std::string text = fmt::format("{:.3g}", value);
+  const size_t exponent = text.find('e');
+  if (exponent == std::string::npos) return text;
+  // printf writes e+09 and e-09, which nobody else does.
+  const bool small = text[exponent + 1] == '-';
+  const size_t digits = text.find_first_not_of("+-0", exponent + 1);
+  return text.substr(0, exponent + 1) + (small ? "-" : "") + text.substr(digits);
+}
+
 std::string format_flops(double flops) {
-  return fmt::format("{:.3g} FLOP", flops);
+  return format_power(flops) + " FLOPs";
+}
+
+std::string shell_command(const std::vector<std::string>& arguments) {
+  std::string line;
+  for (const std::string& argument : arguments) {
+    const bool plain = !argument.empty() && std::all_of(argument.begin(), argument.end(), [](char ch) {
+      return std::isalnum(static_cast<unsigned char>(ch)) ||
+             std::string_view("-_./,:=+@%^").find(ch) != std::string_view::npos;
+    });
+    if (!line.empty()) line += ' ';
+    if (plain) {
+      line += argument;
+      continue;
+    }
+    line += '\'';
+    for (const char ch : argument) line += ch == '\'' ? std::string("'\\''") : std::string(1, ch);
+    line += '\'';
+  }
+  return line;
+}
+
+std::string wrapped(std::string_view text, int columns, int indent) {
+  const auto width = [](std::string_view word) {
+    return static_cast<int>(std::count_if(word.begin(), word.end(), [](char ch) { return (ch & 0xC0) != 0x80; }));
+  };
+  std::string lines;
+  int used = 0;
+  for (size_t from = 0; from < text.size();) {
+    const size_t begin = text.find_first_not_of(' ', from);
+    if (begin == std::string_view::npos) break;
+    const size_t end = std::min(text.find(' ', begin), text.size());
+    const std::string_view word = text.substr(begin, end - begin);
+    if (lines.empty()) {
+      used = width(word);
+    } else if (used + 1 + width(word) <= columns) {
+      lines += ' ';
+      used += 1 + width(word);
+    } else {
+      lines += '\n' + std::string(static_cast<size_t>(indent), ' ');
+      used = indent + width(word);
+    }
+    lines += word;
+    from = end;
+  }
+  return lines;
 }
 
 }  // namespace flywheel

@@ -1,9 +1,10 @@
-// Quantities as people write and read them: "10m", "1e14", "1.3B", "512 KiB".
+// Quantities as people write and read them: "10m", "1e14", "1.3B", "512 KiB"; and lines of a terminal.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace flywheel {
 
@@ -20,6 +21,14 @@ Budget parse_budget(std::string_view text);
 std::string format_seconds(double seconds);  // "2 min 05 s"
 std::string format_bytes(double bytes);      // "1.5 MB"
 std::string format_count(double count);      // "1.3M"
-std::string format_flops(double flops);      // "3.2e12 FLOP"
+std::string format_power(double value);      // "6.5e10": three digits, as --budget and --flops read it
+std::string format_flops(double flops);      // "3.2e12 FLOPs"
+
+// A command as a shell reads it back: arguments with other characters than plain ones are quoted.
+std::string shell_command(const std::vector<std::string>& arguments);
+
+// `text` in lines of at most `columns` characters (UTF-8 code points), broken at blanks only; all but the first begin
+// with `indent` blanks. A longer word gets a line of its own. Does not end in a line end.
+std::string wrapped(std::string_view text, int columns, int indent = 0);
 
 }  // namespace flywheel

@@ -446,12 +446,7 @@ void SearchPolicy::close(const std::string& reason) {
   confirming_ = -1;
   for (Standing& p : standings_)
     if (p.outcome == Outcome::kOpen) {
-      const bool looked = !p.screened.empty();
-      const EffectPosterior& now = posterior(static_cast<int>(&p - standings_.data()));
-      p.outcome =
-          looked && (now.better() < 0.5 || net_gain_of_confirming(now, level_of_next_test()) < 0) && !p.confirmed
-              ? Outcome::kRejected
-              : Outcome::kUndecided;
+      p.outcome = p.confirmed ? Outcome::kUndecided : Outcome::kNotTested;
       p.reason = reason;
     }
 }

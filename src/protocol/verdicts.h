@@ -7,11 +7,13 @@
 
 namespace flywheel::protocol {
 
-// Of a proposal. kDropped: adopted, and left out again by the ablation.
-enum class Outcome { kOpen, kAdopted, kRejected, kUndecided, kFailed, kDropped };
-inline constexpr Named<Outcome> kOutcomeNames[] = {{Outcome::kOpen, "open"},         {Outcome::kAdopted, "adopted"},
-                                                   {Outcome::kRejected, "rejected"}, {Outcome::kUndecided, "undecided"},
-                                                   {Outcome::kFailed, "failed"},     {Outcome::kDropped, "dropped"}};
+// Of a proposal. kRejected and kUndecided: by confirmation pairs. kNotTested: screened at most. kDropped: adopted, and
+// left out again by the ablation.
+enum class Outcome { kOpen, kAdopted, kRejected, kUndecided, kNotTested, kFailed, kDropped };
+inline constexpr Named<Outcome> kOutcomeNames[] = {
+    {Outcome::kOpen, "open"},           {Outcome::kAdopted, "adopted"},      {Outcome::kRejected, "rejected"},
+    {Outcome::kUndecided, "undecided"}, {Outcome::kNotTested, "not tested"}, {Outcome::kFailed, "failed"},
+    {Outcome::kDropped, "dropped"}};
 constexpr std::span<const Named<Outcome>> names(Outcome) {
   return kOutcomeNames;
 }

@@ -168,12 +168,12 @@ bool SearchLoop::propose() {
     const workload::ConfigurationPtr configuration = subject_.changed(*base_, item.patches);
     // A listed change may be part of the base already; points of the space are always new.
     if (configuration->identity() == base_->identity()) {
-      policy_.end(id, Outcome::kRejected, "the base of now has it already");
+      policy_.end(id, Outcome::kNotTested, "the base of now has it already");
       return true;
     }
     const auto [same, fresh] = proposed_.try_emplace(configuration->identity(), id);
     if (!fresh) {
-      policy_.end(id, Outcome::kRejected, fmt::format("the same recipe as p{}", same->second));
+      policy_.end(id, Outcome::kNotTested, fmt::format("the same recipe as p{}", same->second));
       return true;
     }
     item.patches = own_patches(item.patches, *configuration);

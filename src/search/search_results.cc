@@ -151,7 +151,7 @@ void SearchLoop::take_screening(const Asked& asked, const RunResult& result) {
   if (!rules_.same_loss_is_same) return;
   const auto [same, fresh] = trained_.try_emplace({policy_.adoptions(), pair.number, result.loss}, pair.proposal);
   if (!fresh && same->second != pair.proposal)
-    policy_.end(pair.proposal, Outcome::kRejected, fmt::format("it trains as p{} does", same->second));
+    policy_.end(pair.proposal, Outcome::kNotTested, fmt::format("it trains as p{} does", same->second));
 }
 
 void SearchLoop::take_plain(const Asked& asked, const RunResult& result) {
