@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "engine/data/corpus.h"
+#include "engine/data/segments.h"
 #include "engine/train/trainer.h"
 #include "recipe/recipe.h"
 #include "recipe/size.h"
@@ -43,7 +43,7 @@ inline recipe::Size size_of(const recipe::Recipe& recipe, const ShortRun& run) {
 
 inline data::EvalSample search_sample(const data::Corpus& corpus, int context) {
   constexpr int64_t kTokens = 32768;
-  return data::eval_sample(corpus.tokens(data::Split::kSearch), context, kTokens);
+  return data::eval_sample(corpus, data::Split::kSearch, kTokens, context);
 }
 
 // Loss on the search split after the run, in nats per token; infinite when it diverges. Seeds also order the data.

@@ -20,13 +20,20 @@ class EngineWorkload : public workload::FlywheelWorkload {
     return 1.5;
   };
   std::map<std::string, int> evaluations;  // by split
+  std::string text;                        // which lists of segments there are; empty: none
   std::vector<protocol::Split> judged_on = FlywheelWorkload::splits();
 
   std::vector<protocol::Split> splits() const override { return judged_on; }
 
+  std::string segments(protocol::Split split, int64_t tokens) const override {
+    return text.empty() ? "" : fmt::format("{}-{}-{}", text, protocol::name(split), tokens);
+  }
   workload::Evaluation evaluate(const Path& run, protocol::Split split, int64_t tokens) override {
     ++evaluations[std::string(protocol::name(split))];
-    return {1.0, bits_per_byte_of(run, split), tokens};
+    return {.loss = 1.0,
+            .bits_per_byte = bits_per_byte_of(run, split),
+            .tokens = tokens,
+            .segments = segments(split, tokens)};
   }
   std::string sample(const Path&, int) override { return "int main() {}"; }
 };

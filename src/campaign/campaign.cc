@@ -82,6 +82,15 @@ struct Campaign::Parts {
     result = co_await compare_configurations(lab, decisions, budget, book, loop, std::move(candidate));
   }
 
+  // Takes up what an earlier process left, once.
+  void recover() {
+    if (recovered) return;
+    book.refuse_other_text();
+    scheduler.recover(
+        [this](const ledger::RunRow& row, const std::string& spec) { return book.rebuilt_job(row, spec); });
+    recovered = true;
+  }
+
   // How the campaign ended; empty while it runs. What was thrown once is thrown again: a campaign that failed is over.
   std::optional<CampaignEnd> advance(Script<> (*begin)(Parts&), double most_seconds) {
     if (failure) std::rethrow_exception(failure);
@@ -94,9 +103,7 @@ struct Campaign::Parts {
   }
   std::optional<CampaignEnd> go_on(Script<> (*begin)(Parts&), double most_seconds) {
     if (!script) {
-      if (!std::exchange(recovered, true))
-        scheduler.recover(
-            [this](const ledger::RunRow& row, const std::string& spec) { return book.rebuilt_job(row, spec); });
+      recover();
       script = begin(*this);
       script->start();
     } else if (!script->done()) {
@@ -142,9 +149,7 @@ CampaignEnd Campaign::run() {
 std::optional<ledger::ComparisonRecord> Campaign::compare(workload::ConfigurationPtr candidate) {
   ledger::ComparisonRecord result;
   Parts& parts = *parts_;
-  parts.scheduler.recover(
-      [&](const ledger::RunRow& row, const std::string& spec) { return parts.book.rebuilt_job(row, spec); });
-  parts.recovered = true;
+  parts.recover();
   parts.script = parts.comparison(std::move(candidate), result);
   parts.script->start();
   while (true) {

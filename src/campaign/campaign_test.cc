@@ -1,5 +1,6 @@
 #include "campaign/campaign.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -13,6 +14,7 @@
 #include "campaign/points.h"
 #include "testing/crash_points.h"
 #include "testing/engine_workload.h"
+#include "testing/error_of.h"
 #include "testing/fake_clock.h"
 #include "testing/fake_engine.h"
 #include "testing/temporary_folder.h"
@@ -203,6 +205,38 @@ TEST_F(CampaignTest, StoppedByTheUserItGoesOnWhereItWas) {
   EXPECT_LE(elapsed_, 1.05 * 600 + 10);
 }
 
+TEST_F(CampaignTest, ALabWhoseRunsWereScoredOnOtherTextDoesNotGoOn) {
+  workload_.text = "earlier";
+  double stop_at = clock_.now_seconds() + 200;
+  stop_ = [&] { return clock_.now_seconds() > stop_at; };
+  ASSERT_EQ(run(), CampaignEnd::kInterrupted);
+  const int64_t records = read()->size();
+  stop_at = 1e18;
+  for (const char* now : {"", "now"}) {
+    workload_.text = now;
+    const Error refusal = flywheel::testing::error_of([&] { run(); });
+    EXPECT_EQ(refusal.code(), ErrorCode::kBadInput);
+    EXPECT_THAT(refusal.what(), ::testing::HasSubstr("Begin a new lab"));
+    EXPECT_EQ(read()->size(), records);
+  }
+  workload_.text = "earlier";
+  ASSERT_EQ(run(), CampaignEnd::kFinished);
+  for (const auto& row : read()->runs())
+    EXPECT_EQ(row.segments, row.stage == protocol::Stage::kCalibrate ? "earlier-search-1024" : "earlier-search-65536");
+  for (const auto& record : read()->all<ledger::EvaluationRecord>())
+    EXPECT_EQ(record.value.segments,
+              fmt::format("earlier-{}-{}", protocol::name(record.value.split), record.value.tokens));
+}
+
+TEST_F(CampaignTest, ALabOfAVersionThatRecordedNoTextDoesNotGoOn) {
+  double stop_at = clock_.now_seconds() + 200;
+  stop_ = [&] { return clock_.now_seconds() > stop_at; };
+  ASSERT_EQ(run(), CampaignEnd::kInterrupted);
+  stop_at = 1e18;
+  workload_.text = "now";
+  EXPECT_THAT(flywheel::testing::error_of([&] { run(); }).what(), ::testing::HasSubstr("an earlier version"));
+}
+
 TEST_F(CampaignTest, SteppedByItsCallerItDecidesAsInOneGo) {
   options_.budget = {.seconds = 0, .flops = 1e13};
   ASSERT_EQ(run(), CampaignEnd::kFinished);
@@ -371,6 +405,38 @@ TEST_F(CampaignTest, ATinyCorpusIsRefusedAndSaysHowMuchIsNeeded) {
     EXPECT_EQ(e.code(), ErrorCode::kBadInput);
     EXPECT_NE(std::string(e.what()).find("times as much text"), std::string::npos) << e.what();
   }
+}
+
+void add_done(ledger::Ledger& ledger, const std::string& id, const std::string& segments, double bits_per_byte,
+              protocol::Stage stage = protocol::Stage::kLadder) {
+  ledger.append(ledger::RunPlanned{.run = id,
+                                   .stage = stage,
+                                   .rung_flops = 1e9,
+                                   .parameters = 1000,
+                                   .tokens = 2e5,
+                                   .flops = 1e9,
+                                   .segments = segments});
+  ledger::RunFinished finished{.run = id};
+  finished.measured.emplace();
+  finished.measured->bits_per_byte = bits_per_byte;
+  ledger.append(finished);
+}
+
+TEST(Points, OnTheLadderAreOfOneTextOrRefused) {
+  TemporaryFolder folder;
+  const auto ledger = ledger::Ledger::open(folder.path());
+  add_done(*ledger, "calibrate-0", "few tokens", 7, protocol::Stage::kCalibrate);
+  add_done(*ledger, "ladder-0", "a", 2.5);
+  add_done(*ledger, "ladder-1", "a", 2.7);
+  ASSERT_EQ(ladder_points(*ledger, 1e300).size(), 1u);
+  EXPECT_NEAR(ladder_points(*ledger, 1e300)[0].L, 2.6, 1e-12);
+  EXPECT_EQ(noise_floors(*ledger).size(), 1u);
+  add_done(*ledger, "ladder-2", "b", 2.0);
+  for (const std::function<void()>& use :
+       std::vector<std::function<void()>>{[&] { ladder_points(*ledger, 1e300); }, [&] { noise_floors(*ledger); },
+                                          [&] { rung_minima(*ledger); }, [&] { best_run(*ledger); }})
+    EXPECT_THAT(flywheel::testing::error_of(use).what(),
+                ::testing::AllOf(::testing::HasSubstr("ladder-0"), ::testing::HasSubstr("ladder-2")));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/json.h"
+#include "evidence/same_text.h"
 
 namespace flywheel::campaign {
 namespace {
@@ -24,8 +25,7 @@ using Groups = std::map<double, std::map<double, Group>>;
 
 Groups group_runs(const ledger::Ledger& ledger) {
   Groups groups;
-  for (const ledger::RunRow& row : ledger.runs()) {
-    if (row.state != protocol::RunState::kDone || !row.bits_per_byte || !on_the_ladder(row)) continue;
+  for (const ledger::RunRow& row : ladder_runs(ledger)) {
     Group& group = groups[row.rung_flops][row.parameters];
     group.parameters = row.parameters;
     group.losses.push_back(*row.bits_per_byte);
@@ -42,6 +42,16 @@ bool on_the_ladder(const ledger::RunRow& row) {
   using protocol::Stage;
   return row.stage == Stage::kLadder || row.stage == Stage::kTop || row.stage == Stage::kNoise ||
          row.stage == Stage::kReplicate;
+}
+
+std::vector<ledger::RunRow> ladder_runs(const ledger::Ledger& ledger) {
+  std::vector<ledger::RunRow> runs;
+  for (const ledger::RunRow& row : ledger.runs()) {
+    if (row.state != protocol::RunState::kDone || !row.bits_per_byte || !on_the_ladder(row)) continue;
+    runs.push_back(row);
+    evidence::check_same_text(runs.front(), row);
+  }
+  return runs;
 }
 
 std::vector<scaling::Point> ladder_points(const ledger::Ledger& ledger, double below_flops) {
@@ -85,8 +95,7 @@ std::vector<evidence::NoiseFloor> noise_floors(const ledger::Ledger& ledger) {
 
 std::optional<ledger::RunRow> best_run(const ledger::Ledger& ledger) {
   std::optional<ledger::RunRow> best;
-  for (const ledger::RunRow& row : ledger.runs()) {
-    if (row.state != protocol::RunState::kDone || !row.bits_per_byte || !on_the_ladder(row)) continue;
+  for (const ledger::RunRow& row : ladder_runs(ledger)) {
     if (!best || row.rung_flops > best->rung_flops ||
         (row.rung_flops == best->rung_flops && *row.bits_per_byte < *best->bits_per_byte))
       best = row;

@@ -16,6 +16,9 @@ namespace flywheel::campaign {
 // True for runs of the tuned recipe on a rung: stages ladder, top, noise, replicate.
 bool on_the_ladder(const ledger::RunRow& row);
 
+// The finished ones. Throws kFailed where they were not all scored on the same text.
+std::vector<ledger::RunRow> ladder_runs(const ledger::Ledger& ledger);
+
 // Finished ladder runs below `below_flops`; replicates of one size on one rung are averaged into one point.
 std::vector<scaling::Point> ladder_points(const ledger::Ledger& ledger, double below_flops);
 

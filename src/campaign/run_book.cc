@@ -1,5 +1,6 @@
 #include "campaign/run_book.h"
 
+#include "base/error.h"
 #include "base/json.h"
 
 namespace flywheel::campaign {
@@ -13,6 +14,21 @@ double eval_tokens_of(const Lab& lab, const PlannedRun& run) {
 }
 
 }  // namespace
+
+void RunBook::refuse_other_text() const {
+  std::set<std::string> lists;
+  for (const protocol::Split split : lab_.workload.splits())
+    for (const double tokens : {kCalibrationTokens, lab_.eval_tokens()})
+      lists.insert(lab_.workload.segments(split, static_cast<int64_t>(tokens)));
+  for (const ledger::RunRow& row : lab_.ledger.runs())
+    if (!lists.contains(row.segments))
+      throw_bad_input(
+          "the lab {} cannot go on: its run {} was scored on {}, and runs of this program are scored on other text, so "
+          "that their losses cannot be compared. Begin a new lab with another --dir; status, runs, report and findings "
+          "still show what this one has.",
+          lab_.options.lab.string(), row.run,
+          row.segments.empty() ? "the text that an earlier version chose by its context" : "list " + row.segments);
+}
 
 const PlannedRun* RunBook::find(const std::string& id) const {
   const auto found = known_.find(id);
@@ -38,7 +54,7 @@ scheduler::Job RunBook::job_of(const PlannedRun& run) const {
   request.seed = request.data_seed = lab_.options.seed * 1000 + static_cast<uint64_t>(run.replicate);
   request.split = run.split;
   request.eval_tokens = eval_tokens_of(lab_, run);
-  request.evaluations = workload::evaluations(run.size.tokens, request.eval_tokens);
+  request.evaluations = workload::evaluations(lab_.workload, *run.configuration, run.size, request.eval_tokens);
   request.evaluated_at = run.evaluated_at;
   if (run.evaluated_at > 0 && run.stop_above && !run.resumes)
     request.stop = workload::StopRule{run.evaluated_at, *run.stop_above};
@@ -58,6 +74,7 @@ scheduler::Job RunBook::job_of(const PlannedRun& run) const {
   job.command = lab_.workload.command(lab_.runs() / run.id);
   job.may_give_up = request.stop.has_value();
   job.configuration = run.configuration->identity();
+  job.segments = std::move(plan.segments);
   job.seed = request.seed;
   job.data_seed = request.data_seed;
   job.parameters = run.size.parameters;

@@ -24,6 +24,8 @@ class RunBook {
   const PlannedRun* find(const std::string& id) const;
   const std::map<std::string, PlannedRun>& all() const { return known_; }
 
+  // Throws kBadInput where a run of this lab was scored on text that runs are no longer scored on.
+  void refuse_other_text() const;
   scheduler::Job job_of(const PlannedRun& run) const;
   // The job of a run that an earlier process started, rebuilt from its spec.
   scheduler::Job rebuilt_job(const ledger::RunRow& row, const std::string& spec) const;

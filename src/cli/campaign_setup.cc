@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/stop_signals.h"
 #include "base/subprocess.h"
+#include "engine/data/segments.h"
 #include "engine/kernels/kernels.h"
 #include "engine/train/memory.h"
 
@@ -19,7 +20,12 @@ uint64_t predicted_memory_bytes(const recipe::RunSpec& spec) {
 }  // namespace
 
 workload::FlywheelWorkload engine_workload(const Path& lab) {
-  return workload::FlywheelWorkload({.corpus = lab / "corpus", .predict_memory_bytes = predicted_memory_bytes});
+  return workload::FlywheelWorkload(
+      {.corpus = lab / "corpus",
+       .predict_memory_bytes = predicted_memory_bytes,
+       .segments = [manifest = data::Corpus::open(lab / "corpus").manifest()](protocol::Split split, int64_t tokens) {
+         return data::evaluation_segments(manifest, split, tokens).hash;
+       }});
 }
 
 campaign::CampaignOptions campaign_options(const Path& lab, const Budget& budget, double started, int slots,

@@ -6,7 +6,8 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "cli/cli.h"
-#include "engine/data/corpus.h"
+#include "engine/data/segments.h"
+#include "engine/train/event_writer.h"
 #include "engine/train/run_model.h"
 
 namespace flywheel::cli {
@@ -15,28 +16,40 @@ namespace {
 struct EvaluateOptions {
   std::string directory, split;
   int64_t tokens = 0;
-  bool json = false;
+  int context = 0;
+  bool json = false, by_document = false;
 };
 
+OrderedJson by_document(const train::SampleLoss& result) {
+  OrderedJson list = OrderedJson::array();
+  for (const train::DocumentLoss& document : result.documents)
+    list.push_back(
+        {{"begin", document.begin}, {"tokens", document.tokens}, {"bytes", document.bytes}, {"nats", document.nats}});
+  return list;
+}
+
 int evaluate(const EvaluateOptions& options) {
-  const train::RunModel run =
-      train::load_run_model(options.directory, 0, [](const std::string& text) { log_warning(text); });
+  const train::RunModel run = train::load_run_model(
+      options.directory, 0, [](const std::string& text) { log_warning(text); }, options.context);
   const data::Corpus corpus = data::Corpus::open(run.spec.corpus);
   const int64_t tokens = options.tokens > 0 ? options.tokens : run.spec.eval_tokens;
   const auto split = protocol::parse_name<protocol::Split>(options.split, "--split", "split");
-  const train::SampleLoss result =
-      run.model->evaluate(data::eval_sample(corpus.tokens(split), run.spec.size.context, tokens));
+  const train::SampleLoss result = run.model->evaluate(data::eval_sample(corpus, split, tokens, run.spec.size.context));
   if (options.json) {
-    fmt::print("{}\n", OrderedJson{{"run", run.spec.id},
-                                   {"split", options.split},
-                                   {"tokens", result.tokens},
-                                   {"loss", result.loss},
-                                   {"bits_per_byte", result.bits_per_byte}}
-                           .dump());
+    OrderedJson json{{"run", run.spec.id},
+                     {"split", options.split},
+                     {"tokens", result.tokens},
+                     {"loss", result.loss},
+                     {"bits_per_byte", result.bits_per_byte}};
+    json.update(train::sample_fields(result));
+    if (options.by_document) json["by_document"] = by_document(result);
+    fmt::print("{}\n", json.dump());
   } else {
-    fmt::print("{} on {}: {:.4f} bits per byte ({:.4f} nats per token over {} tokens, after {} of {} steps)\n",
-               run.spec.id, options.split, result.bits_per_byte, result.loss, result.tokens, run.progress.step,
-               run.spec.size.steps);
+    const std::string sampling =
+        result.sampling_sd ? fmt::format(", sampling error {:.4f}", *result.sampling_sd) : std::string();
+    fmt::print("{} on {}: {:.4f} bits per byte{} ({} bytes of {} documents, list {}, after {} of {} steps)\n",
+               run.spec.id, options.split, result.bits_per_byte, sampling, result.bytes, result.documents.size(),
+               result.segments, run.progress.step, run.spec.size.steps);
   }
   return 0;
 }
@@ -49,9 +62,12 @@ Action declare_evaluate(Arguments& arguments) {
   arguments.option("--split", options->split, "search, audit, locked or train")
       .required()
       .one_of({"search", "audit", "locked", "train"});
-  arguments.option("--tokens", options->tokens, "tokens to measure on; default: as many as the run's own evaluations")
+  arguments.option("--tokens", options->tokens, "tokens to score; default: as many as the run's own evaluations")
       .range(int64_t{1}, int64_t{1} << 60);
+  arguments.option("--context", options->context, "tokens that a window reads; default: as many as in training")
+      .range(2, 1 << 20);
   arguments.flag("--json", options->json, "print one JSON object");
+  arguments.flag("--by-document", options->by_document, "in it, the loss of each document");
   return [options] { return evaluate(*options); };
 }
 

@@ -1,10 +1,13 @@
 #include "cli/run_curves.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "engine/train/schedule.h"
 #include "protocol/run_events.h"
 #include "recipe/run_spec.h"
@@ -56,6 +59,10 @@ Curve read_run(const Path& directory) {
       }
       const auto on = json_field<std::string>(event.fields, "split", where);
       if (split.empty()) split = on;
+      // Evaluations of an earlier version of the program, on other text, are no part of this curve.
+      const auto list = json_field_or(event.fields, "segments", std::string(), where);
+      if (list != curve.text) curve.losses.clear();
+      curve.text = list;
       const bool later = curve.losses.empty() || step > curve.losses.back().step;
       if (on != split || step < 1 || !later) continue;
       curve.losses.push_back({step, json_field<double>(event.fields, "bits_per_byte", where)});
@@ -86,6 +93,8 @@ std::vector<Curve> read_run_curves(const Path& folder) {
   if (curves.empty())
     throw_bad_input("{}: no run directories with evaluations; expected folders that hold {} (flywheel train --dir)",
                     folder.string(), protocol::kEventsFile);
+  if (const auto others = scaling::leave_one_text(curves); !others.empty())
+    log_warning("left out, as scored on other text than most: {}", fmt::join(others, ", "));
   return curves;
 }
 

@@ -32,6 +32,7 @@ Json to_json(const ledger::RunRow& row) {
           {"seed", row.seed},
           {"data_seed", row.data_seed},
           {"recipe_hash", row.recipe_hash},
+          {"segments", row.segments},
           {"attempts", row.attempts},
           {"reason", row.reason},
           {"bits_per_byte", optional(row.bits_per_byte)},

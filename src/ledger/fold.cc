@@ -16,6 +16,7 @@ RunRow planned_row(int64_t sequence, const RunPlanned& planned) {
   row.run = planned.run;
   row.stage = planned.stage;
   row.recipe_hash = planned.recipe_hash;
+  row.segments = planned.segments;
   row.rung_flops = planned.rung_flops;
   row.parameters = planned.parameters;
   row.tokens = planned.tokens;
@@ -113,6 +114,7 @@ std::vector<std::string> row_difference(const RunRow& expected, const RunRow& fo
   };
   compare("stage", expected.stage, found.stage);
   compare("recipe_hash", expected.recipe_hash, found.recipe_hash);
+  compare("segments", expected.segments, found.segments);
   compare("state", expected.state, found.state);
   compare("rung_flops", expected.rung_flops, found.rung_flops);
   compare("parameters", expected.parameters, found.parameters);

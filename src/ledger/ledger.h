@@ -36,6 +36,7 @@ struct RunRow {
   std::string run;
   protocol::StageName stage;
   std::string recipe_hash;
+  std::string segments;  // hash of the list of segments that it is scored on; empty in labs of older versions
   protocol::RunState state = protocol::RunState::kPlanned;
   double rung_flops = 0, parameters = 0, tokens = 0, flops = 0, reserved_seconds = 0;
   uint64_t seed = 0, data_seed = 0;

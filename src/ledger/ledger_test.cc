@@ -60,6 +60,23 @@ TEST(Ledger, RecordsComeBackInOrderAfterReopening) {
   EXPECT_EQ(verification.head_hash, ledger->records("").back().hash);
 }
 
+TEST(Ledger, ARunsListOfSegmentsSurvivesReopeningAndOlderRunsHaveNone) {
+  TemporaryFolder folder;
+  {
+    auto ledger = Ledger::open(folder.path());
+    Json plan = planned("new");
+    plan["segments"] = "00c1f2e3d4b5a697";
+    ledger->append("run", plan);
+    ledger->append("run", planned("old"));
+    EXPECT_EQ(ledger->run("new")->segments, "00c1f2e3d4b5a697");
+    ledger->finish_run(finished("new"));
+  }
+  const auto ledger = Ledger::open_read_only(folder.path());
+  EXPECT_EQ(ledger->run("new")->segments, "00c1f2e3d4b5a697");
+  EXPECT_EQ(ledger->run("old")->segments, "");
+  EXPECT_THAT(ledger->verify().problems, ::testing::IsEmpty());
+}
+
 TEST(Ledger, RunIsFoldedFromItsRecords) {
   TemporaryFolder folder;
   auto ledger = Ledger::open(folder.path());

@@ -61,6 +61,7 @@ RunRow read_row(Statement& s) {
   row.record = s.integer();
   row.start_record = s.integer();
   row.finish_record = s.integer();
+  row.segments = s.text();
   return row;
 }
 
@@ -107,7 +108,11 @@ void Ledger::State::write_row(const RunRow& row) {
 }
 
 std::vector<RunRow> Ledger::State::stored_rows() {
-  static const std::string kSql = fmt::format("SELECT {} FROM runs ORDER BY record, run", kRowColumns);
+  // The table of an older lab has no column for the segments, so all labs' come from the run records.
+  static const std::string kSql = fmt::format(
+      "SELECT {}, CASE WHEN json_valid(payload) THEN coalesce(json_extract(payload, '$.segments'), '') ELSE '' END "
+      "FROM runs LEFT JOIN records ON records.sequence = runs.record ORDER BY record, run",
+      kRowColumns);
   Statement& s = prepared(kSql.c_str());
   std::vector<RunRow> rows;
   while (s.step()) rows.push_back(read_row(s));

@@ -73,6 +73,13 @@ void apply_eval(RunOutcome& outcome, const Json& fields, int64_t step) {
   if (outcome.eval_split.empty()) outcome.eval_split = split;
   // Evaluations on other splits than the run's own are not part of its curve.
   if (split != outcome.eval_split) return;
+  const std::string segments = text_or(fields, "segments", "");
+  if (segments != outcome.segments) outcome.curve.clear();
+  outcome.segments = segments;
+  outcome.eval_bytes = static_cast<int64_t>(count_or(fields, "bytes", 0));
+  outcome.eval_documents = static_cast<int64_t>(count_or(fields, "documents", 0));
+  outcome.sampling_sd.reset();
+  if (const double sd = number_or(fields, "sampling_sd", std::nan("")); std::isfinite(sd)) outcome.sampling_sd = sd;
   std::erase_if(outcome.curve, [&](const RunOutcome::EvaluationPoint& point) { return point.step >= step; });
   RunOutcome::EvaluationPoint point;
   point.tokens = number_or(fields, "tokens", outcome.tokens);

@@ -14,15 +14,18 @@ namespace flywheel::protocol {
 
 // Types and their fields ("t": seconds since the run process first started training, restarts excluded):
 //  start      {"t","type","program","precision","threads","parameters","matrix_parameters",
-//              "active_matrix_parameters","flops_per_token","steps","predicted_memory_bytes", *"resumed_step",
-//              *"tokens", *"flops"}
+//              "active_matrix_parameters","flops_per_token","steps","segments","predicted_memory_bytes",
+//              *"resumed_step", *"tokens", *"flops"}
 //  step       {"t","type","step","tokens","loss","learning_rate","gradient_norm","tokens_per_second"}
-//  eval       {"t","type","step","tokens","flops","split","loss","bits_per_byte"}
+//  eval       {"t","type","step","tokens","flops","split","loss","bits_per_byte","segments","bytes","documents",
+//              "sampling_sd"}
 //  checkpoint {"t","type","step"}
 //  done {"t","type","step","tokens","flops","spent_flops","loss","bits_per_byte","train_seconds","cpu_seconds",
-//        "peak_memory_bytes"}
+//        "peak_memory_bytes","segments","bytes","documents","sampling_sd"}
 //  stopped    {"t","type","step","reason"}   by its spec's stop_above; a checkpoint follows, then exit code 75
 //  failed     {"t","type","step","reason"}   reason starts with one word: diverged, memory, disk, input, crash
+// "segments" is the hash of the list of segments that was scored: losses on different lists are never compared.
+// Trainers that leave it out have one list of their own, named "".
 struct RunEvent {
   double t = 0;
   std::string type;
@@ -61,8 +64,11 @@ struct RunOutcome {
     double tokens = 0, flops = 0, bits_per_byte = 0, loss = 0;
     int64_t step = 0;
   };
-  std::string eval_split;              // of the first evaluation; evaluations on other splits do not enter the curve
-  std::vector<EvaluationPoint> curve;  // evaluations, by step, resumed duplicates merged
+  std::string eval_split;  // of the first evaluation; evaluations on other splits do not enter the curve
+  std::string segments;    // of the last evaluation; earlier ones on another list are not in the curve
+  int64_t eval_bytes = 0, eval_documents = 0;  // that it scored; 0: not said
+  std::optional<double> sampling_sd;           // of its bits per byte, as an estimate for other text of this kind
+  std::vector<EvaluationPoint> curve;          // evaluations, by step, resumed duplicates merged
 };
 // What the reason of a "stopped" event begins with.
 inline constexpr const char* kGaveUp = "gave up";

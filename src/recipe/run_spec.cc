@@ -48,6 +48,7 @@ Json to_json(const RunSpec& spec) {
              {{"split", spec.eval_split}, {"tokens", spec.eval_tokens}, {"every_fraction", spec.eval_every_fraction}}},
             {"checkpoint_seconds", spec.checkpoint_seconds},
             {"log_every_fraction", spec.log_every_fraction}};
+  if (!spec.eval_segments.empty()) json["eval"]["segments"] = spec.eval_segments;
   if (!spec.branch.empty()) json["branch"] = spec.branch.string();
   if (spec.keep_stable) json["keep_stable"] = true;
   if (spec.stop_above)
@@ -92,6 +93,7 @@ RunSpec run_spec_from_json(const Json& json, const std::string& where) {
     }
     if (eval.has("tokens")) spec.eval_tokens = eval.integer("tokens", 1, INT64_MAX / 4);
     if (eval.has("every_fraction")) spec.eval_every_fraction = eval.real("every_fraction", 0, 1);
+    if (eval.has("segments")) spec.eval_segments = eval.text("segments");
     eval.refuse_unknown();
   }
   if (reader.has("checkpoint_seconds")) spec.checkpoint_seconds = reader.real("checkpoint_seconds", 0, 1e9);

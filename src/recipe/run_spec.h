@@ -17,7 +17,8 @@ enum class Precision { kAuto, kFloat32, kBfloat16 };
 // File format (all fields; * may be left out):
 // {"schema":1,"id":"r2-n1-s3","recipe":{..},"size":{..},"corpus":"/abs/lab/corpus","seed":3,"data_seed":3,
 //  *"threads":1,*"precision":"auto|fp32|bf16",
-//  *"eval":{"split":"search","tokens":65536,"every_fraction":0.1},*"checkpoint_seconds":30,
+//  *"eval":{"split":"search","tokens":65536,"every_fraction":0.1,*"segments":"16 hex digits"},
+//  *"checkpoint_seconds":30,
 //  *"log_every_fraction":0.01,*"branch":"/abs/lab/runs/ID",*"keep_stable":true,
 //  *"stop_above":{"fraction":0.5,"bits_per_byte":2.4}}
 
@@ -37,7 +38,8 @@ struct RunSpec {
   int threads = 1;
   Precision precision = Precision::kAuto;
   std::string eval_split = "search";
-  int64_t eval_tokens = 65536;       // a fixed sample of the split, the same for every run with the same number
+  int64_t eval_tokens = 65536;       // scored: one list of segments of the split, the same for every recipe
+  std::string eval_segments;         // hash of that list, of which a run refuses another; empty: any
   double eval_every_fraction = 0.1;  // of the steps; the last step is always evaluated
   double checkpoint_seconds = 30;
   double log_every_fraction = 0.01;  // of the steps, for "step" events

@@ -26,6 +26,7 @@ RunSpec example() {
   spec.precision = Precision::kBfloat16;
   spec.eval_split = "audit";
   spec.eval_tokens = 1000;
+  spec.eval_segments = "0123456789abcdef";
   spec.eval_every_fraction = 0.5;
   spec.checkpoint_seconds = 5;
   spec.log_every_fraction = 0.1;
@@ -100,6 +101,7 @@ TEST(RunSpec, OptionalFieldsHaveDefaults) {
   EXPECT_EQ(spec.precision, Precision::kAuto);
   EXPECT_EQ(spec.eval_split, "search");
   EXPECT_EQ(spec.eval_tokens, 65536);
+  EXPECT_EQ(spec.eval_segments, "");
 }
 
 TEST(RunSpec, RefusalsNameFileAndField) {

@@ -107,6 +107,9 @@ ledger::RunFinished Attempt::finished() const {
   record.predicted_memory_bytes = outcome_.predicted_memory_bytes;
   record.measured = {.bits_per_byte = outcome_.bits_per_byte,
                      .loss = outcome_.loss,
+                     .sampling_sd = outcome_.sampling_sd,
+                     .eval_bytes = {},
+                     .eval_documents = {},
                      .tokens = outcome_.tokens,
                      .flops = flops(outcome_.step),
                      .attempt_flops = spent_flops(),
@@ -116,6 +119,8 @@ ledger::RunFinished Attempt::finished() const {
                      .precision = outcome_.precision,
                      .program = outcome_.program,
                      .curve = curve()};
+  if (outcome_.eval_bytes > 0) record.measured->eval_bytes = outcome_.eval_bytes;
+  if (outcome_.eval_documents > 0) record.measured->eval_documents = outcome_.eval_documents;
   return record;
 }
 

@@ -33,6 +33,7 @@ ledger::RunPlanned run_record(const Job& job) {
                             .flops = job.flops,
                             .reserved_seconds = job.expected_seconds,
                             .memory_bytes = job.needs.memory_bytes,
+                            .segments = job.segments,
                             .branch = {},
                             .new_flops = {}};
   if (!job.branch.empty()) {

@@ -31,6 +31,7 @@ struct Job {
   // For its record in the ledger (ledger/records/run.h, RunPlanned).
   std::string configuration;  // identity of its configuration
   uint64_t seed = 1, data_seed = 1;
+  std::string segments;  // hash of the list of segments that it is scored on; empty: the trainer's own
   double parameters = 0, total_parameters = 0, tokens = 0;
   double flops = 0;      // of the model's whole training, a trunk's included
   double new_flops = 0;  // that the run itself trains and is charged for: without a trunk's

@@ -66,6 +66,7 @@ struct RunRequest {
 // A planned run: the spec that the trainer reads, and what the run costs and needs.
 struct RunPlan {
   std::string spec;           // text of spec.json, opaque to the lab
+  std::string segments;       // hash of the list of segments that it is scored on; empty: the trainer's own
   protocol::RunWork work;     // training FLOPs by step
   protocol::Resources needs;  // cores, predicted peak of memory, GPUs
 };
@@ -74,6 +75,9 @@ struct RunPlan {
 struct Evaluation {
   double loss = 0, bits_per_byte = 0;
   int64_t tokens = 0;
+  std::string segments{};                       // hash of the list of segments
+  std::optional<int64_t> bytes{}, documents{};  // scored
+  std::optional<double> sampling_sd{};          // of bits_per_byte, with documents as clusters
 };
 
 // Calls are const and may come from several threads, but for evaluate() and sample(), which wait for a process of their
@@ -109,7 +113,7 @@ class Workload {
   virtual double prior_parameters(const Configuration& configuration, double flops) const = 0;
   virtual double prior_tokens(const Configuration& configuration, double flops) const = 0;
   virtual SizedRun prior_size(const Configuration& configuration, double flops) const = 0;
-  // FLOPs of judging a model of this size on one token.
+  // FLOPs of judging a model of this size, for each token that is scored.
   virtual double evaluation_flops_per_token(const Configuration& configuration, const SizedRun& run) const = 0;
   // Whether runs can branch from the stable phase of shorter ones; and `run` branched from `trunk`, empty when it
   // cannot.
@@ -126,6 +130,9 @@ class Workload {
   // The splits that runs can be judged on: kSearch at least. Without kAudit claims are made on kSearch, without kLocked
   // there is no last look.
   virtual std::vector<protocol::Split> splits() const = 0;
+  // Hash of the list of segments that evaluations of so many tokens score, whatever the configuration: runs with
+  // different ones are never compared. Empty: the trainer has one list of its own.
+  virtual std::string segments(protocol::Split, int64_t /*tokens*/) const { return ""; }
   virtual Evaluation evaluate(const Path& run_directory, protocol::Split split, int64_t tokens) = 0;
   virtual std::string sample(const Path& run_directory, int tokens) = 0;
 };
@@ -136,7 +143,7 @@ protocol::Split audit_split(const Workload& workload);
 // Training and evaluation FLOPs of a run.
 double cost_flops(const Workload& workload, const Configuration& configuration, const SizedRun& run,
                   double eval_tokens);
-// Evaluations of a run with `tokens` of training: as many as cost about 5% of it, at least the last one, at most 20.
-int evaluations(double tokens, double eval_tokens);
+// Evaluations of a run, of `eval_tokens` each: as many as cost about 5% of it, at least the last one, at most 20.
+int evaluations(const Workload& workload, const Configuration& configuration, const SizedRun& run, double eval_tokens);
 
 }  // namespace flywheel::workload

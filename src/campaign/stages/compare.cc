@@ -10,6 +10,7 @@
 #include "campaign/document_sums.h"
 #include "campaign/stages/stages.h"
 #include "evidence/paired_comparison.h"
+#include "evidence/same_text.h"
 
 namespace flywheel::campaign {
 namespace {
@@ -93,6 +94,8 @@ Script<ledger::ComparisonRecord> compare_configurations(const Lab& lab, Decision
         comparison.add_failure(other->reason);
         continue;
       }
+      evidence::check_same_text(*lab.ledger.run(base_id(0)), *base);
+      evidence::check_same_text(*base, *other);
       comparison.add(static_cast<size_t>(pair % 2), *base->bits_per_byte, *other->bits_per_byte);
       measured[static_cast<size_t>(pair % 2)].push_back(pair);
     }

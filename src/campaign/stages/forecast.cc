@@ -28,13 +28,20 @@ scaling::FitOptions fit_options(const Lab& lab) {
   return {.seed = lab.options.seed, .threads = 1};
 }
 
-ledger::EvaluationRecord evaluated(const Lab& lab, const std::string& run, protocol::Split split) {
-  const workload::Evaluation result = lab.workload.evaluate(lab.runs() / run, split, kFinalEvalTokens);
-  return {
-      .run = run, .split = split, .tokens = result.tokens, .loss = result.loss, .bits_per_byte = result.bits_per_byte};
-}
-
 }  // namespace
+
+ledger::EvaluationRecord evaluated(const Lab& lab, const std::string& run, protocol::Split split, int64_t tokens) {
+  const workload::Evaluation result = lab.workload.evaluate(lab.runs() / run, split, tokens);
+  return {.run = run,
+          .split = split,
+          .tokens = result.tokens,
+          .loss = result.loss,
+          .bits_per_byte = result.bits_per_byte,
+          .segments = result.segments,
+          .bytes = result.bytes,
+          .documents = result.documents,
+          .sampling_sd = result.sampling_sd};
+}
 
 void forecast_top(const Lab& lab, Decisions& decisions, const CampaignBudget& budget, const RunBook& book,
                   const Branches& branches, Ladder& ladder) {
@@ -170,7 +177,7 @@ Script<> last_evaluations(const Lab& lab, RunLoop& loop) {
     if (!workload::can_be_judged_on(lab.workload, split)) continue;
     if (final_evaluation(lab.ledger, split)) continue;
     co_await loop.give_way();
-    const ledger::EvaluationRecord evaluation = evaluated(lab, best->run, split);
+    const ledger::EvaluationRecord evaluation = evaluated(lab, best->run, split, kFinalEvalTokens);
     lab.ledger.append(evaluation);
     lab.say(fmt::format("best model ({}) on the {} split: {:.4f} bits per byte", best->run, name(split),
                         evaluation.bits_per_byte));

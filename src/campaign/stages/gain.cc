@@ -9,6 +9,7 @@
 #include "campaign/document_sums.h"
 #include "campaign/stages/stages.h"
 #include "evidence/paired_runs.h"
+#include "evidence/same_text.h"
 #include "search/search_loop.h"
 
 namespace flywheel::campaign {
@@ -114,8 +115,10 @@ Script<> measure_gain(const Lab& lab, CampaignBudget& budget, const RunBook& boo
   const size_t wanted = runs.size();
   const std::vector<ledger::RunRow> rows = co_await loop.ensure(std::move(runs));
   std::map<std::string, double> losses;
-  for (const ledger::RunRow& row : rows)
+  for (const ledger::RunRow& row : rows) {
+    evidence::check_same_text(rows.front(), row);
     if (row.state == protocol::RunState::kDone && row.bits_per_byte) losses[row.run] = *row.bits_per_byte;
+  }
   if (losses.size() < wanted) {
     lab.say("the total gain of the adopted changes was not measured: runs are missing");
     co_return;
@@ -133,18 +136,16 @@ Script<> measure_locked_gain(const Lab& lab, RunLoop& loop) {
   if (records.size() != 1) co_return;  // not measured on the audit split, or already evaluated
   const ledger::GainRecord& audit = records[0].value;
   std::map<std::string, double> losses;
+  const std::string segments = lab.workload.segments(kLocked, kLockedTokens);
   for (const auto& [sequence, time, evaluation] : lab.ledger.all<ledger::EvaluationRecord>())
-    if (evaluation.split == kLocked) losses[evaluation.run] = evaluation.bits_per_byte;
+    if (evaluation.split == kLocked && evaluation.segments == segments)
+      losses[evaluation.run] = evaluation.bits_per_byte;
   for (const std::string& id : audit.runs) {
     if (losses.contains(id)) continue;
     co_await loop.give_way();
-    const workload::Evaluation result = lab.workload.evaluate(lab.runs() / id, kLocked, kLockedTokens);
-    losses[id] = result.bits_per_byte;
-    lab.ledger.append(ledger::EvaluationRecord{.run = id,
-                                               .split = kLocked,
-                                               .tokens = result.tokens,
-                                               .loss = result.loss,
-                                               .bits_per_byte = result.bits_per_byte});
+    const ledger::EvaluationRecord evaluation = evaluated(lab, id, kLocked, kLockedTokens);
+    losses[id] = evaluation.bits_per_byte;
+    lab.ledger.append(evaluation);
   }
   std::string words;
   ledger::GainRecord locked = gain_record(kLocked, audit.flops, losses, audit.start_hash, audit.recipe_hash, {}, words);

@@ -72,9 +72,11 @@ LadderPlan plan_first_ladder(const Lab& lab, Decisions& decisions, CampaignBudge
     const double rate = book.throughput().flops_per_second(1e9);
     const double top_guess =
         budget.is_time() ? budget.seconds_left() * options.slots / 7 * rate : budget.flops_left() / 7;
-    const double parameters = lab.workload.prior_parameters(*options.configuration, top_guess);
-    budget.keep_final_seconds(std::clamp(2 * 2.0 * parameters * kFinalEvalTokens / rate + kReportSeconds + 1, 3.0,
-                                         std::max(3.0, 0.05 * options.budget.seconds)));
+    const workload::Configuration& own = *options.configuration;
+    const double evaluation =
+        kFinalEvalTokens * lab.workload.evaluation_flops_per_token(own, lab.workload.prior_size(own, top_guess));
+    budget.keep_final_seconds(
+        std::clamp(2 * evaluation / rate + kReportSeconds + 1, 3.0, std::max(3.0, 0.05 * options.budget.seconds)));
     const double share = kPlanFraction * (options.proposers.empty() ? 1 : 1 - kSearchGuess);
     return ledger::LadderDecision{
         .plan = plan_ladder(lab.workload, *options.configuration, book.throughput(), budget.limits(share)),

@@ -5,12 +5,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/error.h"
 #include "campaign/points.h"
 #include "campaign/search_records.h"
 #include "campaign/stages/stages.h"
 #include "campaign/workload_subject.h"
+#include "evidence/same_text.h"
 #include "protocol/run_events.h"
 #include "search/search_loop.h"
 
@@ -21,7 +23,7 @@ constexpr double kScreenBelow = 6;   // screening costs this much less than the 
 constexpr double kConfirmBelow = 3;  // the lower rung of confirmations, likewise; the upper one is the ladder's lowest
 constexpr int kFewestScreens = 40;   // runs without which a search makes no sense
 constexpr int kAblationPairs = 4;    // of each adoption, that are kept in reserve
-constexpr double kLookTokens = 3;    // times those of an evaluation, that a run has for a look at its curve to pay
+constexpr double kLookFlops = 9;     // times those of an evaluation, that a run takes for a look at its curve to pay
 constexpr size_t kFewestRungsLeft = 5;  // of a ladder; fewer do not support a forecast
 // Share of the budget reserved for the ladder, because the search objective does not value forecasts. Planned stages
 // take up to 1.7 times the expected time when other processes use the machine.
@@ -155,7 +157,8 @@ class Driver {
   PlannedRun planned(const search::WantedRun& wanted) const {
     PlannedRun run = prior_planned_run(lab_, wanted.id, wanted.stage, wanted.configuration, wanted.flops,
                                        wanted.replicate, wanted.split);
-    if (wanted.look_at > 0 && run.size.tokens >= kLookTokens * lab_.eval_tokens()) {
+    const double look = lab_.eval_tokens() * lab_.workload.evaluation_flops_per_token(*wanted.configuration, run.size);
+    if (wanted.look_at > 0 && run.size.flops >= kLookFlops * look) {
       run.evaluated_at = wanted.look_at;
       run.stop_above = wanted.stop_above;
     }
@@ -194,13 +197,14 @@ class Driver {
     loop_.tell(results);
   }
 
-  search::RunResult result_of(const search::WantedRun& wanted) const {
+  search::RunResult result_of(const search::WantedRun& wanted) {
     using State = search::RunResult::State;
     search::RunResult result;
     result.id = wanted.id;
     result.state = State::kMissing;
     const auto row = lab_.ledger.run(wanted.id);
     if (!row) return result;
+    evidence::check_same_text(first_of_split_.try_emplace(wanted.split, *row).first->second, *row);
     result.flops = row->flops;
     result.spent_flops = row->spent_flops;
     result.seconds = row->seconds;
@@ -269,6 +273,7 @@ class Driver {
   double top_flops_;
   WorkloadSubject subject_;
   search::SearchLoop loop_;
+  std::map<protocol::Split, ledger::RunRow> first_of_split_;  // with which all others share their text
 };
 
 }  // namespace

@@ -76,6 +76,8 @@ Script<> top_rung(const Lab& lab, Decisions& decisions, const Branches& branches
 Script<> replicate_rest(const CampaignBudget& budget, Replicates& replicates, RunLoop& loop);
 // Fits the law to all runs and records it with backtests, forecasts and the wall.
 void conclude(const Lab& lab, const Ladder& ladder);
+// A finished run on `tokens` of a split, by a process of its own.
+ledger::EvaluationRecord evaluated(const Lab& lab, const std::string& run, protocol::Split split, int64_t tokens);
 // Evaluates the best model on the audit split and, once in the life of a lab, on the locked split; the adopted changes
 // are then evaluated on the locked split too.
 Script<> last_evaluations(const Lab& lab, RunLoop& loop);

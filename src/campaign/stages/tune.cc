@@ -8,6 +8,7 @@
 #include "campaign/stages/stages.h"
 #include "campaign/tuning.h"
 #include "evidence/noise.h"
+#include "evidence/same_text.h"
 
 namespace flywheel::campaign {
 namespace {
@@ -35,13 +36,16 @@ class Sweep {
     run.replicate = replicate;
     return {multiplier, std::move(run)};
   }
-  SweepPoint outcome(const SweepRun& swept) const {
+  SweepPoint outcome(const SweepRun& swept) {
     SweepPoint point{swept.multiplier, {}};
-    if (const auto row = lab_.ledger.run(swept.run.id); row && row->state == protocol::RunState::kDone)
+    if (const auto row = lab_.ledger.run(swept.run.id); row && row->state == protocol::RunState::kDone) {
+      if (!first_) first_ = row;
+      evidence::check_same_text(*first_, *row);
       point.bits_per_byte = row->bits_per_byte;
+    }
     return point;
   }
-  std::vector<SweepPoint> outcomes(const std::vector<SweepRun>& runs) const {
+  std::vector<SweepPoint> outcomes(const std::vector<SweepRun>& runs) {
     std::vector<SweepPoint> points;
     for (const SweepRun& run : runs) points.push_back(outcome(run));
     return points;
@@ -50,6 +54,7 @@ class Sweep {
  private:
   const Lab& lab_;
   const Ladder& ladder_;
+  std::optional<ledger::RunRow> first_;  // with which all others share their text
 };
 
 std::vector<PlannedRun> runs_of(const std::vector<SweepRun>& sweep) {
@@ -61,7 +66,7 @@ std::vector<PlannedRun> runs_of(const std::vector<SweepRun>& sweep) {
 }  // namespace
 
 Script<> tune(const Lab& lab, Decisions& decisions, const CampaignBudget& budget, RunLoop& loop, Ladder& ladder) {
-  const Sweep sweep(lab, ladder);
+  Sweep sweep(lab, ladder);
   std::vector<SweepRun> swept;
   for (int i = 0; i < ladder.plan.tune_runs; ++i)
     swept.push_back(

@@ -1,4 +1,4 @@
-// Which tokens a step trains on and which an evaluation measures.
+// Which tokens a step trains on.
 // The order of an epoch is a keyed bijection of the window numbers (a Feistel network with cycle walking, Black and
 // Rogaway 2002), so that any step's windows are found without the steps before it.
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "engine/data/corpus.h"
+#include "engine/data/token_file.h"
 
 namespace flywheel::data {
 namespace {
@@ -28,17 +29,6 @@ uint64_t permuted(uint64_t index, uint64_t count, uint64_t key) {
     index = left << half | right;
   } while (index >= count);
   return index;
-}
-
-// A flipped bit on disk must not become an index beyond a table.
-std::span<const uint16_t> checked(std::span<const uint16_t> window) {
-  uint16_t largest = 0;
-  for (const uint16_t token : window) largest = std::max(largest, token);
-  if (largest >= kVocabulary)
-    throw_bad_input(
-        "corpus: token {} in a token file, expected less than {}: the file is damaged, build the corpus again", largest,
-        kVocabulary);
-  return window;
 }
 
 }  // namespace
@@ -68,28 +58,10 @@ std::span<const uint16_t> BatchSampler::drawn(int64_t number) const {
   const uint64_t key = mix64(mix64(seed_) ^ (draw / windows));
   const uint64_t phase = mix64(key ^ 0x70686173ULL) % static_cast<uint64_t>(phases_);
   const uint64_t window = permuted(draw % windows, windows, key);
-  return checked(tokens_.subspan(phase + window * static_cast<uint64_t>(context_), static_cast<size_t>(context_) + 1));
-}
-
-EvalSample eval_sample(std::span<const uint16_t> tokens, int context, int64_t max_tokens) {
-  CHECK(context >= 1, "context {}", context);
-  if (tokens.size() < 2 || max_tokens < 1)
-    throw_bad_input("evaluation: a split of {} tokens and a sample of {} give nothing to measure", tokens.size(),
-                    max_tokens);
-  const auto targets = static_cast<int64_t>(tokens.size()) - 1;
-  // A split or a sample shorter than the context is one short window.
-  const int64_t length = std::min({static_cast<int64_t>(context), targets, max_tokens});
-  const int64_t available = targets / length, count = std::min(available, max_tokens / length);
-  EvalSample sample;
-  for (int64_t i = 0; i < count; ++i) {
-    // i * available / count without overflow.
-    const int64_t window = i * (available / count) + i * (available % count) / count;
-    const auto span = checked(tokens.subspan(static_cast<size_t>(window * length), static_cast<size_t>(length) + 1));
-    sample.windows.push_back(span);
-    sample.target_tokens += length;
-    sample.target_bytes += length - std::count(span.begin() + 1, span.end(), kEndOfDocument);
-  }
-  return sample;
+  const auto sequence =
+      tokens_.subspan(phase + window * static_cast<uint64_t>(context_), static_cast<size_t>(context_) + 1);
+  check_tokens(sequence);
+  return sequence;
 }
 
 }  // namespace flywheel::data

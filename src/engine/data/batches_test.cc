@@ -94,48 +94,5 @@ TEST(BatchSampler, DrawsOfHugeStepsStayInside) {
   for (const int64_t step : {int64_t{1} << 40, int64_t{1} << 60}) EXPECT_EQ(sampler.sequence(step, 2).size(), 11u);
 }
 
-TEST(EvalSample, IsEvenlySpreadAndCountsBytes) {
-  std::vector<uint16_t> tokens = tokens_of(10001);
-  for (size_t i = 0; i < tokens.size(); i += 10) tokens[i] = kEndOfDocument;
-  const EvalSample sample = eval_sample(tokens, 100, 1000);
-  ASSERT_EQ(sample.windows.size(), 10u);
-  EXPECT_EQ(sample.target_tokens, 1000);
-  int64_t bytes = 0;
-  for (size_t w = 0; w < 10; ++w) {
-    EXPECT_EQ(sample.windows[w].data() - tokens.data(), static_cast<ptrdiff_t>(w * 1000));
-    for (size_t i = 1; i <= 100; ++i) bytes += sample.windows[w][i] != kEndOfDocument;
-  }
-  EXPECT_EQ(sample.target_bytes, bytes);
-  EXPECT_LT(bytes, 1000);
-}
-
-TEST(EvalSample, NeverOverlapsNorExceedsForAnySizes) {
-  Rng rng(4);
-  for (int i = 0; i < 500; ++i) {
-    const std::vector<uint16_t> tokens = tokens_of(2 + rng.below(3000));
-    const int context = static_cast<int>(1 + rng.below(200));
-    const auto max_tokens = static_cast<int64_t>(1 + rng.below(4000));
-    const EvalSample sample = eval_sample(tokens, context, max_tokens);
-    ASSERT_GE(sample.windows.size(), 1u);
-    EXPECT_LE(sample.target_tokens, max_tokens);
-    const uint16_t* previous_end = tokens.data() + 1;
-    int64_t targets = 0;
-    for (const auto window : sample.windows) {
-      ASSERT_GE(window.data() + 1, previous_end);  // targets do not overlap
-      previous_end = window.data() + window.size();
-      ASSERT_LE(previous_end, tokens.data() + tokens.size());
-      EXPECT_LE(window.size(), static_cast<size_t>(context) + 1);
-      targets += static_cast<int64_t>(window.size()) - 1;
-    }
-    EXPECT_EQ(targets, sample.target_tokens);
-  }
-}
-
-TEST(EvalSample, NothingToMeasureIsRefused) {
-  EXPECT_THROW(eval_sample({}, 10, 100), Error);
-  EXPECT_THROW(eval_sample(tokens_of(1), 10, 100), Error);
-  EXPECT_THROW(eval_sample(tokens_of(100), 10, 0), Error);
-}
-
 }  // namespace
 }  // namespace flywheel::data

@@ -111,13 +111,4 @@ class BatchSampler {
   int64_t windows_ = 0, phases_ = 0;  // windows an epoch; where the first may start
 };
 
-// A fixed sample of a split for evaluation: windows of context + 1 tokens spread evenly, at most `max_tokens` targets.
-// Windows do not overlap. A split or sample shorter than the context gives one shorter window.
-struct EvalSample {
-  std::vector<std::span<const uint16_t>> windows;
-  int64_t target_tokens = 0;
-  int64_t target_bytes = 0;  // targets that are bytes, not end of document: the denominator of bits per byte
-};
-EvalSample eval_sample(std::span<const uint16_t> tokens, int context, int64_t max_tokens);
-
 }  // namespace flywheel::data

@@ -41,6 +41,15 @@ std::string sample_sha256(const MappedFile& file) {
   return sha256.hex();
 }
 
+void check_tokens(std::span<const uint16_t> window) {
+  uint16_t largest = 0;
+  for (const uint16_t token : window) largest = std::max(largest, token);
+  if (largest >= kVocabulary)
+    throw_bad_input(
+        "corpus: token {} in a token file, expected less than {}: the file is damaged, build the corpus again", largest,
+        kVocabulary);
+}
+
 SequentialFile::SequentialFile(Path path) : path_(std::move(path)) {
   fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd_ < 0) throw_failed("cannot write {}: {}", path_.string(), errno_text(errno));

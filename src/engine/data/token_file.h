@@ -23,6 +23,10 @@ void write_manifest(const CorpusManifest& manifest, const Path& folder);
 // a hole in milliseconds; single flipped bytes need the full checksum.
 std::string sample_sha256(const MappedFile& file);
 
+// A flipped bit on disk must not become an index beyond a table: throws kBadInput where a token is not below
+// kVocabulary.
+void check_tokens(std::span<const uint16_t> window);
+
 // A file that is written from start to end. Throws kFailed naming path and reason.
 class SequentialFile {
  public:

@@ -2,6 +2,8 @@
 // give.
 #include <gtest/gtest.h>
 
+#include <array>
+#include <numeric>
 #include <set>
 
 #include "engine/graph/op.h"
@@ -265,7 +267,8 @@ class Head {
                   targets = g.external("targets", {8}, tensor::Dtype::kUint16);
     const ValueId scale = g.external("loss_scale", {1}, tensor::Dtype::kFloat32),
                   count = g.external("count", {1}, tensor::Dtype::kInt32);
-    const ValueId loss = g.external("loss", {1}, tensor::Dtype::kFloat32),
+    const ValueId rows = g.external("rows", {2}, tensor::Dtype::kInt32);
+    const ValueId loss = g.external("loss", {8}, tensor::Dtype::kFloat32),
                   logits = g.external("logits", {9}, tensor::Dtype::kFloat32);
     const ValueId weight = g.parameter("head", {9, 6}, 0);
     if (training) {
@@ -273,7 +276,7 @@ class Head {
       dx_value_ = differentiate(g, {}, std::vector<ValueId>{x})[0];
       g.keep(dx_value_);
     } else {
-      head_loss(g, x, weight, {.options = options}, targets, count, loss);
+      head_loss(g, x, weight, {.options = options}, targets, rows, loss);
       head_logits(g, x, weight, {.options = options}, count, logits);
     }
     plan_ = std::make_unique<Plan>(std::move(g), Backend::kCpu);
@@ -283,17 +286,20 @@ class Head {
     for (float& v : flat_) v = static_cast<float>(rng.normal());
     for (float& v : x_) v = static_cast<float>(rng.normal());
   }
-  double run(int32_t count, float loss_scale) {
+  // The loss of training, or the sum over the tokens from `first` to before `count`.
+  double run(int32_t count, float loss_scale, int32_t first = 0) {
     layout_.refresh(flat_.data(), packed_.data(), 0, 1);
-    double loss = -1;
-    std::vector<void*> slots = {x_.data(), targets_.data(), &loss_scale, &count, &loss, logits_.data()};
+    losses_.assign(8, 0.0);
+    std::array<int32_t, 2> rows = {first, count};
+    std::vector<void*> slots = {x_.data(),   targets_.data(), &loss_scale,   &count,
+                                rows.data(), losses_.data(),  logits_.data()};
     const Buffers buffers{arena_.data(), flat_.data(), gradients_.data(), packed_.data(), slots};
     plan_->run(buffers);
     if (dx_value_ != kNoValue) {
       const float* dx = static_cast<const float*>(plan_->address(dx_value_, buffers));
       dx_.assign(dx, dx + x_.size());
     }
-    return loss;
+    return std::accumulate(losses_.begin(), losses_.end(), 0.0);
   }
 
   PackedLayout layout_;
@@ -302,6 +308,7 @@ class Head {
   std::vector<float> flat_, x_, dx_, gradients_;
   std::vector<uint16_t> targets_ = {0, 8, 3, 3, 1, 7, 2, 5};
   std::vector<float> logits_ = std::vector<float>(9);
+  std::vector<double> losses_;
   ValueId dx_value_ = kNoValue;
 };
 
@@ -326,9 +333,9 @@ TEST(Head, TrainingGradientsMatchFiniteDifferencesOfTheLoss) {
   }
 }
 
-TEST(Head, LossCountsOnlyTheLeadingTokensAndLogitsAreOfTheLastOfThem) {
+TEST(Head, LossesAreOfTheRowsAskedForAndLogitsOfTheLast) {
   Head eval(false);
-  double by_hand = 0;
+  std::vector<double> by_hand;
   for (int32_t row = 0; row < 8; ++row) {
     std::vector<double> logits(9, 0.0);
     double sum = 0;
@@ -337,8 +344,16 @@ TEST(Head, LossCountsOnlyTheLeadingTokensAndLogitsAreOfTheLastOfThem) {
         logits[v] += 0.7 * double{eval.x_[static_cast<size_t>(row) * 6 + c]} * eval.flat_[v * 6 + c];
       sum += std::exp(logits[v]);
     }
-    by_hand += std::log(sum) - logits[eval.targets_[static_cast<size_t>(row)]];
-    EXPECT_NEAR(eval.run(row + 1, 1), by_hand, 1e-4);
+    by_hand.push_back(std::log(sum) - logits[eval.targets_[static_cast<size_t>(row)]]);
+    for (int32_t first = 0; first <= row; ++first) {
+      eval.run(row + 1, 1, first);
+      for (int32_t i = first; i <= row; ++i)
+        EXPECT_NEAR(eval.losses_[static_cast<size_t>(i - first)], by_hand[static_cast<size_t>(i)], 1e-5);
+      const double beside_others = eval.losses_[static_cast<size_t>(row - first)];
+      eval.run(8, 1);
+      EXPECT_EQ(eval.losses_[static_cast<size_t>(row)], beside_others);
+    }
+    eval.run(row + 1, 1);
     for (size_t v = 0; v < 9; ++v) EXPECT_NEAR(eval.logits_[v], logits[v], 1e-5);
   }
 }

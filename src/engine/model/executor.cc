@@ -1,6 +1,7 @@
 // Executor: binds one thread's buffers to a program's plans and runs them.
 #include <array>
 #include <cstring>
+#include <numeric>
 
 #include "base/check.h"
 #include "engine/graph/profile.h"
@@ -16,7 +17,9 @@ struct Executor::State {
   graph::Buffers buffers;
   std::vector<std::array<void*, Slots::kNumber>> slots;  // of each sequence
   std::vector<uint16_t> padded;  // tokens of short windows, then zeros: causal, so they change nothing before them
-  std::vector<int32_t> counts;
+  std::vector<std::array<int32_t, 2>> rows;  // of each sequence: the first token that counts, and the end
+  std::vector<double> all_losses;            // of all sequences' targets
+  std::vector<int32_t> all_targets;          // how many each has
   float loss_scale = 1;
 
   size_t window() const { return static_cast<size_t>(program->size.context) + 1; }
@@ -39,11 +42,13 @@ Executor::Executor(const Program& program, const PackedWeights& packed, const fl
   s.training = training;
   s.arena = tensor::Arena(training ? memory.arena_bytes_train : memory.arena_bytes_eval);
   s.padded.resize(sequences * s.window());
-  s.counts.resize(sequences);
+  s.rows.resize(sequences);
+  s.all_losses.resize(sequences * static_cast<size_t>(s.program->size.context));
+  s.all_targets.resize(sequences);
   s.slots.resize(sequences);
   for (size_t i = 0; i < sequences; ++i) {
     s.slots[i][Slots::kLossScale] = &s.loss_scale;
-    s.slots[i][Slots::kCount] = &s.counts[i];
+    s.slots[i][Slots::kRows] = s.rows[i].data();
   }
   s.buffers = {.arena = s.arena.data(),
                .parameters = parameters,
@@ -82,15 +87,27 @@ void Executor::train_profiled(std::span<const Tokens> sequences, float loss_scal
 void Executor::evaluate(std::span<const Tokens> windows, double* losses) {
   State& s = *state_;
   s.check_count(windows.size());
+  for (size_t i = 0; i < windows.size(); ++i) s.all_targets[i] = static_cast<int32_t>(windows[i].size()) - 1;
+  score(windows, std::span(s.all_targets).first(windows.size()), s.all_losses.data());
+  const double* of_window = s.all_losses.data();
+  for (size_t i = 0; i < windows.size(); of_window += s.all_targets[i++])
+    losses[i] = std::accumulate(of_window, of_window + s.all_targets[i], 0.0);
+}
+
+void Executor::score(std::span<const Tokens> windows, std::span<const int32_t> scored, double* losses) {
+  State& s = *state_;
+  s.check_count(windows.size());
+  CHECK(scored.size() == windows.size());
   for (size_t i = 0; i < windows.size(); ++i) {
     const Tokens window = windows[i];
     CHECK(window.size() >= 2 && window.size() <= s.window(), "{} tokens, at most {}", window.size(), s.window());
-    s.counts[i] = static_cast<int32_t>(window.size()) - 1;
-    s.bind(i, window.data(), losses + i);
-    if (window.size() == s.window()) continue;
+    const auto targets = static_cast<int32_t>(window.size()) - 1;
+    CHECK(scored[i] >= 1 && scored[i] <= targets, "{} of {} targets", scored[i], targets);
+    s.rows[i] = {targets - scored[i], targets};
     uint16_t* padded = s.padded.data() + i * s.window();
-    std::memcpy(padded, window.data(), window.size_bytes());
-    s.bind(i, padded, losses + i);
+    if (window.size() < s.window()) std::memcpy(padded, window.data(), window.size_bytes());
+    s.bind(i, window.size() < s.window() ? padded : window.data(), losses);
+    losses += scored[i];
   }
   s.program->eval->run(s.buffers, static_cast<int>(windows.size()));
 }

@@ -105,7 +105,10 @@ class Executor {
   // The same, adding the time of each op to `profile`.
   void train_profiled(std::span<const Tokens> sequences, float loss_scale, float* gradients, double* losses,
                       graph::Profile& profile);
-  // The losses alone. Windows shorter than the context are allowed (at least 2 tokens).
+  // Of each window of 2 to context + 1 tokens, the losses in nats of its last `scored[i]` targets: in order, one window
+  // after the other. A loss does not depend on the other windows.
+  void score(std::span<const Tokens> windows, std::span<const int32_t> scored, double* losses);
+  // Of each window, the sum over all its targets.
   void evaluate(std::span<const Tokens> windows, double* losses);
 
   // Of one sequence.

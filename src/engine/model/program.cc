@@ -49,7 +49,7 @@ std::unique_ptr<graph::Plan> compile(Program::State& state, Purpose purpose, Pro
   slots[Slots::kTokens] = graph.external("tokens", {context}, tensor::Dtype::kUint16);
   slots[Slots::kTargets] = graph.external("targets", {context}, tensor::Dtype::kUint16);
   slots[Slots::kLossScale] = graph.external("loss_scale", {1}, tensor::Dtype::kFloat32);
-  slots[Slots::kCount] = graph.external("count", {1}, tensor::Dtype::kInt32);
+  slots[Slots::kRows] = graph.external("rows", {2}, tensor::Dtype::kInt32);
   slots[Slots::kLoss] = graph.external("loss", {1}, tensor::Dtype::kFloat32);
 
   builder.tokens = slots[Slots::kTokens];
@@ -60,7 +60,7 @@ std::unique_ptr<graph::Plan> compile(Program::State& state, Purpose purpose, Pro
   } else {
     const graph::ValueId x = final_norm(builder, decoder(builder));
     graph::head_loss(graph, x, head_weight(builder), head_attributes(state.recipe, state.size), slots[Slots::kTargets],
-                     slots[Slots::kCount], slots[Slots::kLoss]);
+                     slots[Slots::kRows], slots[Slots::kLoss]);
   }
   if (fusion == Program::Fusion::kOn) graph::fuse(graph);
   return std::make_unique<graph::Plan>(std::move(graph), graph::Backend::kCpu, state.sequences);

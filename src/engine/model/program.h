@@ -11,7 +11,7 @@ namespace flywheel::model {
 
 // External slots that every graph of a model declares first, in this order.
 struct Slots {
-  enum : size_t { kTokens, kTargets, kLossScale, kCount, kLoss, kNumber };
+  enum : size_t { kTokens, kTargets, kLossScale, kRows, kLoss, kNumber };
 };
 
 struct Program::State {

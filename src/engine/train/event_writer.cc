@@ -6,6 +6,13 @@
 
 namespace flywheel::train {
 
+OrderedJson sample_fields(const SampleLoss& loss) {
+  return {{"segments", loss.segments},
+          {"bytes", loss.bytes},
+          {"documents", loss.documents.size()},
+          {"sampling_sd", loss.sampling_sd ? OrderedJson(*loss.sampling_sd) : OrderedJson()}};
+}
+
 EventWriter::EventWriter(FileSystem& files, Clock& clock, const Path& path, double seconds_before)
     : clock_(clock), file_(files.open_append(path)), origin_(clock.now_seconds() - seconds_before) {}
 

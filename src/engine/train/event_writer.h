@@ -7,8 +7,13 @@
 #include "base/clock.h"
 #include "base/file_system.h"
 #include "base/json_fwd.h"
+#include "engine/train/sample_loss.h"
 
 namespace flywheel::train {
+
+// What events and `flywheel evaluate --json` say of an evaluation beside its loss: segments, bytes, documents,
+// sampling_sd.
+OrderedJson sample_fields(const SampleLoss& loss);
 
 // One writer per file. Appending throws kFailed when the disk is full.
 class EventWriter {

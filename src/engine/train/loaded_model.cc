@@ -1,7 +1,6 @@
 #include "engine/train/loaded_model.h"
 
 #include <algorithm>
-#include <numbers>
 
 #include "base/hash.h"
 #include "base/rng.h"
@@ -70,17 +69,17 @@ void LoadedModel::refresh() {
 
 SampleLoss LoadedModel::evaluate(const data::EvalSample& sample) {
   const std::span windows(sample.windows);
-  std::vector<double> losses(windows.size());
+  const std::span scored(sample.scored);
+  std::vector<double> losses(static_cast<size_t>(sample.tokens));
   const auto at_once = static_cast<size_t>(program_.sequences()), team = static_cast<size_t>(threads());
   team_.run([&](int thread) {
-    for (size_t i = static_cast<size_t>(thread) * at_once; i < losses.size(); i += team * at_once)
-      executor(thread).evaluate(windows.subspan(i, std::min(at_once, losses.size() - i)), losses.data() + i);
+    for (size_t i = static_cast<size_t>(thread) * at_once; i < windows.size(); i += team * at_once) {
+      const size_t count = std::min(at_once, windows.size() - i);
+      executor(thread).score(windows.subspan(i, count), scored.subspan(i, count),
+                             losses.data() + sample.first_scored[i]);
+    }
   });
-  double sum = 0;
-  for (const double loss : losses) sum += loss;
-  return {.loss = sum / static_cast<double>(sample.target_tokens),
-          .bits_per_byte = sum / std::numbers::ln2 / static_cast<double>(sample.target_bytes),
-          .tokens = sample.target_tokens};
+  return sample_loss(sample, losses);
 }
 
 }  // namespace flywheel::train

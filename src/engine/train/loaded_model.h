@@ -7,9 +7,10 @@
 #include <vector>
 
 #include "base/thread_pool.h"
-#include "engine/data/corpus.h"
+#include "engine/data/segments.h"
 #include "engine/model/model.h"
 #include "engine/tensor/arena.h"
+#include "engine/train/sample_loss.h"
 #include "recipe/run_spec.h"
 
 namespace flywheel::train {
@@ -17,13 +18,6 @@ namespace flywheel::train {
 // bfloat16 where the processor multiplies it in hardware, unless the spec says otherwise.
 tensor::Dtype choose_dtype(recipe::Precision precision);
 const char* precision_name(tensor::Dtype dtype);
-
-// Loss on an evaluation sample.
-struct SampleLoss {
-  double loss = 0;           // nats per target token
-  double bits_per_byte = 0;  // total bits over the number of target tokens that are bytes
-  int64_t tokens = 0;
-};
 
 // How many sequences a thread runs through the graph at once. Short sequences are grouped, so that matrix products have
 // enough rows to be fast. The same in every run of a size.
@@ -51,7 +45,8 @@ class LoadedModel {
   model::Executor& executor(int thread) { return *executors_[static_cast<size_t>(thread)]; }
   model::PackedWeights& packed() { return packed_; }
 
-  // Forward only, all threads; the sums are taken in the windows' order.
+  // Forward only, all threads; the sums are taken in the order of the list, so that they depend on no number of
+  // threads.
   SampleLoss evaluate(const data::EvalSample& sample);
 
  private:

@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "base/stop_signals.h"
 #include "base/subprocess.h"
-#include "engine/data/corpus.h"
+#include "engine/data/segments.h"
 #include "engine/train/checkpoint.h"
 #include "engine/train/divergence.h"
 #include "engine/train/event_writer.h"
@@ -75,14 +75,20 @@ Inputs check_inputs(const recipe::RunSpec& spec) {
   const data::Split eval_split = protocol::parse_name<data::Split>(spec.eval_split, "spec", "eval.split");
   const data::BatchSampler batches(corpus.tokens(data::Split::kTrain), spec.size.context, spec.size.batch_sequences,
                                    spec.data_seed);
-  data::EvalSample sample = data::eval_sample(corpus.tokens(eval_split), spec.size.context, spec.eval_tokens);
+  data::EvalSample sample = data::eval_sample(corpus, eval_split, spec.eval_tokens, spec.size.context);
+  if (!spec.eval_segments.empty() && spec.eval_segments != sample.segments)
+    throw_bad_input(
+        "spec: field \"eval.segments\": expected {}, the list of {} tokens of the {} split of {}, found {}: another "
+        "corpus or another version of Flywheel; runs that are scored on other text are not compared",
+        sample.segments, spec.eval_tokens, spec.eval_split, spec.corpus.string(), spec.eval_segments);
   const tensor::Dtype dtype = choose_dtype(spec.precision);
   const auto sequences = static_cast<double>(spec.size.new_tokens() / spec.size.context);
   const uint64_t corpus_bytes =
       touched_bytes(corpus, data::Split::kTrain,
                     std::min(sequences, std::max(kWindowsKept, 1.0 * spec.size.batch_sequences))) +
       touched_bytes(corpus, eval_split, static_cast<double>(sample.windows.size()));
-  const uint64_t own_bytes = predict_memory_bytes(spec.recipe, spec.size, dtype, spec.threads);
+  const uint64_t own_bytes = predict_memory_bytes(spec.recipe, spec.size, dtype, spec.threads) +
+                             static_cast<uint64_t>(sample.tokens) * sizeof(double);
   return {std::move(corpus), batches, std::move(sample), dtype, own_bytes, corpus_bytes};
 }
 
@@ -157,6 +163,7 @@ class Run {
                        {"active_matrix_parameters", counts_.active_matrix_parameters},
                        {"flops_per_token", counts_.flops_per_token},
                        {"steps", spec_.size.steps},
+                       {"segments", inputs_.sample.segments},
                        {"predicted_memory_bytes", inputs_.own_bytes + inputs_.corpus_bytes}};
     if (checkpoint_ && checkpoint_->progress.step > 0) {
       const int64_t step = checkpoint_->progress.step;
@@ -253,12 +260,14 @@ class Run {
     last_evaluation_ = trainer_->evaluate(inputs_.sample);
     evaluated_step_ = step_;
     inputs_.corpus.release_pages();
-    events_.write("eval", {{"step", step_},
-                           {"tokens", tokens_at(step_)},
-                           {"flops", tokens_at(step_) * counts_.flops_per_token},
-                           {"split", spec_.eval_split},
-                           {"loss", last_evaluation_.loss},
-                           {"bits_per_byte", last_evaluation_.bits_per_byte}});
+    OrderedJson fields{{"step", step_},
+                       {"tokens", tokens_at(step_)},
+                       {"flops", tokens_at(step_) * counts_.flops_per_token},
+                       {"split", spec_.eval_split},
+                       {"loss", last_evaluation_.loss},
+                       {"bits_per_byte", last_evaluation_.bits_per_byte}};
+    fields.update(sample_fields(last_evaluation_));
+    events_.write("eval", fields);
     // An evaluation is no part of the training speed that is shown.
     logged_step_ = step_;
     logged_seconds_ = events_.seconds();
@@ -307,15 +316,16 @@ class Run {
     checkpoint();
     std::error_code ignored;
     std::filesystem::remove(directory_ / protocol::kPreviousCheckpointFile, ignored);
-    const OrderedJson fields{{"step", step_},
-                             {"tokens", tokens_at(step_)},
-                             {"flops", tokens_at(step_) * counts_.flops_per_token},
-                             {"spent_flops", recipe::new_training_flops(spec_.recipe, spec_.size)},
-                             {"loss", last_evaluation_.loss},
-                             {"bits_per_byte", last_evaluation_.bits_per_byte},
-                             {"train_seconds", events_.seconds()},
-                             {"cpu_seconds", cpu_seconds()},
-                             {"peak_memory_bytes", peak_memory_bytes()}};
+    OrderedJson fields{{"step", step_},
+                       {"tokens", tokens_at(step_)},
+                       {"flops", tokens_at(step_) * counts_.flops_per_token},
+                       {"spent_flops", recipe::new_training_flops(spec_.recipe, spec_.size)},
+                       {"loss", last_evaluation_.loss},
+                       {"bits_per_byte", last_evaluation_.bits_per_byte},
+                       {"train_seconds", events_.seconds()},
+                       {"cpu_seconds", cpu_seconds()},
+                       {"peak_memory_bytes", peak_memory_bytes()}};
+    fields.update(sample_fields(last_evaluation_));
     events_.write("done", fields);
     return *finished_record(directory_ / protocol::kEventsFile);
   }

@@ -6,10 +6,12 @@
 #include "base/subprocess.h"
 #include "engine/train/optimizer_plan.h"
 #include "protocol/run_events.h"
+#include "recipe/active.h"
 
 namespace flywheel::train {
 
-RunModel load_run_model(const Path& directory, int threads, const std::function<void(const std::string&)>& warn) {
+RunModel load_run_model(const Path& directory, int threads, const std::function<void(const std::string&)>& warn,
+                        int context) {
   std::error_code error;
   if (!std::filesystem::is_directory(directory, error))
     throw_bad_input("{}: no such run directory", directory.string());
@@ -22,6 +24,14 @@ RunModel load_run_model(const Path& directory, int threads, const std::function<
                     directory.string(), protocol::kCheckpointFile, directory.string());
   }
   RunModel run{.spec = checkpoint->spec, .progress = checkpoint->progress, .model = nullptr};
+  if (context > 0 && context != run.spec.size.context) {
+    if (recipe::is_active(run.spec.recipe, "model.positions") &&
+        run.spec.recipe.model.positions == recipe::Positions::kLearned)
+      throw_bad_input("--context {}: the model has learned positions for a context of {}", context,
+                      run.spec.size.context);
+    run.spec.size.context = run.spec.recipe.model.context = context;
+    validate(run.spec.recipe, run.spec.size, "--context");
+  }
   const int team = threads > 0 ? threads : static_cast<int>(available_cpus().size());
   run.model = std::make_unique<LoadedModel>(run.spec.recipe, run.spec.size, choose_dtype(run.spec.precision), team,
                                             LoadedModel::Purpose::kInference);

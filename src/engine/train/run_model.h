@@ -16,8 +16,10 @@ struct RunModel {
   std::unique_ptr<LoadedModel> model;
 };
 
-// `threads` 0: all the cores this process may use. Throws kBadInput when the directory is no run or holds no good
-// checkpoint; `warn` (may be empty) hears of damaged ones.
-RunModel load_run_model(const Path& directory, int threads, const std::function<void(const std::string&)>& warn);
+// `threads` 0: all the cores this process may use. `context` 0: that of its training. Throws kBadInput when the
+// directory is no run or holds no good checkpoint, or when its model has positions for another context; `warn` (may be
+// empty) hears of damaged checkpoints.
+RunModel load_run_model(const Path& directory, int threads, const std::function<void(const std::string&)>& warn,
+                        int context = 0);
 
 }  // namespace flywheel::train

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <set>
 
 #include "engine/train/checkpoint.h"
 #include "engine/train/run_model.h"
@@ -18,6 +19,7 @@
 namespace flywheel::train {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 struct Session {
@@ -314,10 +316,45 @@ TEST(Run, ItsModelIsReadBackAndEvaluatesTheSame) {
     const RunModel loaded = load_run_model(s.options.directory, 1, {});
     const data::Corpus corpus = data::Corpus::open(s.options.spec.corpus);
     const SampleLoss evaluation =
-        loaded.model->evaluate(data::eval_sample(corpus.tokens(data::Split::kSearch), 24, s.options.spec.eval_tokens));
+        loaded.model->evaluate(data::eval_sample(corpus, data::Split::kSearch, s.options.spec.eval_tokens, 24));
     EXPECT_EQ(evaluation.loss, done["loss"].get<double>());
     EXPECT_EQ(evaluation.bits_per_byte, done["bits_per_byte"].get<double>());
   }
+}
+
+TEST(Run, SaysWhichTextItWasScoredOnWhateverItsContext) {
+  std::set<std::string> lists;
+  for (const int context : {16, 24, 130}) {
+    Session s;
+    s.options.spec.recipe.model.context = s.options.spec.size.context = context;
+    const OrderedJson done = s.run();
+    lists.insert(done["segments"].get<std::string>());
+    EXPECT_EQ(done["bytes"], 480);  // five segments, of a split of one document
+    EXPECT_EQ(done["documents"], 1);
+    EXPECT_TRUE(done["sampling_sd"].is_null());
+    for (const protocol::RunEvent& event : s.events()) {
+      if (event.type == "start" || event.type == "eval" || event.type == "done") {
+        EXPECT_EQ(event.fields.at("segments"), done["segments"].get<std::string>());
+      }
+    }
+  }
+  ASSERT_EQ(lists.size(), 1u);
+  Session s;
+  s.options.spec.eval_segments = *lists.begin();
+  s.run();
+  const RunModel loaded = load_run_model(s.options.directory, 1, {}, 40);
+  EXPECT_EQ(loaded.model->program().size().context, 40);
+  const data::Corpus corpus = data::Corpus::open(s.options.spec.corpus);
+  const data::EvalSample sample = data::eval_sample(corpus, data::Split::kSearch, s.options.spec.eval_tokens, 40);
+  EXPECT_EQ(loaded.model->evaluate(sample).segments, s.options.spec.eval_segments);
+}
+
+TEST(Run, WhoseSpecNamesOtherTextIsRefused) {
+  Session s;
+  s.options.spec.eval_segments = "0123456789abcdef";
+  EXPECT_EQ(s.code(), 2);
+  EXPECT_THAT(s.message, AllOf(HasSubstr("eval.segments"), HasSubstr("0123456789abcdef")));
+  EXPECT_FALSE(std::filesystem::exists(s.options.directory));
 }
 
 TEST(Run, StoppedItsModelIsTheAverageThatItsEvaluationsUsed) {
@@ -330,8 +367,7 @@ TEST(Run, StoppedItsModelIsTheAverageThatItsEvaluationsUsed) {
     ASSERT_EQ(s.code(), 75);
     const RunModel loaded = load_run_model(s.options.directory, 1, {});
     const data::Corpus corpus = data::Corpus::open(s.options.spec.corpus);
-    const data::EvalSample sample =
-        data::eval_sample(corpus.tokens(data::Split::kSearch), 24, s.options.spec.eval_tokens);
+    const data::EvalSample sample = data::eval_sample(corpus, data::Split::kSearch, s.options.spec.eval_tokens, 24);
     EXPECT_EQ(loaded.model->evaluate(sample).loss, s.losses("eval").at(9));
     const std::vector<float> trained = s.parameters();
     EXPECT_FALSE(std::equal(trained.begin(), trained.end(), loaded.model->parameters().begin()));

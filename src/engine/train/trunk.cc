@@ -12,6 +12,7 @@ recipe::RunSpec shared_from(const recipe::RunSpec& trunk, const recipe::RunSpec&
   shared.threads = spec.threads;
   shared.eval_split = spec.eval_split;
   shared.eval_tokens = spec.eval_tokens;
+  shared.eval_segments = spec.eval_segments;
   shared.eval_every_fraction = spec.eval_every_fraction;
   shared.checkpoint_seconds = spec.checkpoint_seconds;
   shared.log_every_fraction = spec.log_every_fraction;

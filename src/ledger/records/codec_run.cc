@@ -19,6 +19,7 @@ void fields(V& v, RunPlanned& r) {
   v.field("flops", r.flops);
   v.field("reserved_seconds", r.reserved_seconds);
   v.field("memory_bytes", r.memory_bytes);
+  v.unless_empty("segments", r.segments);
   v.sparse("branch", r.branch);
   v.sparse("new_flops", r.new_flops);
 }
@@ -64,6 +65,9 @@ template <typename V>
 void fields(V& v, RunFinished::Measured& m) {
   v.nullable("bits_per_byte", m.bits_per_byte);
   v.nullable("loss", m.loss);
+  v.sparse("sampling_sd", m.sampling_sd);
+  v.sparse("bytes", m.eval_bytes);
+  v.sparse("documents", m.eval_documents);
   v.field("tokens", m.tokens);
   v.field("flops", m.flops);
   v.sparse("attempt_flops", m.attempt_flops);

@@ -100,6 +100,10 @@ void fields(V& v, EvaluationRecord& r) {
   v.field("tokens", r.tokens);
   v.field("loss", r.loss);
   v.field("bits_per_byte", r.bits_per_byte);
+  v.unless_empty("segments", r.segments);
+  v.sparse("bytes", r.bytes);
+  v.sparse("documents", r.documents);
+  v.sparse("sampling_sd", r.sampling_sd);
 }
 
 template struct Codec<FitRecord>;

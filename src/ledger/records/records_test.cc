@@ -103,6 +103,14 @@ TEST(Records, ThoseOfRunsGoToTheirStructsAndBack) {
       R"__(}],"flops":700000000.0,"reason":"gave up: 7.5 bits per byte","run":"screen-p1-0","seconds":0.5,"stat)__"
       R"__(e":"stopped"})__");
   round_trip<AttemptEnded>(R"__({"reason":"lost: its folder is gone","run":"r1","state":"lost"})__");
+  round_trip<RunPlanned>(
+      R"__({"data_seed":1000,"flops":5e+20,"memory_bytes":16248512,"parameters":10256,"recipe_hash":"a1","rese)__"
+      R"__(rved_seconds":1.0,"run":"ladder-r1-n1","rung_flops":5e+20,"seed":7,"segments":"00c1f2e3d4b5a697","st)__"
+      R"__(age":"ladder","tokens":58368,"total_parameters":12464})__");
+  round_trip<RunFinished>(
+      R"__({"bits_per_byte":2.5,"bytes":36800,"cpu_seconds":0.5,"curve":[],"documents":40,"flops":5000.0,"loss)__"
+      R"__(":1.75,"peak_memory_bytes":0,"precision":"fp32","predicted_memory_bytes":7,"program":"flywheel 0.2)__"
+      R"__(","run":"r6","sampling_sd":0.05,"seconds":0.25,"state":"done","tokens":640.0,"train_seconds":0.125})__");
   round_trip<RunFinished>(
       R"__({"predicted_memory_bytes":101,"reason":"memory: needs 101 bytes, 100 are allowed for all runs","run")__"
       R"__(:"r4","seconds":0.0,"state":"failed"})__");
@@ -153,6 +161,9 @@ TEST(Records, ThoseOfWhatIsKnownGoToTheirStructsAndBack) {
       R"__({"slope":-0.10832368137159885,"slope_high":-0.06292192604247998,"slope_low":-0.15372543670071773,"sm)__"
       R"__(allest_detectable":0.0,"verdict":"cannot tell","why":"7 compute levels and 12 runs: a change of slop)__"
       R"__(e needs at least 4 levels and 8 runs that identify the law"})__");
+  round_trip<EvaluationRecord>(
+      R"__({"bits_per_byte":3.0308101232117877,"bytes":36800,"documents":40,"loss":2.099144846120551,"run":"t)__"
+      R"__(op-r6-n0","sampling_sd":0.05,"segments":"00c1f2e3d4b5a697","split":"audit","tokens":36864})__");
   round_trip<EvaluationRecord>(
       R"__({"bits_per_byte":3.0308101232117877,"loss":2.099144846120551,"run":"top-r6-n0","split":"audit","toke)__"
       R"__(ns":36864})__");

@@ -23,6 +23,7 @@ struct RunPlanned {
   double flops = 0;                             // likewise
   double reserved_seconds = 0;
   uint64_t memory_bytes = 0;
+  std::string segments{};  // hash of the list of segments that it is scored on; empty: left out, of older versions
   // Of a branched run: its trunk, and what it trains beyond the trunk.
   std::optional<std::string> branch{};
   std::optional<double> new_flops{};
@@ -66,8 +67,10 @@ struct RunFinished {
   // What its events said; empty where it never ran.
   struct Measured {
     std::optional<double> bits_per_byte{}, loss{};
-    double tokens = 0, flops = 0;           // that the model was trained with
-    std::optional<double> attempt_flops{};  // that the last attempt spent; not there: `flops`
+    std::optional<double> sampling_sd{};                    // of bits_per_byte, with documents as clusters
+    std::optional<int64_t> eval_bytes{}, eval_documents{};  // that bits_per_byte is of
+    double tokens = 0, flops = 0;                           // that the model was trained with
+    std::optional<double> attempt_flops{};                  // that the last attempt spent; not there: `flops`
     double train_seconds = 0, cpu_seconds = 0;
     uint64_t peak_memory_bytes = 0;
     std::string precision{}, program{};

@@ -81,6 +81,9 @@ struct EvaluationRecord {
   protocol::Split split = protocol::Split::kSearch;
   int64_t tokens = 0;
   double loss = 0, bits_per_byte = 0;
+  std::string segments{};                       // hash of the list of segments; empty: left out, of older versions
+  std::optional<int64_t> bytes{}, documents{};  // scored
+  std::optional<double> sampling_sd{};          // of bits_per_byte, with documents as clusters
 };
 
 }  // namespace flywheel::ledger

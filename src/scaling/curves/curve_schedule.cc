@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 
 namespace flywheel::scaling {
 namespace {
@@ -56,6 +57,20 @@ double line(const RatePoint& a, const RatePoint& b, double step) {
 double Curve::last_step() const {
   const double last_rate = rates.empty() ? 0 : rates.back().step;
   return losses.empty() ? last_rate : std::max(last_rate, losses.back().step);
+}
+
+std::vector<std::string> leave_one_text(std::vector<Curve>& curves) {
+  std::map<std::string, int> count;
+  for (const Curve& curve : curves) ++count[curve.text];
+  const auto most =
+      std::max_element(count.begin(), count.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  std::vector<std::string> others;
+  std::erase_if(curves, [&](const Curve& curve) {
+    if (curve.text == most->first) return false;
+    others.push_back(curve.name);
+    return true;
+  });
+  return others;
 }
 
 std::vector<LossPoint> averaged(const std::vector<LossPoint>& losses, size_t most) {

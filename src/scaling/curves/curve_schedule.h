@@ -18,12 +18,16 @@ struct LossPoint {
 };
 struct Curve {
   std::string name;
+  std::string text{};             // which text the losses are of; those of different text do not belong to one law
   double N = 0;                   // parameters of the model; 0: not given
   double tokens_per_step = 0;     // 0: not given
   std::vector<RatePoint> rates;   // straight lines between them, level before the first and after the last
   std::vector<LossPoint> losses;  // strictly rising steps; empty for a run that is only to be predicted
   double last_step() const;
 };
+
+// Keeps the curves of the text that most are of, in their order; the names of the others.
+std::vector<std::string> leave_one_text(std::vector<Curve>& curves);
 
 // At most `most` points, each the mean of equally many neighbours in order: losses of single batches become a curve
 // that is quick to fit.

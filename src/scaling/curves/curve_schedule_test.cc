@@ -18,6 +18,17 @@ TEST(CurveSchedule, CompressionKeepsTheScheduleWithFewPoints) {
   for (const RatePoint& r : rates) EXPECT_NEAR(schedule.rate_at(r.step), r.rate, 0.02 * 5.1e-4);
 }
 
+TEST(CurveSchedule, CurvesOfOtherTextThanMostAreLeftOut) {
+  std::vector<Curve> curves(4);
+  for (size_t i = 0; i < 4; ++i) curves[i].name = std::string(1, static_cast<char>('a' + i));
+  EXPECT_TRUE(leave_one_text(curves).empty());
+  curves[0].text = curves[3].text = "one";
+  curves[1].text = "another";
+  EXPECT_EQ(leave_one_text(curves), (std::vector<std::string>{"b", "c"}));
+  ASSERT_EQ(curves.size(), 2u);
+  EXPECT_EQ(curves[1].name, "d");
+}
+
 TEST(CurveSchedule, AveragesLossesOfSingleBatches) {
   std::vector<LossPoint> losses;
   for (int t = 1; t <= 1000; ++t) losses.push_back({static_cast<double>(t), 3.0 + (t % 2 ? 0.5 : -0.5)});

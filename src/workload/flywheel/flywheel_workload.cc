@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/subprocess.h"
 #include "protocol/run_events.h"
+#include "protocol/segments.h"
 #include "recipe/active.h"
 #include "recipe/phases.h"
 #include "workload/flywheel/recipe_configuration.h"
@@ -87,7 +88,8 @@ SizedRun FlywheelWorkload::prior_size(const Configuration& configuration, double
 }
 
 double FlywheelWorkload::evaluation_flops_per_token(const Configuration& configuration, const SizedRun& run) const {
-  return count(recipe_of(configuration), size_of(run)).forward_flops_per_token;
+  const recipe::Size& size = size_of(run);
+  return count(recipe_of(configuration), size).forward_flops_per_token * protocol::tokens_read_per_scored(size.context);
 }
 
 bool FlywheelWorkload::can_branch(const Configuration& configuration) const {
@@ -116,18 +118,22 @@ RunPlan FlywheelWorkload::plan(const Configuration& configuration, const SizedRu
   spec.precision = options_.precision;
   spec.eval_split = protocol::name(request.split);
   spec.eval_tokens = static_cast<int64_t>(request.eval_tokens);
+  spec.eval_segments = segments(request.split, spec.eval_tokens);
   spec.eval_every_fraction = 1.0 / request.evaluations;
   spec.branch = request.trunk;
   spec.keep_stable = request.keep_trunk;
   // A look that is there for every recipe, whatever its number of steps.
   if (request.evaluated_at > 0) spec.eval_every_fraction = request.evaluated_at;
   if (request.stop) spec.stop_above = recipe::StopAbove{request.stop->fraction, request.stop->bits_per_byte};
-  return {.spec = recipe::to_json(spec).dump(1) + "\n", .work = work_of(spec.recipe, spec.size), .needs = needs(spec)};
+  return {.spec = recipe::to_json(spec).dump(1) + "\n",
+          .segments = spec.eval_segments,
+          .work = work_of(spec.recipe, spec.size),
+          .needs = needs(spec)};
 }
 
 RunPlan FlywheelWorkload::read_plan(const std::string& spec, const std::string& where) const {
   const recipe::RunSpec read = recipe::run_spec_from_json(parse_json(spec, where), where);
-  return {.spec = spec, .work = work_of(read.recipe, read.size), .needs = needs(read)};
+  return {.spec = spec, .segments = read.eval_segments, .work = work_of(read.recipe, read.size), .needs = needs(read)};
 }
 
 protocol::Resources FlywheelWorkload::needs(const recipe::RunSpec& spec) const {
@@ -148,8 +154,14 @@ Evaluation FlywheelWorkload::evaluate(const Path& run_directory, protocol::Split
       output_of({self_executable().string(), "evaluate", "--dir", run_directory.string(), "--split",
                  std::string(protocol::name(split)), "--tokens", std::to_string(tokens), "--json"});
   const Json json = parse_json(text, "output of evaluate");
-  return {json_field<double>(json, "loss", "evaluate"), json_field<double>(json, "bits_per_byte", "evaluate"),
-          json_field<int64_t>(json, "tokens", "evaluate")};
+  Evaluation evaluation{.loss = json_field<double>(json, "loss", "evaluate"),
+                        .bits_per_byte = json_field<double>(json, "bits_per_byte", "evaluate"),
+                        .tokens = json_field<int64_t>(json, "tokens", "evaluate"),
+                        .segments = json_field<std::string>(json, "segments", "evaluate"),
+                        .bytes = json_field<int64_t>(json, "bytes", "evaluate"),
+                        .documents = json_field<int64_t>(json, "documents", "evaluate")};
+  if (!json.at("sampling_sd").is_null()) evaluation.sampling_sd = json_field<double>(json, "sampling_sd", "evaluate");
+  return evaluation;
 }
 
 std::string FlywheelWorkload::sample(const Path& run_directory, int tokens) {

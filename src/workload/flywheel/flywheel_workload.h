@@ -16,6 +16,8 @@ struct FlywheelOptions {
   recipe::Precision precision = recipe::Precision::kAuto;
   // Peak memory of a run, from the engine, which the lab may not include.
   std::function<uint64_t(const recipe::RunSpec&)> predict_memory_bytes = [](const recipe::RunSpec&) { return 0; };
+  // Likewise the hash of the list of segments that an evaluation of so many tokens scores.
+  std::function<std::string(protocol::Split, int64_t tokens)> segments = [](protocol::Split, int64_t) { return ""; };
 };
 
 // Immutable but for the processes it starts.
@@ -49,6 +51,9 @@ class FlywheelWorkload : public Workload {
   RunPlan read_plan(const std::string& spec, const std::string& where) const override;
   std::vector<std::string> command(const Path& run_directory) const override;
   std::vector<protocol::Split> splits() const override;
+  std::string segments(protocol::Split split, int64_t tokens) const override {
+    return options_.segments(split, tokens);
+  }
   Evaluation evaluate(const Path& run_directory, protocol::Split split, int64_t tokens) override;
   std::string sample(const Path& run_directory, int tokens) override;
 

@@ -39,12 +39,18 @@ std::vector<TensorType> infer_nothing(const Graph& graph, const Node& node) {
   return {};
 }
 
-// Inputs: x, packed weight, targets, count, loss (written).
+const std::byte* row_of(const KernelArguments& a, const kernels::HeadShape& shape, int64_t row) {
+  return a.in<std::byte>(0) + row * shape.width * tensor::dtype_bytes(shape.dtype);
+}
+
+// Inputs: x, packed weight, targets, rows, losses (written).
 void run_loss_cpu(const KernelArguments& a) {
   kernels::HeadShape shape = shape_of(a.graph, a.node);
-  shape.tokens = *a.in<int32_t>(3);
-  *static_cast<double*>(a.inputs[4]) = kernels::head_loss(
-      shape, a.inputs[0], a.inputs[1], a.node.attributes.as<HeadAttributes>().options, a.in<uint16_t>(2), a.workspace);
+  const int64_t first = a.in<int32_t>(3)[0], end = a.in<int32_t>(3)[1];
+  CHECK(0 <= first && first < end && end <= shape.tokens, "rows {} to {} of {}", first, end, shape.tokens);
+  shape.tokens = end - first;
+  kernels::head_loss(shape, row_of(a, shape, first), a.inputs[1], a.node.attributes.as<HeadAttributes>().options,
+                     a.in<uint16_t>(2) + first, static_cast<double*>(a.inputs[4]), a.workspace);
 }
 
 // Inputs: x, packed weight, packed transposed weight, targets, loss_scale, loss? (written). Outputs: dx, weight
@@ -75,8 +81,8 @@ void run_logits_cpu(const KernelArguments& a) {
   kernels::HeadShape shape = shape_of(a.graph, a.node);
   const int64_t row = *a.in<int32_t>(2) - 1;
   shape.tokens = 1;
-  kernels::head_logits(shape, a.in<std::byte>(0) + row * shape.width * tensor::dtype_bytes(shape.dtype), a.inputs[1],
-                       a.node.attributes.as<HeadAttributes>().options, static_cast<float*>(a.inputs[3]));
+  kernels::head_logits(shape, row_of(a, shape, row), a.inputs[1], a.node.attributes.as<HeadAttributes>().options,
+                       static_cast<float*>(a.inputs[3]));
 }
 
 }  // namespace
@@ -98,10 +104,10 @@ const Op kHeadTrain{.name = "head_train",
                     .kernels = {run_train_cpu}};
 const Op kHeadLogits{.name = "head_logits", .infer = infer_nothing, .vjp = nullptr, .kernels = {run_logits_cpu}};
 
-void head_loss(Graph& graph, ValueId x, ValueId weight, const HeadAttributes& attributes, ValueId targets,
-               ValueId count, ValueId loss) {
+void head_loss(Graph& graph, ValueId x, ValueId weight, const HeadAttributes& attributes, ValueId targets, ValueId rows,
+               ValueId losses) {
   const ValueId packed = graph.packed(weight, false, graph.value(x).dtype);
-  graph.append(kHeadLoss, {x, packed, targets, count, loss}, Attributes::of(attributes));
+  graph.append(kHeadLoss, {x, packed, targets, rows, losses}, Attributes::of(attributes));
 }
 
 void head_train(Graph& graph, ValueId x, ValueId weight, const HeadAttributes& attributes, ValueId targets,

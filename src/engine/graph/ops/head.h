@@ -19,13 +19,14 @@ struct HeadAttributes {
   float share = 1;
 };
 
-// x (T, C); `weight` a parameter (V, C); targets (T) uint16 external. `loss` is an external of one element that points
-// to a double and is written: the sum of the token losses in nats. `count` (int32 external) is how many leading tokens
-// count.
-void head_loss(Graph& graph, ValueId x, ValueId weight, const HeadAttributes& attributes, ValueId targets,
-               ValueId count, ValueId loss);
+// x (T, C); `weight` a parameter (V, C); targets (T) uint16 external. `rows` (2 x int32 external): the first token that
+// counts and the one after the last; the head computes no others. `losses` is an external that points to doubles, one
+// for each of these tokens, and is written: their losses in nats.
+void head_loss(Graph& graph, ValueId x, ValueId weight, const HeadAttributes& attributes, ValueId targets, ValueId rows,
+               ValueId losses);
 // Over all tokens, with the gradients of loss_scale (float external) times the sum (and the z-loss, which is not in
-// `loss`). `loss` may be kNoValue. Differentiable without a seed.
+// `loss`). `loss`: an external of one element that points to a double and is written, the sum of the token losses in
+// nats; may be kNoValue. Differentiable without a seed.
 void head_train(Graph& graph, ValueId x, ValueId weight, const HeadAttributes& attributes, ValueId targets,
                 ValueId loss_scale, ValueId loss);
 // Logits (V) float32, written to the external `logits`, of row count - 1.

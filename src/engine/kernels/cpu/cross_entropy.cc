@@ -129,8 +129,8 @@ int64_t gradient_bytes(const HeadShape& s) {
 }
 
 double each_tile(const HeadShape& s, const void* x, const void* packed_head, const void* packed_head_transposed,
-                 const HeadOptions& options, float loss_scale, const uint16_t* targets, float* dx, float* dw,
-                 void* workspace) {
+                 const HeadOptions& options, float loss_scale, const uint16_t* targets, double* losses, float* dx,
+                 float* dw, void* workspace) {
   float* logits = static_cast<float*>(workspace);
   char* gradient = static_cast<char*>(workspace) + logits_bytes(s);
   void* outer_workspace = gradient + gradient_bytes(s);
@@ -142,9 +142,11 @@ double each_tile(const HeadShape& s, const void* x, const void* packed_head, con
            s.vocabulary);
     for (int64_t row = 0; row < rows; ++row) {
       void* gradient_row = dx ? element_address(gradient, s.dtype, row * s.vocabulary) : nullptr;
-      loss += HWY_DYNAMIC_DISPATCH(softmax_loss_any)(logits + row * s.vocabulary, s.vocabulary, options,
-                                                     targets[start + row], loss_scale * options.logit_scale, s.dtype,
-                                                     gradient_row);
+      const double of_row = HWY_DYNAMIC_DISPATCH(softmax_loss_any)(
+          logits + row * s.vocabulary, s.vocabulary, options, targets[start + row], loss_scale * options.logit_scale,
+          s.dtype, gradient_row);
+      if (losses) losses[start + row] = of_row;
+      loss += of_row;
     }
     if (!dx) continue;
     matmul(gradient, s.dtype, s.vocabulary, rows, s.vocabulary, packed_head_transposed, s.width, dx + start * s.width,
@@ -161,15 +163,16 @@ int64_t head_workspace_bytes(const HeadShape& s) {
   return logits_bytes(s) + gradient_bytes(s) + outer_workspace_bytes(tile_tokens(s), s.vocabulary, s.width, s.dtype);
 }
 
-double head_loss(const HeadShape& shape, const void* x, const void* packed_head, const HeadOptions& options,
-                 const uint16_t* targets, void* workspace) {
-  return each_tile(shape, x, packed_head, nullptr, options, 0, targets, nullptr, nullptr, workspace);
+void head_loss(const HeadShape& shape, const void* x, const void* packed_head, const HeadOptions& options,
+               const uint16_t* targets, double* losses, void* workspace) {
+  each_tile(shape, x, packed_head, nullptr, options, 0, targets, losses, nullptr, nullptr, workspace);
 }
 
 double head_loss_and_gradient(const HeadShape& shape, const void* x, const void* packed_head,
                               const void* packed_head_transposed, const HeadOptions& options, float loss_scale,
                               const uint16_t* targets, float* dx, float* dw, void* workspace) {
-  return each_tile(shape, x, packed_head, packed_head_transposed, options, loss_scale, targets, dx, dw, workspace);
+  return each_tile(shape, x, packed_head, packed_head_transposed, options, loss_scale, targets, nullptr, dx, dw,
+                   workspace);
 }
 
 void head_logits(const HeadShape& s, const void* x_row, const void* packed_head, const HeadOptions& options,

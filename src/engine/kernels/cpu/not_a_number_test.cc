@@ -192,7 +192,9 @@ TEST(NotANumber, MakesTheLossAndItsGradientsNoNumbers) {
           x.set(kWidth + 2, bad);
           const uint16_t targets[] = {0, 5, 36};
           const HeadOptions options{.softcap = softcap};
-          const double loss = head_loss(shape, x.data(), packed.data(), options, targets, workspace.data());
+          double losses[kTokens];
+          head_loss(shape, x.data(), packed.data(), options, targets, losses, workspace.data());
+          const double loss = losses[0] + losses[1] + losses[2];
           const double same = head_loss_and_gradient(shape, x.data(), packed.data(), transposed.data(), options, 1,
                                                      targets, dx.floats(), dw.floats(), workspace.data());
           // The cap makes infinite logits finite, as it is meant to; the gradient still tells.

@@ -1,0 +1,48 @@
+#include "engine/train/sample_loss.h"
+
+#include <cmath>
+#include <numbers>
+
+#include "base/check.h"
+
+namespace flywheel::train {
+
+std::optional<double> ratio_sd(std::span<const double> y, std::span<const double> x) {
+  CHECK(y.size() == x.size());
+  if (y.size() < 2) return std::nullopt;
+  double sum_y = 0, sum_x = 0;
+  for (size_t i = 0; i < y.size(); ++i) sum_y += y[i], sum_x += x[i];
+  const double ratio = sum_y / sum_x, n = static_cast<double>(y.size());
+  double squares = 0;
+  for (size_t i = 0; i < y.size(); ++i) squares += (y[i] - ratio * x[i]) * (y[i] - ratio * x[i]);
+  return std::sqrt(n / (n - 1) * squares) / sum_x;
+}
+
+SampleLoss sample_loss(const data::EvalSample& sample, std::span<const double> nats) {
+  CHECK(static_cast<int64_t>(nats.size()) == sample.tokens);
+  SampleLoss result{.tokens = sample.tokens, .bytes = sample.bytes, .segments = sample.segments};
+  const double* token = nats.data();
+  double sum = 0;
+  for (const data::ScoredPiece& piece : sample.pieces) {
+    if (result.documents.empty() || result.documents.back().begin != piece.document)
+      result.documents.push_back({.begin = piece.document});
+    DocumentLoss& document = result.documents.back();
+    document.tokens += piece.tokens;
+    document.bytes += piece.bytes;
+    for (const double* end = token + piece.tokens; token < end; ++token) {
+      document.nats += *token;
+      sum += *token;
+    }
+  }
+  result.loss = sum / static_cast<double>(result.tokens);
+  result.bits_per_byte = sum / std::numbers::ln2 / static_cast<double>(result.bytes);
+  std::vector<double> bits, bytes;
+  for (const DocumentLoss& document : result.documents) {
+    bits.push_back(document.nats / std::numbers::ln2);
+    bytes.push_back(static_cast<double>(document.bytes));
+  }
+  result.sampling_sd = ratio_sd(bits, bytes);
+  return result;
+}
+
+}  // namespace flywheel::train
