@@ -6,6 +6,7 @@
 #include "engine/data/segments.h"
 #include "engine/kernels/kernels.h"
 #include "engine/train/memory.h"
+#include "report/training_curve.h"
 
 namespace flywheel::cli {
 namespace {
@@ -49,8 +50,11 @@ LocalCampaign::LocalCampaign(ledger::Ledger& ledger, const campaign::CampaignOpt
       campaign_(ledger, runner_, workload_, real_clock(), options) {
   campaign_.stop_when([] { return stop_signal() != 0; });
   campaign_.on_line([&printer](const std::string& line) { printer.say(line); });
-  campaign_.on_progress(
-      [&printer](const scheduler::Progress& progress, double seconds_left) { printer.show(progress, seconds_left); });
+  const auto corpus = ledger.last<ledger::CorpusRecord>();
+  const double per_nat = corpus ? report::bits_per_byte_per_nat(corpus->value) : 0;
+  campaign_.on_progress([&printer, per_nat](const scheduler::Progress& progress, double seconds_left) {
+    printer.show(progress, seconds_left, per_nat);
+  });
 }
 
 }  // namespace flywheel::cli

@@ -11,7 +11,7 @@
 #include "cli/campaign_setup.h"
 #include "cli/cli.h"
 #include "cli/lab_setup.h"
-#include "evidence/paired_runs.h"
+#include "report/report_text.h"
 
 namespace flywheel::cli {
 namespace {
@@ -24,35 +24,15 @@ struct CompareOptions {
   bool json = false;
 };
 
-std::string number(double value, const char* format) {
-  return std::isfinite(value) ? fmt::format(fmt::runtime(format), value) : "open";
-}
-
-std::string times_text(double times) {
-  if (!std::isfinite(times)) return "open";
-  return times >= evidence::kFarthestMultiple ? fmt::format("at least {:g}x", times) : fmt::format("{:.2f}x", times);
-}
-std::string multiplier_text(const ledger::Interval& multiplier) {
-  return fmt::format("{} ({} to {})", std::isfinite(multiplier.value) ? times_text(multiplier.value) : "cannot be said",
-                     times_text(multiplier.low), times_text(multiplier.high));
-}
-
-void print_text(const ledger::ComparisonRecord& result) {
-  fmt::print("{}\n", name(result.verdict));
-  if (result.why) fmt::print("  {}\n", *result.why);
-  fmt::print("  difference        {} bits per byte (95%, at any time: {} to {}); below 0 the candidate is better\n",
-             number(result.difference.value, "{:+.4f}"), number(result.difference.low, "{:+.4f}"),
-             number(result.difference.high, "{:+.4f}"));
-  if (result.multiplier) fmt::print("  worth in compute  {}\n", multiplier_text(*result.multiplier));
-  for (const ledger::RungEffect& rung : result.rungs)
-    fmt::print("  at {:<14} {} ({} to {}), {} pairs, worth {}\n", format_flops(rung.flops),
-               number(rung.difference.value, "{:+.4f}"), number(rung.difference.low, "{:+.4f}"),
-               number(rung.difference.high, "{:+.4f}"), rung.pairs, multiplier_text(rung.multiplier));
-  if (result.warning && !result.warning->empty()) fmt::print("  note: {}\n", *result.warning);
-  if (result.more_budget)
-    fmt::print("  to decide it, about {} times the budget\n", number(*result.more_budget, "{:.1f}"));
-  fmt::print("  spent {}, {} runs, {}\n", format_seconds(result.spend.seconds), result.spend.runs,
-             format_flops(result.spend.train_flops));
+// The command that asked it, without what changes no number: defaults and --json.
+std::vector<std::string> command_of(const CompareOptions& options) {
+  std::vector<std::string> command{"flywheel", "compare", options.base, options.candidate, "--corpus"};
+  command.insert(command.end(), options.corpus.begin(), options.corpus.end());
+  for (const std::string& word : {std::string("--budget"), options.budget, std::string("--dir"), options.directory})
+    command.push_back(word);
+  if (options.slots != 0) command.insert(command.end(), {"--slots", fmt::format("{}", options.slots)});
+  if (options.seed != 1) command.insert(command.end(), {"--seed", fmt::format("{}", options.seed)});
+  return command;
 }
 
 int compare(const CompareOptions& options) {
@@ -76,23 +56,26 @@ int compare(const CompareOptions& options) {
                                .changes = {},
                                .prior = {}};
   ProgressPrinter printer;
-  return with_lab(lab, sources, asked, printer, [&](ledger::Ledger& ledger, const data::CorpusManifest& corpus) {
-    std::optional<ledger::ComparisonRecord> result;
-    if (const auto recorded = ledger.last<ledger::ComparisonRecord>()) {
-      result = recorded->value;
-    } else {
-      auto campaign_options = cli::campaign_options(lab, budget, started, slots, options.seed, base, corpus);
-      campaign_options.branching = false;
-      LocalCampaign campaign(ledger, campaign_options, printer);
-      result = campaign->compare(workload::make_configuration(candidate));
-    }
-    if (!result) return stopped_early(printer);
-    if (options.json)
-      fmt::print("{}\n", canonical_json(ledger::Codec<ledger::ComparisonRecord>::to_json(*result)));
-    else
-      print_text(*result);
-    return 0;
-  });
+  return with_lab(lab, sources, asked, command_of(options), printer,
+                  [&](ledger::Ledger& ledger, const data::CorpusManifest& corpus) {
+                    std::optional<ledger::ComparisonRecord> result;
+                    if (const auto recorded = ledger.last<ledger::ComparisonRecord>()) {
+                      result = recorded->value;
+                    } else {
+                      auto campaign_options =
+                          cli::campaign_options(lab, budget, started, slots, options.seed, base, corpus);
+                      campaign_options.branching = false;
+                      LocalCampaign campaign(ledger, campaign_options, printer);
+                      result = campaign->compare(workload::make_configuration(candidate));
+                    }
+                    if (!result) return stopped_early(printer);
+                    write_lab_report(ledger, lab);
+                    if (options.json)
+                      fmt::print("{}\n", canonical_json(ledger::Codec<ledger::ComparisonRecord>::to_json(*result)));
+                    else
+                      fmt::print("{}", report::summary(ledger, options.directory));
+                    return 0;
+                  });
 }
 
 }  // namespace

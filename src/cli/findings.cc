@@ -1,11 +1,9 @@
 // flywheel findings: the changes that passed the lab's test, with their evidence.
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "base/json.h"
 #include "cli/cli.h"
-#include "cli/lab_view.h"
+#include "report/report_text.h"
 
 namespace flywheel::cli {
 
@@ -18,10 +16,10 @@ Action declare_findings(Arguments& arguments) {
   arguments.option("--dir", options->lab, "The lab's folder").required();
   arguments.flag("--json", options->json, "One JSON object");
   return [options] {
-    const auto records = ledger::Ledger::open_read_only(options->lab)->all<ledger::FindingRecord>();
+    const auto ledger = ledger::Ledger::open_read_only(options->lab);
     if (options->json) {
       Json list = Json::array();
-      for (const auto& record : records) {
+      for (const auto& record : ledger->all<ledger::FindingRecord>()) {
         Json finding = ledger::Codec<ledger::FindingRecord>::to_json(record.value);
         finding["record"] = record.sequence;
         list.push_back(finding);
@@ -29,13 +27,7 @@ Action declare_findings(Arguments& arguments) {
       fmt::print("{}\n", canonical_json({{"findings", list}}));
       return 0;
     }
-    if (records.empty()) fmt::print("no findings so far\n");
-    for (const auto& record : records) {
-      const ledger::FindingRecord& f = record.value;
-      const auto end = [](double times) { return std::isfinite(times) ? number_text(times, "{:.3g}") : "open"; };
-      fmt::print("{}  {}  {}x compute ({} to {})\n", f.id, f.change, number_text(f.multiplier.value, "{:.3g}"),
-                 end(f.multiplier.low), end(f.multiplier.high));
-    }
+    fmt::print("{}", report::findings_text(*ledger));
     return 0;
   };
 }

@@ -100,7 +100,8 @@ std::vector<std::string> canonical_sources(const std::vector<std::string>& given
 }
 
 int with_lab(const Path& lab, const std::vector<std::string>& sources, const ledger::Question& asked,
-             ProgressPrinter& printer, const std::function<int(ledger::Ledger&, const data::CorpusManifest&)>& work) {
+             const std::vector<std::string>& command, ProgressPrinter& printer,
+             const std::function<int(ledger::Ledger&, const data::CorpusManifest&)>& work) {
   const bool resuming = std::filesystem::exists(lab / "ledger.sqlite");
   if (!resuming) {
     check_sources(sources);
@@ -122,8 +123,11 @@ int with_lab(const Path& lab, const std::vector<std::string>& sources, const led
     catch_stop_signals();
     const auto corpus = prepare_corpus(sources, lab / "corpus", printer);
     ledger = ledger::Ledger::open(lab);
-    const ledger::LabRecord record{
-        .schema = ledger::kSchemaVersion, .program = FLYWHEEL_VERSION, .created = utc_timestamp(), .question = asked};
+    const ledger::LabRecord record{.schema = ledger::kSchemaVersion,
+                                   .program = FLYWHEEL_VERSION,
+                                   .created = utc_timestamp(),
+                                   .question = asked,
+                                   .command = command};
     if (const auto first = ledger->last<ledger::LabRecord>()) {
       refuse_another_question(first->value, record, lab);
       printer.say(fmt::format("going on with the lab {} ({} records)", lab.string(), ledger->size()));

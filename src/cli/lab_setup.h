@@ -15,10 +15,12 @@ namespace flywheel::cli {
 
 std::vector<std::string> canonical_sources(const std::vector<std::string>& sources);
 
-// Makes or opens the lab, reads the corpus into it, and calls `work`, whose exit status it returns. Throws kBadInput
-// for sources that are not there, a folder that is no lab, a lab in use, and a lab that was asked another question.
+// Makes or opens the lab, reads the corpus into it, and calls `work`, whose exit status it returns. `command` is kept
+// for the report of a new lab. Throws kBadInput for sources that are not there, a folder that is no lab, a lab in use,
+// and a lab that was asked another question.
 int with_lab(const Path& lab, const std::vector<std::string>& sources, const ledger::Question& asked,
-             ProgressPrinter& printer, const std::function<int(ledger::Ledger&, const data::CorpusManifest&)>& work);
+             const std::vector<std::string>& command, ProgressPrinter& printer,
+             const std::function<int(ledger::Ledger&, const data::CorpusManifest&)>& work);
 
 // report.json, report.html, results.tsv and recipe.toml.
 void write_lab_report(const ledger::Ledger& ledger, const Path& lab);

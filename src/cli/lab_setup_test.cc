@@ -19,7 +19,7 @@ bool is_kept(const std::string& stage) {
   real_file_system().write_atomic(text, words);
   ProgressPrinter printer;
   try {
-    with_lab(lab, {text.string()}, ledger::Question{}, printer,
+    with_lab(lab, {text.string()}, ledger::Question{}, {}, printer,
              [&](ledger::Ledger& ledger, const data::CorpusManifest&) {
                ledger.append("run", {{"run", "a"}, {"stage", stage}, {"flops", 1e9}});
                throw_bad_input("too small");
@@ -31,6 +31,20 @@ bool is_kept(const std::string& stage) {
     EXPECT_STREQ(e.what(), "too small");
   }
   return std::filesystem::exists(lab / "ledger.sqlite");
+}
+
+TEST(LabSetup, ANewLabKeepsTheCommandThatMadeItAndGoingOnDoesNotChangeIt) {
+  const flywheel::testing::TemporaryFolder folder;
+  const Path lab = folder.path() / "lab", text = folder.path() / "text";
+  std::string words;
+  for (int i = 0; i < 20000; ++i) words += std::to_string(i * 7919 % 10007) + (i % 50 == 49 ? "\n\n" : " ");
+  real_file_system().write_atomic(text, words);
+  ProgressPrinter printer;
+  for (const char* slots : {"2", "4"})
+    with_lab(lab, {text.string()}, ledger::Question{}, {"flywheel", "run", "--slots", slots}, printer,
+             [](ledger::Ledger&, const data::CorpusManifest&) { return 0; });
+  EXPECT_EQ(ledger::Ledger::open_read_only(lab)->last<ledger::LabRecord>()->value.command,
+            (std::vector<std::string>{"flywheel", "run", "--slots", "2"}));
 }
 
 TEST(LabSetup, BadInputLeavesNothingBehindButResults) {

@@ -4,8 +4,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <cmath>
-
 namespace flywheel::cli {
 
 std::optional<std::string> lab_process(const Path& lab) {
@@ -21,10 +19,6 @@ std::optional<std::string> lab_process(const Path& lab) {
   }
   ::close(fd);
   return holder;
-}
-
-std::string number_text(double value, const char* format) {
-  return std::isfinite(value) ? fmt::format(fmt::runtime(format), value) : "";
 }
 
 }  // namespace flywheel::cli

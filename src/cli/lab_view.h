@@ -12,7 +12,4 @@ namespace flywheel::cli {
 // The pid of the process that holds LAB/lock; empty: nobody. Writes nothing.
 std::optional<std::string> lab_process(const Path& lab);
 
-// Empty where the number is not finite: not known.
-std::string number_text(double value, const char* format = "{:.4f}");
-
 }  // namespace flywheel::cli

@@ -21,22 +21,20 @@ int terminal_columns() {
   return ::ioctl(2, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 100;
 }
 
-std::string describe(const scheduler::Progress& progress, double seconds_left) {
+}  // namespace
+
+std::string progress_line(const scheduler::Progress& progress, double seconds_left, double per_nat) {
   std::string line = seconds_left < 1e17 ? format_seconds(seconds_left) + " left" : std::string("running");
   line += fmt::format(" | {} done, {} waiting", progress.done, progress.waiting);
   if (progress.failed > 0) line += fmt::format(", {} failed", progress.failed);
   for (const auto& run : progress.active) {
     line += fmt::format(" | {} {:.0f}%", run.run, 100 * run.fraction);
-    if (run.rung_flops > 0) line += fmt::format(" of {:.2g} FLOP", run.rung_flops);
-    if (run.bits_per_byte > 0)
-      line += fmt::format(", {:.3f} bits per byte", run.bits_per_byte);
-    else if (run.train_loss > 0)
-      line += fmt::format(", loss {:.3f}", run.train_loss);
+    if (run.rung_flops > 0) line += fmt::format(" of {}", format_flops(run.rung_flops));
+    if (run.train_loss > 0 && per_nat > 0)
+      line += fmt::format(", training at {:.3f} bits per byte", per_nat * run.train_loss);
   }
   return line;
 }
-
-}  // namespace
 
 ProgressPrinter::ProgressPrinter() : terminal_(::isatty(2) != 0) {}
 ProgressPrinter::~ProgressPrinter() {
@@ -53,11 +51,11 @@ void ProgressPrinter::say(const std::string& line) {
   log_info(line);
 }
 
-void ProgressPrinter::show(const scheduler::Progress& progress, double seconds_left) {
+void ProgressPrinter::show(const scheduler::Progress& progress, double seconds_left, double per_nat) {
   const double now = real_clock().now_seconds();
   if (now < last_ + (terminal_ ? kTerminalSeconds : kPlainSeconds)) return;
   last_ = now;
-  std::string line = describe(progress, seconds_left);
+  std::string line = progress_line(progress, seconds_left, per_nat);
   if (!terminal_) {
     log_info(line);
     return;

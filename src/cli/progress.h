@@ -8,6 +8,10 @@
 
 namespace flywheel::cli {
 
+// The state of the runs in one line. Losses in bits per byte, of training, for all runs alike; `per_nat`: bits per byte
+// of one nat per token, 0: not known, no loss is shown.
+std::string progress_line(const scheduler::Progress& progress, double seconds_left, double per_nat);
+
 // Not thread safe.
 class ProgressPrinter {
  public:
@@ -15,7 +19,7 @@ class ProgressPrinter {
   ~ProgressPrinter();
   // A line that stays.
   void say(const std::string& line);
-  void show(const scheduler::Progress& progress, double seconds_left);
+  void show(const scheduler::Progress& progress, double seconds_left, double per_nat);
 
  private:
   void clear();

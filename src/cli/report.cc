@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/lab_setup.h"
 #include "report/report_json.h"
+#include "report/report_text.h"
 
 namespace flywheel::cli {
 
@@ -27,7 +28,7 @@ Action declare_report(Arguments& arguments) {
       return 0;
     }
     write_lab_report(*ledger, lab);
-    fmt::print("{}  report      {}\n", report::summary(*ledger), (lab / "report.html").string());
+    fmt::print("{}", report::summary(*ledger, options->directory));
     return 0;
   };
 }

@@ -22,6 +22,7 @@
 #include "engine/kernels/kernels.h"
 #include "report/page_data.h"
 #include "report/report_json.h"
+#include "report/report_text.h"
 #include "search/known_outcomes.h"
 #include "search/proposers/proposer.h"
 #include "workload/flywheel/known_changes.h"
@@ -77,6 +78,29 @@ ledger::Question question(const RunOptions& options, const std::vector<std::stri
   return asked;
 }
 
+// The command that asked it, without what changes no number: defaults and --json.
+std::vector<std::string> command_of(const RunOptions& options) {
+  const RunOptions usual;
+  std::vector<std::string> command{"flywheel", "run", "--corpus"};
+  command.insert(command.end(), options.corpus.begin(), options.corpus.end());
+  const auto add = [&](bool given, const std::string& name, const std::vector<std::string>& values) {
+    if (!given) return;
+    command.push_back(name);
+    command.insert(command.end(), values.begin(), values.end());
+  };
+  add(true, "--budget", {options.budget});
+  add(true, "--dir", {options.directory});
+  add(options.slots != usual.slots, "--slots", {fmt::format("{}", options.slots)});
+  add(options.seed != usual.seed, "--seed", {fmt::format("{}", options.seed)});
+  add(!options.recipe.empty(), "--recipe", {options.recipe});
+  add(options.max_epochs != usual.max_epochs, "--max-epochs", {fmt::format("{}", options.max_epochs)});
+  add(options.full_runs, "--full-runs", {});
+  add(options.proposers != usual.proposers, "--proposers", {options.proposers});
+  add(!options.changes.empty(), "--changes", {options.changes});
+  add(!options.prior.empty(), "--prior", options.prior);
+  return command;
+}
+
 // Names of --proposers; throws kBadInput for an unknown one.
 std::vector<std::string> proposers_of(const RunOptions& options) {
   std::vector<std::string> names;
@@ -121,35 +145,36 @@ int run_campaign(const RunOptions& options) {
   const std::vector<std::string> sources = canonical_sources(options.corpus);
   const ledger::Question asked = question(options, sources, recipe);
   ProgressPrinter printer;
-  return with_lab(lab, sources, asked, printer, [&](ledger::Ledger& ledger, const data::CorpusManifest& corpus) {
-    if (!ledger.last<ledger::MachineRecord>()) ledger.append(measure_machine());
-    if (!ledger.last<ledger::ReportRecord>()) {
-      auto campaign_options = cli::campaign_options(lab, budget, started, slots, options.seed, recipe, corpus);
-      campaign_options.max_epochs = options.max_epochs;
-      campaign_options.branching = !options.full_runs;
-      campaign_options.proposers = proposers;
-      campaign_options.list =
-          options.changes.empty() ? workload::known_changes() : real_file_system().read(options.changes);
-      campaign_options.list_source = options.changes.empty() ? "the usual changes" : options.changes;
-      campaign_options.known = known;
-      LocalCampaign campaign(ledger, campaign_options, printer);
-      if (campaign->run() == campaign::CampaignEnd::kInterrupted) return stopped_early(printer);
-      const double slot_seconds = ledger.spend().slot_seconds, elapsed = campaign->elapsed_seconds();
-      ledger.append(ledger::ReportRecord{.seconds = elapsed,
-                                         .slot_seconds = slot_seconds,
-                                         .slots = slots,
-                                         .slot_busy_fraction = slot_seconds / (slots * elapsed),
-                                         .lab_cpu_seconds = process_cpu_seconds()});
-    }
-    write_lab_report(ledger, lab);
-    if (options.json) {
-      fmt::print("{}\n", json_line(report::report_json(ledger)));
-    } else {
-      fmt::print("{}", report::summary(ledger));
-      fmt::print("  report      {}\n", (lab / "report.html").string());
-    }
-    return 0;
-  });
+  return with_lab(lab, sources, asked, command_of(options), printer,
+                  [&](ledger::Ledger& ledger, const data::CorpusManifest& corpus) {
+                    if (!ledger.last<ledger::MachineRecord>()) ledger.append(measure_machine());
+                    if (!ledger.last<ledger::ReportRecord>()) {
+                      auto campaign_options =
+                          cli::campaign_options(lab, budget, started, slots, options.seed, recipe, corpus);
+                      campaign_options.max_epochs = options.max_epochs;
+                      campaign_options.branching = !options.full_runs;
+                      campaign_options.proposers = proposers;
+                      campaign_options.list = options.changes.empty() ? workload::known_changes()
+                                                                      : real_file_system().read(options.changes);
+                      campaign_options.list_source = options.changes.empty() ? "the usual changes" : options.changes;
+                      campaign_options.known = known;
+                      LocalCampaign campaign(ledger, campaign_options, printer);
+                      if (campaign->run() == campaign::CampaignEnd::kInterrupted) return stopped_early(printer);
+                      const double slot_seconds = ledger.spend().slot_seconds, elapsed = campaign->elapsed_seconds();
+                      ledger.append(ledger::ReportRecord{.seconds = elapsed,
+                                                         .slot_seconds = slot_seconds,
+                                                         .slots = slots,
+                                                         .slot_busy_fraction = slot_seconds / (slots * elapsed),
+                                                         .lab_cpu_seconds = process_cpu_seconds()});
+                    }
+                    write_lab_report(ledger, lab);
+                    if (options.json) {
+                      fmt::print("{}\n", json_line(report::report_json(ledger)));
+                    } else {
+                      fmt::print("{}", report::summary(ledger, options.directory));
+                    }
+                    return 0;
+                  });
 }
 
 }  // namespace

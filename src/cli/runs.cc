@@ -48,11 +48,12 @@ Json to_json(const ledger::RunRow& row) {
 void print(const std::vector<ledger::RunRow>& rows) {
   size_t id_width = 3;
   for (const auto& row : rows) id_width = std::max(id_width, row.run.size());
-  fmt::print("{:<{}}  {:<10} {:<8} {:>13} {:>8} {:>8} {:>8} {:>9}  {}\n", "run", id_width, "stage", "state", "FLOPs",
+  // Eighty columns hold all but long reasons.
+  fmt::print("{:<{}}  {:<9} {:<7} {:>7} {:>6} {:>6} {:>6} {:>7}  {}\n", "run", id_width, "stage", "state", "FLOPs",
              "params", "tokens", "bits/B", "seconds", "reason");
   for (const auto& row : rows)
-    fmt::print("{:<{}}  {:<10} {:<8} {:>13} {:>8} {:>8} {:>8} {:>9.1f}  {}\n", row.run, id_width, row.stage.text(),
-               protocol::name(row.state), format_flops(row.flops), format_count(row.parameters),
+    fmt::print("{:<{}}  {:<9} {:<7} {:>7} {:>6} {:>6} {:>6} {:>7.1f}  {}\n", row.run, id_width, row.stage.text(),
+               protocol::name(row.state), format_power(row.flops), format_count(row.parameters),
                format_count(row.tokens), row.bits_per_byte ? fmt::format("{:.4f}", *row.bits_per_byte) : "-",
                row.seconds, row.reason);
 }

@@ -7,6 +7,8 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/lab_view.h"
+#include "report/report_json.h"
+#include "report/report_text.h"
 
 namespace flywheel::cli {
 namespace {
@@ -19,12 +21,14 @@ struct Status {
   std::map<std::string, int> by_state;
   ledger::Spend spend;
   std::map<std::string, Json> known;
-  std::optional<ledger::FutureForecast> future;
+  size_t findings = 0;
   std::optional<std::string> process;
+  std::string standing;
+  std::string lines;  // what is known, and what to do next
   int64_t records = 0;
 };
 
-Status read_status(const Path& lab) {
+Status read_status(const std::string& lab) {
   Status status;
   const auto ledger = ledger::Ledger::open_read_only(lab);
   int64_t latest = -1;
@@ -39,52 +43,22 @@ Status read_status(const Path& lab) {
   status.spend = ledger->spend();
   for (const char* kind : kKnownKinds)
     if (const auto record = ledger->last_raw({kind})) status.known[kind] = parse_json(record->payload, "ledger");
-  if (const auto forecast = ledger->last<ledger::FutureForecast>()) status.future = forecast->value;
+  status.findings = ledger->all<ledger::FindingRecord>().size();
   status.records = ledger->size();
   status.process = lab_process(lab);
+  status.standing = report::standing(*ledger);
+  status.lines = report::known_lines(*ledger, report::report_json(*ledger), lab);
   return status;
-}
-
-// A payload in one line: its numbers and words, a list as its length.
-std::string summary(const Json& payload) {
-  std::string line;
-  for (const auto& [field, value] : payload.items()) {
-    std::string text;
-    if (value.is_number()) text = fmt::format("{:.5g}", value.get<double>());
-    if (value.is_string() && value.get<std::string>().size() <= 60) text = value.get<std::string>();
-    if (value.is_boolean()) text = value.get<bool>() ? "yes" : "no";
-    if (!text.empty()) line += fmt::format("{}{} {}", line.empty() ? "" : ", ", field, text);
-  }
-  return line;
-}
-
-void print_future(const ledger::FutureForecast& future) {
-  for (const auto& f : future.forecast)
-    fmt::print("  forecast   {}x: {} bits per byte ({} to {})\n", number_text(f.multiply, "{:g}"),
-               number_text(f.bits_per_byte), number_text(f.low), number_text(f.high));
-}
-
-void print_known(const std::string& kind, const Json& payload) {
-  const bool law = kind == "fit" && payload.contains("parameters");
-  const std::string line = summary(law ? payload.at("parameters") : payload);
-  if (!line.empty()) fmt::print("  {:<10} {}\n", law ? "law" : kind, line);
 }
 
 void print(const Status& status, const std::string& lab) {
   const std::string process =
       status.process ? fmt::format("process {} works on it", *status.process) : "no process works on it";
-  fmt::print("lab {}: {}\n", lab, process);
+  fmt::print("{}\n", wrapped(fmt::format("lab {}: {}; {}", lab, status.standing, process), 80));
   std::string runs;
   for (const auto& [state, n] : status.by_state) runs += fmt::format("{}{} {}", runs.empty() ? "" : ", ", n, state);
-  fmt::print("  stage      {}\n  runs       {}\n", status.stage.empty() ? "not started" : status.stage,
-             runs.empty() ? "none" : runs);
-  fmt::print("  spend      {} of slots, {}\n", format_seconds(status.spend.slot_seconds),
-             format_flops(status.spend.train_flops));
-  for (const auto& [kind, payload] : status.known)
-    if (kind == "forecast" && status.future)
-      print_future(*status.future);
-    else
-      print_known(kind, payload);
+  fmt::print("  stage       {}\n  runs        {}\n{}", status.stage.empty() ? "not started" : status.stage,
+             runs.empty() ? "none" : runs, status.lines);
 }
 
 Json to_json(const Status& status, const std::string& lab) {
@@ -98,6 +72,8 @@ Json to_json(const Status& status, const std::string& lab) {
             {"runs_done", status.spend.runs_done},
             {"runs_failed", status.spend.runs_failed}}},
           {"known", status.known},
+          {"findings", status.findings},
+          {"standing", status.standing},
           {"records", status.records}};
 }
 

@@ -60,14 +60,26 @@ TEST_F(ViewCommands, StatusTellsRunsSpendAndWhatIsKnown) {
   const Output text = flywheel({"status", "--dir", lab});
   EXPECT_EQ(text.exit_code, 0);
   EXPECT_THAT(text.text, HasSubstr("1 done, 1 failed, 1 planned"));
-  EXPECT_THAT(text.text, HasSubstr("3x: 1.9000 bits per byte"));
-  EXPECT_THAT(text.text, HasSubstr("verdict cannot tell"));
-  EXPECT_THAT(text.text, HasSubstr("no process works on it"));
+  EXPECT_THAT(text.text, HasSubstr("forecast    3x, "));
+  EXPECT_THAT(text.text, HasSubstr("1.900 bits per byte"));
+  EXPECT_THAT(text.text, HasSubstr("wall        cannot tell"));
+  EXPECT_THAT(text.text, HasSubstr("f1 x=2: 1.25x compute"));
+  EXPECT_THAT(text.text, HasSubstr("not finished; no process works on it"));
+  EXPECT_THAT(text.text, ::testing::ContainsRegex("next +the command that started it"));
   const Json json = Json::parse(flywheel({"status", "--dir", lab, "--json"}).text);
   EXPECT_EQ(json.at("runs").at("failed"), 1);
   EXPECT_EQ(json.at("spend").at("slot_seconds"), 4);
   EXPECT_EQ(json.at("known").at("wall").at("verdict"), "cannot tell");
   EXPECT_TRUE(json.at("process").is_null());
+}
+
+TEST_F(ViewCommands, StatusOfAFinishedLabEndsInWhatToDoNext) {
+  fill();
+  ledger::Ledger::open(folder.path())->append("report", {{"seconds", 142}, {"slots", 2}});
+  const Output text = flywheel({"status", "--dir", lab});
+  EXPECT_THAT(text.text, HasSubstr("finished after 2 min 22 s"));
+  EXPECT_THAT(text.text, ::testing::EndsWith(fmt::format("open {}/report.html (the whole report)\n", lab)));
+  EXPECT_EQ(Json::parse(flywheel({"status", "--dir", lab, "--json"}).text).at("standing"), "finished after 2 min 22 s");
 }
 
 TEST_F(ViewCommands, StatusNamesTheProcessThatHoldsTheLock) {
@@ -91,7 +103,7 @@ TEST_F(ViewCommands, FindingsCarryTheirEvidence) {
   fill();
   const Json json = Json::parse(flywheel({"findings", "--dir", lab, "--json"}).text);
   EXPECT_EQ(json.at("findings")[0].at("compute_multiplier"), 1.25);
-  EXPECT_THAT(flywheel({"findings", "--dir", lab}).text, HasSubstr("1.25x compute"));
+  EXPECT_THAT(flywheel({"findings", "--dir", lab}).text, HasSubstr("f1 x=2: 1.25x compute"));
 }
 
 TEST_F(ViewCommands, VerifyFailsOnAChangedRecord) {

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "base/json.h"
 #include "testing/recipe_contexts.h"
 
 namespace flywheel::recipe {

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "base/clock.h"
 #include "base/format.h"
@@ -10,6 +11,8 @@
 #include "protocol/run_events.h"
 #include "report/report_json.h"
 #include "report/report_page.h"
+#include "report/report_text.h"
+#include "report/training_curve.h"
 
 namespace flywheel::report {
 namespace {
@@ -39,8 +42,46 @@ SpecNumbers spec_numbers(const Path& spec_file) {
   return numbers;
 }
 
+// The page stays small whatever a lab holds: so many curves, of so many points each.
+constexpr size_t kMostTrainingCurves = 300;
+constexpr int kMostTrainingPoints = 60;
+
+// Runs of the ladder whose training loss the page draws, the best of each rung first.
+std::set<std::string> runs_with_training(const ledger::Ledger& ledger) {
+  std::vector<ledger::RunRow> rows;
+  for (const ledger::RunRow& row : ledger.runs())
+    if (campaign::on_the_ladder(row) && row.bits_per_byte) rows.push_back(row);
+  std::map<double, std::pair<double, std::string>> best;
+  for (const ledger::RunRow& row : rows) {
+    const auto [known, first] = best.try_emplace(row.rung_flops, *row.bits_per_byte, row.run);
+    if (!first && *row.bits_per_byte < known->second.first) known->second = {*row.bits_per_byte, row.run};
+  }
+  std::set<std::string> chosen;
+  for (const auto& [rung, run] : best) chosen.insert(run.second);
+  for (const ledger::RunRow& row : rows)
+    if (chosen.size() < kMostTrainingCurves) chosen.insert(row.run);
+  return chosen;
+}
+
+TrainingUnits training_units(const ledger::RunRow& row, const std::optional<ledger::CorpusRecord>& corpus) {
+  TrainingUnits units;
+  if (row.tokens > 0) units.flops_per_token = row.flops / row.tokens;
+  if (corpus) units.bits_per_byte_per_nat = bits_per_byte_per_nat(*corpus);
+  if (units.bits_per_byte_per_nat == 0 && row.bits_per_byte && row.loss && *row.loss > 0)
+    units.bits_per_byte_per_nat = *row.bits_per_byte / *row.loss;  // as its evaluation measured it
+  return units;
+}
+
+// Five digits are more than a line on a screen shows, and short in JSON.
+double rounded(double value) {
+  return std::stod(fmt::format("{:.5g}", value));
+}
+
 Json runs_json(const ledger::Ledger& ledger, const Path& lab) {
   Json runs = Json::array();
+  const std::set<std::string> with_training = runs_with_training(ledger);
+  const auto corpus_record = ledger.last<ledger::CorpusRecord>();
+  const auto corpus = corpus_record ? std::optional(corpus_record->value) : std::nullopt;
   for (const ledger::RunRow& row : ledger.runs()) {
     Json run{{"id", row.run},
              {"stage", row.stage.text()},
@@ -54,8 +95,7 @@ Json runs_json(const ledger::Ledger& ledger, const Path& lab) {
              {"seed", row.seed},
              {"state", protocol::name(row.state)},
              {"reason", row.reason}};
-    if (row.stage == protocol::Stage::kCalibrate)
-      run["rung_flops"] = run["bits_per_byte"] = nullptr;  // on no rung, hardly evaluated
+    if (row.stage == protocol::Stage::kCalibrate) run["rung_flops"] = nullptr;  // on no rung
     const std::string directory = (Path("runs") / row.run).string();
     const SpecNumbers spec = spec_numbers(lab / directory / protocol::kSpecFile);
     run["learning_rate"] = spec.learning_rate;
@@ -65,6 +105,11 @@ Json runs_json(const ledger::Ledger& ledger, const Path& lab) {
     for (const ledger::RunCurvePoint& point : ledger.run_curve(row.run))
       curve.push_back({point.flops, point.bits_per_byte});
     run["curve"] = curve;
+    run["training"] = Json::array();
+    if (with_training.contains(row.run))
+      for (const TrainingPoint& point :
+           training_curve(lab / directory / protocol::kEventsFile, training_units(row, corpus), kMostTrainingPoints))
+        run["training"].push_back({rounded(point.flops), rounded(point.bits_per_byte)});
     run["command"] = fmt::format("flywheel train {}/{} --dir repeat-{}", directory, protocol::kSpecFile, row.run);
     runs.push_back(run);
   }
@@ -147,9 +192,12 @@ Json forecast_test_json(const ledger::Ledger& ledger) {
 // The limits that the plans recorded, in the order in which they were made.
 std::vector<std::string> plan_limits(const ledger::Ledger& ledger) {
   std::map<int64_t, std::vector<std::string>> limits;
-  for (const auto& plan : ledger.all<ledger::LadderDecision>()) limits[plan.sequence] = plan.value.plan.limits;
   for (const auto& plan : ledger.all<ledger::SearchDecision>()) limits[plan.sequence] = plan.value.limits;
-  for (const auto& plan : ledger.all<ledger::SecondLadderDecision>()) limits[plan.sequence] = plan.value.plan.limits;
+  // A second ladder takes the first one's place.
+  if (const auto second = ledger.last<ledger::SecondLadderDecision>())
+    limits[second->sequence] = second->value.plan.limits;
+  else if (const auto first = ledger.last<ledger::LadderDecision>())
+    limits[first->sequence] = first->value.plan.limits;
   for (const auto& plan : ledger.all<ledger::RungDecision>())
     if (plan.value.limits) limits[plan.sequence] = *plan.value.limits;
   std::vector<std::string> all;
@@ -190,9 +238,36 @@ Json limits_json(const ledger::Ledger& ledger, const OrderedJson& report) {
                 : std::string("what this search spent could have confirmed nothing: it takes a larger budget.");
     limits.push_back(text);
   }
-  if (report["search"].is_null())
+  if (report["search"].is_null() && ledger.last<ledger::ReportRecord>())
     limits.push_back("Findings: this campaign trained one recipe. It proposed and tested no changes to it.");
   return limits;
+}
+
+// The lab's folder as the command that made it named it, which means the same on another machine.
+std::string folder_of(const std::optional<ledger::LabRecord>& record, const Path& lab) {
+  if (record)
+    for (size_t i = 0; i + 1 < record->command.size(); ++i)
+      if (record->command[i] == "--dir") return record->command[i + 1];
+  return lab.string();
+}
+
+Json commands_json(const ledger::Ledger& ledger, const Path& lab, const Json& sample) {
+  const auto stored = ledger.last<ledger::LabRecord>();
+  const auto record = stored ? std::optional(stored->value) : std::nullopt;
+  const std::string folder = folder_of(record, lab),
+                    run = sample.is_null() ? "ID" : sample.at("run").get<std::string>();
+  Json commands = Json::array();
+  const auto add = [&](const char* what, const std::vector<std::string>& command) {
+    commands.push_back({{"what", what}, {"command", command.empty() ? Json() : Json(shell_command(command))}});
+  };
+  add("The whole lab again (give another --dir: in the same one it only goes on)",
+      record ? record->command : std::vector<std::string>{});
+  add("One run again, from the lab's folder; any id of the table",
+      {"flywheel", "train", "runs/ID/spec.json", "--dir", "repeat-ID", "--repeat-trunk"});
+  add("Check that no record was changed, removed or reordered", {"flywheel", "verify", "--dir", folder});
+  add("Write this report again", {"flywheel", "report", "--dir", folder});
+  add("Text from the best model", {"flywheel", "sample", "--dir", folder + "/runs/" + run});
+  return commands;
 }
 
 }  // namespace
@@ -201,7 +276,9 @@ Json page_data(const ledger::Ledger& ledger, const Path& lab, const Configuratio
   const OrderedJson report = report_json(ledger);
   Json data;
   data["report"] = Json::parse(report.dump());
-  data["headline"] = headline(ledger);
+  const Headline head = headline(ledger, report);
+  data["headline"] = head.main;
+  data["headline_more"] = head.more;
   const auto lab_record = ledger.last<ledger::LabRecord>();
   data["program"] = {{"version", lab_record ? lab_record->value.program : ""}};
   data["created"] = utc_timestamp();
@@ -236,16 +313,7 @@ Json page_data(const ledger::Ledger& ledger, const Path& lab, const Configuratio
   if (const auto sample = ledger.last<ledger::SampleNote>())
     data["sample"] = {{"run", sample->value.run}, {"prompt", sample->value.prompt}, {"text", sample->value.text}};
   data["limits"] = limits_json(ledger, report);
-  data["commands"] = Json::array({
-      {{"what", "Repeat one run (from the lab's folder; any id of the table)"},
-       {"command", "flywheel train runs/ID/spec.json --dir repeat-ID --repeat-trunk"}},
-      {{"what", "Check that no record was changed, removed or reordered"},
-       {"command", fmt::format("flywheel verify --dir {}", lab.string())}},
-      {{"what", "Write this report again"}, {"command", fmt::format("flywheel report --dir {}", lab.string())}},
-      {{"what", "Text from the best model"},
-       {"command", fmt::format("flywheel sample --dir {}/runs/{}", lab.string(),
-                               data["sample"].is_null() ? "ID" : data["sample"]["run"].get<std::string>())}},
-  });
+  data["commands"] = commands_json(ledger, lab, data["sample"]);
   return data;
 }
 

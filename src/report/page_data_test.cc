@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
+#include "base/format.h"
 #include "base/json.h"
 #include "testing/page_types.h"
 #include "testing/temporary_folder.h"
@@ -37,9 +40,81 @@ TEST(PageData, HasTheTypesThatThePageReads) {
                    FutureForecast{.forecast = {{.multiply = 10, .flops = 1e13}}},
                    WallRecord{.verdict = protocol::WallVerdict::kCannotTell}, finding, search,
                    ProposalRecord{.id = "p1"}, GainRecord{.split = protocol::Split::kAudit}, SampleNote{.run = run.run},
-                   BranchingNote{.branches = 1}, LearningRateDecision{.words = "the same", .learning_rate = 0.01}});
+                   BranchingNote{.branches = 1}, LearningRateDecision{.words = "the same", .learning_rate = 0.01},
+                   ComparisonRecord{.multiplier = Interval{1, 1, 1}, .rungs = {RungEffect{.flops = 1e11}}}});
   const Json data = page_data(*lab, folder.path(), [](const Json&) { return std::string(); });
   EXPECT_EQ(flywheel::testing::type_errors(data.dump(), "src/data.ts", "ReportData"), "");
+}
+
+Json data_of(const Ledger& lab, const Path& folder) {
+  return page_data(lab, folder, [](const Json&) { return std::string(); });
+}
+
+TEST(PageData, ShowsTheCommandThatMadeTheLabAsItWasGiven) {
+  const flywheel::testing::TemporaryFolder folder;
+  auto lab = Ledger::open(folder.path());
+  lab->append(LabRecord{.command = {"flywheel", "run", "--corpus", "my texts", "--budget", "1e12", "--dir", "lab"}});
+  const Json commands = data_of(*lab, folder.path()).at("commands");
+  EXPECT_EQ(commands[0].at("command"), "flywheel run --corpus 'my texts' --budget 1e12 --dir lab");
+  for (const Json& row : commands)
+    EXPECT_EQ(row.at("command").get<std::string>().find(folder.path().string()), std::string::npos) << row;
+}
+
+TEST(PageData, ALabOfAnOlderVersionSaysThatItsCommandIsNotKnown) {
+  const flywheel::testing::TemporaryFolder folder;
+  auto lab = Ledger::open(folder.path());
+  lab->append(LabRecord{});
+  const Json commands = data_of(*lab, folder.path()).at("commands");
+  EXPECT_TRUE(commands[0].at("command").is_null());
+  EXPECT_EQ(commands[2].at("command"), "flywheel verify --dir " + folder.path().string());
+}
+
+TEST(PageData, RunsThatTimeTheMachineShowTheirLossAsEveryOtherList) {
+  const flywheel::testing::TemporaryFolder folder;
+  auto lab = Ledger::open(folder.path());
+  RunPlanned run{.run = "calibrate-n0-0"};
+  run.stage = protocol::Stage::kCalibrate;
+  RunFinished finished{.run = run.run};
+  finished.measured.emplace().bits_per_byte = 3.18;
+  lab->append_all({LabRecord{}, run, finished});
+  EXPECT_EQ(data_of(*lab, folder.path()).at("runs")[0].at("bits_per_byte"), 3.18);
+}
+
+TEST(PageData, RunsOfTheLadderHaveTheirTrainingLossInBitsPerByte) {
+  const flywheel::testing::TemporaryFolder folder;
+  auto lab = Ledger::open(folder.path());
+  CorpusRecord corpus;
+  corpus.splits["train"] = {.bytes = 1000, .tokens = 1000};
+  RunPlanned run{.run = "top-r1-n0"};
+  run.stage = protocol::Stage::kTop;
+  run.rung_flops = run.flops = 1e12;
+  run.tokens = 1e6;
+  RunFinished finished{.run = run.run};
+  finished.measured.emplace().bits_per_byte = 2;
+  lab->append_all({LabRecord{}, corpus, run, finished});
+  std::string events;
+  for (int i = 1; i <= 100; ++i)
+    events += fmt::format(R"({{"t":1,"type":"step","step":{},"tokens":{},"loss":{}}})"
+                          "\n",
+                          i, 1e4 * i, std::log(2.0) * 3);
+  flywheel::create_directories(folder.path() / "runs" / run.run);
+  real_file_system().write_atomic(folder.path() / "runs" / run.run / "events.jsonl", events);
+  const Json training = data_of(*lab, folder.path()).at("runs")[0].at("training");
+  ASSERT_GT(training.size(), 10u);
+  EXPECT_NEAR(training.back()[0].get<double>(), 1e12, 0.08e12);
+  EXPECT_EQ(training.back()[1], 3);
+}
+
+TEST(PageData, ASecondLadderTakesThePlaceOfTheFirstAmongTheLimits) {
+  const flywheel::testing::TemporaryFolder folder;
+  auto lab = Ledger::open(folder.path());
+  LadderDecision first;
+  first.plan.limits = {"5 rungs over 16x"};
+  SecondLadderDecision second;
+  second.plan.limits = {"5 rungs over 28x"};
+  lab->append_all({LabRecord{}, first, second});
+  const auto limits = data_of(*lab, folder.path()).at("limits").get<std::vector<std::string>>();
+  EXPECT_EQ(limits, (std::vector<std::string>{"5 rungs over 28x"}));
 }
 
 }  // namespace

@@ -13,7 +13,6 @@ namespace flywheel::report {
 namespace {
 
 using namespace ledger;  // its records
-using protocol::WallVerdict;
 
 template <typename R>
 std::optional<R> latest(const Ledger& ledger) {
@@ -198,7 +197,7 @@ std::optional<FitRecord> final_fit(const Ledger& ledger) {
 
 OrderedJson report_json(const Ledger& ledger) {
   OrderedJson report;
-  report["schema"] = 1;
+  report["schema"] = 2;
   report["corpus"] = corpus_json(latest<CorpusRecord>(ledger));
   report["machine"] = machine_json(latest<MachineRecord>(ledger));
   report["spend"] = spend_json(ledger);
@@ -227,6 +226,8 @@ OrderedJson report_json(const Ledger& ledger) {
     report[std::string(name(split)) + "_bits_per_byte"] = evaluation["bits_per_byte"];
     report[std::string(name(split)) + "_sampling_sd"] = evaluation["sampling_sd"];
   }
+  if (const auto comparison = latest<ComparisonRecord>(ledger))  // of `flywheel compare`
+    report["comparison"] = OrderedJson(Codec<ComparisonRecord>::to_json(*comparison));
   report["limits"] = limits_json(report);
   return report;
 }
@@ -244,48 +245,6 @@ std::string results_tsv(const Ledger& ledger) {
                         row.loss ? fmt::format("{:.6f}", *row.loss) : "", row.seed, row.seconds,
                         row.recipe_hash.substr(0, 12), reason);
   }
-  return text;
-}
-
-std::string headline(const Ledger& ledger) {
-  const auto future = latest<FutureForecast>(ledger);
-  if (!future) return "The campaign has not reached its forecast yet.";
-  std::string sentence = "No forecast for 10x more compute could be made";
-  for (const FutureForecast::Entry& entry : future->forecast)
-    if (entry.multiply == 10)
-      sentence = fmt::format("10x more compute is predicted to bring {:.3f} \u00b1 {:.3f} bits per byte",
-                             entry.bits_per_byte, 0.5 * (entry.high - entry.low));
-  const auto wall = latest<WallRecord>(ledger);
-  if (wall && wall->verdict == WallVerdict::kNoneSeen) return sentence + "; no wall seen.";
-  if (wall && wall->verdict == WallVerdict::kWall) return sentence + "; returns are flattening: a wall was seen.";
-  return sentence + "; whether there is a wall cannot be told from this ladder.";
-}
-
-std::string summary(const Ledger& ledger) {
-  const OrderedJson report = report_json(ledger);
-  std::string text = headline(ledger) + "\n";
-  const auto number = [](const OrderedJson& value, const char* format) {
-    return value.is_number() ? fmt::format(fmt::runtime(format), value.get<double>()) : std::string("not measured");
-  };
-  const OrderedJson& spend = report["spend"];
-  text +=
-      fmt::format("  spent       {} runs, {} of training, {}\n", spend["runs"].get<int64_t>(),
-                  format_flops(spend["train_flops"].get<double>()),
-                  spend["seconds"].is_number() ? format_seconds(spend["seconds"].get<double>()) : "time not recorded");
-  if (report["backtest"].is_object())
-    text += fmt::format("  forecast    of the top rung {} ({} to {}), measured {}, off by {}\n",
-                        number(report["backtest"]["predicted"], "{:.4f}"), number(report["backtest"]["low"], "{:.4f}"),
-                        number(report["backtest"]["high"], "{:.4f}"), number(report["backtest"]["measured"], "{:.4f}"),
-                        number(report["backtest"]["error_percent"], "{:+.2f}%"));
-  for (const auto& row : report["forecast"])
-    text += fmt::format("  {:>4g}x        {:.4f} bits per byte ({:.4f} to {:.4f}): {} parameters, {} tokens\n",
-                        row["multiply"].get<double>(), row["bits_per_byte"].get<double>(), row["low"].get<double>(),
-                        row["high"].get<double>(), format_count(row["params"].get<double>()),
-                        format_count(row["tokens"].get<double>()));
-  text += fmt::format("  wall        {}\n", report["wall"]["verdict"].get<std::string>());
-  text +=
-      fmt::format("  best model  audit {}, locked {} bits per byte\n", number(report["audit_bits_per_byte"], "{:.4f}"),
-                  number(report["locked_bits_per_byte"], "{:.4f}"));
   return text;
 }
 

@@ -16,9 +16,5 @@ OrderedJson report_json(const ledger::Ledger& ledger);
 std::optional<ledger::FitRecord> final_fit(const ledger::Ledger& ledger);
 // One line per run, tab separated, with a header.
 std::string results_tsv(const ledger::Ledger& ledger);
-// One sentence: what 10x more compute is predicted to bring, and whether a wall was seen.
-std::string headline(const ledger::Ledger& ledger);
-// What people see on the terminal at the end, a few lines.
-std::string summary(const ledger::Ledger& ledger);
 
 }  // namespace flywheel::report

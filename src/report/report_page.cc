@@ -1,6 +1,5 @@
 #include "report/report_page.h"
 
-#include "base/json.h"
 #include "report/embedded_page.h"
 #include "report/page_templates.h"
 

@@ -4,7 +4,7 @@
 export type Missing = null | undefined;
 export type MaybeNumber = number | Missing;
 
-// report.json, schema 1.
+// report.json, schema 2. Fields that older labs do not have are optional, and what they show is then left out.
 export interface Report {
   schema: number;
   corpus?: {
@@ -15,6 +15,7 @@ export interface Report {
     search_bytes: MaybeNumber;
     audit_bytes: MaybeNumber;
     locked_bytes: MaybeNumber;
+    overlap?: { search: MaybeNumber; audit: MaybeNumber; locked: MaybeNumber } | null; // share of bytes that stand verbatim in train
   } | null;
   machine?: {
     cpu: string | Missing;
@@ -27,6 +28,7 @@ export interface Report {
     train_flops: MaybeNumber;
     runs: MaybeNumber;
     slot_busy_fraction: MaybeNumber;
+    optimizer_flops?: MaybeNumber; // the optimizer's own work
   } | null;
   noise?: { rung_flops: number; bits_per_byte_sd: MaybeNumber; replicates: MaybeNumber; low?: MaybeNumber; high?: MaybeNumber }[] | null;
   law?: { form: string; parameters: Record<string, MaybeNumber>; interval95?: Record<string, [MaybeNumber, MaybeNumber]>; points: MaybeNumber; identified?: boolean; warnings?: string[] } | null;
@@ -48,6 +50,76 @@ export interface Report {
   recipe?: string | Missing;
   audit_bits_per_byte?: MaybeNumber;
   locked_bits_per_byte?: MaybeNumber;
+  audit_sampling_sd?: MaybeNumber; // by documents
+  locked_sampling_sd?: MaybeNumber;
+  evaluations?: Evaluation[] | null;
+  optimum?: Optimum | null;
+  pareto?: ParetoRow[] | null;
+  comparison?: Comparison | null; // of `flywheel compare`
+}
+
+export interface Evaluation {
+  run: string;
+  split: string;
+  bits_per_byte: MaybeNumber;
+  sampling_sd?: MaybeNumber; // by documents
+  documents?: MaybeNumber;
+  bytes?: MaybeNumber;
+}
+
+// Which model size is best for given compute, where that is identified.
+export interface Optimum {
+  identified: boolean;
+  why?: string | Missing;
+  model?: string | Missing; // that says it
+  a?: MaybeNumber; // parameters grow as FLOPs to the a
+  low?: MaybeNumber;
+  high?: MaybeNumber;
+  runs_to_identify?: { params: MaybeNumber; tokens: MaybeNumber; flops: MaybeNumber }[] | null;
+}
+
+// A recipe at one rung, by all that it costs.
+export interface ParetoRow {
+  recipe: string; // hash
+  name: string;
+  rung_flops: MaybeNumber;
+  bits_per_byte: MaybeNumber;
+  model_flops?: MaybeNumber;
+  optimizer_flops?: MaybeNumber;
+  seconds?: MaybeNumber;
+  parameters?: MaybeNumber;
+  artifact_bytes?: MaybeNumber;
+  lookup_bytes?: MaybeNumber;
+  on_front: boolean; // no other is as good in everything
+}
+
+export interface Comparison {
+  verdict: string; // of the second recipe: better, worse, undecided
+  difference: MaybeNumber; // bits per byte
+  low: MaybeNumber;
+  high: MaybeNumber;
+  compute_multiplier: Multiplier | null;
+  rungs: RungEffect[];
+  why?: string;
+  warning?: string;
+  more_budget?: MaybeNumber;
+  bound?: MaybeNumber;
+  spend?: { seconds: MaybeNumber; train_flops: MaybeNumber; runs: MaybeNumber };
+}
+
+export interface Multiplier {
+  value: MaybeNumber;
+  low: MaybeNumber;
+  high: MaybeNumber;
+}
+
+export interface RungEffect {
+  flops: number;
+  pairs?: number;
+  difference?: MaybeNumber;
+  low?: MaybeNumber;
+  high?: MaybeNumber;
+  compute_multiplier: Multiplier;
 }
 
 export interface Forecast {
@@ -58,6 +130,7 @@ export interface Forecast {
   bits_per_byte: MaybeNumber;
   low: MaybeNumber;
   high: MaybeNumber;
+  along?: string; // "optimum": the best size at each compute; "ladder": sizes as the ladder has them
 }
 
 export interface Finding {
@@ -79,10 +152,13 @@ export interface Finding {
   level?: number;
   test?: number;
   split?: string;
-  by_rung?: { flops: number; pairs?: number; difference?: MaybeNumber; low?: MaybeNumber; high?: MaybeNumber; compute_multiplier: { value: MaybeNumber; low: MaybeNumber; high: MaybeNumber } }[];
+  by_rung?: RungEffect[];
   extrapolated?: { flops: number; compute_multiplier: MaybeNumber; low: MaybeNumber; high: MaybeNumber };
   ablation?: { pairs: number; difference_without: number };
   warning?: string;
+  time_multiplier?: Multiplier | null; // as compute_multiplier, in time on this machine
+  parameters?: { base: MaybeNumber; candidate: MaybeNumber } | null;
+  artifact_bytes?: { base: MaybeNumber; candidate: MaybeNumber } | null;
 }
 
 export interface SearchProposal {
@@ -90,7 +166,7 @@ export interface SearchProposal {
   proposer: string;
   label: string;
   patches: string[];
-  outcome: string; // adopted, rejected, undecided, failed, dropped
+  outcome: string; // adopted, rejected, undecided, not tested, failed, dropped
   reason: string;
   screened: number[]; // differences to the base's mean, bits per byte
   confirmed?: number[]; // of pairs
@@ -126,12 +202,24 @@ export interface SearchRecord {
   proposals: SearchProposal[];
 }
 
-// Runs of other recipes, some of them on another split: they have their own section, and no place beside the ladder.
-const kSearchStages = new Set(["base", "screen", "confirm", "ablate", "gain", "compare"]);
+// Runs of other recipes, some of them on another split, and those that only time the machine: no place beside the ladder.
+const kOtherStages = new Set(["calibrate", "base", "screen", "confirm", "ablate", "gain", "compare"]);
 const kStartStages = new Set(["tune", "transfer"]); // of the recipe that the search began with
 export function ladderRuns(data: ReportData): Run[] {
   const moved = (data.report.findings ?? []).length > 0;
-  return data.runs.filter((run) => !kSearchStages.has(run.stage) && !(moved && kStartStages.has(run.stage)));
+  return data.runs.filter((run) => !kOtherStages.has(run.stage) && !(moved && kStartStages.has(run.stage)));
+}
+
+// Runs of the tuned recipe on its rungs: what the law is fitted to.
+const kLadderStages = new Set(["ladder", "noise", "top", "replicate"]);
+export function rungCount(data: ReportData): number {
+  return new Set(data.runs.filter((run) => kLadderStages.has(run.stage) && run.state === "done").map((run) => run.rung_flops)).size;
+}
+
+// Ledgers of before call rejected what had no test of its own.
+export function outcomeOf(proposal: SearchProposal): string {
+  if (proposal.outcome === "rejected" && (proposal.confirmed ?? []).length === 0) return "not tested";
+  return proposal.outcome === "dropped" ? "left out again" : proposal.outcome;
 }
 
 export interface Run {
@@ -150,14 +238,15 @@ export interface Run {
   learning_rate: MaybeNumber;
   layers: MaybeNumber;
   width: MaybeNumber;
-  curve: [number, number][]; // [flops, bits_per_byte], by flops
+  curve: [number, number][]; // evaluations on the way: [flops, bits_per_byte], by flops
+  training?: [number, number][]; // training loss, thinned: [flops, bits_per_byte], by flops
   command: string | Missing; // repeats the run
 }
 
 export interface IsoFlop {
   rung_flops: number;
   points: { parameters: number; bits_per_byte: number; run: string }[];
-  // Of the fitted parabola; at_edge: the best size is the smallest or largest tried, so the minimum is a bound only.
+  // Of the fitted parabola; at_edge: the best run is of the smallest or largest size, or there is no inner minimum.
   minimum: {
     parameters: number;
     bits_per_byte: number;
@@ -165,7 +254,7 @@ export interface IsoFlop {
     high: MaybeNumber;
     at_edge: boolean;
   } | null;
-  fit: [number, number][]; // [parameters, bits_per_byte], by parameters
+  fit: [number, number][]; // the parabola: [parameters, bits_per_byte], by parameters; empty: none describes the runs
 }
 
 export interface FrontierPoint {
@@ -219,6 +308,7 @@ export interface StageSpend {
 export interface ReportData {
   report: Report;
   headline: string;
+  headline_more: string[]; // what limits it, a sentence each
   program: { version: string };
   created: string; // UTC
   recipe_hash: string;
@@ -234,7 +324,7 @@ export interface ReportData {
   spend_by_stage: StageSpend[];
   sample: { run: string; prompt: string; text: string } | null;
   limits: string[]; // what was not possible and why, one sentence each
-  commands: { what: string; command: string }[];
+  commands: { what: string; command: string | Missing }[]; // missing: not recorded
 }
 
 // Fills in what is missing, so that a page of a campaign that got nowhere still opens and says so.
@@ -245,11 +335,12 @@ export function readData(text: string): ReportData {
   return {
     report: data.report ?? { schema: 1 },
     headline: data.headline ?? "",
+    headline_more: list(data.headline_more),
     program: { version: data.program?.version ?? "" },
     created: data.created ?? "",
     recipe_hash: data.recipe_hash ?? "",
     recipe_toml: data.recipe_toml ?? "",
-    runs: list(data.runs).map((run) => ({ ...run, curve: list(run.curve) })),
+    runs: list(data.runs).map((run) => ({ ...run, curve: list(run.curve), training: list(run.training) })),
     isoflop: list(data.isoflop).map((rung) => ({ ...rung, points: list(rung.points), fit: list(rung.fit) })),
     frontier: list(data.frontier),
     learning_rate: list(data.learning_rate),

@@ -36,13 +36,55 @@ export function tile(label: string, value: string, note: Child, emphasis = false
   );
 }
 
+type Sortable = number | string | null | undefined;
+
+// A number is never broken; `text` may wrap at its blanks, any other cell stays on one line.
 export interface Column<Row> {
   title: string;
   cell: (row: Row) => Child;
   number?: boolean;
+  text?: boolean;
+  value?: (row: Row) => Sortable; // to sort by; a column without stays as it is
 }
 
-export function table<Row>(label: string, columns: Column<Row>[], rows: Row[]): HTMLElement {
+// What is not known comes last in either direction.
+export function compareValues(a: Sortable, b: Sortable, direction: number): number {
+  if (a === null || a === undefined || b === null || b === undefined) return Number(a === null || a === undefined) - Number(b === null || b === undefined);
+  if (typeof a === "number" && typeof b === "number") return direction * (a - b);
+  return direction * String(a).localeCompare(String(b), "en", { numeric: true });
+}
+
+// Heads that sort their column when they are pressed: once up, once more down.
+export function sortHeads<Row>(columns: Column<Row>[], sort: (compare: (a: Row, b: Row) => number) => void): HTMLElement[] {
+  let sorted: { column: number; direction: number } | null = null;
+  const heads = columns.map((column, index) => {
+    const value = column.value;
+    const kind = column.number ? "number" : null;
+    if (value === undefined) return h("th", { scope: "col", class: kind }, column.title);
+    const button = h("button", { type: "button", class: "sort" }, column.title);
+    const head = h("th", { scope: "col", class: kind, "aria-sort": "none" }, button);
+    button.addEventListener("click", () => {
+      const direction = sorted?.column === index ? -sorted.direction : 1;
+      sorted = { column: index, direction };
+      heads.forEach((other, i) => other.hasAttribute("aria-sort") && other.setAttribute("aria-sort", i !== index ? "none" : direction > 0 ? "ascending" : "descending"));
+      sort((a, b) => compareValues(value(a), value(b), direction));
+    });
+    return head;
+  });
+  return heads;
+}
+
+export function cells<Row>(columns: Column<Row>[], row: Row): HTMLElement[] {
+  return columns.map((column) => {
+    const content = column.cell(row);
+    return h("td", { class: column.number ? "number" : null }, column.text ? h("span", { class: "text" }, content) : content);
+  });
+}
+
+export function table<Row>(label: string, columns: Column<Row>[], rows: Row[], classOf: (row: Row) => string | null = () => null): HTMLElement {
+  const body = h("tbody");
+  const draw = (shown: Row[]): void => body.replaceChildren(...shown.map((row) => h("tr", { class: classOf(row) }, cells(columns, row))));
+  draw(rows);
   return h(
     "div",
     { class: "scroll", tabindex: "0", role: "region", "aria-label": label },
@@ -50,18 +92,8 @@ export function table<Row>(label: string, columns: Column<Row>[], rows: Row[]): 
       "table",
       {},
       h("caption", { class: "visually-hidden" }, label),
-      h(
-        "thead",
-        {},
-        h("tr", {}, columns.map((column) => h("th", { scope: "col", class: column.number ? "number" : null }, column.title))),
-      ),
-      h(
-        "tbody",
-        {},
-        rows.map((row) =>
-          h("tr", {}, columns.map((column) => h("td", { class: column.number ? "number" : null }, column.cell(row)))),
-        ),
-      ),
+      h("thead", {}, h("tr", {}, sortHeads(columns, (compare) => draw([...rows].sort(compare))))),
+      body,
     ),
   );
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytes, duration, fixed, logTicks, offBy, percent, ratioTicks, scientific, short, signed, time } from "./format";
+import { bytes, duration, fixed, labelsOf, logTicks, offBy, percent, ratioTicks, roomyTicks, scientific, short, signed, time, withPowers } from "./format";
 
 test("numbers too large or small for plain digits become powers of ten", () => {
   assert.equal(scientific(1e12), "10¹²");
@@ -50,4 +50,24 @@ test("ticks of a short logarithmic axis are round, equal steps inside it", () =>
     for (let i = 2; i < ticks.length; i++) assert.ok(Math.abs(ticks[i]! - 2 * ticks[i - 1]! + ticks[i - 2]!) < 1e-9, `${ticks}`);
   }
   assert.deepEqual(ratioTicks(0.8, 25, 8), [1, 2, 5, 10, 20]);
+});
+
+test("labels have as many digits as tell their values apart, and never hide the second one", () => {
+  assert.equal(scientific(6.5e10), "6.5×10¹⁰");
+  assert.equal(scientific(1.3e10), "1.3×10¹⁰");
+  assert.equal(scientific(1.04e10), "1.0×10¹⁰"); // 10¹⁰ would be another value
+  const label = labelsOf([1.41e10, 1.43e10, 6.5e10]);
+  assert.deepEqual([1.41e10, 1.43e10, 6.5e10].map(label), ["1.41×10¹⁰", "1.43×10¹⁰", "6.5×10¹⁰"]);
+});
+
+test("powers in the lab's sentences are written as on the rest of the page", () => {
+  assert.equal(withPowers("With 10 times the 6.5e10 FLOPs, 1e12 more"), "With 10 times the 6.5×10¹⁰ FLOPs, 10¹² more");
+  assert.equal(withPowers("recipe 5e8f of lab3e"), "recipe 5e8f of lab3e");
+});
+
+test("labels of a logarithmic axis keep clear of each other, the roundest first", () => {
+  const text = (value: number): string => scientific(value, 4);
+  const ticks = roomyTicks([1e10, 2e10, 5e10, 1e11, 2e11], 1e10, 2e11, 120, text);
+  assert.deepEqual(ticks, [1e10, 1e11]);
+  assert.deepEqual(roomyTicks([1e10, 2e10, 5e10, 1e11, 2e11], 1e10, 2e11, 1200, text).length, 5);
 });

@@ -7,7 +7,7 @@ const raise = (exponent: number): string =>
 
 export const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
 
-// 3.2×10¹¹; exact powers of ten as 10¹¹.
+// 3.2×10¹¹; powers of ten as 10¹¹, and what only rounds to one as 1.0×10¹¹.
 export function scientific(value: MaybeNumber, digits = 2): string {
   if (!isNumber(value)) return "–";
   if (value === 0) return "0";
@@ -18,16 +18,30 @@ export function scientific(value: MaybeNumber, digits = 2): string {
     exponent++;
   }
   if (exponent >= -2 && exponent <= 3) return String(Number(value.toPrecision(digits + 1)));
-  return mantissa === 1 ? `10${raise(exponent)}` : `${mantissa}×10${raise(exponent)}`;
+  if (mantissa !== 1) return `${mantissa}×10${raise(exponent)}`;
+  return Math.abs(value / 10 ** exponent - 1) < 0.0015 ? `10${raise(exponent)}` : `${mantissa.toFixed(digits - 1)}×10${raise(exponent)}`;
+}
+
+// The same, with as many digits as tell these values apart; never fewer than two.
+export function labelsOf(values: number[]): (value: MaybeNumber) => string {
+  const all = new Set(values);
+  let digits = 2;
+  while (digits < 6 && new Set([...all].map((value) => scientific(value, digits))).size < all.size) digits++;
+  return (value) => scientific(value, digits);
+}
+
+// "6.5e10" in a sentence from the lab, as the page writes it.
+export function withPowers(text: string): string {
+  return text.replace(/\b(\d+(?:\.\d+)?)e(-?\d+)\b/g, (_, mantissa: string, exponent: string) => (mantissa === "1" ? "" : `${mantissa}×`) + `10${raise(Number(exponent))}`);
 }
 
 // 12.3k, 4.1M, 2.0G.
-export function short(value: MaybeNumber): string {
+export function short(value: MaybeNumber, digits = 3): string {
   if (!isNumber(value)) return "–";
   const size = Math.abs(value);
   for (const [limit, unit] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]] as const)
-    if (size >= limit * 0.9995) return `${Number((value / limit).toPrecision(3))}${unit}`;
-  return String(Number(value.toPrecision(3)));
+    if (size >= limit * 0.9995) return `${Number((value / limit).toPrecision(digits))}${unit}`;
+  return String(Number(value.toPrecision(digits)));
 }
 
 export function fixed(value: MaybeNumber, digits = 3): string {
@@ -90,6 +104,20 @@ export function logTicks(low: number, high: number, room: number): number[] {
     if (step === 1 && decades * 110 < room) ticks.push(3 * 10 ** e);
   }
   return ticks.filter((tick) => tick >= low * 0.999 && tick <= high * 1.001);
+}
+
+// Of a logarithmic axis `room` pixels wide, the ticks whose labels (`text`) have room beside each other, the roundest first.
+export function roomyTicks(ticks: number[], low: number, high: number, room: number, text: (value: number) => string): number[] {
+  const place = (tick: number): number => (room * Math.log(tick / low)) / Math.log(high / low);
+  const half = (tick: number): number => 3.6 * text(tick).length + 4;
+  const roundness = (tick: number): number => {
+    const mantissa = Number((tick / 10 ** Math.floor(Math.log10(tick) + 1e-9)).toPrecision(6));
+    return mantissa === 1 ? 0 : mantissa === 5 || mantissa === 3 ? 1 : mantissa === 2 ? 2 : 3;
+  };
+  const kept: number[] = [];
+  for (const tick of [...ticks].sort((a, b) => roundness(a) - roundness(b) || a - b))
+    if (kept.every((other) => Math.abs(place(other) - place(tick)) > half(other) + half(tick))) kept.push(tick);
+  return kept.sort((a, b) => a - b);
 }
 
 // About `count` round values of a logarithmic axis: equal steps of 1, 2 or 5 where it spans little, 1-2-5 and decades else.

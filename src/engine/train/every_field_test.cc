@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "base/json.h"
 #include "engine/train/trainer.h"
 #include "recipe/active.h"
 #include "testing/recipe_contexts.h"

@@ -23,6 +23,7 @@ void fields(V& v, LabRecord& r) {
   v.field("program", r.program);
   v.field("created", r.created);
   v.field("question", r.question);
+  v.unless_empty("command", r.command);
 }
 
 template <typename V>

@@ -29,6 +29,7 @@ struct LabRecord {
   int schema = 1;
   std::string program{}, created{};
   Question question{};
+  std::vector<std::string> command{};  // that asked it, as the user gave it; empty: by a version that kept none
 };
 
 // "corpus": the manifest of engine/data.

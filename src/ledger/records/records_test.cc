@@ -36,6 +36,9 @@ TEST(Records, ThoseOfTheLabGoToTheirStructsAndBack) {
       R"__({"created":"2026-11-26T18:23:10Z","program":"0.1.0","question":{"budget":"5e12","max_epochs":8.0,"re)__"
       R"__(cipe_hash":"439e9b679080eda2c84577c8f90ef1bc970f3704ea1a88b36eeae2a57da25b50","seed":1,"sources":["/)__"
       R"__(corpora/shakespeare.txt"]},"schema":1})__");
+  round_trip<LabRecord>(
+      R"__({"command":["flywheel","run","--corpus","texts","--budget","1e12","--dir","lab"],"created":"","program":"",)__"
+      R"__("question":{"budget":"1e12","seed":1,"sources":[]},"schema":1})__");
   round_trip<CorpusRecord>(
       R"__({"binary_files":0,"bytes":1115394,"changed_files":0,"document_rule":"a file is a document","document)__"
       R"__(s":927,"duplicate_documents":0,"empty_files":0,"files":1,"manifest_sha256":"e756b6f71d618c93e2b0b4ee)__"

@@ -1,7 +1,7 @@
 // What all charts share: size that follows the page, colours of the rungs, axes, tips.
 import * as Plot from "@observablehq/plot";
 import { h } from "../dom";
-import { logTicks, scientific } from "../format";
+import { isNumber, labelsOf, logTicks, ratioTicks, roomyTicks, scientific } from "../format";
 
 export interface Size {
   width: number;
@@ -33,7 +33,10 @@ const kPalette = 8;
 
 // Rungs in order of compute; their colours are ordered in lightness too, so they survive print and colour blindness.
 export class Rungs {
-  constructor(readonly flops: number[]) {}
+  readonly label: (flops: number | null | undefined) => string; // exact enough to tell neighbours apart
+  constructor(readonly flops: number[]) {
+    this.label = labelsOf(flops);
+  }
   colour(flops: number | null | undefined): string {
     const index = this.flops.indexOf(flops ?? NaN);
     if (index < 0) return "var(--muted)";
@@ -49,7 +52,7 @@ export class Rungs {
       "ul",
       { class: "legend", "aria-label": "Rungs" },
       this.flops.filter((flops) => shown.has(flops)).map((flops) =>
-        h("li", {}, h("span", { class: "swatch", style: `background:${this.colour(flops)}` }), `${scientific(flops)} FLOPs`),
+        h("li", {}, h("span", { class: "swatch", style: `background:${this.colour(flops)}` }), `${this.label(flops)} FLOPs`),
       ),
     );
   }
@@ -60,8 +63,14 @@ export function bottomAxis(ticks: number[], text: (value: number) => string, lab
   return Plot.axisX(ticks, { text, label, labelArrow: "none", labelAnchor: "center" });
 }
 
-export function flopsAxis(low: number, high: number, width: number): Plot.Markish {
-  return bottomAxis(logTicks(low, high, width), (value) => scientific(value, 1), "training FLOPs");
+// Round values of a logarithmic axis `room` pixels wide, as many as have room. `text` must not round them.
+export function roundAxis(low: number, high: number, room: number, text: (value: number) => string, label: string): Plot.Markish {
+  const ticks = high / low > 100 ? logTicks(low, high, room) : ratioTicks(low, high, Math.max(3, Math.round(room / 70)));
+  return bottomAxis(roomyTicks(ticks.filter(isNumber), low, high, room, text), text, label);
+}
+
+export function flopsAxis(low: number, high: number, room: number): Plot.Markish {
+  return roundAxis(low, high, room, (value) => scientific(value, 4), "training FLOPs");
 }
 
 // A horizontal line as a dot symbol: the end of an interval.

@@ -27,7 +27,7 @@ export function intervalChart(rows: IntervalRow[], caption: string, { rowHeight 
   const longest = Math.max(...rows.map((row) => row.label.length));
   return figure("Measured loss against its predicted interval", caption, 70 + rows.length * rowHeight, ({ width, height, narrow }) =>
     Plot.plot({
-      width, height, marginLeft: Math.min(longest * 6.6 + 22, narrow ? 150 : 210), marginRight: 20, marginTop: 12, marginBottom: 44, style: kStyle,
+      width, height, marginLeft: Math.min(longest * 6.6 + 22, narrow ? 176 : 210), marginRight: 20, marginTop: 12, marginBottom: 44, style: kStyle,
       x: { domain: [-reach, reach], label: "difference from the prediction, %", labelArrow: "none", labelAnchor: "center", grid: true, ticks: narrow ? 5 : 9, tickFormat: (v: number) => (v > 0 ? `+${v}` : String(v).replace("-", "−")) },
       y: { domain: relative.map((row) => row.index), label: null, tickSize: 0, tickFormat: (index: number) => relative[index]!.label },
       marks: [

@@ -1,8 +1,10 @@
 // Learning rates: the sweep at low rungs, and whether the chosen one is still the best one rung up.
 import * as Plot from "@observablehq/plot";
 import type { LearningRatePoint } from "../data";
-import { fixed, isNumber, scientific } from "../format";
+import { fixed, isNumber, roomyTicks } from "../format";
 import { bottomAxis, figure, kStyle, kTip, quantile, range, type Rungs } from "./chart";
+
+const rate = (value: number): string => String(Number(value.toPrecision(2)));
 
 export function learningRateChart(sweep: LearningRatePoint[], rungs: Rungs): HTMLElement | null {
   const points = sweep.filter((point) => point.learning_rate > 0 && isNumber(point.bits_per_byte)) as (LearningRatePoint & { bits_per_byte: number })[];
@@ -22,19 +24,19 @@ export function learningRateChart(sweep: LearningRatePoint[], rungs: Rungs): HTM
       (lost > 0 ? ` ${lost} ${lost === 1 ? "rate" : "rates"} diverged or failed and ${lost === 1 ? "has" : "have"} no dot.` : "") +
       (above > 0 ? ` ${above} above the scale.` : ""),
     320,
-    ({ width, height, narrow }) =>
+    ({ width, height }) =>
       Plot.plot({
         width, height, marginLeft: 52, marginRight: 24, marginTop: 28, marginBottom: 46, style: kStyle,
         x: { type: "log", domain: [low / 1.2, high * 1.2] },
         y: { domain: [best - room, top + room], grid: true, label: "bits per byte", labelArrow: "none", ticks: 6 },
         color: rungs.scale(),
         marks: [
-          bottomAxis(ticks.filter((_, i) => i % Math.ceil(ticks.length / (narrow ? 6 : 9)) === 0), (value) => String(Number(value.toPrecision(2))), "learning rate"),
+          bottomAxis(roomyTicks(ticks, low / 1.2, high * 1.2, width - 76, rate), rate, "learning rate"),
           Plot.line(points.filter((p) => p.stage === "tune"), { x: "learning_rate", y: "bits_per_byte", z: key, stroke: "rung_flops", strokeWidth: 2, sort: "learning_rate", clip: true }),
           Plot.line(points.filter((p) => p.stage !== "tune"), { x: "learning_rate", y: "bits_per_byte", z: key, stroke: "rung_flops", strokeWidth: 2, strokeDasharray: "5,4", sort: "learning_rate", clip: true }),
           Plot.dot(points, { x: "learning_rate", y: "bits_per_byte", fill: "rung_flops", r: 4, stroke: "var(--card)", clip: true }),
           Plot.dot(points.filter((p) => p.chosen), { x: "learning_rate", y: "bits_per_byte", stroke: "var(--accent)", strokeWidth: 2.5, r: 8 }),
-          Plot.tip(points, Plot.pointer({ x: "learning_rate", y: "bits_per_byte", ...kTip, title: (p) => `${p.run} (${p.stage})\nlearning rate ${p.learning_rate}\n${fixed(p.bits_per_byte)} bits per byte\nrung ${scientific(p.rung_flops)} FLOPs${p.chosen ? "\nchosen" : ""}` })),
+          Plot.tip(points, Plot.pointer({ x: "learning_rate", y: "bits_per_byte", ...kTip, title: (p) => `${p.run} (${p.stage})\nlearning rate ${p.learning_rate}\n${fixed(p.bits_per_byte)} bits per byte\nrung ${rungs.label(p.rung_flops)} FLOPs${p.chosen ? "\nchosen" : ""}` })),
         ],
       }),
   );

@@ -1,12 +1,12 @@
-// The first screen: the headline in one sentence and the numbers behind it.
-import { ladderRuns, type ReportData } from "../data";
+// The first screen: the headline in words and the numbers behind it.
+import { ladderRuns, rungCount, type ReportData } from "../data";
 import { h, tile } from "../dom";
-import { bytes, duration, fixed, integer, isNumber, offBy, percent, scientific, short, time } from "../format";
+import { bytes, duration, fixed, integer, isNumber, offBy, percent, scientific, short, time, withPowers } from "../format";
 
 export function opening(data: ReportData): HTMLElement {
   const { report } = data;
   const facts = [
-    report.corpus && isNumber(report.corpus.files) ? `${integer(report.corpus.files)} files, ${bytes(report.corpus.bytes)}` : "corpus not measured",
+    report.corpus && isNumber(report.corpus.files) ? `${integer(report.corpus.files)} ${report.corpus.files === 1 ? "file" : "files"}, ${bytes(report.corpus.bytes)}` : "corpus not measured",
     report.machine?.cpu ?? "machine not measured",
     data.created ? time(data.created) : null,
     data.program.version ? `flywheel ${data.program.version}` : null,
@@ -14,11 +14,24 @@ export function opening(data: ReportData): HTMLElement {
   return h(
     "header",
     { class: "opening" },
-    h("p", { class: "eyebrow" }, "Flywheel campaign report"),
-    h("h1", {}, data.headline.replace(/ ± /g, "\u00a0±\u00a0") || "This campaign ended before it had anything to report."),
+    h("p", { class: "eyebrow" }, report.comparison ? "Flywheel comparison" : "Flywheel campaign report"),
+    h("h1", {}, withPowers(data.headline) || "This campaign ended before it had anything to report."),
+    data.headline_more.length > 0 && h("div", { class: "more-words" }, data.headline_more.map((sentence) => h("p", {}, withPowers(sentence)))),
     h("p", { class: "facts" }, facts.join("  ·  ")),
-    keyNumbers(data),
+    report.comparison ? null : keyNumbers(data),
   );
+}
+
+// "2.103 ± 0.004": the standard deviation that the choice of its documents leaves.
+const sampled = (value: unknown, sd: unknown): string => (isNumber(value) ? fixed(value) + (isNumber(sd) ? ` ± ${fixed(sd)}` : "") : "–");
+
+function spent(report: ReportData["report"]): string {
+  const spend = report.spend;
+  return [
+    isNumber(spend?.slot_busy_fraction) ? `slots busy ${percent(spend.slot_busy_fraction * 100)}` : "busy share not measured",
+    isNumber(spend?.train_flops) ? `${scientific(spend.train_flops)} FLOPs of training` : "FLOPs not measured",
+    ...(isNumber(spend?.optimizer_flops) ? [`${scientific(spend.optimizer_flops)} of the optimizer's own`] : []),
+  ].join("; ");
 }
 
 function keyNumbers(data: ReportData): HTMLElement {
@@ -29,24 +42,22 @@ function keyNumbers(data: ReportData): HTMLElement {
   const ten = (report.forecast ?? []).find((row) => row.multiply === 10) ?? (report.forecast ?? [])[0];
   const test = data.forecast_test;
   const wall = report.wall;
-  const rungs = new Set(ladderRuns(data).map((run) => run.rung_flops).filter(isNumber)).size;
+  const rungs = rungCount(data);
   const failed = data.runs.filter((run) => run.state === "failed").length;
   return h(
     "dl",
     { class: "tiles", "aria-label": "Key numbers" },
     ten && isNumber(ten.bits_per_byte)
-      ? tile(`At ${ten.multiply}× the compute`, fixed(ten.bits_per_byte), isNumber(ten.low) && isNumber(ten.high) ? `bits per byte; 90%: ${fixed(ten.low)} to ${fixed(ten.high)}` : "bits per byte; no interval", true)
-      : tile("At 10× the compute", "–", "not forecast: too few runs for a law", true),
-    best ? tile("Best so far", fixed(best.bits_per_byte), `bits per byte, ${short(best.parameters)} parameters`) : tile("Best so far", "–", "not measured: no run finished"),
+      ? tile(`A run of ${scientific(ten.flops)} FLOPs, ${ten.multiply}× the largest here`, fixed(ten.bits_per_byte), isNumber(ten.low) && isNumber(ten.high) ? `bits per byte forecast; 90%: ${fixed(ten.low)} to ${fixed(ten.high)}` : "bits per byte forecast; no interval", true)
+      : tile("A run of 10× the compute", "–", "not forecast: too few runs for a law", true),
+    best ? tile("Best run here", fixed(best.bits_per_byte), `bits per byte, lower is better; ${short(best.parameters)} parameters, ${scientific(best.flops)} FLOPs`) : tile("Best run here", "–", "not measured: no run finished"),
     test && isNumber(test.measured)
-      ? tile("Forecast of the top rung", offBy(test), test.inside === null || test.inside === undefined ? "no interval to compare to" : `${test.inside ? "inside" : "outside"} its 90% interval`)
-      : tile("Forecast of the top rung", "–", test ? "not measured: the top rung did not finish" : "not made"),
-    wall ? tile("Wall", wall.verdict || "cannot tell", isNumber(wall.slope) ? `slope ${fixed(wall.slope).replace("-", "−")} of ln loss on ln compute` : "slope not measured") : tile("Wall", "cannot tell", "not tested"),
-    tile("Runs", integer(report.spend?.runs ?? done.length), `on ${rungs} ${rungs === 1 ? "rung" : "rungs"}; ${failed === 0 ? "none failed" : `${failed} failed`}`),
-    report.spend
-      ? tile("Spent", duration(report.spend.seconds), [isNumber(report.spend.slot_busy_fraction) ? `slots busy ${percent(report.spend.slot_busy_fraction * 100)}` : "busy share not measured", isNumber(report.spend.train_flops) ? `${scientific(report.spend.train_flops)} FLOPs` : "FLOPs not measured"].join("; "))
-      : tile("Spent", "–", "not measured"),
-    tile("Audit split", fixed(report.audit_bits_per_byte), isNumber(report.audit_bits_per_byte) ? "bits per byte of the best model" : "not measured"),
-    tile("Locked split", fixed(report.locked_bits_per_byte), isNumber(report.locked_bits_per_byte) ? "bits per byte, read once" : "not measured"),
+      ? tile("Forecast of the largest runs", offBy(test), test.inside === null || test.inside === undefined ? "no interval to compare to" : `${test.inside ? "inside" : "outside"} its 90% interval; written before they ran`)
+      : tile("Forecast of the largest runs", "–", test ? "not measured: they did not finish" : "not made"),
+    wall ? tile("Wall", wall.verdict || "cannot tell", "whether more compute stops paying off") : tile("Wall", "cannot tell", "not tested"),
+    tile("Runs", integer(report.spend?.runs ?? done.length), `the ladder has ${rungs} ${rungs === 1 ? "rung" : "rungs"}; ${failed === 0 ? "no run failed" : `${failed} failed`}`),
+    report.spend ? tile("Spent", duration(report.spend.seconds), spent(report)) : tile("Spent", "–", "not measured"),
+    tile("Audit split", sampled(report.audit_bits_per_byte, report.audit_sampling_sd), isNumber(report.audit_bits_per_byte) ? "bits per byte of the best model" : "not measured"),
+    tile("Locked split", sampled(report.locked_bits_per_byte, report.locked_sampling_sd), isNumber(report.locked_bits_per_byte) ? "bits per byte of the same model, read once" : "not measured"),
   );
 }

@@ -1,19 +1,21 @@
 // What compute buys: loss against compute, forecasts, the test of the forecast, isoFLOP curves, wall.
 import { intervalChart } from "../charts/intervals";
-import { isoflopChart } from "../charts/isoflop";
+import { edgeOf, isoflopChart } from "../charts/isoflop";
 import { lossChart } from "../charts/loss";
 import type { Rungs } from "../charts/chart";
-import { ladderRuns, type Forecast, type IsoFlop, type ReportData } from "../data";
+import { ladderRuns, type Forecast, type IsoFlop, type Optimum, type ReportData } from "../data";
 import { h, missing, table, type Child } from "../dom";
-import { fixed, isNumber, offBy, scientific, short, signed, time } from "../format";
+import { fixed, isNumber, offBy, scientific, short, signed, time, withPowers } from "../format";
 
 const interval = (low: unknown, high: unknown): string => (isNumber(low) && isNumber(high) ? `${fixed(low)} to ${fixed(high)}` : "no interval");
 
 export function lossSection(data: ReportData, rungs: Rungs): Child[] {
   const forecast = data.report.forecast ?? [];
+  const chart = lossChart(data, rungs);
+  if (chart === null) return [missing("Not measured: no run of the ladder has finished.")];
   return [
     rungs.flops.length > 0 && rungs.legend(new Set(ladderRuns(data).map((run) => run.rung_flops).filter(isNumber))),
-    lossChart(data, rungs) ?? missing("Not measured: no run has finished, so there is nothing to draw."),
+    chart,
     forecast.length > 0
       ? table<Forecast>(
           "Forecasts",
@@ -22,13 +24,37 @@ export function lossSection(data: ReportData, rungs: Rungs): Child[] {
             { title: "Bits per byte", number: true, cell: (row) => (isNumber(row.bits_per_byte) ? h("strong", {}, fixed(row.bits_per_byte)) : "not forecast") },
             { title: "90% interval", number: true, cell: (row) => interval(row.low, row.high) },
             { title: "FLOPs", number: true, cell: (row) => scientific(row.flops) },
-            { title: "Best size", number: true, cell: (row) => short(row.params) },
-            { title: "Tokens", number: true, cell: (row) => short(row.tokens) },
+            // No best size is known where none is identified.
+            { title: "Best size, parameters", number: true, cell: (row) => short(row.params) },
+            { title: "Its tokens", number: true, cell: (row) => short(row.tokens) },
           ],
           forecast,
         )
       : missing("Not forecast: a law needs finished runs at several sizes and rungs."),
+    ...optimum(data.report.optimum),
     law(data),
+  ];
+}
+
+// Which size is best for given compute: how that scales, or why it is not known and what would tell.
+function optimum(found: Optimum | null | undefined): Child[] {
+  if (!found) return [];
+  if (found.identified) {
+    if (!isNumber(found.a)) return [];
+    const range = isNumber(found.low) && isNumber(found.high) ? ` (90%: ${fixed(found.low, 2)} to ${fixed(found.high, 2)})` : "";
+    return [h("p", { class: "aside" }, `The best size grows as FLOPs to the ${fixed(found.a, 2)}${range}${found.model ? `, by ${found.model}` : ""}.`)];
+  }
+  const runs = found.runs_to_identify ?? [];
+  const why = withPowers(found.why || "the runs do not identify it");
+  return [
+    h("h3", {}, "Which size is best is not known"),
+    h("p", { class: "aside" }, `${why.charAt(0).toUpperCase()}${why.slice(1).replace(/\.?$/, ".")} The forecast follows the sizes that the ladder has.`),
+    runs.length > 0 &&
+      table("Runs that would tell", [
+        { title: "Runs that would tell: FLOPs", cell: (row) => scientific(row.flops) },
+        { title: "Parameters", number: true, cell: (row) => short(row.params) },
+        { title: "Tokens", number: true, cell: (row) => short(row.tokens) },
+      ], runs),
   ];
 }
 
@@ -50,7 +76,19 @@ function law(data: ReportData): HTMLElement {
   return h("p", { class: "aside" }, parts);
 }
 
-const remark = (row: IsoFlop): string => (row.minimum ? (row.minimum.at_edge ? "at the edge: a bound only" : "") : "too few sizes for a minimum of its own");
+const remark = (row: IsoFlop): string => {
+  if (!row.minimum) return "too few sizes for a minimum of its own";
+  const edge = edgeOf(row);
+  return edge === null ? "" : `the ${edge.smallest ? "smallest" : "largest"} size tried is best: the best may be ${edge.smallest ? "smaller" : "larger"}`;
+};
+// Of the minimum; of the best size tried, with its side, where that is the smallest or the largest.
+const bestSize = (row: IsoFlop): string => {
+  const edge = edgeOf(row);
+  if (edge !== null) return `${edge.smallest ? "≤" : "≥"} ${short(edge.point.parameters)}`;
+  return row.minimum ? short(row.minimum.parameters) : "–";
+};
+const sizeInterval = (row: IsoFlop): string =>
+  row.minimum && edgeOf(row) === null && isNumber(row.minimum.low) && isNumber(row.minimum.high) ? `${short(row.minimum.low)} to ${short(row.minimum.high)}` : "–";
 
 export function isoflopSection(data: ReportData, rungs: Rungs): Child[] {
   const rows = data.isoflop;
@@ -60,12 +98,12 @@ export function isoflopSection(data: ReportData, rungs: Rungs): Child[] {
       table(
         "Best size at each rung",
         [
-          { title: "Rung, FLOPs", cell: (row) => scientific(row.rung_flops) },
+          { title: "Rung, FLOPs", cell: (row) => rungs.label(row.rung_flops) },
           { title: "Sizes", number: true, cell: (row) => row.points.length },
-          { title: "Best size", number: true, cell: (row) => (row.minimum ? short(row.minimum.parameters) : "–") },
-          { title: "90% interval", number: true, cell: (row) => (row.minimum && isNumber(row.minimum.low) && isNumber(row.minimum.high) ? `${short(row.minimum.low)} to ${short(row.minimum.high)}` : "–") },
-          { title: "Bits per byte", number: true, cell: (row) => (row.minimum ? fixed(row.minimum.bits_per_byte) : "–") },
-          ...(rows.every((row) => row.minimum && !row.minimum.at_edge) ? [] : [{ title: "", cell: remark }]),
+          { title: "Best size, parameters", number: true, cell: bestSize },
+          { title: "90% interval", number: true, cell: sizeInterval },
+          { title: "Bits per byte", number: true, cell: (row) => (row.minimum ? fixed(edgeOf(row)?.point.bits_per_byte ?? row.minimum.bits_per_byte) : "–") },
+          ...(rows.every((row) => remark(row) === "") ? [] : [{ title: "", text: true, cell: remark }]),
         ],
         rows,
       ),
@@ -99,10 +137,10 @@ export function forecastTestSection(data: ReportData): Child[] {
       before !== null && h("li", { class: before ? "good" : "bad" }, before ? "✓ The forecast came first." : "✗ The forecast came after its run: it proves nothing."),
     ),
     intervalChart(
-      [{ label: `top rung ${scientific(test.rung_flops)}`, predicted: test.predicted, low: test.low, high: test.high, measured: test.measured ?? null }].concat(
-        [...data.backtests].sort((a, b) => b.held_out_flops - a.held_out_flops).map(({ held_out_flops, predicted, low, high, measured }) => ({ label: `backtest ${scientific(held_out_flops)}`, predicted, low, high, measured })),
+      [{ label: `largest runs, ${scientific(test.rung_flops)}`, predicted: test.predicted, low: test.low, high: test.high, measured: test.measured ?? null }].concat(
+        [...data.backtests].sort((a, b) => b.held_out_flops - a.held_out_flops).map(({ held_out_flops, train_below_flops, predicted, low, high, measured }) => ({ label: `${scientific(held_out_flops)} from < ${scientific(train_below_flops)}`, predicted, low, high, measured })),
       ),
-      "Bar: the 90% interval predicted from smaller rungs only. Dot: what was then measured; hollow where it lies outside. Zero is the prediction.",
+      "The forecast of the largest runs, and backtests: each rung from the runs below one (<). Bar: the 90% interval predicted from those only. Dot: what was then measured; hollow where it lies outside. Zero is the prediction.",
     ),
   ];
 }
@@ -111,16 +149,16 @@ export function backtestSection(data: ReportData): Child[] {
   if (data.backtests.length === 0) return [missing("Not made: a backtest needs several rungs below the one it predicts.")];
   const inside = data.backtests.filter((row) => row.inside).length;
   return [
-    h("p", { class: "lede" }, `Each rung predicted from the rungs below it only: ${inside} of ${data.backtests.length} inside the 90% interval. The intervals of the forecasts are widened until these errors fit.`),
+    h("p", { class: "lede" }, `Each rung predicted from the rungs below it only: ${inside} of ${data.backtests.length} inside the 90% interval (✓). The intervals of the forecasts are widened until these errors fit.`),
     table(
       "Backtests",
       [
-        { title: "Rung", cell: (row) => scientific(row.held_out_flops) },
+        { title: "Rung, FLOPs", number: true, value: (row) => row.held_out_flops, cell: (row) => scientific(row.held_out_flops) },
+        { title: "From below", number: true, value: (row) => row.train_below_flops, cell: (row) => scientific(row.train_below_flops) },
         { title: "Predicted", number: true, cell: (row) => fixed(row.predicted) },
         { title: "90% interval", number: true, cell: (row) => interval(row.low, row.high) },
         { title: "Measured", number: true, cell: (row) => fixed(row.measured) },
-        { title: "Error", number: true, cell: (row) => `${signed(row.error_percent)}%` },
-        { title: "", cell: (row) => h("span", { class: row.inside ? "good" : "bad" }, row.inside ? "✓ inside" : "✗ outside") },
+        { title: "Error", number: true, value: (row) => row.error_percent, cell: (row) => h("span", { class: row.inside ? "good" : "bad" }, `${signed(row.error_percent)}% ${row.inside ? "✓" : "✗"}`) },
       ],
       data.backtests,
     ),

@@ -1,0 +1,28 @@
+#include "report/multiplier_text.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "evidence/paired_runs.h"
+
+namespace flywheel::report {
+
+std::string times_text(double times) {
+  if (!std::isfinite(times)) return "open";
+  return times >= evidence::kFarthestMultiple ? fmt::format("at least {:g}x", times) : fmt::format("{:.2f}x", times);
+}
+
+bool is_bound(const ledger::Interval& multiplier) {
+  return std::isfinite(multiplier.value) && multiplier.value == multiplier.low && !std::isfinite(multiplier.high);
+}
+
+std::string multiplier_text(const ledger::Interval& multiplier) {
+  if (!std::isfinite(multiplier.value)) return "cannot be said";
+  if (is_bound(multiplier)) return fmt::format("at least {:g}x", multiplier.value);
+  if (!std::isfinite(multiplier.low) && !std::isfinite(multiplier.high)) return times_text(multiplier.value);
+  return fmt::format("{} ({} to {})", times_text(multiplier.value), times_text(multiplier.low),
+                     times_text(multiplier.high));
+}
+
+}  // namespace flywheel::report

@@ -1,0 +1,374 @@
+#include "report/report_text.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "base/format.h"
+#include "base/json.h"
+#include "campaign/points.h"
+#include "report/multiplier_text.h"
+#include "report/report_json.h"
+
+namespace flywheel::report {
+namespace {
+
+constexpr int kColumns = 80, kIndent = 14;
+
+template <typename R>
+std::optional<R> last_of(const ledger::Ledger& ledger) {
+  const auto found = ledger.last<R>();
+  return found ? std::optional(found->value) : std::nullopt;
+}
+
+const OrderedJson* number_in(const OrderedJson& object, const char* field) {
+  if (!object.is_object() || !object.contains(field) || !object.at(field).is_number()) return nullptr;
+  return &object.at(field);
+}
+
+std::string fixed(double value, int digits) {
+  return fmt::format("{:.{}f}", value, digits);
+}
+
+// "1.919 bits per byte (90% interval: 1.834 to 2.009)"
+std::string loss_text(double value, double low, double high, int digits, const char* interval) {
+  std::string text = fixed(value, digits) + " bits per byte";
+  if (std::isfinite(low) && std::isfinite(high))
+    text += fmt::format(" ({}: {} to {})", interval, fixed(low, digits), fixed(high, digits));
+  return text;
+}
+
+std::vector<ledger::FindingRecord> adopted_findings(const ledger::Ledger& ledger) {
+  std::vector<ledger::FindingRecord> findings;
+  for (auto& record : ledger.all<ledger::FindingRecord>()) findings.push_back(std::move(record.value));
+  // Left out again by the ablation.
+  for (const auto& proposal : ledger.all<ledger::ProposalRecord>())
+    if (proposal.value.outcome == protocol::Outcome::kDropped)
+      std::erase_if(findings, [&](const auto& finding) { return finding.id == proposal.value.id; });
+  return findings;
+}
+
+// What all adopted changes are worth together: measured as one on the audit split, at the highest rung that says
+// something; else the product of the findings, each measured on top of the ones before it.
+std::optional<ledger::Interval> total_multiplier(const ledger::Ledger& ledger,
+                                                 const std::vector<ledger::FindingRecord>& findings) {
+  for (const auto& gain : ledger.all<ledger::GainRecord>()) {
+    if (gain.value.split == protocol::Split::kLocked) continue;
+    std::optional<ledger::Interval> best;
+    for (const ledger::GainRecord::Rung& rung : gain.value.rungs)
+      if (std::isfinite(rung.effect.multiplier.value)) best = rung.effect.multiplier;
+    if (best) return best;
+  }
+  // Independent errors add up in logarithms; an open end leaves the product's open.
+  double value = 0, below = 0, above = 0;
+  for (const ledger::FindingRecord& finding : findings) {
+    const ledger::Interval& own = finding.multiplier;
+    if (!(own.value > 0) || !std::isfinite(own.value)) return std::nullopt;
+    value += std::log(own.value);
+    below += own.low > 0 ? std::pow(std::log(own.value / own.low), 2) : INFINITY;
+    above += std::pow(std::log(own.high / own.value), 2);
+  }
+  const double low = std::isfinite(below) ? std::exp(value - std::sqrt(below)) : -INFINITY;
+  return ledger::Interval{std::exp(value), low, std::exp(value + std::sqrt(above))};
+}
+
+std::string changes_text(size_t n) {
+  return n == 1 ? "the change" : fmt::format("the {} changes", n);
+}
+
+std::string found_sentence(const ledger::Ledger& ledger) {
+  const auto search = last_of<ledger::SearchRecord>(ledger);
+  const std::vector<ledger::FindingRecord> findings = adopted_findings(ledger);
+  if (findings.empty()) {
+    if (!search)
+      return ledger.last<ledger::ReportRecord>() ? "This lab measured one recipe and tried no changes to it." : "";
+    if (search->tried == 0) return "Found nothing: the budget left no room to try changes to the recipe.";
+    return fmt::format("Found nothing better: of {} change{} to the recipe that {} tried, none passed the test.",
+                       search->tried, search->tried == 1 ? "" : "s", search->tried == 1 ? "was" : "were");
+  }
+  const std::optional<ledger::Interval> total = total_multiplier(ledger, findings);
+  if (!total)
+    return fmt::format("Found {} change{} to the recipe that lower{} the loss; the compute that saves cannot be said.",
+                       findings.size(), findings.size() == 1 ? "" : "s", findings.size() == 1 ? "s" : "");
+  const std::string without =
+      fmt::format("without {} to the recipe that this lab adopted, the same loss takes", changes_text(findings.size()));
+  if (is_bound(*total))
+    return fmt::format("Found at least {0:g}x: {1} at least {0:g} times the training compute.", total->value, without);
+  std::string interval;
+  if (std::isfinite(total->low) || std::isfinite(total->high))
+    interval = fmt::format(" (90% interval: {} to {})", times_text(total->low), times_text(total->high));
+  return fmt::format("Found {0:.2f}x: {1} {0:.2f} times the training compute{2}.", total->value, without, interval);
+}
+
+const ledger::FutureForecast::Entry* tenfold(const ledger::FutureForecast& future) {
+  for (const auto& entry : future.forecast)
+    if (entry.multiply == 10) return &entry;
+  return future.forecast.empty() ? nullptr : &future.forecast.back();
+}
+
+std::string forecast_sentence(const ledger::Ledger& ledger) {
+  const auto future = last_of<ledger::FutureForecast>(ledger);
+  const ledger::FutureForecast::Entry* entry = future ? tenfold(*future) : nullptr;
+  if (entry == nullptr || !std::isfinite(entry->bits_per_byte)) {
+    if (ledger.last<ledger::ReportRecord>())
+      return "No forecast could be made: a law needs finished runs of several sizes and budgets.";
+    const auto& runs = ledger.runs();
+    const auto done = std::count_if(runs.begin(), runs.end(), [](const auto& run) { return run.ended(); });
+    return fmt::format(
+        "This lab has not finished: {} of the {} runs planned so far have ended. The same command goes on.", done,
+        runs.size());
+  }
+  std::string sentence =
+      fmt::format("With {:g} times the {} of this lab's largest training runs, a model is predicted to reach {}",
+                  entry->multiply, format_flops(entry->flops / entry->multiply),
+                  loss_text(entry->bits_per_byte, entry->low, entry->high, 3, "90% interval"));
+  if (const auto best = campaign::best_run(ledger))
+    sentence += fmt::format("; the best one here reached {} (lower is better)", fixed(*best->bits_per_byte, 3));
+  return sentence + ".";
+}
+
+std::string wall_sentence(const ledger::WallRecord& wall) {
+  switch (wall.verdict) {
+    case protocol::WallVerdict::kNoneSeen:
+      return "Nothing says that more compute will stop paying off (no wall seen).";
+    case protocol::WallVerdict::kWall:
+      return "More compute is paying off less and less: a wall was seen.";
+    case protocol::WallVerdict::kCannotTell:
+      break;
+  }
+  return "Whether more compute will stop paying off (a wall) cannot be told from these runs.";
+}
+
+std::string as_sentence(std::string text) {
+  if (text.empty()) return text;
+  if (text.back() != '.') text += '.';
+  return text;
+}
+
+std::optional<std::string> optimum_sentence(const OrderedJson& report) {
+  if (!report.contains("optimum") || !report["optimum"].is_object()) return std::nullopt;
+  const OrderedJson& optimum = report["optimum"];
+  if (optimum.value("identified", true)) return std::nullopt;
+  return as_sentence("Which model size is best for a given compute is not known: " +
+                     optimum.value("why", std::string("it was not identified")));
+}
+
+// 90% of the difference of two independent samples of documents.
+constexpr double kNormal90 = 1.6449;
+
+std::optional<std::string> splits_sentence(const OrderedJson& report) {
+  const OrderedJson *audit = number_in(report, "audit_bits_per_byte"),
+                    *locked = number_in(report, "locked_bits_per_byte"),
+                    *audit_sd = number_in(report, "audit_sampling_sd"),
+                    *locked_sd = number_in(report, "locked_sampling_sd");
+  if (audit == nullptr || locked == nullptr || audit_sd == nullptr || locked_sd == nullptr) return std::nullopt;
+  const double difference = locked->get<double>() - audit->get<double>();
+  const double expected = kNormal90 * std::hypot(audit_sd->get<double>(), locked_sd->get<double>());
+  if (std::abs(difference) <= expected) return std::nullopt;
+  return fmt::format(
+      "The best model's loss on the locked split is {} by {} bits per byte than on the audit split, and the sampling "
+      "of "
+      "their documents explains {} (90%): other text of this corpus may differ as much.",
+      difference > 0 ? "higher" : "lower", fixed(std::abs(difference), 3), fixed(expected, 3));
+}
+
+std::string comparison_sentence(const ledger::ComparisonRecord& result) {
+  using protocol::ComparisonVerdict;
+  const ledger::Interval& d = result.difference;
+  const std::string interval = std::isfinite(d.low) && std::isfinite(d.high)
+                                   ? fmt::format(" (95% interval: {:+.4f} to {:+.4f})", d.low, d.high)
+                                   : "";
+  if (result.verdict == ComparisonVerdict::kUndecided) {
+    std::string text = "Undecided: these runs cannot tell whether the changed recipe is better or worse";
+    if (std::isfinite(d.value)) text += fmt::format("; its loss differs by {:+.4f} bits per byte{}", d.value, interval);
+    return text + ".";
+  }
+  std::string text = fmt::format("The changed recipe is {}: its loss differs by {:+.4f} bits per byte{}",
+                                 name(result.verdict), d.value, interval);
+  if (result.multiplier && std::isfinite(result.multiplier->value))
+    text += fmt::format(", and the base takes {} the training compute for the same loss",
+                        multiplier_text(*result.multiplier));
+  return text + ".";
+}
+
+bool is_comparison(const ledger::Ledger& ledger) {
+  const auto lab = last_of<ledger::LabRecord>(ledger);
+  return lab && !lab->question.compare.empty();
+}
+
+// ---- lines ----------------------------------------------------------------------------------------------------------
+// One labelled line; further lines of the text stand below its first word.
+std::string row(const std::string& label, const std::string& text) {
+  std::string line = fmt::format("  {:<{}}", label, kIndent - 2);
+  const std::string body = wrapped(std::string(kIndent, 'x') + text, kColumns, kIndent);  // x: room for the label
+  return line + body.substr(kIndent) + "\n";
+}
+std::string row_below(const std::string& text) {
+  return row("", text);
+}
+
+std::string found_rows(const ledger::Ledger& ledger) {
+  const auto search = last_of<ledger::SearchRecord>(ledger);
+  const std::vector<ledger::FindingRecord> findings = adopted_findings(ledger);
+  if (!search && findings.empty()) return "";
+  std::string rows = row("found", search ? fmt::format("{} change{} tried, {} adopted", search->tried,
+                                                       search->tried == 1 ? "" : "s", findings.size())
+                                         : fmt::format("{} so far", findings.size()));
+  for (const ledger::FindingRecord& finding : findings)
+    rows +=
+        row_below(fmt::format("{} {}: {} compute", finding.id, finding.change, multiplier_text(finding.multiplier)));
+  if (const auto total = findings.size() > 1 ? total_multiplier(ledger, findings) : std::nullopt)
+    rows += row_below("together: " + multiplier_text(*total) + " compute");
+  return rows;
+}
+
+// The answer of `flywheel compare`.
+std::string comparison_rows(const ledger::ComparisonRecord& result) {
+  const auto number = [](double value) {
+    return std::isfinite(value) ? fmt::format("{:+.4f}", value) : std::string("open");
+  };
+  const auto interval = [&](const ledger::Interval& d) {
+    return fmt::format("{} ({} to {})", number(d.value), number(d.low), number(d.high));
+  };
+  std::string rows = row("verdict", std::string(name(result.verdict)) +
+                                        "; differences are the second recipe's loss minus the first's, bits per byte");
+  rows += row("difference", interval(result.difference) + ", 95% at any time");
+  if (result.multiplier) rows += row("worth", multiplier_text(*result.multiplier) + " compute");
+  for (const ledger::RungEffect& rung : result.rungs)
+    rows += row_below(fmt::format("at {}: {}, {} pairs, worth {}", format_flops(rung.flops), interval(rung.difference),
+                                  rung.pairs, multiplier_text(rung.multiplier)));
+  if (result.more_budget && std::isfinite(*result.more_budget))
+    rows += row("undecided", fmt::format("to decide it takes about {:.1f} times the budget", *result.more_budget));
+  return rows;
+}
+
+std::string forecast_rows(const ledger::Ledger& ledger) {
+  std::string rows;
+  const auto future = last_of<ledger::FutureForecast>(ledger);
+  for (const ledger::FutureForecast::Entry& entry :
+       future ? future->forecast : std::vector<ledger::FutureForecast::Entry>{}) {
+    if (!std::isfinite(entry.bits_per_byte)) continue;
+    std::string text = fmt::format("{:g}x, {}: {}", entry.multiply, format_flops(entry.flops),
+                                   loss_text(entry.bits_per_byte, entry.low, entry.high, 3, "90%"));
+    if (std::isfinite(entry.params) && std::isfinite(entry.tokens))
+      text += fmt::format("; {} parameters, {} tokens", format_count(entry.params), format_count(entry.tokens));
+    rows += row(rows.empty() ? "forecast" : "", text);
+  }
+  const auto top = last_of<ledger::TopForecast>(ledger);
+  if (!top) return rows;
+  std::string text = fmt::format("the forecast of the largest runs, made before they ran, was {}",
+                                 loss_text(top->predicted, top->low, top->high, 3, "90%"));
+  if (const auto score = last_of<ledger::ScoreRecord>(ledger))
+    text += fmt::format("; measured {}, so it was {:.2f}% too {}", fixed(score->measured, 3),
+                        std::abs(score->error_percent), score->predicted > score->measured ? "high" : "low");
+  else
+    text += "; not measured yet";
+  return rows + row("tested", text);
+}
+
+std::string best_row(const OrderedJson& report) {
+  if (number_in(report, "audit_bits_per_byte") == nullptr && number_in(report, "locked_bits_per_byte") == nullptr)
+    return row("best model", "not measured on the audit and the locked split");
+  const auto split = [&](const char* name, const char* field, const char* sd) {
+    const OrderedJson* value = number_in(report, field);
+    if (value == nullptr) return fmt::format("{} not measured", name);
+    std::string text = fmt::format("{} {}", name, fixed(value->get<double>(), 4));
+    if (const OrderedJson* error = number_in(report, sd))
+      text += fmt::format(" \u00b1 {}", fixed(error->get<double>(), 4));
+    return text;
+  };
+  return row("best model", split("audit", "audit_bits_per_byte", "audit_sampling_sd") + ", " +
+                               split("locked", "locked_bits_per_byte", "locked_sampling_sd") + " bits per byte");
+}
+
+std::string spent_row(const ledger::Ledger& ledger, const OrderedJson& report) {
+  const ledger::Spend spend = ledger.spend();
+  const int64_t runs = spend.runs_done + spend.runs_failed;
+  std::string text = fmt::format("{} run{}", runs, runs == 1 ? "" : "s");
+  if (spend.runs_failed > 0) text += fmt::format(" ({} failed)", spend.runs_failed);
+  text += fmt::format(", {} of training", format_flops(spend.train_flops));
+  if (const OrderedJson* optimizer = number_in(report["spend"], "optimizer_flops"))
+    text += fmt::format(", {} of the optimizer's own", format_flops(optimizer->get<double>()));
+  const auto finished = last_of<ledger::ReportRecord>(ledger);
+  text += finished ? ", " + format_seconds(finished->seconds) : ", " + format_seconds(spend.slot_seconds) + " of slots";
+  return row("spent", text);
+}
+
+std::string next_rows(const ledger::Ledger& ledger, const std::string& lab) {
+  const auto record = last_of<ledger::LabRecord>(ledger);
+  const bool finished = ledger.last<ledger::ReportRecord>() || ledger.last<ledger::ComparisonRecord>();
+  const std::string folder = shell_command({lab});
+  if (!finished) {
+    const std::string again =
+        record && !record->command.empty() ? shell_command(record->command) : "the command that started it, once more";
+    return row("next", again + " (goes on where it stopped)");
+  }
+  std::string rows;
+  const auto future = last_of<ledger::FutureForecast>(ledger);
+  if (const auto* entry = future ? tenfold(*future) : nullptr; entry != nullptr && std::isfinite(entry->flops))
+    rows += row("next",
+                fmt::format("flywheel plan --law {} --flops {} (what to train)", folder, format_power(entry->flops)));
+  return rows + row(rows.empty() ? "next" : "", fmt::format("open {}/report.html (the whole report)", folder));
+}
+
+}  // namespace
+
+Headline headline(const ledger::Ledger& ledger, const OrderedJson& report) {
+  Headline headline;
+  if (const auto result = last_of<ledger::ComparisonRecord>(ledger)) {
+    headline.main = comparison_sentence(*result);
+    if (result->why && !result->why->empty()) headline.more.push_back(as_sentence(*result->why));
+    if (result->warning && !result->warning->empty()) headline.more.push_back(as_sentence(*result->warning));
+    return headline;
+  }
+  if (is_comparison(ledger)) {
+    headline.main = forecast_sentence(ledger);
+    return headline;
+  }
+  const std::string found = found_sentence(ledger);
+  headline.main = found + (found.empty() ? "" : " ") + forecast_sentence(ledger);
+  if (const auto wall = last_of<ledger::WallRecord>(ledger)) headline.more.push_back(wall_sentence(*wall));
+  for (const auto& sentence : {optimum_sentence(report), splits_sentence(report)})
+    if (sentence) headline.more.push_back(*sentence);
+  return headline;
+}
+
+std::string standing(const ledger::Ledger& ledger) {
+  if (const auto finished = last_of<ledger::ReportRecord>(ledger))
+    return "finished after " + format_seconds(finished->seconds);
+  if (const auto result = last_of<ledger::ComparisonRecord>(ledger))
+    return "finished after " + format_seconds(result->spend.seconds);
+  return "not finished";
+}
+
+std::string known_lines(const ledger::Ledger& ledger, const OrderedJson& report, const std::string& lab) {
+  std::string text = found_rows(ledger) + forecast_rows(ledger);
+  if (const auto result = last_of<ledger::ComparisonRecord>(ledger)) text += comparison_rows(*result);
+  if (const auto wall = last_of<ledger::WallRecord>(ledger))
+    text += row("wall", std::string(name(wall->verdict)) + (wall->why.empty() ? "" : ": " + wall->why));
+  if (!is_comparison(ledger) && ledger.last<ledger::ReportRecord>()) text += best_row(report);
+  return text + spent_row(ledger, report) + next_rows(ledger, lab);
+}
+
+std::string findings_text(const ledger::Ledger& ledger) {
+  std::string text;
+  for (const auto& record : ledger.all<ledger::FindingRecord>()) {
+    const ledger::FindingRecord& f = record.value;
+    text +=
+        wrapped(fmt::format("{}  {}: {} compute", f.id, f.change, multiplier_text(f.multiplier)), kColumns, 4) + "\n";
+  }
+  if (!text.empty()) return text;
+  const auto search = last_of<ledger::SearchRecord>(ledger);
+  return search ? fmt::format("no findings: of {} changes tried, none passed the test\n", search->tried)
+                : "no findings so far\n";
+}
+
+std::string summary(const ledger::Ledger& ledger, const std::string& lab) {
+  const OrderedJson report = report_json(ledger);
+  const Headline head = headline(ledger, report);
+  std::string text = wrapped(head.main, kColumns) + "\n";
+  for (const std::string& sentence : head.more) text += wrapped(sentence, kColumns) + "\n";
+  return text + "\n" + known_lines(ledger, report, lab);
+}
+
+}  // namespace flywheel::report

@@ -1,0 +1,54 @@
+// The pages as a browser lays them out, at the widths of phones and of wide screens: nothing is cut, broken or drawn over
+// something else. Needs Chromium; test.mjs builds the pages it opens.
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { findBrowser, openBrowser } from "./browser.mjs";
+import { faultsOf, kWidths } from "./faults.mjs";
+
+const program = findBrowser();
+const skip = program === null && "no Chromium found: install chromium, or name one in CHROMIUM";
+const browser = program === null ? null : await openBrowser(program);
+after(() => browser?.close());
+
+const page = (name) => `.test/pages/${name}.html`;
+
+for (const name of ["example", "hostile", "empty", "old"])
+  test(`report of ${name} campaign: no number or name broken, no label cut or covered, at every width`, { skip }, async () => {
+    for (const width of kWidths) {
+      assert.deepEqual(await faultsOf(browser, page(name), width, width === 800 ? "dark" : "light"), [], `at a width of ${width}`);
+    }
+  });
+
+test("labels tell 6.5e10 from 6e10 and 1.3e10 from 1e10", { skip }, async () => {
+  await browser.open(page("example"), 1280);
+  const texts = (selector) => browser.evaluate(`[...document.querySelectorAll(${JSON.stringify(selector)})].map((element) => element.textContent)`);
+  assert.deepEqual((await texts("#loss .legend li")).slice(0, 2), ["1.3×10¹⁰ FLOPs", "6.5×10¹⁰ FLOPs"]);
+  const rungs = ["1.3×10¹⁰", "6.5×10¹⁰", "2×10¹¹", "6×10¹¹", "2×10¹²", "6×10¹²"];
+  assert.deepEqual(await texts('#isoflop [aria-label="text"] text'), rungs);
+  assert.deepEqual(await texts("#isoflop td:first-child"), rungs);
+});
+
+test("learning curves are lines of more than ten points", { skip }, async () => {
+  await browser.open(page("example"), 1280);
+  const points = await browser.evaluate('[...document.querySelectorAll("#curves [aria-label=line] path")].map((path) => path.getAttribute("d").split(/[ML]/).length - 1)');
+  assert.ok(points.length > 20, `${points.length} lines`);
+  assert.ok(points.every((count) => count > 10), `${points}`);
+});
+
+test("a table sorts by the column whose head is pressed, and what is unknown stays last", { skip }, async () => {
+  await browser.open(page("example"), 1280);
+  const order = (column) => browser.evaluate(`[...document.querySelectorAll("#costs tbody tr")].map((row) => row.cells[${column}].textContent)`);
+  const press = (column) => browser.evaluate(`document.querySelectorAll("#costs th")[${column}].querySelector("button").click()`);
+  await press(3);
+  assert.deepEqual(await order(3), ["2.3090", "2.4130", "2.4310"]);
+  await press(3);
+  assert.deepEqual(await order(3), ["2.4310", "2.4130", "2.3090"]);
+  assert.equal(await browser.evaluate('document.querySelectorAll("#costs tr.front").length'), 2);
+});
+
+test("a change that was only screened is not called rejected", { skip }, async () => {
+  await browser.open(page("example"), 1280);
+  const became = await browser.evaluate('[...document.querySelectorAll("#findings [aria-label=Proposals] tbody tr")].map((row) => [row.cells[0].textContent, row.cells[2].textContent])');
+  assert.deepEqual(Object.fromEntries(became)["model.norm_placement=sandwich"], "not tested");
+  assert.deepEqual(Object.fromEntries(became)["schedule.decay_fraction=0.25, optimizer.weight_decay=0.05"], "rejected");
+});

@@ -1,0 +1,31 @@
+// The answer of `flywheel compare`: is the changed recipe better, by how much, and what is that worth in compute.
+import type { ReportData, RungEffect } from "../data";
+import { h, table, type Child } from "../dom";
+import { fixed, integer, isNumber, scientific, signed } from "../format";
+import { bounded, interval, worthRange } from "./worth";
+
+export function comparisonSection(data: ReportData): Child[] {
+  const result = data.report.comparison;
+  if (!result) return [];
+  const facts: [string, Child][] = [
+    ["Verdict on the second recipe", h("strong", {}, result.verdict)],
+    ["Difference, bits per byte", `${signed(result.difference, 4)} (95%, at any time: ${interval(result.low, result.high, 4)}); below 0 the second is better`],
+    ...(result.compute_multiplier ? [["Worth in compute", `${bounded(result.compute_multiplier)} (${worthRange(result.compute_multiplier.low, result.compute_multiplier.high)})`] as [string, Child]] : []),
+    ...(isNumber(result.more_budget) ? [["To decide it", `about ${fixed(result.more_budget, 1)} times the budget`] as [string, Child]] : []),
+  ];
+  return [
+    table<[string, Child]>("The comparison", [{ title: "What", cell: (row) => row[0] }, { title: "Value", text: true, cell: (row) => row[1] }], facts),
+    result.rungs.length > 0 &&
+      table<RungEffect>(
+        "The comparison at each rung",
+        [
+          { title: "Rung, FLOPs", cell: (row) => scientific(row.flops) },
+          { title: "Difference, bits per byte", number: true, cell: (row) => `${signed(row.difference, 4)} (${interval(row.low, row.high, 4)})` },
+          { title: "Worth in compute", number: true, cell: (row) => bounded(row.compute_multiplier) },
+          { title: "90%", number: true, cell: (row) => worthRange(row.compute_multiplier.low, row.compute_multiplier.high) },
+          { title: "Pairs", number: true, cell: (row) => integer(row.pairs) },
+        ],
+        result.rungs,
+      ),
+  ];
+}

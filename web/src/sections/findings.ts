@@ -1,0 +1,142 @@
+// What the search found: findings, everything adopted together, and what became of every proposal.
+import { outcomeOf, type Finding, type ReportData, type SearchProposal, type SearchRecord } from "../data";
+import { h, missing, table, type Child } from "../dom";
+import { bytes, fixed, integer, isNumber, scientific, short, signed } from "../format";
+import { bounded, interval, worth, worthRange } from "./worth";
+
+const mean = (values: number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
+
+function proposalsTable(search: SearchRecord): Child[] {
+  const order = ["adopted", "left out again", "undecided", "rejected", "not tested", "failed"];
+  const rows = [...search.proposals].sort((a, b) => order.indexOf(outcomeOf(a)) - order.indexOf(outcomeOf(b)));
+  return [
+    rows.length > 0 && h("details", {}, h("summary", {}, `All ${integer(rows.length)} changes that were tried`),
+      h("p", { class: "caption" }, "Rejected: its test, on pairs with fresh seeds, said no. Undecided: its test ended first. Not tested: its first runs promised too little to pay for a test, so nothing is claimed about it."),
+      table<SearchProposal>(
+        "Proposals",
+        [
+          { title: "Change", text: true, value: (row) => row.patches.join(", ") || row.label, cell: (row) => row.patches.join(", ") || row.label },
+          { title: "By", text: true, value: (row) => row.proposer, cell: (row) => row.proposer },
+          { title: "Became", text: true, value: outcomeOf, cell: (row) => h("strong", {}, outcomeOf(row)) },
+          { title: "First runs, bits per byte", number: true, value: (row) => (row.screened.length > 0 ? mean(row.screened) : null), cell: (row) => (row.screened.length > 0 ? `${signed(mean(row.screened), 4)} (${row.screened.length})` : "–") },
+          { title: "Its test", number: true, value: (row) => (row.confirmed && row.confirmed.length > 0 ? mean(row.confirmed) : null), cell: (row) => (row.confirmed && row.confirmed.length > 0 ? `${signed(mean(row.confirmed), 4)} (${row.confirmed.length} pairs)` : "–") },
+          { title: "Why", text: true, cell: (row) => row.reason },
+        ],
+        rows,
+      ),
+    ),
+    rows.length > 0 && h("details", {}, h("summary", {}, "Who proposed"),
+      table<SearchRecord["proposers"][number]>(
+        "Proposers",
+        [
+          { title: "Proposer", text: true, cell: (row) => row.proposer },
+          { title: "Proposals", number: true, cell: (row) => integer(row.proposed) },
+          { title: "Failed", number: true, cell: (row) => integer(row.failed) },
+          { title: "Stopped early", number: true, cell: (row) => integer(row.stopped) },
+          { title: "Adopted", number: true, cell: (row) => integer(row.adopted) },
+          { title: "Confirmed gain, bits per byte", number: true, cell: (row) => fixed(row.gain, 4) },
+          { title: "FLOPs", number: true, cell: (row) => (isNumber(row.flops) ? scientific(row.flops) : "–") },
+          { title: "Dropped", text: true, cell: (row) => row.dropped },
+        ],
+        search.proposers,
+      ),
+    ),
+  ];
+}
+
+// The recipe of the end beside that of the start, on both splits.
+function together(search: SearchRecord): Child[] {
+  const gains = search.gain ?? [];
+  if (gains.length === 0) return [];
+  const rows = gains.flatMap((gain) => gain.rungs.map((rung) => ({ split: gain.split, ...rung })));
+  const locked = gains.find((gain) => gain.split === "locked");
+  return [
+    h("h3", {}, "Together"),
+    h(
+      "p",
+      {},
+      "The recipe of the end beside that of the start, with seeds that nothing else has used. ",
+      locked === undefined ? "Not measured: the locked split." : typeof locked.inside !== "boolean" ? "On the locked split no worth in compute can be said." : locked.inside ? "What it is worth on the locked split lies inside the audit split's intervals." : "What it is worth on the locked split lies outside the audit split's intervals.",
+    ),
+    table<(typeof rows)[number]>(
+      "All adopted changes together",
+      [
+        { title: "Split", text: true, cell: (row) => row.split },
+        { title: "Rung, FLOPs", cell: (row) => scientific(row.flops) },
+        { title: "Worth in compute", number: true, cell: (row) => h("strong", {}, bounded(row.compute_multiplier)) },
+        { title: "90%", number: true, cell: (row) => worthRange(row.compute_multiplier.low, row.compute_multiplier.high) },
+        { title: "Bits per byte", number: true, cell: (row) => `${signed(row.difference, 4)} (${interval(row.low, row.high, 4)})` },
+        { title: "Start still worse with", number: true, cell: (row) => (isNumber(row.at_least) ? `${fixed(row.at_least, 1)}× the compute` : "not shown") },
+        { title: "Pairs", number: true, cell: (row) => integer(row.pairs) },
+      ],
+      rows,
+    ),
+  ];
+}
+
+// Where all rungs together allow no number, what one of them allows.
+function worthOf(finding: Finding): string {
+  if (isNumber(finding.compute_multiplier)) return bounded({ value: finding.compute_multiplier, low: finding.low, high: finding.high });
+  const rung = (finding.by_rung ?? []).find((row) => isNumber(row.compute_multiplier.value));
+  if (rung === undefined) return worth(null);
+  return `${bounded(rung.compute_multiplier)} at ${scientific(rung.flops)}`;
+}
+
+// A value above its interval, which keeps wide tables narrow.
+const stacked = (value: string, below: string): HTMLElement => h("span", { class: "stacked" }, h("strong", {}, value), h("span", {}, below));
+
+// Wall time of the candidate's confirmation runs over that of the base's: FLOPs are not all equally fast.
+function timeRatio(finding: Finding, seconds: Map<string, number>): Child {
+  const measured = finding.time_multiplier;
+  if (measured && isNumber(measured.value)) return stacked(bounded(measured), worthRange(measured.low, measured.high));
+  let own = 0;
+  let base = 0;
+  for (const run of finding.runs ?? []) {
+    const other = run.startsWith("confirm-") && !run.endsWith("-base") ? seconds.get(`${run}-base`) : undefined;
+    const mine = seconds.get(run);
+    if (other === undefined || mine === undefined) continue;
+    own += mine;
+    base += other;
+  }
+  return base > 0 ? `runs take ${fixed(own / base, 2)}×` : "–";
+}
+
+// "9.23k → 803k", of the base and with the change.
+const grown = (pair: Finding["parameters"], show: (value: number) => string): string =>
+  pair && isNumber(pair.base) && isNumber(pair.candidate) ? `${show(pair.base)} → ${show(pair.candidate)}` : "–";
+
+export function findingsSection(data: ReportData): Child[] {
+  const findings = data.report.findings ?? [];
+  const tried = data.report.tried;
+  const search = data.report.search ?? null;
+  const how = search === null ? null : h("p", { class: "aside" }, `${integer(search.tried)} changes tried, ${integer(search.tests)} tests. ${search.guarantee.charAt(0).toUpperCase()}${search.guarantee.slice(1)}. Screening and confirmation share no runs; confirmations are on the audit split.`);
+  const seconds = new Map(data.runs.filter((run) => isNumber(run.seconds)).map((run) => [run.id, run.seconds as number]));
+  if (findings.length === 0)
+    return [
+      missing(isNumber(tried) && tried > 0 ? `${integer(tried)} changes were tried; none passed the test.` : search === null ? "None: this lab has tried no changes to its recipe." : "None: the budget left no room to try changes to the recipe."),
+      how,
+      ...(search === null ? [] : proposalsTable(search)),
+    ];
+  return [
+    table<Finding>(
+      "Findings",
+      [
+        { title: "Change", text: true, cell: (row) => row.change },
+        { title: "Worth in compute", number: true, cell: (row) => stacked(worthOf(row), worthRange(row.low, row.high)) },
+        { title: "In time", number: true, cell: (row) => timeRatio(row, seconds) },
+        ...(findings.some((row) => row.parameters) ? [{ title: "All parameters", number: true, cell: (row: Finding) => grown(row.parameters, short) }] : []),
+        ...(findings.some((row) => row.artifact_bytes) ? [{ title: "Saved model", number: true, cell: (row: Finding) => grown(row.artifact_bytes, bytes) }] : []),
+        { title: "Bits per byte", number: true, cell: (row) => (row.difference ? stacked(signed(row.difference.value, 4), interval(row.difference.low, row.difference.high, 4)) : "–") },
+        { title: "Pairs", number: true, cell: (row) => (isNumber(row.pairs) ? integer(row.pairs) : "–") },
+        { title: "Confirmed at, FLOPs", cell: (row) => (row.rungs ?? []).map((flops) => scientific(flops)).join(", ") },
+        { title: "At the top rung", number: true, cell: (row) => (row.extrapolated ? stacked(worth(row.extrapolated.compute_multiplier), worthRange(row.extrapolated.low, row.extrapolated.high)) : "–") },
+        { title: "Without it, at the end", number: true, cell: (row) => (row.ablation ? stacked(signed(row.ablation.difference_without, 4), `${row.ablation.pairs} pairs`) : "not tested") },
+        { title: "Note", text: true, cell: (row) => row.warning ?? "" },
+      ],
+      findings,
+    ),
+    how,
+    ...(search === null ? [] : [...together(search), ...proposalsTable(search)]),
+  ];
+}
+
