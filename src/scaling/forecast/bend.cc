@@ -22,6 +22,7 @@ Runs runs_of(std::span<const Point> points) {
     runs.ln_d.push_back(std::log(p.D));
     runs.ln_c.push_back(std::log(flops_of(p)));
     runs.ln_l.push_back(std::log(p.L));
+    runs.ln_aspect.push_back(NAN);
     runs.repeats.push_back(p.count);
   }
   runs.centre_n = mean(runs.ln_n);
@@ -35,7 +36,7 @@ Eigen::MatrixXd correlations(const Runs& runs, const Beliefs& beliefs) {
     for (Eigen::Index j = 0; j <= i; ++j) {
       const auto a = static_cast<size_t>(i), b = static_cast<size_t>(j);
       correlation(i, j) = correlation(j, i) =
-          misfit_correlation(beliefs, runs.ln_n[a], runs.ln_d[a], runs.ln_n[b], runs.ln_d[b]);
+          misfit_correlation(beliefs, runs.site(a), runs.site(b));
     }
   return correlation;
 }
@@ -108,8 +109,10 @@ BendTest::State::State(std::span<const Point> points, std::vector<Break> all_bre
   const Eigen::VectorXd log_losses = Eigen::Map<const Eigen::VectorXd>(all.ln_l.data(), n);
 
   std::vector<double> log_evidence;
+  const Eigen::MatrixXd of_shape = Eigen::MatrixXd::Zero(fitted, fitted);
   for (const double misfit_sd : kMisfitSds) {
-    const MisfitFit fit = fit_misfit(runs, correlation.topLeftCorner(fitted, fitted), beliefs, misfit_sd, start);
+    const MisfitFit fit =
+        fit_misfit(runs, correlation.topLeftCorner(fitted, fitted), of_shape, beliefs, misfit_sd, start);
     if (!std::isfinite(fit.log_evidence)) continue;
     Size size;
     Eigen::MatrixXd jacobian(n, kLawParameters);
