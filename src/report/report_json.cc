@@ -1,6 +1,7 @@
 #include "report/report_json.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/format.h"
 #include "base/json.h"
@@ -90,6 +91,21 @@ OrderedJson law_json(const std::optional<FitRecord>& fit) {
           {"points", fit->data.size()}, {"identified", fit->identified}, {"warnings", fit->warnings}};
 }
 
+OrderedJson optimum_json(const std::optional<OptimumRecord>& optimum) {
+  if (!optimum) return nullptr;
+  OrderedJson wanted = OrderedJson::array();
+  for (const OptimumRecord::Wanted& run : optimum->runs_to_identify)
+    wanted.push_back(OrderedJson{{"params", run.params}, {"tokens", run.tokens}, {"flops", run.flops}});
+  return {{"identified", optimum->identified},
+          {"why", optimum->why},
+          {"model", optimum->model},
+          {"a", optimum->a},
+          {"low", optimum->low},
+          {"high", optimum->high},
+          {"runs_to_identify", wanted},
+          {"warnings", optimum->warnings}};
+}
+
 OrderedJson backtest_json(const std::optional<TopForecast>& forecast, const std::optional<ScoreRecord>& score) {
   if (!forecast) return nullptr;
   return {{"train_below_flops", forecast->train_below_flops},
@@ -98,7 +114,10 @@ OrderedJson backtest_json(const std::optional<TopForecast>& forecast, const std:
           {"low", forecast->low},
           {"high", forecast->high},
           {"measured", score ? OrderedJson(score->measured) : OrderedJson()},
-          {"error_percent", score ? OrderedJson(score->error_percent) : OrderedJson()}};
+          {"error_percent", score ? OrderedJson(score->error_percent) : OrderedJson()},
+          {"best_of", forecast->covariance ? OrderedJson(forecast->runs.size()) : OrderedJson()},
+          {"pit", score ? or_null(score->pit) : OrderedJson()},
+          {"interval_score", score ? or_null(score->interval_score) : OrderedJson()}};
 }
 
 OrderedJson forecast_json(const std::optional<FutureForecast>& future) {
@@ -106,6 +125,7 @@ OrderedJson forecast_json(const std::optional<FutureForecast>& future) {
   if (!future) return list;
   for (const FutureForecast::Entry& entry : future->forecast)
     list.push_back(OrderedJson{{"multiply", entry.multiply},
+                               {"along", entry.along.value_or("optimum")},
                                {"flops", entry.flops},
                                {"params", entry.params},
                                {"tokens", entry.tokens},
@@ -113,6 +133,11 @@ OrderedJson forecast_json(const std::optional<FutureForecast>& future) {
                                {"low", entry.low},
                                {"high", entry.high}});
   return list;
+}
+
+std::vector<FutureForecast::Entry> future_entries(const Ledger& ledger) {
+  const auto future = latest<FutureForecast>(ledger);
+  return future ? future->forecast : std::vector<FutureForecast::Entry>{};
 }
 
 OrderedJson wall_json(const std::optional<WallRecord>& wall) {
@@ -138,7 +163,7 @@ std::optional<FitRecord> final_fit(const Ledger& ledger) {
 
 OrderedJson report_json(const Ledger& ledger) {
   OrderedJson report;
-  report["schema"] = 1;
+  report["schema"] = 2;
   report["corpus"] = corpus_json(latest<CorpusRecord>(ledger));
   report["machine"] = machine_json(latest<MachineRecord>(ledger));
   report["spend"] = spend_json(ledger);
@@ -149,6 +174,7 @@ OrderedJson report_json(const Ledger& ledger) {
   report["noise"] = noise_json(ledger);
   report["law"] = law_json(final_fit(ledger));
   report["backtest"] = backtest_json(latest<TopForecast>(ledger), latest<ScoreRecord>(ledger));
+  report["optimum"] = optimum_json(latest<OptimumRecord>(ledger));
   report["forecast"] = forecast_json(latest<FutureForecast>(ledger));
   report["wall"] = wall_json(latest<WallRecord>(ledger));
   report["findings"] = all_of<FindingRecord>(ledger);
@@ -187,7 +213,7 @@ std::string headline(const Ledger& ledger) {
   if (!future) return "The campaign has not reached its forecast yet.";
   std::string sentence = "No forecast for 10x more compute could be made";
   for (const FutureForecast::Entry& entry : future->forecast)
-    if (entry.multiply == 10)
+    if (entry.multiply == 10 && std::isfinite(entry.bits_per_byte))
       sentence = fmt::format("10x more compute is predicted to bring {:.3f} \u00b1 {:.3f} bits per byte",
                              entry.bits_per_byte, 0.5 * (entry.high - entry.low));
   const auto wall = latest<WallRecord>(ledger);
@@ -212,11 +238,17 @@ std::string summary(const Ledger& ledger) {
                         number(report["backtest"]["predicted"], "{:.4f}"), number(report["backtest"]["low"], "{:.4f}"),
                         number(report["backtest"]["high"], "{:.4f}"), number(report["backtest"]["measured"], "{:.4f}"),
                         number(report["backtest"]["error_percent"], "{:+.2f}%"));
-  for (const auto& row : report["forecast"])
-    text += fmt::format("  {:>4g}x        {:.4f} bits per byte ({:.4f} to {:.4f}): {} parameters, {} tokens\n",
-                        row["multiply"].get<double>(), row["bits_per_byte"].get<double>(), row["low"].get<double>(),
-                        row["high"].get<double>(), format_count(row["params"].get<double>()),
-                        format_count(row["tokens"].get<double>()));
+  if (report["optimum"].is_object() && !report["optimum"]["identified"].get<bool>())
+    text += fmt::format("  best size   not identified: {}\n", report["optimum"]["why"].get<std::string>());
+  for (const FutureForecast::Entry& entry : future_entries(ledger)) {
+    if (!std::isfinite(entry.bits_per_byte)) continue;
+    text += fmt::format(
+        "  {:>4g}x        {:.4f} bits per byte ({:.4f} to {:.4f}): {}\n", entry.multiply, entry.bits_per_byte,
+        entry.low, entry.high,
+        std::isfinite(entry.params)
+            ? fmt::format("{} parameters, {} tokens", format_count(entry.params), format_count(entry.tokens))
+            : std::string("along the ladder's own sizes"));
+  }
   text += fmt::format("  wall        {}\n", report["wall"]["verdict"].get<std::string>());
   text +=
       fmt::format("  best model  audit {}, locked {} bits per byte\n", number(report["audit_bits_per_byte"], "{:.4f}"),
