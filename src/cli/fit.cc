@@ -120,7 +120,9 @@ void run_fit(const FitCommand& command) {
 Action declare_fit(Arguments& arguments) {
   auto command = std::make_shared<FitCommand>();
   arguments.option("runs", command->runs, "CSV of finished runs: two of N, D, C, and L; may be compressed");
-  arguments.option("--forms", command->forms, "Forms of the law, comma-separated; the first one forecasts")
+  arguments
+      .option("--forms", command->forms,
+              "Forms of the law, comma-separated; outliers are judged by the first, forecasts are the forecaster's")
       .show_default();
   arguments.option("--huber", command->huber, "Huber delta on log residuals").show_default();
   arguments.option("--drop-highest", command->drop_highest, "Leave out this many of the highest losses");

@@ -21,6 +21,10 @@ void print_forms(const std::vector<FormFit>& forms) {
     fmt::print("form {}: {}\n  objective {:.8g}, weight {:.3f} among forms of {} runs\n", form.form,
                scaling::find_form(form.form)->formula, form.fit.law.objective, form.weight, name_of(form.runs));
     for (const auto& [name, value] : form.fit.law.parameters) {
+      if (const auto why = form.fit.not_identified.find(name); why != form.fit.not_identified.end()) {
+        fmt::print("  {:<6} not identified: {}\n", name, why->second);
+        continue;
+      }
       fmt::print("  {:<6} {:>12.6g}", name, value);
       const auto interval = form.fit.interval95.find(name);
       if (interval != form.fit.interval95.end())
@@ -30,6 +34,27 @@ void print_forms(const std::vector<FormFit>& forms) {
   }
   for (const FormFit& form : forms)
     if (!form.left_out.empty()) fmt::print("form {} left out: {}\n", form.form, form.left_out);
+}
+
+void print_optimum(const FitResult& result) {
+  const scaling::OptimumRule& rule = result.optimum;
+  if (rule.identified)
+    fmt::print("the best size grows as compute to the power a = {:.3f} (95%: {:.3f} to {:.3f}); {}\n", rule.a.value,
+               rule.a.low, rule.a.high, rule.why);
+  else
+    fmt::print("no compute-optimal size is identified: {}\n", rule.why);
+  for (const scaling::WantedRun& run : rule.runs_to_identify)
+    fmt::print("  a run that would tell: N {:<7}  D {:<7}  {}\n", format_count(run.N), format_count(run.D),
+               format_flops(run.flops));
+  for (const std::string& warning : rule.warnings) fmt::print("note: {}\n", warning);
+  if (!result.forecast.empty())
+    fmt::print("forecast {} (90%), by the {}:\n",
+               rule.identified ? "at the compute-optimal size" : "along the ladder's own path of size and tokens",
+               rule.model);
+  for (const scaling::ForecastRow& row : result.forecast)
+    fmt::print("  {:>4.0f}x  {:<14}  N {:<7}  D {:<7}  loss {:.4f}  {:.4f} to {:.4f}\n", row.multiply,
+               format_flops(row.flops), format_count(row.optimum.N), format_count(row.optimum.D), row.optimum.loss,
+               row.optimum.low, row.optimum.high);
 }
 
 }  // namespace
@@ -45,11 +70,7 @@ void print_fit(const FitResult& result, const std::string& page) {
     fmt::print("outlier: line {}, loss {:.4g}, the law says {:.4g}{}\n", result.outlier_table.rows[o.index],
                result.outlier_table.points[o.index].L, o.expected, result.dropped ? "; dropped" : "");
   }
-  fmt::print("forecast at the compute-optimal size (90%, weighted towards the top of the ladder):\n");
-  for (const scaling::ForecastRow& row : result.forecast)
-    fmt::print("  {:>4.0f}x  {:<14}  N {:<7}  D {:<7}  loss {:.4f}  {:.4f} to {:.4f}\n", row.multiply,
-               format_flops(row.flops), format_count(row.optimum.N), format_count(row.optimum.D), row.optimum.loss,
-               row.optimum.low, row.optimum.high);
+  print_optimum(result);
   for (const scaling::BacktestSummary& row : result.by_distance)
     fmt::print("backtest about {:.0f}x beyond: {} forecasts, median error {:.2f}%, inside 90% interval {:.0f}%\n",
                row.k, row.points, row.median_error_percent, 100 * row.coverage90);

@@ -18,9 +18,9 @@ namespace {
 
 struct PlanOptions {
   std::vector<std::string> flops, seconds;
-  std::string csv, lab, inference, rate, peak, form = "chinchilla";
+  std::string csv, lab, inference, rate, peak, form;
   double mfu = 0, gpus = 1;
-  int bootstrap = 200, threads = 1;
+  int drop_highest = 0, bootstrap = 200, threads = 1;
   uint64_t seed = 1;
   bool json = false;
 };
@@ -110,7 +110,10 @@ Action declare_plan(Arguments& arguments) {
   arguments.option("--gpus", options->gpus, "Devices").show_default();
   arguments.option("--mfu", options->mfu, "Share of the peak that is reached, with --peak");
   arguments.option("--peak", options->peak, "Peak FLOP/s of one device, such as 9.89e14");
-  arguments.option("--form", options->form, "Form of the law").show_default();
+  arguments.option(
+      "--form", options->form,
+      "Form of approach 3, by default the one that the runs favour; sizes and losses are the forecaster's");
+  arguments.option("--drop-highest", options->drop_highest, "Leave out this many of the highest losses of the CSV");
   arguments.option("--bootstrap", options->bootstrap, "Resamples for intervals").range(0, 10000).show_default();
   arguments.option("--seed", options->seed, "Seed of the resamples").show_default();
   arguments.option("--threads", options->threads, "Threads; the numbers do not depend on it").range(1, 256);
@@ -118,8 +121,8 @@ Action declare_plan(Arguments& arguments) {
   return [options] {
     if (options->csv.empty() && options->lab.empty())
       throw_bad_input("a plan needs runs: --csv RUNS.csv, or --law LAB for a lab's folder");
-    const PlanSource source =
-        options->csv.empty() ? plan_source_from_lab(options->lab) : plan_source_from_csv(options->csv);
+    const PlanSource source = options->csv.empty() ? plan_source_from_lab(options->lab)
+                                                   : plan_source_from_csv(options->csv, options->drop_highest);
     const scaling::PlanRequest request = request_of(*options, source);
     const scaling::PlanResult result = scaling::make_plans(source.runs, request);
     const OrderedJson json = report::plan_json(source.runs, source.unit, request, result, recipe_sizes(source, result));

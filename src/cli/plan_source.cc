@@ -9,15 +9,17 @@
 #include "campaign/points.h"
 #include "ledger/ledger.h"
 #include "recipe/size.h"
+#include "scaling/fit/fit_input.h"
 #include "scaling/tables/sweep_table.h"
 
 namespace flywheel::cli {
-PlanSource plan_source_from_csv(const std::string& path) {
+PlanSource plan_source_from_csv(const std::string& path, int drop_highest) {
   if (!std::filesystem::is_regular_file(path)) throw_bad_input("{}: no such file; expected a CSV of runs", path);
   PlanSource source;
   source.unit = "in the unit of the runs' loss column";
   const std::string text = real_file_system().read(path);
-  const scaling::RunsTable table = scaling::parse_runs(text, path);
+  scaling::RunsTable table = scaling::parse_runs(text, path);
+  scaling::drop_highest(table, drop_highest, path);
   std::vector<scaling::SweepRun> sweep = scaling::parse_sweep(text, path, table);
   std::vector<scaling::Point> points = sweep.empty() ? table.points : scaling::best_of_each(sweep, table);
   source.runs = scaling::plan_runs(path, std::move(points), std::move(sweep));

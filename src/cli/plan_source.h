@@ -19,8 +19,8 @@ struct PlanSource {
   double flops_per_second = 0;           // median of the lab's own runs, one slot each; 0: not known
 };
 
-// Throws kBadInput for a file that is not there or no table of runs.
-PlanSource plan_source_from_csv(const std::string& path);
+// Without so many rows of the highest losses. Throws kBadInput for a file that is not there or no table of runs.
+PlanSource plan_source_from_csv(const std::string& path, int drop_highest);
 // Throws kBadInput for a folder that is no lab or holds too few finished runs to plan from.
 PlanSource plan_source_from_lab(const std::string& path);
 // One for each plan; empty without a recipe.

@@ -44,9 +44,16 @@ void print_concrete(const OrderedJson& size, const std::string& unit) {
 
 void print_one(const OrderedJson& plan, const std::string& unit) {
   fmt::print("\nbudget {}\n", format_flops(number(plan, "flops")));
-  fmt::print("  model         {}\n", between(plan.at("params"), format_count, " parameters"));
-  fmt::print("  data          {}, {:.3g} tokens a parameter\n", between(plan.at("tokens"), format_count, " tokens"),
-             number(plan.at("tokens_per_parameter"), "value"));
+  if (plan.at("along") == "ladder") {
+    const double N = number(plan.at("path"), "params"), D = number(plan.at("path"), "tokens");
+    fmt::print(
+        "  model         none is optimal; along the ladder's path {} parameters, {} tokens, {:.3g} a parameter\n",
+        format_count(N), format_count(D), D / N);
+  } else {
+    fmt::print("  model         {}\n", between(plan.at("params"), format_count, " parameters"));
+    fmt::print("  data          {}, {:.3g} tokens a parameter\n", between(plan.at("tokens"), format_count, " tokens"),
+               number(plan.at("tokens_per_parameter"), "value"));
+  }
   fmt::print("  loss          {:.4f} (90%: {:.4f} to {:.4f}), {}\n", number(plan, "loss"), number(plan, "low"),
              number(plan, "high"), unit);
   print_rates(plan);
@@ -61,11 +68,11 @@ void print_one(const OrderedJson& plan, const std::string& unit) {
         factor_words(number(off, "factor")), number(off.at("extra_loss"), "value"),
         100 / number(off.at("compute_multiple"), "value"), number(off.at("compute_multiple"), "value"),
         number(off.at("compute_multiple"), "low"), number(off.at("compute_multiple"), "high"));
-  fmt::print("  best size by  ");
+  std::string sizes;
   for (const auto& row : plan.at("by_approach"))
-    fmt::print("{}{}: {}", &row == &plan.at("by_approach")[0] ? "" : ", ", row.at("name").get<std::string>(),
-               format_count(number(row, "params")));
-  fmt::print("\n");
+    sizes += fmt::format("{}{}: {}", sizes.empty() ? "" : ", ", row.at("name").get<std::string>(),
+                         format_count(number(row, "params")));
+  if (!sizes.empty()) fmt::print("  best size by  {}\n", sizes);
   if (plan.contains("inference")) {
     const auto& served = plan.at("inference");
     fmt::print("  to serve {} tokens\n", format_count(number(served, "tokens_served")));
@@ -86,6 +93,13 @@ void print_one(const OrderedJson& plan, const std::string& unit) {
   for (const auto& note : plan.at("notes")) fmt::print("  note: {}\n", note.get<std::string>());
 }
 
+void print_missing(const OrderedJson& optimum) {
+  fmt::print("no compute-optimal size is identified: {}\n", optimum.at("why").get<std::string>());
+  for (const auto& run : optimum.at("runs_to_identify"))
+    fmt::print("  a run that would tell: {} parameters, {} tokens, {}\n", format_count(number(run, "params")),
+               format_count(number(run, "tokens")), format_flops(number(run, "flops")));
+}
+
 void print_rule(const OrderedJson& rule, const char* words) {
   if (!rule.at("missing").is_null()) {
     fmt::print("  {:<14}no rule: {}\n", words, rule.at("missing").get<std::string>());
@@ -100,12 +114,19 @@ void print_rule(const OrderedJson& rule, const char* words) {
 }  // namespace
 
 void print_plan(const OrderedJson& json) {
-  fmt::print("{} runs of {} ({} to {}), form {}\n", json.at("runs").get<size_t>(), json.at("source").get<std::string>(),
-             format_flops(number(json, "lowest_flops")), format_flops(number(json, "highest_flops")),
+  const auto& optimum = json.at("optimum");
+  fmt::print("{} runs of {} ({} to {})\n", json.at("runs").get<size_t>(), json.at("source").get<std::string>(),
+             format_flops(number(json, "lowest_flops")), format_flops(number(json, "highest_flops")));
+  fmt::print("by the {}; approach 3 by {}\n", optimum.at("model").get<std::string>(),
              json.at("form").get<std::string>());
-  for (const auto& warning : json.at("warnings")) fmt::print("note: {}\n", warning.get<std::string>());
+  if (!optimum.at("identified").get<bool>()) print_missing(optimum);
+  for (const char* field : {"warnings", "notes"})
+    for (const auto& note : json.at(field)) fmt::print("note: {}\n", note.get<std::string>());
   for (const auto& plan : json.at("plans")) print_one(plan, json.at("unit").get<std::string>());
   fmt::print("\nhow the best size grows with compute, N = k C^a\n");
+  if (optimum.at("identified").get<bool>())
+    fmt::print("  {:<16}a {:.3f} (95%: {:.3f} to {:.3f}); {}\n", "the forecaster", number(optimum, "a"),
+               number(optimum, "low"), number(optimum, "high"), optimum.at("why").get<std::string>());
   for (const auto& row : json.at("approaches")) {
     if (row.at("missing").is_null())
       fmt::print("  {:<16}a {:.3f} (95%: {:.3f} to {:.3f}), from {}\n", row.at("name").get<std::string>(),

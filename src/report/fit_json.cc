@@ -16,10 +16,16 @@ using scaling::FitResult;
 using scaling::FormFit;
 using scaling::Optimum;
 
-OrderedJson growth_json(const std::optional<scaling::GrowthOfSize>& growth) {
-  if (!growth) return nullptr;
-  OrderedJson json = {{"a", growth->a}, {"low", nullptr}, {"high", nullptr}};
-  if (growth->interval95) json["low"] = growth->interval95->first, json["high"] = growth->interval95->second;
+OrderedJson growth_json(const scaling::OptimumRule& rule) {
+  if (!rule.identified) return nullptr;
+  return {{"a", rule.a.value}, {"low", rule.a.low}, {"high", rule.a.high}};
+}
+
+// Null where the runs do not identify a parameter.
+OrderedJson parameters_json(const Fit& fit) {
+  OrderedJson json = OrderedJson::object();
+  for (const auto& [name, value] : fit.law.parameters)
+    json[name] = fit.not_identified.contains(name) ? OrderedJson() : OrderedJson(value);
   return json;
 }
 
@@ -38,8 +44,9 @@ OrderedJson forms_json(const std::vector<FormFit>& fits) {
                     {"formula", form.formula},
                     {"source", form.source},
                     {"objective", f.fit.law.objective},
-                    {"parameters", OrderedJson(f.fit.law.parameters)},
+                    {"parameters", parameters_json(f.fit)},
                     {"interval95", intervals_json(f.fit)},
+                    {"not_identified", OrderedJson(f.fit.not_identified)},
                     {"aicc", std::isfinite(f.aicc) ? OrderedJson(f.aicc) : OrderedJson(nullptr)},
                     {"weight", f.weight},
                     {"runs", name_of(f.runs)},
@@ -72,17 +79,14 @@ OrderedJson outliers_json(const FitResult& result) {
   return {{"count", result.outliers.size()}, {"dropped", result.dropped}, {"rows", rows}};
 }
 
-OrderedJson forecast_json(const std::vector<scaling::ForecastRow>& rows) {
+OrderedJson forecast_json(const FitResult& result) {
   OrderedJson json = OrderedJson::array();
-  for (const scaling::ForecastRow& row : rows) {
+  for (const scaling::ForecastRow& row : result.forecast) {
     const Optimum& o = row.optimum;
-    json.push_back({{"multiply", row.multiply},
-                    {"flops", row.flops},
-                    {"params", o.N},
-                    {"tokens", o.D},
-                    {"loss", o.loss},
-                    {"low", o.low},
-                    {"high", o.high}});
+    OrderedJson one = {{"multiply", row.multiply}, {"flops", row.flops}};
+    add_size(one, result.optimum, o.N, o.D);
+    one["loss"] = o.loss, one["low"] = o.low, one["high"] = o.high;
+    json.push_back(std::move(one));
   }
   return json;
 }
@@ -92,7 +96,7 @@ OrderedJson wall_json(const scaling::Wall& wall) {
           {"slope", wall.slope},
           {"slope_low", wall.slope_low},
           {"slope_high", wall.slope_high},
-          {"smallest_detectable", wall.smallest_detectable},
+          {"smallest_detectable", wall.smallest_detectable > 0 ? OrderedJson(wall.smallest_detectable) : OrderedJson()},
           {"p_value", wall.p_value},
           {"why", wall.why}};
 }
@@ -121,6 +125,27 @@ OrderedJson backtest_json(const std::vector<scaling::BacktestSummary>& rows) {
 
 }  // namespace
 
+OrderedJson optimum_json(const scaling::OptimumRule& rule) {
+  OrderedJson json = {{"identified", rule.identified},
+                      {"why", rule.why},
+                      {"model", rule.model},
+                      {"a", nullptr},
+                      {"low", nullptr},
+                      {"high", nullptr},
+                      {"runs_to_identify", OrderedJson::array()}};
+  if (rule.identified) json["a"] = rule.a.value, json["low"] = rule.a.low, json["high"] = rule.a.high;
+  for (const scaling::WantedRun& run : rule.runs_to_identify)
+    json["runs_to_identify"].push_back({{"params", run.N}, {"tokens", run.D}, {"flops", run.flops}});
+  return json;
+}
+
+void add_size(OrderedJson& row, const scaling::OptimumRule& rule, double params, double tokens) {
+  row["params"] = rule.identified ? OrderedJson(params) : OrderedJson();
+  row["tokens"] = rule.identified ? OrderedJson(tokens) : OrderedJson();
+  row["along"] = rule.identified ? "optimum" : "ladder";
+  if (!rule.identified) row["path"] = {{"params", params}, {"tokens", tokens}};
+}
+
 OrderedJson fit_json(const FitResult& result) {
   const Fit& first = result.first();
   OrderedJson json;
@@ -131,10 +156,12 @@ OrderedJson fit_json(const FitResult& result) {
   json["left_out"] = left_out_json(result.forms);
   json["identified"] = first.identified;
   json["warnings"] = first.warnings;
+  for (const std::string& warning : result.optimum.warnings) json["warnings"].push_back(warning);
   json["notes"] = result.input.notes;
   json["outliers"] = outliers_json(result);
-  json["allocation"] = growth_json(result.growth);
-  json["forecast"] = forecast_json(result.forecast);
+  json["optimum"] = optimum_json(result.optimum);
+  json["allocation"] = growth_json(result.optimum);
+  json["forecast"] = forecast_json(result);
   json["backtest"] = backtest_json(result.by_distance);
   json["error_inflation"] = result.forecaster.error_inflation;
   json["wall"] = wall_json(result.wall);
@@ -148,7 +175,7 @@ OrderedJson shared_exponents_json(const std::string& form, const std::vector<Fit
   for (size_t g = 0; g < fits.size(); ++g)
     json["groups"].push_back({{"group", results[g].input.group},
                               {"objective", fits[g].law.objective},
-                              {"parameters", OrderedJson(fits[g].law.parameters)},
+                              {"parameters", parameters_json(fits[g])},
                               {"interval95", intervals_json(fits[g])}});
   return json;
 }

@@ -5,9 +5,16 @@
 #include <vector>
 
 #include "base/json_fwd.h"
+#include "scaling/allocation/optimum_rule.h"
 #include "scaling/fit/fit_result.h"
 
 namespace flywheel::report {
+
+// The object `optimum` of fit, plan and report.
+OrderedJson optimum_json(const scaling::OptimumRule& rule);
+// Sets `params` and `tokens` (null where no optimum is identified), `along` (optimum, ladder) and, along the ladder,
+// `path`: the params and tokens that the forecast is for.
+void add_size(OrderedJson& row, const scaling::OptimumRule& rule, double params, double tokens);
 
 OrderedJson fit_json(const scaling::FitResult& result);
 // `form`: the one fitted with exponents in common, a fit for each result.

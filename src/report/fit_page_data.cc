@@ -52,11 +52,11 @@ OrderedJson points_json(const FitResult& result) {
   return json;
 }
 
-void add_frontier(const FitDetail& detail, OrderedJson& data) {
+void add_frontier(const FitDetail& detail, bool identified, OrderedJson& data) {
   data["frontier"] = data["optima"] = OrderedJson::array();
   for (const auto& [flops, o] : detail.frontier) {
     data["frontier"].push_back({{"flops", flops}, {"loss", o.loss}, {"low", o.low}, {"high", o.high}});
-    data["optima"].push_back({{"flops", flops}, {"N", o.N}, {"low", o.N_low}, {"high", o.N_high}});
+    if (identified) data["optima"].push_back({{"flops", flops}, {"N", o.N}, {"low", o.N_low}, {"high", o.N_high}});
   }
 }
 
@@ -77,15 +77,24 @@ void add_backtests(const FitResult& result, OrderedJson& data) {
     data["misfit"].push_back({{"weight", model.weight}, {"misfit_sd", model.misfit_sd}, {"noise_sd", model.noise_sd}});
 }
 
-void add_allocation(const FitDetail& detail, OrderedJson& data) {
+void add_allocation(const FitResult& result, const FitDetail& detail, OrderedJson& data) {
   data["approaches"] = data["off"] = OrderedJson::array();
-  if (detail.knows_sizes && data["allocation"].is_object()) data["allocation"]["level"] = 95;
-  for (const scaling::Approach& a : detail.approaches)
-    if (a.missing.empty())
-      data["approaches"].push_back(
-          {{"name", a.name}, {"a", a.a}, {"low", a.low}, {"high", a.high}, {"level", 95}, {"note", a.biases}});
-    else
-      data["warnings"].push_back(fmt::format("approach {}: {}", a.name, a.missing));
+  const scaling::OptimumRule& rule = result.optimum;
+  if (rule.identified) {
+    data["allocation"]["level"] = 95;
+    data["approaches"].push_back({{"name", "the forecaster"},
+                                  {"a", rule.a.value},
+                                  {"low", rule.a.low},
+                                  {"high", rule.a.high},
+                                  {"level", 95},
+                                  {"note", "of the model that forecasts; its interval holds the other approaches"}});
+    for (const scaling::Approach& a : rule.approaches)
+      if (a.missing.empty())
+        data["approaches"].push_back(
+            {{"name", a.name}, {"a", a.a}, {"low", a.low}, {"high", a.high}, {"level", 95}, {"note", a.biases}});
+      else
+        data["warnings"].push_back(fmt::format("approach {}: {}", a.name, a.missing));
+  }
   for (const scaling::OffOptimum& off : detail.off)
     data["off"].push_back({{"factor", off.factor},
                            {"extra_loss_percent", 100 * off.extra_loss.value / detail.off_loss},
@@ -101,19 +110,25 @@ std::string times(double decades) {
 }
 
 void say_forecast(const FitResult& result, std::vector<std::string>& words) {
-  const double highest = result.forecaster.highest_flops();
-  const Optimum ten = result.forecaster.compute_optimal(10 * highest);
-  const Optimum here = result.forecaster.compute_optimal(highest);
-  words.push_back(
-      fmt::format("Ten times the compute of the largest run, well divided, is forecast to take the loss from {:.4g} to "
-                  "{:.4g} (90%: "
-                  "{:.4g} to {:.4g}), {} lower.",
-                  here.loss, ten.loss, ten.low, ten.high, percent(1 - ten.loss / here.loss)));
-  if (ten.high > here.loss)
+  const scaling::OptimumRule& rule = result.optimum;
+  const Optimum here = rule.at(result.forecaster, rule.highest_flops);
+  const char* path = rule.identified ? "well divided" : "divided as the ladder's best runs were";
+  if (result.forecast.empty())
+    words.push_back("These runs carry no forecast of more compute: they span too little of it.");
+  for (const scaling::ForecastRow& row : result.forecast) {
+    if (row.multiply != 10) continue;
+    const Optimum& ten = row.optimum;
     words.push_back(
-        "The interval at ten times the compute reaches above the loss at hand: that more compute helps at all cannot "
-        "be "
-        "concluded from these runs.");
+        fmt::format("Ten times the compute of the largest run, {}, is forecast to take the loss from {:.4g} to {:.4g} "
+                    "(90%: {:.4g} to {:.4g}), {}. The forecast is always that of the {}; the forms only say what laws "
+                    "of fewer assumptions give.",
+                    path, here.loss, ten.loss, ten.low, ten.high,
+                    ten.loss < here.loss ? percent(1 - ten.loss / here.loss) + " lower" : "no lower", rule.model));
+    if (ten.high > here.loss)
+      words.push_back(
+          "The interval at ten times the compute reaches above the loss at hand: that more compute helps at all cannot "
+          "be concluded from these runs.");
+  }
   double misfit = 0;
   for (const scaling::MisfitModel& model : result.forecaster.models()) misfit += model.weight * model.misfit_sd;
   words.push_back(
@@ -154,30 +169,30 @@ void say_backtests(const FitResult& result, std::vector<std::string>& words) {
                   times(farthest)));
 }
 
-void say_allocation(const FitResult& result, const FitDetail& detail, std::vector<std::string>& words) {
-  if (!detail.knows_sizes) {
-    words.push_back("The first form looks at compute alone: it says nothing about the best size.");
-    return;
-  }
-  if (!result.first().identified) {
-    words.push_back("How to divide compute between size and tokens cannot be concluded from these runs.");
+void say_allocation(const FitResult& result, std::vector<std::string>& words) {
+  const scaling::OptimumRule& rule = result.optimum;
+  if (!rule.identified) {
+    words.push_back(
+        fmt::format("How to divide compute between size and tokens cannot be concluded from these runs: {}. "
+                    "Forecasts go along the ladder's own path.",
+                    rule.why));
+    std::string wanted;
+    for (const scaling::WantedRun& run : rule.runs_to_identify)
+      wanted += fmt::format("{}{} parameters on {} tokens ({:.2g} FLOPs)", wanted.empty() ? "" : ", ",
+                            format_count(run.N), format_count(run.D), run.flops);
+    if (!wanted.empty()) words.push_back(fmt::format("Runs that would tell: {}.", wanted));
     return;
   }
   int known = 0;
-  double low = INFINITY, high = -INFINITY, lowest_end = INFINITY, highest_end = -INFINITY;
-  for (const scaling::Approach& a : detail.approaches) {
-    if (!a.missing.empty()) continue;
-    ++known;
-    low = std::min(low, a.a), high = std::max(high, a.a);
-    lowest_end = std::min(lowest_end, a.high), highest_end = std::max(highest_end, a.low);
-  }
-  if (known > 1)
+  double low = rule.a.value, high = rule.a.value;
+  for (const scaling::Approach& a : rule.approaches)
+    if (a.missing.empty()) ++known, low = std::min(low, a.a), high = std::max(high, a.a);
+  if (known > 0)
     words.push_back(fmt::format(
         "The ways to estimate how the best size grows with compute give exponents from {:.3f} to {:.3f}; {}.", low,
         high,
-        highest_end <= lowest_end ? "all their intervals share values"
-                                  : "their intervals do not all overlap, so at least "
-                                    "one of their assumptions fails here"));
+        rule.warnings.empty() ? "none contradicts the forecast"
+                              : "some contradict the forecast, so at least one of their assumptions fails here"));
   double ratio = 0;
   for (const Point& p : result.input.points) ratio = std::max(ratio, p.D / p.N);
   words.push_back(
@@ -215,13 +230,13 @@ OrderedJson fit_page_data(const FitResult& result, const FitOrigin& origin) {
     data["forms"].push_back({{"name", form["name"]}, {"left_out", form["reason"]}});
   for (const OrderedJson& note : data["notes"]) data["warnings"].push_back(note);
   data["highest_flops"] = result.forecaster.highest_flops();
-  add_frontier(detail, data);
+  add_frontier(detail, result.optimum.identified, data);
   add_backtests(result, data);
-  add_allocation(detail, data);
+  add_allocation(result, detail, data);
   std::vector<std::string> words;
   say_forecast(result, words);
   say_backtests(result, words);
-  say_allocation(result, detail, words);
+  say_allocation(result, words);
   say_wall(result, words);
   data["words"] = words;
   return data;

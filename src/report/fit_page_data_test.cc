@@ -50,12 +50,19 @@ TEST(FitPageData, OfARichFitIsWhatThePageReads) {
 
 TEST(FitPageData, OfAPoorFitIsWhatThePageReads) {
   scaling::FitRequest request{.forms = {"compute"}, .bootstrap = 0};
-  const std::string page = page_of("N,D,L\n1e6,1e7,3\n2e6,2e7,2.9\n4e6,4e7,2.8\n", request);
+  const std::string page = page_of("N,D,L\n1e6,1e7,3\n2e6,2e7,2.9\n4e6,4e7,2.8\n8e6,8e7,2.75\n", request);
   EXPECT_EQ(testing::type_errors(page, "src/fit/data.ts", "FitPage"), "");
   const OrderedJson data = OrderedJson::parse(page);
-  for (const char* list : {"backtest", "backtest_rows", "approaches", "off"})
+  for (const char* list : {"backtest", "backtest_rows", "approaches", "off", "optima"})
     EXPECT_TRUE(data.at(list).empty()) << list;
   EXPECT_EQ(data.at("wall").at("verdict"), "cannot tell");
+  EXPECT_FALSE(data.at("optimum").at("identified").get<bool>());
+  EXPECT_TRUE(data.at("allocation").is_null());
+  for (const OrderedJson& row : data.at("forecast")) {
+    EXPECT_TRUE(row.at("params").is_null());
+    EXPECT_EQ(row.at("along"), "ladder");
+    EXPECT_NEAR(row.at("path").at("tokens").get<double>() / row.at("path").at("params").get<double>(), 10, 0.01);
+  }
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "report/plan_json.h"
 
 #include "base/json.h"
+#include "report/fit_json.h"
 
 namespace flywheel::report {
 namespace {
@@ -50,18 +51,16 @@ OrderedJson served_json(const scaling::ServedPlan& served) {
           {"saving", served.saving ? OrderedJson(*served.saving) : OrderedJson()}};
 }
 
-OrderedJson row_json(const scaling::Plan& plan, const scaling::PlanRequest& request, const RecipeSize* size) {
+OrderedJson row_json(const scaling::Plan& plan, const scaling::PlanRequest& request, const scaling::PlanResult& result,
+                     const RecipeSize* size) {
   const scaling::Allocation& a = plan.allocation;
-  OrderedJson row = {{"flops", a.flops},
-                     {"params", range_json(a.N)},
-                     {"tokens", range_json(a.D)},
-                     {"tokens_per_parameter", range_json(a.tokens_per_parameter)},
-                     {"loss", a.loss.loss},
-                     {"low", a.loss.low},
-                     {"high", a.loss.high},
-                     {"compute_multiple_of_plan", range_json(a.compute_multiple_of_plan)},
-                     {"off", OrderedJson::array()},
-                     {"by_approach", OrderedJson::array()}};
+  OrderedJson row = {{"flops", a.flops}};
+  add_size(row, result.optimum, a.N.value, a.D.value);
+  if (a.identified) row["params"] = range_json(a.N), row["tokens"] = range_json(a.D);
+  row["tokens_per_parameter"] = a.identified ? range_json(a.tokens_per_parameter) : OrderedJson();
+  row["loss"] = a.loss.loss, row["low"] = a.loss.low, row["high"] = a.loss.high;
+  row["compute_multiple_of_plan"] = a.identified ? range_json(a.compute_multiple_of_plan) : OrderedJson();
+  row["off"] = row["by_approach"] = OrderedJson::array();
   for (const scaling::OffOptimum& off : a.off)
     row["off"].push_back({{"factor", off.factor},
                           {"extra_loss", range_json(off.extra_loss)},
@@ -103,14 +102,21 @@ OrderedJson plan_json(const scaling::PlanRuns& runs, const std::string& unit, co
                       {"lowest_flops", runs.lowest_flops},
                       {"highest_flops", runs.highest_flops},
                       {"form", result.fit.law.form},
-                      {"parameters", OrderedJson(result.fit.law.parameters)},
+                      {"parameters", OrderedJson::object()},
+                      {"not_identified", OrderedJson(result.fit.not_identified)},
                       {"identified", result.fit.identified},
                       {"warnings", result.fit.warnings},
+                      {"notes", runs.notes},
+                      {"optimum", optimum_json(result.optimum)},
                       {"plans", OrderedJson::array()}};
+  for (const auto& [name, value] : result.fit.law.parameters)
+    json["parameters"][name] = result.fit.not_identified.contains(name) ? OrderedJson() : OrderedJson(value);
+  for (const std::string& warning : result.optimum.warnings) json["warnings"].push_back(warning);
   for (size_t i = 0; i < result.plans.size(); ++i)
-    json["plans"].push_back(row_json(result.plans[i], request, sizes.empty() ? nullptr : &sizes[i]));
+    json["plans"].push_back(row_json(result.plans[i], request, result, sizes.empty() ? nullptr : &sizes[i]));
   json["approaches"] = OrderedJson::array();
-  for (const scaling::Approach& approach : result.approaches) json["approaches"].push_back(approach_json(approach));
+  for (const scaling::Approach& approach : result.optimum.approaches)
+    json["approaches"].push_back(approach_json(approach));
   if (!runs.sweep.empty()) {
     size_t used = 0;
     for (const scaling::RateCell& cell : result.rates.cells) used += cell.trouble.empty();

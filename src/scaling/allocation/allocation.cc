@@ -2,15 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/error.h"
 #include "base/statistics.h"
+#include "scaling/allocation/optimum_rule.h"
 
 namespace flywheel::scaling {
 namespace {
 
 constexpr double kFactors[] = {0.25, 0.5, 2, 4};
-constexpr size_t kFrontierResamples = 200;  // for what needs a frontier of each
 
 // Lowest place of `f` on [low, high]: a scan, since f may be infinite at the ends, then golden section.
 template <typename F>
@@ -37,20 +38,11 @@ double minimise_scalar(const F& f, double low, double high, int places) {
 }
 
 // Least loss against compute below one budget, to convert a loss into the compute that reaches it.
+constexpr int kFrontierPlaces = 17;
+constexpr double kFrontierReach = 200;  // times less compute
 struct Frontier {
   std::vector<double> ln_flops, loss;  // loss falls
 
-  Frontier(const Loss& law, const FlopsPerToken& per_token, double flops) {
-    constexpr int kPlaces = 17;
-    constexpr double kReach = 200;  // times less compute
-    for (int i = 0; i < kPlaces; ++i) {
-      const double C = flops * std::pow(kReach, static_cast<double>(i) / (kPlaces - 1) - 1);
-      if (C <= 10 * per_token(1)) continue;
-      const double N = best_size(law, per_token, C);
-      ln_flops.push_back(std::log(C));
-      loss.push_back(law(N, C / per_token(N)));
-    }
-  }
   // ln FLOPs that reach `wanted`; the lowest of the frontier where less would do.
   double worth(double wanted) const {
     for (size_t i = loss.size(); i-- > 1;)
@@ -59,6 +51,48 @@ struct Frontier {
                (ln_flops[i] - ln_flops[i - 1]) * std::log(wanted / loss[i]) / std::log(loss[i - 1] / loss[i]);
     return ln_flops.front();
   }
+};
+
+// Value at the vertex of the parabola through three values at equal distances, the middle one the lowest.
+double vertex(double left, double middle, double right) {
+  const double bend = left - 2 * middle + right;
+  return bend > 1e-12 ? middle - (left - right) * (left - right) / (8 * bend) : middle;
+}
+
+// Sites about the best sizes of a frontier, and the lowest loss of a surface at each compute of it.
+class FrontierSites {
+ public:
+  FrontierSites(const Loss& loss, const FlopsPerToken& per_token, double flops) {
+    for (int i = 0; i < kFrontierPlaces; ++i) {
+      const double C = flops * std::pow(kFrontierReach, static_cast<double>(i) / (kFrontierPlaces - 1) - 1);
+      if (C <= 10 * per_token(1)) continue;
+      mean.ln_flops.push_back(std::log(C));
+      const double N = best_size(loss, per_token, C);
+      mean.loss.push_back(loss(N, C / per_token(N)));
+      for (int k = -kAside; k <= kAside; ++k) {
+        const double size = N * std::exp(kStep * k);
+        sites.emplace_back(size, C / per_token(size));
+      }
+    }
+  }
+  Frontier of(const std::vector<double>& log_losses) const {
+    Frontier frontier{mean.ln_flops, {}};
+    constexpr size_t kSizes = 2 * kAside + 1;
+    for (size_t i = 0; i < mean.loss.size(); ++i) {
+      const auto begin = log_losses.begin() + static_cast<std::ptrdiff_t>(i * kSizes);
+      const auto best = std::min_element(begin, begin + kSizes);
+      const bool inner = best != begin && best + 1 != begin + kSizes;
+      frontier.loss.push_back(std::exp(inner ? vertex(best[-1], best[0], best[1]) : *best));
+    }
+    return frontier;
+  }
+
+  Frontier mean;
+  std::vector<std::pair<double, double>> sites;
+
+ private:
+  static constexpr int kAside = 5;
+  static constexpr double kStep = 0.4;  // in ln N
 };
 
 Range range_of(double value, const std::vector<double>& resampled) {
@@ -80,48 +114,47 @@ double best_size(const Loss& loss, const FlopsPerToken& per_token, double flops)
   return std::exp(minimise_scalar(at, 0, std::log(flops / per_token(1)), 48));
 }
 
-Allocation allocate(const Fit& fit, double flops, const Predictor& predictor) {
-  const FlopsPerToken per_token = [&](double N) { return fit.flops_rule.per_token(N); };
+Allocation allocate(const OptimumRule& rule, const Forecaster& forecaster, double flops) {
+  const FlopsPerToken per_token = [&](double N) { return forecaster.flops_rule().per_token(N); };
   if (!std::isfinite(flops) || flops <= 10 * per_token(1))
     throw_bad_input("a compute budget is a number of FLOPs above {:.3g}, found {}", 10 * per_token(1), flops);
-  const Loss loss = loss_of(fit.law);
   Allocation result;
   result.flops = flops;
-  const double N = best_size(loss, per_token, flops), D = flops / per_token(N);
-  result.loss = predictor ? predictor(N, D) : predict(fit, N, D, flops);
+  result.identified = rule.identified;
+  result.loss = rule.at(forecaster, flops);
+  const double N = result.loss.N, D = result.loss.D;
+  result.N = {N, result.loss.N_low, result.loss.N_high};
+  const auto tokens = [&](double size) { return flops / per_token(size); };
+  result.D = {D, tokens(result.N.high), tokens(result.N.low)};
+  result.tokens_per_parameter = {D / N, result.D.low / result.N.high, result.D.high / result.N.low};
+  result.compute_multiple_of_plan = {1, 1, 1};
+  if (!rule.identified) return result;
 
-  const auto off_loss = [&](const Loss& law, double size) {
-    const double tokens = flops / per_token(size);
-    return tokens >= 1 && size >= 1 ? law(size, tokens) : INFINITY;
-  };
-  std::vector<double> sizes, tokens, ratios, plan;
+  const Loss loss = [&](double size, double length) { return forecaster.loss(size, length); };
+  FrontierSites frontier(loss, per_token, flops);
+  const size_t first = frontier.sites.size();
+  frontier.sites.emplace_back(N, D);
+  for (const double factor : kFactors) frontier.sites.emplace_back(N * factor, tokens(N * factor));
+  std::vector<double> plan;
   std::vector<std::vector<double>> extra(std::size(kFactors)), multiple(std::size(kFactors));
-  for (size_t r = 0; r < std::min(fit.resamples.size(), kFrontierResamples); ++r) {
-    const Loss law = loss_of(fit.resamples[r]);
-    const double size = best_size(law, per_token, flops);
-    sizes.push_back(size);
-    tokens.push_back(flops / per_token(size));
-    ratios.push_back(tokens.back() / size);
-    const Frontier frontier(law, per_token, flops);
-    const double best = off_loss(law, size);
+  for (const std::vector<double>& drawn : forecaster.surfaces(frontier.sites)) {
+    const Frontier best = frontier.of(drawn);
+    const auto wasted = [&](double log_loss) {
+      return std::max(1.0, flops / std::exp(best.worth(std::exp(log_loss))));
+    };
+    plan.push_back(wasted(drawn[first]));
     for (size_t k = 0; k < std::size(kFactors); ++k) {
-      const double off = off_loss(law, size * kFactors[k]);
-      extra[k].push_back(off - best);
-      multiple[k].push_back(flops / std::exp(frontier.worth(off)));
+      extra[k].push_back(std::max(0.0, std::exp(drawn[first + 1 + k]) - best.loss.back()));
+      multiple[k].push_back(wasted(drawn[first + 1 + k]));
     }
-    plan.push_back(std::max(1.0, flops / std::exp(frontier.worth(off_loss(law, N)))));
   }
-  result.N = range_of(N, sizes);
-  result.D = range_of(D, tokens);
-  result.tokens_per_parameter = range_of(D / N, ratios);
-  const Frontier frontier(loss, per_token, flops);
   const double best = loss(N, D);
   for (size_t k = 0; k < std::size(kFactors); ++k) {
-    const double off = off_loss(loss, N * kFactors[k]);
-    result.off.push_back(
-        {kFactors[k], range_of(off - best, extra[k]), range_of(flops / std::exp(frontier.worth(off)), multiple[k])});
+    const double off = std::max(best, loss(N * kFactors[k], tokens(N * kFactors[k])));
+    result.off.push_back({kFactors[k], range_of(off - best, extra[k]),
+                          range_of(std::max(1.0, flops / std::exp(frontier.mean.worth(off))), multiple[k])});
   }
-  result.compute_multiple_of_plan = range_of(plan.empty() ? 1 : quantile(plan, 0.5), plan);
+  result.compute_multiple_of_plan = range_of(quantile(plan, 0.5), plan);
   return result;
 }
 

@@ -1,6 +1,5 @@
-// Compute-optimal allocation of a budget by a law: size and tokens, the cost of other sizes, and the optimum of a model
-// that will also be served. Units: N parameters, D tokens, FLOPs; loss as the law's. Pure and thread safe;
-// deterministic.
+// Compute-optimal allocation of a budget: size and tokens, the cost of other sizes, and the optimum of a model that
+// will also be served. Units: N parameters, D tokens, FLOPs; loss as the law's. Pure and thread safe; deterministic.
 //
 // The compute-optimal size minimises L(N, D) at C = c(N) D (Hoffmann et al. 2022, section 3.3), c(N) training FLOPs per
 // token, 6N unless the runs say otherwise. A served model costs c(N)/3 more for every token of inference, 2N where c is
@@ -29,25 +28,25 @@ double best_size(const Loss& loss, const FlopsPerToken& per_token, double flops)
 // A model `factor` times the best size at the same FLOPs.
 struct OffOptimum {
   double factor = 1;
-  Range extra_loss;        // over the optimum's, in the law's unit
+  Range extra_loss;        // over the optimum's, in the loss's unit
   Range compute_multiple;  // FLOPs spent over those that the best size needs for this loss; 1: none wasted
 };
 
 struct Allocation {
   double flops = 0;
-  Range N, D, tokens_per_parameter;  // 90% of the fit's resamples
-  Optimum loss;                      // at the value of N and D, with the predictor's interval
-  std::vector<OffOptimum> off;       // 1/4, 1/2, 2 and 4 of the best size; 90% of the resamples
-  // That of the planned size if a resample is the truth: what not knowing the best size costs.
+  bool identified = false;  // false: N and D lie on the ladder's own path, with no intervals, and `off` is empty
+  Range N, D, tokens_per_parameter;  // 90%
+  Optimum loss;                      // at the value of N and D, with the forecast's interval
+  std::vector<OffOptimum> off;       // 1/4, 1/2, 2 and 4 of the size; 90% of drawn surfaces, each from its own optimum
+  // That of the planned size if a drawn surface is the truth: what not knowing the best size costs.
   Range compute_multiple_of_plan;
 };
 
-// Loss with a 90% interval; a forecaster may stand in for predict() of law.h.
-using Predictor = std::function<Optimum(double N, double D)>;
-
-// Throws kBadInput for a budget that is not finite and above the FLOPs of one token of a model of one parameter. An
-// empty predictor: scaling::predict of the fit.
-Allocation allocate(const Fit& fit, double flops, const Predictor& predictor = {});
+class Forecaster;
+struct OptimumRule;
+// The budget divided by the rule. Throws kBadInput for a budget that is not finite and above the FLOPs of one token of
+// a model of one parameter.
+Allocation allocate(const OptimumRule& rule, const Forecaster& forecaster, double flops);
 
 // A model and its whole life.
 struct Served {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "scaling/allocation/optimum_rule.h"
 #include "scaling/laws/synthetic_ladder.h"
 
 namespace flywheel::scaling {
@@ -24,11 +25,13 @@ TEST(Allocation, BestSizeIsTheClosedForm) {
 }
 
 TEST(Allocation, BeingOffCostsMoreTheFurtherAndIntervalsHoldTheValue) {
-  FitOptions options;
-  options.bootstrap = 60;
-  const Fit f = fit(make_ladder({}, 2), options);
-  const Allocation plan = allocate(f, 10 * f.highest_flops);
+  const std::vector<Point> points = make_ladder({}, 2);
+  const Forecaster forecaster(points);
+  const OptimumRule rule = optimum_of(points, forecaster);
+  ASSERT_TRUE(rule.identified) << rule.why;
+  const Allocation plan = allocate(rule, forecaster, 10 * rule.highest_flops);
   EXPECT_NEAR(6 * plan.N.value * plan.D.value / plan.flops, 1, 1e-9);
+  EXPECT_EQ(plan.N.value, rule.at(forecaster, plan.flops).N) << "one size for all";
   for (const Range& range : {plan.N, plan.D, plan.tokens_per_parameter, plan.compute_multiple_of_plan}) {
     EXPECT_LE(range.low, range.value);
     EXPECT_GE(range.high, range.value);
@@ -39,31 +42,30 @@ TEST(Allocation, BeingOffCostsMoreTheFurtherAndIntervalsHoldTheValue) {
   for (const OffOptimum& off : plan.off) {
     EXPECT_GT(off.extra_loss.value, 0);
     EXPECT_GT(off.compute_multiple.value, 1);
+    EXPECT_LE(off.extra_loss.low, off.extra_loss.value);
+    EXPECT_GE(off.compute_multiple.high, off.compute_multiple.value);
     // The best size at the FLOPs that are left reaches the same loss.
     const double worth = plan.flops / off.compute_multiple.value;
-    const double N = best_size(loss_of(f.law), sixfold, worth);
-    EXPECT_NEAR(f.law.loss(N, worth / (6 * N)) / (plan.loss.loss + off.extra_loss.value), 1, 2e-4);
+    EXPECT_NEAR(forecaster.compute_optimal(worth).loss / (plan.loss.loss + off.extra_loss.value), 1, 4e-4);
   }
 }
 
-TEST(Allocation, AForecasterMayStandInForThePrediction) {
-  FitOptions options;
-  options.bootstrap = 0;
-  const Fit f = fit(make_ladder({}, 2), options);
-  const Allocation plan = allocate(f, 1e14, [](double N, double D) {
-    Optimum o;
-    o.N = N, o.D = D, o.loss = 42;
-    return o;
-  });
-  EXPECT_EQ(plan.loss.loss, 42);
+TEST(Allocation, AlongTheLadderNothingIsOff) {
+  std::vector<Point> points;
+  for (double N = 1e6; N < 1e8; N *= 3) points.push_back({N, 20 * N, 2 + 300 * std::pow(N, -0.3), 0});
+  const Forecaster forecaster(points);
+  const Allocation plan = allocate(optimum_of(points, forecaster), forecaster, 1e17);
+  EXPECT_FALSE(plan.identified);
+  EXPECT_TRUE(plan.off.empty());
+  EXPECT_NEAR(plan.tokens_per_parameter.value, 20, 0.1);
 }
 
 TEST(Allocation, RefusesWhatIsNoBudget) {
-  FitOptions options;
-  options.bootstrap = 0;
-  const Fit f = fit(make_ladder({}, 2), options);
+  const std::vector<Point> points = make_ladder({}, 2);
+  const Forecaster forecaster(points);
+  const OptimumRule rule = optimum_of(points, forecaster);
   for (const double flops : {0.0, -1.0, 1.0, static_cast<double>(NAN), static_cast<double>(INFINITY)})
-    EXPECT_THROW(allocate(f, flops), Error);
+    EXPECT_THROW(allocate(rule, forecaster, flops), Error);
 }
 
 TEST(Served, NoInferenceIsComputeOptimal) {

@@ -10,6 +10,7 @@
 #include "scaling/allocation/allocation.h"
 #include "scaling/allocation/isoflop.h"
 #include "scaling/allocation/isoflop_akima.h"
+#include "scaling/allocation/levels.h"
 #include "scaling/allocation/line.h"
 
 namespace flywheel::scaling {
@@ -44,38 +45,8 @@ double t95(int freedom) {
   return freedom < 1 ? INFINITY : student_quantile(0.975, freedom);
 }
 
-struct Level {
-  double flops = 0;
-  double spread = 1;  // highest over lowest FLOPs
-  std::vector<Point> points;
-};
 // Wider levels are no isoFLOP curve: an interpolation would follow their differences in compute.
 constexpr double kWidestLevel = 1.25;
-
-// Losses are moved to the level's own FLOPs along the frontier's slope; runs of equal FLOPs stay as they are.
-std::vector<Level> levels_of(std::span<const Point> points) {
-  std::vector<Level> levels;
-  std::vector<double> ln_flops, ln_best, ones;
-  for (const std::vector<size_t>& indices : compute_levels(points)) {
-    Level level;
-    double mean = 0, low = INFINITY, high = 0, best = INFINITY;
-    for (const size_t i : indices) {
-      const double flops = flops_of(points[i]);
-      level.points.push_back(points[i]);
-      mean += std::log(flops) / static_cast<double>(indices.size());
-      low = std::min(low, flops), high = std::max(high, flops), best = std::min(best, points[i].L);
-    }
-    level.flops = std::exp(mean);
-    level.spread = high / low;
-    ln_flops.push_back(mean), ln_best.push_back(std::log(best)), ones.push_back(1);
-    levels.push_back(std::move(level));
-  }
-  if (levels.size() < 2) return levels;
-  const double slope = weighted_line(ln_flops, ln_best, ones).slope;
-  for (Level& level : levels)
-    for (Point& p : level.points) p.L *= std::pow(level.flops / flops_of(p), slope);
-  return levels;
-}
 
 struct Columns {
   std::vector<double> x, y, weights;
@@ -123,6 +94,15 @@ void take_interval(const std::vector<double>& slopes, Approach& approach) {
   approach.high = slopes.empty() ? approach.a : quantile(slopes, 0.975);
 }
 
+// A power law beyond these says that more compute wants smaller models, or fewer tokens.
+void settle(Approach& approach) {
+  const double low = std::min(approach.low, approach.a), high = std::max(approach.high, approach.a);
+  if (approach.a <= 0 || approach.a >= 1)
+    approach.missing = fmt::format("the exponent comes out as {:.2f}, expected between 0 and 1", approach.a);
+  else if (high - low > 1)
+    approach.missing = fmt::format("the exponent is known no better than {:.2g} to {:.2g}", low, high);
+}
+
 std::string too_few_levels(size_t inner, size_t levels) {
   return fmt::format(
       "{} of {} compute levels have a minimum inside the sizes sampled, expected at least 3: add levels, or sizes past "
@@ -138,6 +118,7 @@ double Approach::size_at(double flops) const {
 
 Approach envelope_approach(std::span<const Point> points, const ApproachOptions& options) {
   Approach result = begin("1 envelope", kEnvelopeBiases);
+  result.follows_samples = true;
   const std::vector<Point> all(points.begin(), points.end());
   const Columns best = envelope(all);
   result.used = static_cast<int>(best.x.size());
@@ -156,6 +137,7 @@ Approach envelope_approach(std::span<const Point> points, const ApproachOptions&
     if (spans(columns)) slopes.push_back(weighted_line(columns.x, columns.y, columns.weights).slope);
   }
   take_interval(slopes, result);
+  settle(result);
   return result;
 }
 
@@ -178,6 +160,7 @@ Approach parabola_approach(std::span<const Point> points, const ApproachOptions&
   take(line, result);
   result.low = result.a - t95(line.freedom) * line.slope_sd;
   result.high = result.a + t95(line.freedom) * line.slope_sd;
+  settle(result);
   return result;
 }
 
@@ -209,12 +192,17 @@ Approach interpolation_approach(std::span<const Point> points, const ApproachOpt
     slopes.push_back(weighted_line(columns.x, columns.y, columns.weights).slope);
   }
   take_interval(slopes, result);
+  settle(result);
   return result;
 }
 
 Approach parametric_approach(const Fit& fit) {
   Approach result = begin("3 parametric", kParametricBiases);
   result.used = fit.law.points;
+  if (fit.law.form == "compute" || fit.law.form == "broken") {
+    result.missing = fmt::format("the form {} looks at compute alone", fit.law.form);
+    return result;
+  }
   if (!fit.identified) {
     result.missing = fit.warnings.empty() ? "the runs cannot tell the exponents apart" : fit.warnings.front();
     return result;
@@ -239,6 +227,7 @@ Approach parametric_approach(const Fit& fit) {
   std::vector<double> slopes;
   for (const Law& law : fit.resamples) slopes.push_back(line_of(law).slope);
   take_interval(slopes, result);
+  settle(result);
   return result;
 }
 

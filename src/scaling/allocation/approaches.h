@@ -27,6 +27,7 @@ struct Approach {
   std::string missing;               // why there is no number; empty: there is one
   std::string biases;                // known ones, with their papers
   std::vector<LevelMinimum> minima;  // approach 2 only
+  bool follows_samples = false;      // of size: says where runs were, not where they might have been better
   double size_at(double flops) const;
 };
 

@@ -28,11 +28,12 @@ struct OptimumRule {
   bool identified = false;
   std::string why;    // what it rests on; where it is not identified, what the runs lack
   std::string model;  // that gives size and loss, in words
-  // N_opt ~ C^a at the highest compute and ten times it, 95%. Meaningless where it is not identified.
+  // N_opt ~ C^a over the upper three decades of the runs' compute, 95%; meaningless where it is not identified. Beyond
+  // the runs the size may grow otherwise: at() has the interval of that.
   Range a;
   std::vector<std::string> warnings;        // approaches that disagree
   std::vector<WantedRun> runs_to_identify;  // empty where it is identified
-  std::vector<Approach> approaches;         // beside the model that forecasts
+  std::vector<Approach> approaches;         // beside the model that forecasts, all with `missing` where not identified
   double lowest_flops = 0, highest_flops = 0;
   // Forecasts are carried to here: twice the decades that the runs span, at most kMostDecades.
   double reach_flops = 0;

@@ -128,8 +128,16 @@ std::vector<std::vector<SweepRun>> cells_of(std::span<const SweepRun> runs) {
         throw_bad_input("run {}: learning rate and batch must be finite and above 0, found {}", i + 1, value);
     cells[{run.N, run.D}].push_back(run);
   }
+  const bool has_rates =
+      std::any_of(runs.begin(), runs.end(), [](const SweepRun& run) { return run.learning_rate > 0; });
+  const bool has_batches = std::any_of(runs.begin(), runs.end(), [](const SweepRun& run) { return run.batch > 0; });
   std::vector<std::vector<SweepRun>> list;
-  for (auto& [key, members] : cells) list.push_back(std::move(members));
+  for (auto& [key, members] : cells) {
+    std::erase_if(members, [&](const SweepRun& run) {
+      return (has_rates && run.learning_rate == 0) || (has_batches && run.batch == 0);
+    });
+    if (!members.empty()) list.push_back(std::move(members));
+  }
   return list;
 }
 

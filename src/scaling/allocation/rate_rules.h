@@ -19,7 +19,7 @@ namespace flywheel::scaling {
 
 struct SweepRun {
   double N = 0, D = 0;                  // parameters, training tokens
-  double learning_rate = 0, batch = 0;  // 0: the table has no such column
+  double learning_rate = 0, batch = 0;  // 0: not known
   double loss = 0;
 };
 
@@ -49,7 +49,7 @@ struct RateRules {
   RateRule batch_of_both;  // of N and D: whether N matters
 };
 
-// Throws kBadInput for values that are not finite and above 0.
+// Runs without a rate that others have are left out. Throws kBadInput for values that are not finite and above 0.
 RateRules fit_rate_rules(std::span<const SweepRun> runs, int resamples = 200, uint64_t seed = 1);
 // The rule through given cells, those with trouble left out; N does not enter where `of_size` is false.
 RateRule power_rule(std::span<const RateCell> cells, bool of_learning_rate, bool of_size);

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "scaling/laws/form.h"
-
 namespace flywheel::scaling {
 namespace {
 
@@ -13,13 +11,12 @@ constexpr double kPlanned = 10;  // likewise, the budget whose allocation is sho
 constexpr int kSteps = 48;       // of the frontier
 
 std::vector<FrontierRow> frontier_of(const FitResult& result) {
-  double low = INFINITY;
-  for (const Point& p : result.input.points) low = std::min(low, flops_of(p));
-  const double high = kReach * result.forecaster.highest_flops();
+  const OptimumRule& rule = result.optimum;
+  const double low = rule.lowest_flops, high = std::min(kReach * rule.highest_flops, rule.reach_flops);
   std::vector<FrontierRow> rows;
   for (int i = 0; i <= kSteps; ++i) {
     const double flops = low * std::pow(high / low, static_cast<double>(i) / kSteps);
-    rows.push_back({flops, result.forecaster.compute_optimal(flops)});
+    rows.push_back({flops, rule.at(result.forecaster, flops)});
   }
   return rows;
 }
@@ -29,12 +26,9 @@ std::vector<FrontierRow> frontier_of(const FitResult& result) {
 FitDetail fit_detail(const FitResult& result) {
   FitDetail detail;
   detail.frontier = frontier_of(result);
-  detail.knows_sizes = find_form(result.first().law.form)->sees != Form::Sees::kCompute;
-  if (!detail.knows_sizes) return detail;
-  detail.approaches = all_approaches(result.input.points, result.first());
-  if (!result.first().identified) return detail;
-  const Allocation plan = allocate(result.first(), kPlanned * result.forecaster.highest_flops(),
-                                   [&](double N, double D) { return result.forecaster.predict(N, D); });
+  const double planned = std::min(kPlanned * result.optimum.highest_flops, result.optimum.reach_flops);
+  if (!result.optimum.identified) return detail;
+  const Allocation plan = allocate(result.optimum, result.forecaster, planned);
   detail.off = plan.off;
   detail.off_loss = plan.loss.loss;
   return detail;

@@ -1,11 +1,10 @@
-// What a page shows of a fit beyond its results: the frontier as a curve, the exponents by each approach, and what it
-// costs to train a model of another size than the best.
+// What a page shows of a fit beyond its results: the frontier as a curve, and what it costs to train a model of another
+// size than the best.
 #pragma once
 
 #include <vector>
 
 #include "scaling/allocation/allocation.h"
-#include "scaling/allocation/approaches.h"
 #include "scaling/fit/fit_result.h"
 
 namespace flywheel::scaling {
@@ -16,10 +15,8 @@ struct FrontierRow {
 };
 
 struct FitDetail {
-  bool knows_sizes = false;           // false: the first form looks at compute alone
-  std::vector<FrontierRow> frontier;  // from the lowest compute to 100 times the highest
-  std::vector<Approach> approaches;   // empty without sizes
-  std::vector<OffOptimum> off;        // at ten times the highest compute; empty where the exponents are not identified
+  std::vector<FrontierRow> frontier;  // from the lowest compute to 100 times the highest, or as far as the runs carry
+  std::vector<OffOptimum> off;        // at ten times the highest compute; empty where no optimum is identified
   double off_loss = 0;                // of the best size there
 };
 

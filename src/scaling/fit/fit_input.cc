@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
+#include <set>
 
 #include "base/error.h"
 #include "scaling/laws/form_weights.h"
@@ -22,6 +24,8 @@ RunsTable select(const RunsTable& table, const std::vector<size_t>& kept) {
   return part;
 }
 
+}  // namespace
+
 void drop_highest(RunsTable& table, int dropped, const std::string& where) {
   const size_t count = static_cast<size_t>(std::max(0, dropped));
   if (dropped < 0 || count >= table.points.size())
@@ -35,6 +39,8 @@ void drop_highest(RunsTable& table, int dropped, const std::string& where) {
   std::sort(order.begin(), order.end());
   table = select(table, order);
 }
+
+namespace {
 
 void merge(FitInput& input) {
   input.points = merge_alike(input.table.points);
@@ -83,6 +89,7 @@ std::vector<FitInput> fit_inputs(std::string_view text, const std::string& where
                       request.group, names.size(), where, kMostGroups);
   }
   std::vector<FitInput> inputs;
+  std::vector<std::string> left_out;
   for (const std::string& name : names) {
     FitInput input{name, table, {}, notes};
     if (!request.group.empty()) {
@@ -93,9 +100,26 @@ std::vector<FitInput> fit_inputs(std::string_view text, const std::string& where
     }
     drop_highest(input.table, request.drop_highest, where);
     merge(input);
-    inputs.push_back(std::move(input));
+    const size_t runs = different_runs(input.table.points);
+    if (runs >= kFewestFitted) {
+      inputs.push_back(std::move(input));
+      continue;
+    }
+    const std::string few = fmt::format("{} run{} of different size or length, expected at least {}", runs,
+                                        runs == 1 ? "" : "s", kFewestFitted);
+    if (names.size() == 1)
+      throw_bad_input("{}: {} to fit a law and judge it; add runs of other sizes and lengths", where, few);
+    left_out.push_back(fmt::format("group {} left out: {}", name, few));
   }
+  if (inputs.empty()) throw_bad_input("{}: no group has enough runs: {}", where, left_out.front());
+  for (std::string& note : left_out) inputs.front().notes.push_back(std::move(note));
   return inputs;
+}
+
+size_t different_runs(std::span<const Point> points) {
+  std::set<std::pair<int64_t, int64_t>> cells;
+  for (const Point& p : points) cells.emplace(std::llround(200 * std::log(p.N)), std::llround(200 * std::log(p.D)));
+  return cells.size();
 }
 
 void drop_rows(FitInput& input, const std::vector<size_t>& rows) {

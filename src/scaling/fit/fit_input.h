@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,7 +13,7 @@
 namespace flywheel::scaling {
 
 struct FitRequest {
-  std::vector<std::string> forms;  // the first one forecasts; at least one
+  std::vector<std::string> forms;  // outliers and residuals are judged by the first; at least one
   Reduce reduce = Reduce::kNone;   // several losses of one (N, D)
   std::string group = {};          // a column whose values get a law each; empty: one law
   std::string unit = {};           // of the losses; empty: from the column's name
@@ -35,9 +36,17 @@ struct FitInput {
   std::vector<std::string> notes;
 };
 
+// Three runs of different (N, D) lie on any curve of loss in compute, E + A / C^gamma: a fourth is the first to say
+// whether the curve is right.
+inline constexpr size_t kFewestFitted = 4;
+size_t different_runs(std::span<const Point> points);
+
 // One input, or one per group in order of appearance, of the text of a table (tables/runs_table.h). Throws kBadInput
-// naming `where`, the line and the option.
+// naming `where`, the line and the option, and for fewer different runs than kFewestFitted; groups of fewer are left
+// out with a note.
 std::vector<FitInput> fit_inputs(std::string_view text, const std::string& where, const FitRequest& request);
+// Leaves out so many rows of the highest losses. Throws kBadInput naming the option for a number that leaves none.
+void drop_highest(RunsTable& table, int dropped, const std::string& where);
 // Leaves out the rows at these indices of input.table and merges again.
 void drop_rows(FitInput& input, const std::vector<size_t>& rows);
 

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/statistics.h"
+#include "scaling/laws/form.h"
 #include "scaling/laws/groups.h"
 
 namespace flywheel::scaling {
@@ -57,30 +58,11 @@ FitOptions plain_options(const FitRequest& request) {
   return options;
 }
 
-// From the law's own exponents and those of its resamples.
-std::optional<GrowthOfSize> growth_of_size(const Fit& fit) {
-  const auto exponent = [](const Law& law) {
-    const auto beta = law.parameters.find("beta");
-    const double alpha = law.parameters.at("alpha");
-    return beta == law.parameters.end() ? 0.5 : beta->second / (alpha + beta->second);
-  };
-  if (!fit.law.parameters.contains("alpha")) return std::nullopt;
-  GrowthOfSize growth{exponent(fit.law), std::nullopt};
-  std::vector<double> values;
-  for (const Law& law : fit.resamples) values.push_back(exponent(law));
-  if (values.empty()) return growth;
-  std::sort(values.begin(), values.end());
-  const auto last = static_cast<double>(values.size() - 1);
-  growth.interval95 = {values[static_cast<size_t>(std::lround(0.025 * last))],
-                       values[static_cast<size_t>(std::lround(0.975 * last))]};
-  return growth;
-}
-
-std::vector<ForecastRow> forecasts(const Forecaster& forecaster) {
+std::vector<ForecastRow> forecasts(const OptimumRule& rule, const Forecaster& forecaster) {
   std::vector<ForecastRow> rows;
   for (const double multiply : {3.0, 10.0, 100.0}) {
     const double flops = multiply * forecaster.highest_flops();
-    rows.push_back({multiply, flops, forecaster.compute_optimal(flops)});
+    if (rule.reaches(flops)) rows.push_back({multiply, flops, rule.at(forecaster, flops)});
   }
   return rows;
 }
@@ -108,6 +90,15 @@ std::vector<BacktestSummary> by_distance(const std::vector<BacktestRow>& rows) {
 }
 
 }  // namespace
+
+const Fit* favoured_fit(const std::vector<FormFit>& forms) {
+  const FormFit* best = nullptr;
+  for (const FormFit& f : forms)
+    if (f.left_out.empty() && f.fit.identified && find_form(f.form)->sees == Form::Sees::kSizes &&
+        (best == nullptr || f.weight > best->weight))
+      best = &f;
+  return best == nullptr ? nullptr : &best->fit;
+}
 
 FitResult fit_input(const FitRequest& request, FitInput input, const std::vector<Point>& wanted) {
   std::vector<FormFit> forms = fit_forms(input.points, plain_options(request), request.forms);
@@ -137,13 +128,20 @@ FitResult fit_input(const FitRequest& request, FitInput input, const std::vector
                    .forecaster = Forecaster(points),
                    .backtest = scaling::backtest(points, 3),
                    .wall = wall_test(points, wall_options),
-                   .growth = {},
+                   .optimum = {},
                    .forecast = {},
                    .by_distance = {},
                    .predictions = {}};
   result.forecaster.error_inflation = inflation_from_backtest(result.backtest);
-  result.growth = growth_of_size(result.first());
-  result.forecast = forecasts(result.forecaster);
+  // A form's best sizes are for tokens as they were counted, repeated ones included.
+  result.optimum = optimum_of(points, result.forecaster, reuse > 0 ? nullptr : favoured_fit(result.forms));
+  result.forecast = forecasts(result.optimum, result.forecaster);
+  if (result.forecast.size() < 3)
+    result.input.notes.push_back(
+        fmt::format("these runs span {:.1f}x in compute, so forecasts are carried to {:.1f}x beyond the highest and no "
+                    "further: add runs of other compute",
+                    result.optimum.highest_flops / result.optimum.lowest_flops,
+                    result.optimum.reach_flops / result.optimum.highest_flops));
   result.by_distance = by_distance(result.backtest);
   for (const Point& p : wanted) {
     const Point fresh = in_fresh_tokens(p, reuse);

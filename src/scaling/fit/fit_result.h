@@ -1,9 +1,9 @@
 // The results of fitting one table of runs, before they become JSON, text or a page.
 #pragma once
 
-#include <optional>
 #include <vector>
 
+#include "scaling/allocation/optimum_rule.h"
 #include "scaling/fit/fit_input.h"
 #include "scaling/forecast/backtest.h"
 #include "scaling/forecast/forecaster.h"
@@ -11,12 +11,6 @@
 #include "scaling/laws/form_weights.h"
 
 namespace flywheel::scaling {
-
-// How the best size grows with compute, N_opt ~ C^a, by the first form's own exponents. No interval without resamples.
-struct GrowthOfSize {
-  double a = 0;
-  std::optional<std::pair<double, double>> interval95;
-};
 
 struct ForecastRow {
   double multiply = 0;  // of the highest compute among the runs
@@ -39,7 +33,7 @@ struct PredictionRow {
 
 struct FitResult {
   FitInput input;                 // without the outliers, when these were dropped
-  std::vector<FormFit> forms;     // the first one is that of allocation and outliers
+  std::vector<FormFit> forms;     // the first one is that of outliers and residuals
   std::vector<Outlier> outliers;  // of `outlier_table`, the worst first
   RunsTable outlier_table;        // what their indices speak of
   bool dropped = false;
@@ -48,13 +42,17 @@ struct FitResult {
   Forecaster forecaster;
   std::vector<BacktestRow> backtest;
   Wall wall;
-  std::optional<GrowthOfSize> growth;        // none for a form without exponents
-  std::vector<ForecastRow> forecast;         // 3, 10 and 100 times the highest compute
+  OptimumRule optimum;
+  std::vector<ForecastRow> forecast;         // 3, 10 and 100 times the highest compute, those that the runs carry
   std::vector<BacktestSummary> by_distance;  // about 3, 10, 30 and 100 times beyond, those that there are
   std::vector<PredictionRow> predictions;    // of the sizes asked for
 
   const Fit& first() const { return forms.front().fit; }
 };
+
+// The form of N and D that the runs favour; null: none with exponents that they identify. Its best sizes belong into
+// the interval of the optimum.
+const Fit* favoured_fit(const std::vector<FormFit>& forms);
 
 // `wanted`: sizes to predict the loss of. Throws kBadInput as fit() does.
 FitResult fit_input(const FitRequest& request, FitInput input, const std::vector<Point>& wanted);

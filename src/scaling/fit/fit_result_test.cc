@@ -6,6 +6,7 @@
 #include <cmath>
 #include <sstream>
 
+#include "base/error.h"
 #include "scaling/fit/plan.h"
 
 namespace flywheel::scaling {
@@ -32,8 +33,8 @@ FitResult result_of(const std::string& csv, const FitRequest& request) {
 TEST(FitResult, HoldsWhatIsPrintedOfAFit) {
   const FitResult result = result_of(ladder(1), {.forms = {"chinchilla", "tied"}, .bootstrap = 10});
   EXPECT_NEAR(result.first().law.parameters.at("alpha"), 0.35, 0.01);
-  ASSERT_TRUE(result.growth && result.growth->interval95);
-  EXPECT_NEAR(result.growth->a, 0.37 / 0.72, 0.02);
+  ASSERT_TRUE(result.optimum.identified) << result.optimum.why;
+  EXPECT_NEAR(result.optimum.a.value, 0.37 / 0.72, 0.02);
   ASSERT_EQ(result.forecast.size(), 3U);
   EXPECT_NEAR(result.forecast[1].flops / 1e22, 1, 1e-5);  // the table has six digits
   EXPECT_FALSE(result.by_distance.empty());
@@ -46,12 +47,29 @@ TEST(FitResult, OutliersAreDroppedWhenAsked) {
   const FitResult kept = result_of(ladder(1.3), request);
   ASSERT_EQ(kept.outliers.size(), 1U);
   EXPECT_FALSE(kept.dropped);
-  EXPECT_FALSE(kept.growth->interval95) << "there are no resamples";
   request.drop_outliers = true;
   const FitResult dropped = result_of(ladder(1.3), request);
   EXPECT_TRUE(dropped.dropped);
   EXPECT_EQ(dropped.input.table.points.size() + 1, kept.input.table.points.size());
   EXPECT_EQ(dropped.outlier_table.points.size(), kept.input.table.points.size());
+}
+
+TEST(FitResult, PlansAndFitsShareOneOptimum) {
+  const FitResult fitted = result_of(ladder(1), {.forms = {"chinchilla", "tied", "kappa"}, .bootstrap = 10});
+  const PlanRuns runs = plan_runs("t", parse_runs(ladder(1), "t.csv").points, {});
+  const PlanResult plan = make_plans(runs, {.budgets = {fitted.forecast[1].flops}, .bootstrap = 10});
+  EXPECT_EQ(plan.plans[0].allocation.N.value, fitted.forecast[1].optimum.N);
+  EXPECT_EQ(plan.plans[0].allocation.N.high, fitted.forecast[1].optimum.N_high);
+  EXPECT_EQ(plan.plans[0].allocation.loss.loss, fitted.forecast[1].optimum.loss);
+  EXPECT_EQ(plan.optimum.a.value, fitted.optimum.a.value);
+}
+
+TEST(FitInput, FewerRunsThanAnIntervalNeedsAreRefused) {
+  const FitRequest request{.forms = {"chinchilla"}, .bootstrap = 0};
+  EXPECT_THROW(fit_inputs("N,D,L\n1e6,2e7,3\n", "t.csv", request), Error);
+  EXPECT_THROW(fit_inputs("N,D,L\n1e6,2e7,3\n1e6,2e7,3.1\n2e6,4e7,2.9\n4e6,8e7,2.8\n", "t.csv", request), Error)
+      << "two seeds of one size and length are one";
+  EXPECT_NO_THROW(fit_inputs("N,D,L\n1e6,2e7,3\n2e6,4e7,2.9\n4e6,8e7,2.8\n8e6,2e8,2.7\n", "t.csv", request));
 }
 
 TEST(FitInput, FormNamesAreAListOrAll) {

@@ -2,46 +2,95 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "base/error.h"
 #include "base/statistics.h"
+#include "scaling/fit/fit_result.h"
 #include "scaling/forecast/backtest.h"
 
 namespace flywheel::scaling {
 namespace {
 
-constexpr size_t kFewestRuns = 3;
-constexpr size_t kServedResamples = 100;  // of the sizes to serve
-
-// `again`: the size by the law of a resample; 0: none.
-template <typename Again>
-std::optional<ServedSize> served_size(const Fit& fit, const Served& served, const Again& again) {
-  if (served.N == 0) return std::nullopt;
-  std::vector<double> sizes;
-  for (size_t r = 0; r < std::min(kServedResamples, fit.resamples.size()); ++r) {
-    const double N = again(loss_of(fit.resamples[r]));
-    if (N > 0) sizes.push_back(N);
-  }
-  ServedSize size{served, {served.N, served.N, served.N}};
-  if (!sizes.empty())
-    size.N = {served.N, std::min(served.N, quantile(sizes, 0.05)), std::max(served.N, quantile(sizes, 0.95))};
-  return size;
+double quantile_or(std::vector<double> values, double q, double without) {
+  return values.empty() ? without : quantile(std::move(values), q);
 }
 
-ServedPlan served_plan(const Fit& fit, const Allocation& plan, double tokens) {
-  const auto per_token = [&](double N) { return fit.flops_rule.per_token(N); };
-  const Loss loss = loss_of(fit.law);
-  // Each resample's own loss at the planned size, so that the interval is that of the trade and not of the loss.
+std::optional<ServedSize> served_size(const Served& served, const std::vector<double>& drawn) {
+  if (served.N == 0) return std::nullopt;
+  return ServedSize{served,
+                    {served.N, std::min(served.N, quantile_or(drawn, 0.05, served.N)),
+                     std::max(served.N, quantile_or(drawn, 0.95, served.N))}};
+}
+
+// Loss surfaces drawn from the forecaster's posterior, on a grid of smaller models trained longer than the plan's.
+class ServedGrid {
+ public:
+  ServedGrid(const Forecaster& forecaster, double N, double D) {
+    for (int i = 0; i < kSizes; ++i) ln_n_.push_back(std::log(N) + kStep * (i - kSizes + 3));
+    for (int i = 0; i < kLengths; ++i) ln_d_.push_back(std::log(D) + kStep * (i - 2));
+    std::vector<std::pair<double, double>> sites = {{N, D}};
+    for (const double n : ln_n_)
+      for (const double d : ln_d_) sites.emplace_back(std::exp(n), std::exp(d));
+    surfaces_ = forecaster.surfaces(sites);
+  }
+  // Best sizes of the surfaces: `cost` of a size, given its losses at all lengths and the planned model's loss;
+  // infinite where it cannot be.
+  template <typename Cost>
+  std::vector<double> best_sizes(const Cost& cost) const {
+    std::vector<double> sizes;
+    for (const std::vector<double>& surface : surfaces_) {
+      double lowest = INFINITY, best = 0;
+      for (size_t i = 0; i < ln_n_.size(); ++i) {
+        const std::span<const double> row(&surface[1 + i * ln_d_.size()], ln_d_.size());
+        const double value = cost(std::exp(ln_n_[i]), row, surface[0]);
+        if (value < lowest) lowest = value, best = std::exp(ln_n_[i]);
+      }
+      if (best > 0) sizes.push_back(best);
+    }
+    return sizes;
+  }
+  // Tokens at which a row of log losses falls to `wanted`; infinity: it does not.
+  double tokens_for(std::span<const double> row, double wanted) const {
+    for (size_t j = 0; j < row.size(); ++j) {
+      if (row[j] > wanted) continue;
+      if (j == 0) return std::exp(ln_d_[0]);
+      return std::exp(ln_d_[j] - kStep * (wanted - row[j]) / std::max(row[j - 1] - row[j], 1e-12));
+    }
+    return INFINITY;
+  }
+  // Log loss of a row at so many tokens; infinity outside the grid.
+  double loss_at(std::span<const double> row, double tokens) const {
+    const double place = (std::log(tokens) - ln_d_[0]) / kStep;
+    if (!(place >= 0) || place > static_cast<double>(row.size() - 1)) return INFINITY;
+    const auto j = std::min(static_cast<size_t>(place), row.size() - 2);
+    return row[j] + (place - static_cast<double>(j)) * (row[j + 1] - row[j]);
+  }
+
+ private:
+  static constexpr int kSizes = 18, kLengths = 26;
+  static constexpr double kStep = 0.35;  // in ln N and ln D
+  std::vector<double> ln_n_, ln_d_;
+  std::vector<std::vector<double>> surfaces_;  // the planned model, then the grid
+};
+
+ServedPlan served_plan(const Forecaster& forecaster, const Allocation& plan, double tokens) {
+  const auto per_token = [&](double N) { return forecaster.flops_rule().per_token(N); };
+  const Loss loss = [&](double N, double D) { return forecaster.loss(N, D); };
   const Served cheapest = cheapest_at_loss(loss, per_token, loss(plan.N.value, plan.D.value), tokens);
+  const ServedGrid grid(forecaster, plan.N.value, plan.D.value);
   ServedPlan served;
   served.tokens = tokens;
-  served.same_loss = served_size(fit, cheapest, [&](const Loss& law) {
-    return cheapest_at_loss(law, per_token, law(plan.N.value, plan.D.value), tokens).N;
-  });
-  served.same_total = served_size(fit, best_at_total(loss, per_token, plan.flops, tokens),
-                                  [&](const Loss& law) { return best_at_total(law, per_token, plan.flops, tokens).N; });
+  // Each surface's own loss at the planned size, so that the interval is that of the trade and not of the loss.
+  served.same_loss = served_size(cheapest, grid.best_sizes([&](double N, auto row, double planned) {
+    return per_token(N) * (grid.tokens_for(row, planned) + tokens / 3);
+  }));
+  served.same_total =
+      served_size(best_at_total(loss, per_token, plan.flops, tokens), grid.best_sizes([&](double N, auto row, double) {
+        return grid.loss_at(row, plan.flops / per_token(N) - tokens / 3);
+      }));
   const double plain = plan.flops + per_token(plan.N.value) * tokens / 3;
-  if (cheapest.N > 0) served.saving = 1 - cheapest.flops() / plain;
+  if (cheapest.N > 0) served.saving = std::max(0.0, 1 - cheapest.flops() / plain);
   return served;
 }
 
@@ -53,6 +102,13 @@ std::vector<std::string> notes_of(const Plan& plan, const PlanRuns& runs, const 
         "the budget is {:.1f} decades above the largest run; nothing here has been tested that far, so take the "
         "interval for a lower bound of what is not known",
         decades));
+  constexpr double kWideSize = 30;
+  if (plan.allocation.N.high > kWideSize * plan.allocation.N.low)
+    notes.push_back(fmt::format(
+        "so far beyond the runs the best size is hardly known: runs at {:.2g} to {:.2g} FLOPs would tell more",
+        runs.highest_flops, std::sqrt(runs.highest_flops * plan.allocation.flops)));
+  if (request.served_tokens > 0 && !plan.allocation.identified)
+    notes.push_back("no compute-optimal size is identified, so there is none to trade against serving either");
   if (request.flops_per_second <= 0) notes.push_back("no rate given: for the time, --flops-per-second 4e14 --gpus 64");
   if (!plan.served || !plan.served->same_loss) return notes;
   const ServedSize& size = *plan.served->same_loss;
@@ -65,21 +121,31 @@ std::vector<std::string> notes_of(const Plan& plan, const PlanRuns& runs, const 
   return notes;
 }
 
+// None where the rule says so little that far out that a number would mislead.
+std::optional<Range> rate_at(const RateRule& rule, double N, double D) {
+  constexpr double kWidest = 100;
+  if (!rule.missing.empty()) return std::nullopt;
+  const Range rate = rule.at(N, D);
+  if (!(rate.high <= kWidest * rate.low)) return std::nullopt;
+  return rate;
+}
+
 Plan plan_for(double flops, const PlanRuns& runs, const PlanRequest& request, const PlanResult& by) {
   Plan plan;
-  plan.allocation = allocate(by.fit, flops, [&](double N, double D) { return by.forecaster.predict(N, D); });
-  for (const Approach& approach : by.approaches)
+  plan.allocation = allocate(by.optimum, by.forecaster, flops);
+  for (const Approach& approach : by.optimum.approaches)
     if (approach.missing.empty()) plan.by_approach.emplace_back(approach.name, approach.size_at(flops));
   if (!runs.sweep.empty()) {
     const double N = plan.allocation.N.value, D = plan.allocation.D.value;
-    if (by.rates.learning_rate.missing.empty()) plan.learning_rate = by.rates.learning_rate.at(N, D);
-    if (by.rates.batch.missing.empty()) plan.batch = by.rates.batch.at(N, D);
+    plan.learning_rate = rate_at(by.rates.learning_rate, N, D);
+    plan.batch = rate_at(by.rates.batch, N, D);
   }
   if (request.flops_per_second > 0) {
     plan.seconds = flops / (request.flops_per_second * request.devices);
     plan.device_hours = flops / request.flops_per_second / 3600;
   }
-  if (request.served_tokens > 0) plan.served = served_plan(by.fit, plan.allocation, request.served_tokens);
+  if (request.served_tokens > 0 && by.optimum.identified)
+    plan.served = served_plan(by.forecaster, plan.allocation, request.served_tokens);
   plan.notes = notes_of(plan, runs, request);
   return plan;
 }
@@ -87,10 +153,19 @@ Plan plan_for(double flops, const PlanRuns& runs, const PlanRequest& request, co
 }  // namespace
 
 PlanRuns plan_runs(std::string name, std::vector<Point> points, std::vector<SweepRun> sweep) {
-  PlanRuns runs{std::move(name), std::move(points), std::move(sweep)};
-  if (runs.points.size() < kFewestRuns)
+  PlanRuns runs{std::move(name), std::move(points), std::move(sweep), 0, 0, 0, {}};
+  const auto without = [&](double SweepRun::*rate) {
+    return std::count_if(runs.sweep.begin(), runs.sweep.end(), [&](const SweepRun& run) { return run.*rate == 0; });
+  };
+  const auto all = static_cast<std::ptrdiff_t>(runs.sweep.size());
+  for (const auto& [rate, words] :
+       {std::pair{&SweepRun::learning_rate, "learning rate"}, std::pair{&SweepRun::batch, "batch size"}})
+    if (const auto count = without(rate); count > 0 && count < all)
+      runs.notes.push_back(fmt::format(
+          "{} of {} runs have a {} of 0, which is none: they are left out of the rules for rates", count, all, words));
+  if (const size_t different = different_runs(runs.points); different < kFewestFitted)
     throw_bad_input("{}: {} finished runs of different size or length, expected at least {} to plan from", runs.name,
-                    runs.points.size(), kFewestRuns);
+                    different, kFewestFitted);
   runs.lowest_flops = INFINITY;
   for (const Point& p : runs.points) {
     runs.lowest_flops = std::min(runs.lowest_flops, flops_of(p));
@@ -106,15 +181,25 @@ PlanResult make_plans(const PlanRuns& runs, const PlanRequest& request) {
       throw_bad_input(
           "a budget of {:.3g} FLOPs lies below the data: the smallest run of {} took {:.3g}; give at least that", flops,
           runs.name, runs.lowest_flops);
-  PlanResult result{.fit = {}, .forecaster = Forecaster(runs.points), .approaches = {}, .rates = {}, .plans = {}};
+  PlanResult result{.fit = {}, .forecaster = Forecaster(runs.points), .optimum = {}, .rates = {}, .plans = {}};
   result.forecaster.error_inflation = inflation_from_backtest(backtest(runs.points, 3));
   FitOptions published = published_options();
-  published.form = request.form;
   published.bootstrap = request.bootstrap;
   published.seed = request.seed;
   published.threads = request.threads;
-  result.fit = fit(runs.points, published);
-  result.approaches = all_approaches(runs.points, result.fit);
+  const std::vector<std::string> names =
+      request.form.empty() ? std::vector<std::string>{"chinchilla", "tied", "kappa"} : std::vector{request.form};
+  const std::vector<FormFit> forms = fit_forms(runs.points, published, names);
+  const Fit* favoured = favoured_fit(forms);
+  result.fit = favoured != nullptr ? *favoured : forms.front().fit;
+  result.optimum = optimum_of(runs.points, result.forecaster, favoured);
+  for (const double flops : request.budgets)
+    if (!result.optimum.reaches(flops))
+      throw_bad_input(
+          "a budget of {:.3g} FLOPs lies {:.3g} times beyond the largest run of {}; these runs, of {:.3g} to {:.3g} "
+          "FLOPs, carry a forecast to {:.3g}: give at most that, or runs of more compute",
+          flops, flops / runs.highest_flops, runs.name, runs.lowest_flops, runs.highest_flops,
+          result.optimum.reach_flops);
   result.rates = fit_rate_rules(runs.sweep, request.bootstrap, request.seed);
   for (const double flops : request.budgets) result.plans.push_back(plan_for(flops, runs, request, result));
   return result;

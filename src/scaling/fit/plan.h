@@ -9,9 +9,10 @@
 #include <vector>
 
 #include "scaling/allocation/allocation.h"
-#include "scaling/allocation/approaches.h"
+#include "scaling/allocation/optimum_rule.h"
 #include "scaling/allocation/rate_rules.h"
 #include "scaling/forecast/forecaster.h"
+#include "scaling/laws/form_weights.h"
 
 namespace flywheel::scaling {
 
@@ -20,10 +21,11 @@ struct PlanRuns {
   std::vector<Point> points;    // of the law; the best of each (N, D) where rates vary
   std::vector<SweepRun> sweep;  // all runs, where rates vary; empty: they do not
   double lowest_flops = 0, highest_flops = 0;
-  double highest_ratio = 0;  // tokens per parameter
+  double highest_ratio = 0;        // tokens per parameter
+  std::vector<std::string> notes;  // on what was left out
 };
 
-// Fills in the last three. Throws kBadInput for too few runs to plan from.
+// Fills in the last three. Throws kBadInput for fewer runs of different (N, D) than kFewestFitted.
 PlanRuns plan_runs(std::string name, std::vector<Point> points, std::vector<SweepRun> sweep);
 
 struct PlanRequest {
@@ -31,7 +33,8 @@ struct PlanRequest {
   double flops_per_second = 0;  // of one device; 0: not known
   double devices = 1;
   double served_tokens = 0;  // that the model reads or writes in its life; 0: it is not served
-  std::string form = "chinchilla";
+  std::string form =
+      {};  // whose parameters are shown and whose sizes are approach 3; empty: the one that the runs favour
   int bootstrap = 200, threads = 1;
   uint64_t seed = 1;
 };
@@ -49,24 +52,22 @@ struct ServedPlan {
 
 struct Plan {
   Allocation allocation;
-  std::vector<std::pair<std::string, double>> by_approach;  // name, size
+  std::vector<std::pair<std::string, double>> by_approach;  // name, size; those that have one
   std::optional<Range> learning_rate, batch;
   double seconds = 0, device_hours = 0;  // 0: no rate is known
-  std::optional<ServedPlan> served;
+  std::optional<ServedPlan> served;      // none where no optimum is identified
   std::vector<std::string> notes;
 };
 
 struct PlanResult {
-  // Sizes come from a plain fit, losses from the forecaster, which gives runs off the frontier, those that place the
-  // optimum, less of a say.
-  Fit fit;
+  Fit fit;  // of the form asked for or favoured; sizes and losses are the forecaster's
   Forecaster forecaster;
-  std::vector<Approach> approaches;
+  OptimumRule optimum;
   RateRules rates;
   std::vector<Plan> plans;  // one for each budget
 };
 
-// Throws kBadInput as fit() does, and for a budget below the smallest run.
+// Throws kBadInput as fit() does, and for a budget below the smallest run or beyond what the runs carry.
 PlanResult make_plans(const PlanRuns& runs, const PlanRequest& request);
 
 }  // namespace flywheel::scaling

@@ -15,7 +15,7 @@ namespace flywheel::scaling {
 namespace {
 
 constexpr double kNegligible = 1e-3;  // models of less weight are left out
-constexpr int kDraws = 64;            // laws drawn from the posterior, for the interval of the optimal size
+constexpr int kDraws = 128;           // laws drawn from the posterior, for the interval of the optimal size
 
 // One run a cell of a grid in (ln N, ln D), whose step doubles until at most `most` are left. The median loss stands
 // for a cell, so that one wild run does not.
@@ -81,6 +81,12 @@ struct Forecaster::State {
   }
   double law(const LawVector& theta, double ln_n, double ln_d, double* gradient = nullptr) const {
     return law_value(theta, ln_n - runs.centre_n, ln_d - runs.centre_d, gradient);
+  }
+  // Of ln N, for the best size at `ln_flops`: no less than one parameter or one token, unless the runs have less.
+  std::pair<double, double> sizes_within(double ln_flops) const {
+    const double least_n = std::min(0.0, *std::min_element(runs.ln_n.begin(), runs.ln_n.end()));
+    const double least_d = std::min(0.0, *std::min_element(runs.ln_d.begin(), runs.ln_d.end()));
+    return {least_n, std::max(least_n + 1, ln_flops - std::log(6.0) - least_d)};
   }
   double mean(double ln_n, double ln_d) const {
     const Eigen::VectorXd k = correlations(ln_n, ln_d);
@@ -245,21 +251,86 @@ Optimum Forecaster::compute_optimal(double flops, const std::function<double(dou
   const State& s = *state_;
   const auto along = [&](double ln_n) { return std::log(flops) - std::log(flops_per_token(std::exp(ln_n))); };
   const auto mean = [&](double ln_n) { return s.mean(ln_n, along(ln_n)); };
-  const double best = minimum_of(mean, 0, std::log(flops) - std::log(6.0), 100);
+  const auto [least, most] = s.sizes_within(std::log(flops));
+  const double best = minimum_of(mean, least, most, 100);
   Optimum optimum = predict(std::exp(best), std::exp(along(best)));
-  std::vector<double> sizes;
-  for (const State::Draw& draw : s.draws) {
-    const double power = std::pow(s.fits[draw.model].misfit_sd, 2);
-    sizes.push_back(minimum_of(
-        [&](double ln_n) {
-          const double ln_d = along(ln_n);
-          return s.law(draw.theta, ln_n, ln_d) + power * s.correlations(ln_n, ln_d).dot(draw.alpha);
-        },
-        std::max(0.0, best - 5), best + 5, 10));
-  }
+  const double one[] = {flops};
+  const std::vector<double> sizes = optimal_sizes(one, flops_per_token).front();
   optimum.N_low = std::exp(quantile(sizes, 0.05));
   optimum.N_high = std::exp(quantile(sizes, 0.95));
   return optimum;
+}
+
+double Forecaster::loss(double N, double D) const {
+  return std::exp(state_->mean(std::log(N), std::log(D)));
+}
+
+std::vector<std::vector<double>> Forecaster::surfaces(std::span<const std::pair<double, double>> sites) const {
+  const State& s = *state_;
+  const auto n = static_cast<Eigen::Index>(sites.size());
+  std::vector<double> ln_n, ln_d;
+  for (const auto& [N, D] : sites) ln_n.push_back(std::log(N)), ln_d.push_back(std::log(D));
+  Eigen::MatrixXd near(s.runs.size(), n), between(n, n);
+  for (Eigen::Index i = 0; i < n; ++i) {
+    const auto a = static_cast<size_t>(i);
+    near.col(i) = s.correlations(ln_n[a], ln_d[a]);
+    for (Eigen::Index j = 0; j <= i; ++j) {
+      const auto b = static_cast<size_t>(j);
+      between(i, j) = between(j, i) = misfit_correlation(s.beliefs, ln_n[a], ln_d[a], ln_n[b], ln_d[b]);
+    }
+  }
+  // What the misfit may still do between and beyond the runs, given them.
+  std::vector<Eigen::MatrixXd> roots;
+  for (const MisfitFit& fit : s.fits) {
+    const double power = fit.misfit_sd * fit.misfit_sd;
+    const Eigen::MatrixXd white = fit.factor.triangularView<Eigen::Lower>().solve(power * near);
+    Eigen::MatrixXd open = power * between - white.transpose() * white;
+    open.diagonal().array() += 1e-8 * power;
+    roots.emplace_back(open.llt().matrixL());
+  }
+  std::vector<std::vector<double>> surfaces;
+  Rng rng(2, 0x73697a65);
+  for (const State::Draw& draw : s.draws) {
+    Eigen::VectorXd normal(n);
+    for (Eigen::Index i = 0; i < n; ++i) normal[i] = rng.normal();
+    const double power = std::pow(s.fits[draw.model].misfit_sd, 2);
+    Eigen::VectorXd loss = power * (near.transpose() * draw.alpha) + roots[draw.model] * normal;
+    for (size_t i = 0; i < sites.size(); ++i) loss[static_cast<Eigen::Index>(i)] += s.law(draw.theta, ln_n[i], ln_d[i]);
+    surfaces.emplace_back(loss.data(), loss.data() + loss.size());
+  }
+  return surfaces;
+}
+
+std::vector<std::vector<double>> Forecaster::optimal_sizes(
+    std::span<const double> flops, const std::function<double(double N)>& flops_per_token) const {
+  const State& s = *state_;
+  constexpr double kReach = 6, kStep = 0.25;  // of the grid in ln N, either way of the best size
+  std::vector<std::pair<double, double>> sites;
+  std::vector<size_t> begins = {0}, centres;  // of each compute's sites; the site next to the forecast's own optimum
+  for (const double C : flops) {
+    const auto tokens = [&](double ln_n) { return C / flops_per_token(std::exp(ln_n)); };
+    const auto [least, most] = s.sizes_within(std::log(C));
+    const double best = minimum_of([&](double ln_n) { return s.mean(ln_n, std::log(tokens(ln_n))); }, least, most, 100);
+    const double first = std::max(least, best - kReach), last = std::min(most, best + kReach);
+    centres.push_back(sites.size() + static_cast<size_t>((best - first) / kStep));
+    for (double ln_n = first; ln_n <= last + 1e-9; ln_n += kStep) sites.emplace_back(std::exp(ln_n), tokens(ln_n));
+    begins.push_back(sites.size());
+  }
+  std::vector<std::vector<double>> sizes(flops.size());
+  for (const std::vector<double>& loss : surfaces(sites))
+    for (size_t f = 0; f < flops.size(); ++f) {
+      // Downhill from the forecast's optimum: losses at equal compute have one valley, while a drawn misfit may fall
+      // again far from all runs.
+      size_t best = centres[f];
+      while (best > begins[f] && loss[best - 1] < loss[best]) --best;
+      while (best + 1 < begins[f + 1] && loss[best + 1] < loss[best]) ++best;
+      double ln_n = std::log(sites[best].first);
+      if (best > begins[f] && best + 1 < begins[f + 1])  // the vertex of the parabola through it and its neighbours
+        ln_n += 0.5 * kStep * (loss[best - 1] - loss[best + 1]) /
+                std::max(loss[best - 1] - 2 * loss[best] + loss[best + 1], 1e-12);
+      sizes[f].push_back(ln_n);
+    }
+  return sizes;
 }
 
 }  // namespace flywheel::scaling

@@ -40,10 +40,17 @@ class Forecaster {
 
   // The loss of a run of this size, with its 90% prediction interval.
   Optimum predict(double N, double D) const;
-  // The size that minimises the forecast at `flops`; N_low and N_high hold 90% of the optima of laws drawn from the
-  // posterior. FLOPs per token from flops_rule(), or the caller's.
+  // The size that minimises the forecast at `flops`; N_low and N_high hold 90% of optimal_sizes(). FLOPs per token from
+  // flops_rule(), or the caller's.
   Optimum compute_optimal(double flops) const;
   Optimum compute_optimal(double flops, const std::function<double(double N)>& flops_per_token) const;
+  // The forecast loss alone, for searches.
+  double loss(double N, double D) const;
+  // Log losses of whole surfaces drawn from the posterior of law and misfit, without noise: (draws, sites).
+  std::vector<std::vector<double>> surfaces(std::span<const std::pair<double, double>> sizes_and_tokens) const;
+  // ln N of the lowest loss at each of `flops` on such surfaces: (flops, draws). Sizes of one draw are of one surface.
+  std::vector<std::vector<double>> optimal_sizes(std::span<const double> flops,
+                                                 const std::function<double(double N)>& flops_per_token) const;
 
   // Posterior covariance of the log losses at these sizes, noise left out: what is not known of the law and its misfit,
   // within the models and between them. Row-major, (sites, sites).

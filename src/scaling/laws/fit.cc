@@ -1,5 +1,6 @@
 // The fit and its bootstrap.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <set>
 
@@ -7,6 +8,7 @@
 #include "base/rng.h"
 #include "base/statistics.h"
 #include "base/thread_pool.h"
+#include "scaling/laws/identified.h"
 #include "scaling/laws/law.h"
 #include "scaling/laws/minimise.h"
 
@@ -122,6 +124,26 @@ std::vector<Point> seen_by(const Form& form, std::span<const Point> points, bool
   return best;
 }
 
+// As many parameters as different runs, or more, are all held by the prior.
+void judge_parameters(const Form& form, const Theta& theta, const Sample& sample, Fit& fit) {
+  std::set<std::array<int64_t, 3>> different;
+  const auto cell = [](double ln) { return std::llround(ln * 200); };
+  for (size_t i = 0; i < sample.size(); ++i)
+    different.insert({form.sees == Form::Sees::kCompute ? 0 : cell(sample.ln_n[i]),
+                      form.sees == Form::Sees::kCompute ? 0 : cell(sample.ln_d[i]), cell(sample.ln_c[i])});
+  if (different.size() <= form.parameters.size())
+    for (const Parameter& parameter : form.parameters)
+      fit.not_identified[parameter.name] =
+          fmt::format("{} different runs for {} parameters", different.size(), form.parameters.size());
+  else
+    fit.not_identified = not_identified(form, theta, sample, fit.law.residual_sd);
+  for (const char* exponent : {"alpha", "beta", "gamma"})
+    if (const auto why = fit.not_identified.find(exponent); why != fit.not_identified.end() && fit.identified) {
+      fit.identified = false;
+      fit.warnings.push_back(fmt::format("{} of {} is not identified: {}", exponent, form.name, why->second));
+    }
+}
+
 double residual_sd(const Form& form, const Theta& theta, const Sample& sample) {
   std::vector<double> residuals;
   for (size_t i = 0; i < sample.size(); ++i)
@@ -212,9 +234,11 @@ Fit fit(std::span<const Point> all_points, const FitOptions& options) {
   result.law = make_law(*form, best, sample);
   result.law.residual_sd = residual_sd(*form, best.theta, sample);
   result.starts = best.starts;
+  judge_parameters(*form, best.theta, sample, result);
   result.resamples = bootstrap(objective, best.theta, options);
   if (!result.resamples.empty())
     for (const Parameter& parameter : form->parameters) {
+      if (result.not_identified.contains(parameter.name)) continue;
       std::vector<double> values;
       for (const Law& law : result.resamples) values.push_back(law.parameters.at(parameter.name));
       result.interval95[parameter.name] = {quantile(values, 0.025), quantile(values, 0.975)};

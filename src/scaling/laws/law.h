@@ -67,7 +67,9 @@ struct Fit {
   Law law;
   std::vector<Law> resamples;  // bootstrap
   std::map<std::string, std::pair<double, double>> interval95;
-  bool identified = true;             // false: the data cannot tell the exponents apart
+  bool identified = true;  // false: the data cannot tell the exponents apart
+  // Parameters whose numbers the runs do not identify (identified.h), with the reason; interval95 leaves them out.
+  std::map<std::string, std::string> not_identified;
   std::vector<std::string> warnings;  // what is missing and what would cure it
   double error_inflation = 1;         // intervals are multiplied by this (inflation_from_backtest)
   int starts = 0;                     // that the search compared

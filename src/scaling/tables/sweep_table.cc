@@ -48,7 +48,9 @@ std::vector<SweepRun> parse_sweep(std::string_view text, const std::string& wher
       if (at[k] < 0) continue;
       const std::string_view cell = reader.cell_or_empty(at[k]);
       const std::optional<double> value = number_in_cell(cell);
-      if (!value || *value <= 0)
+      // A rate of 0 is no rate: the row keeps its loss and has no say in the rules.
+      const bool is_rate = wanted_columns()[k].field != &SweepRun::loss;
+      if (!value || *value < 0 || (*value == 0 && !is_rate))
         throw_bad_input("{}: line {}: {}: expected a number above 0, found \"{}\"", where, reader.line(),
                         wanted_columns()[k].means, cell);
       run.*wanted_columns()[k].field = *value;

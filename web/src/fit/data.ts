@@ -22,6 +22,7 @@ export interface Form {
   interval95: Record<string, Interval | null>;
   aicc: number | null;
   weight: number | null; // of all forms, sums to 1
+  not_identified: Record<string, string>; // parameter to the reason why it has no number
   left_out: string; // the reason; then there are no numbers
 }
 
@@ -39,8 +40,29 @@ export interface FrontierPoint {
 
 export interface Forecast extends FrontierPoint {
   multiply: number;
-  params: number | null;
+  params: number | null; // null where no optimum is identified
   tokens: number | null;
+  along: string; // optimum; ladder: the path of the ladder's own best runs
+  path?: Path | null; // what the forecast is for, along the ladder
+}
+
+export interface Path {
+  params: number;
+  tokens: number;
+}
+
+export interface WantedRun extends Path {
+  flops: number;
+}
+
+export interface Optimum {
+  identified: boolean;
+  why: string;
+  model: string; // that forecasts
+  a: number | null;
+  low: number | null; // 95%
+  high: number | null;
+  runs_to_identify: WantedRun[];
 }
 
 export interface BacktestByDistance {
@@ -122,6 +144,7 @@ export interface FitData {
   backtest_rows: BacktestRow[];
   error_inflation: number | null;
   misfit: Misfit[];
+  optimum: Optimum | null;
   allocation: Exponent | null;
   approaches: Approach[];
   optima: SizeOptimum[];
@@ -133,7 +156,7 @@ export interface FitData {
 
 // A form as it was fitted, or why it was left out.
 type WrittenForm =
-  | { name: string; formula: string; source: string; objective: number; parameters: Record<string, number>; interval95: Record<string, [number | null, number | null]>; aicc: number | null; weight: number; runs: string; points: number; starts: number; identified: boolean; seconds: number }
+  | { name: string; formula: string; source: string; objective: number; parameters: Record<string, number | null>; interval95: Record<string, [number | null, number | null]>; not_identified: Record<string, string>; aicc: number | null; weight: number; runs: string; points: number; starts: number; identified: boolean; seconds: number }
   | { name: string; left_out: string };
 
 // What the C++ side writes: all of `flywheel fit --json`, and what the page needs beyond it.
@@ -187,12 +210,23 @@ function point(row: Fields): FitPoint | null {
 }
 
 function form(row: Fields): Form | null {
-  return needed({ name: text(row["name"]), objective: number(row["objective"]), parameters: mapValues(row["parameters"], number), interval95: mapValues(row["interval95"], interval), aicc: number(row["aicc"]), weight: number(row["weight"]), left_out: text(row["left_out"]) }, "name");
+  return needed({ name: text(row["name"]), objective: number(row["objective"]), parameters: mapValues(row["parameters"], number), interval95: mapValues(row["interval95"], interval), not_identified: mapValues(row["not_identified"], text), aicc: number(row["aicc"]), weight: number(row["weight"]), left_out: text(row["left_out"]) }, "name");
 }
+
+const path = (value: unknown): Path | null => needed({ params: positive(object(value)["params"]), tokens: positive(object(value)["tokens"]) }, "params", "tokens");
 
 function forecast(row: Fields): Forecast | null {
   const base = frontierPoint(row);
-  return base && needed({ ...base, multiply: positive(row["multiply"]), params: positive(row["params"]), tokens: positive(row["tokens"]) }, "multiply");
+  return base && needed({ ...base, multiply: positive(row["multiply"]), params: positive(row["params"]), tokens: positive(row["tokens"]), along: text(row["along"]) || "optimum", path: path(row["path"]) }, "multiply");
+}
+
+function optimum(value: unknown): Optimum | null {
+  if (!isObject(value)) return null;
+  const runs = Array.isArray(value["runs_to_identify"]) ? value["runs_to_identify"] : [];
+  return {
+    identified: value["identified"] === true, why: text(value["why"]), model: text(value["model"]), a: number(value["a"]), ...bounds(value),
+    runs_to_identify: runs.map((row) => { const size = path(row), flops = positive(object(row)["flops"]); return size !== null && flops !== null ? { ...size, flops } : null; }).filter((row): row is WantedRun => row !== null),
+  };
 }
 
 function backtestRow(row: Fields): BacktestRow | null {
@@ -252,6 +286,7 @@ export function readFit(json: string): FitData {
     backtest_rows: rows("backtest_rows", "held-out FLOPs, prediction or measurement", backtestRow),
     error_inflation: positive(data["error_inflation"]),
     misfit: rows("misfit", "weight or size", (row) => needed({ weight: number(row["weight"]), misfit_sd: number(row["misfit_sd"]), noise_sd: number(row["noise_sd"]) }, "weight", "misfit_sd")),
+    optimum: optimum(data["optimum"]),
     allocation: isObject(data["allocation"]) ? exponent(data["allocation"]) : null,
     approaches: rows("approaches", "name or exponent", (row) => {
       const value = exponent(row);

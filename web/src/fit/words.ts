@@ -88,6 +88,7 @@ export function residualSummary(data: FitData): string {
 
 export function allocationSentence(data: FitData): string {
   const row = data.allocation;
+  if (data.optimum !== null && !data.optimum.identified) return `No compute-optimal size is identified: ${data.optimum.why || "the reason is not given"}. Forecasts go along the ladder's own path of size and tokens.`;
   if (row === null) return "Not estimated: how the best size grows with compute.";
   const tokens = between(row.high === null ? null : 1 - row.high, row.low === null ? null : 1 - row.low, (value) => fixed(value, 2));
   const even = row.low === null || row.high === null ? "" : row.low <= 0.5 && row.high >= 0.5 ? " Growing size and tokens at the same rate (0.5) is within the interval." : row.low > 0.5 ? " The interval says that size should grow faster than tokens." : " The interval says that tokens should grow faster than size.";

@@ -2,13 +2,14 @@
 import { h, missing, table, type Child } from "../../dom";
 import { fixed, isNumber, scientific, short, signed } from "../../format";
 import { exponentChart, offChart, optimaChart } from "../charts/allocation";
-import type { Approach, FitData, Off, SizeOptimum } from "../data";
+import type { Approach, FitData, Off, SizeOptimum, WantedRun } from "../data";
 import { allocationSentence, between, exponentInterval } from "../words";
 
 export function allocationSection(data: FitData): Child[] {
   const rows: Approach[] = [...(data.allocation && data.approaches.length === 0 ? [{ ...data.allocation, name: "the law", note: "" }] : []), ...data.approaches];
   return [
     h("p", { class: "lede" }, allocationSentence(data)),
+    wantedTable(data.optimum?.runs_to_identify ?? []),
     h(
       "div",
       { class: "pair" },
@@ -16,6 +17,19 @@ export function allocationSection(data: FitData): Child[] {
       h("div", {}, exponentChart(rows) ?? missing("Not estimated by any approach."), data.approaches.length > 0 ? approachTable(data.approaches) : missing("The approaches (envelope, isoFLOP minima, law) are not compared in this file.")),
     ),
   ];
+}
+
+function wantedTable(rows: WantedRun[]): Child {
+  if (rows.length === 0) return null;
+  return table<WantedRun>(
+    "Runs that would tell the best size",
+    [
+      { title: "FLOPs", cell: (row) => scientific(row.flops) },
+      { title: "Parameters", number: true, cell: (row) => short(row.params) },
+      { title: "Tokens", number: true, cell: (row) => short(row.tokens) },
+    ],
+    rows,
+  );
 }
 
 function optimaTable(data: FitData): Child {

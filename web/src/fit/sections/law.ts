@@ -12,24 +12,25 @@ const kMostRows = 1000;
 
 export function computeSection(data: FitData): Child[] {
   const colours = new Colours(data.points);
+  const ladder = data.forecast.some((row) => row.along === "ladder");
   return [
     data.points.length > 0 && colours.legend(),
     computeChart(data, colours) ?? missing("Nothing to draw: no run has its compute given, and no frontier was fitted."),
     data.forecast.length > 0
       ? table<Forecast>(
-          "Forecasts at the best size",
+          ladder ? "Forecasts along the ladder's own path" : "Forecasts at the best size",
           [
             { title: "Compute", cell: (row) => `${row.multiply}×` },
             { title: data.unit ? `Loss, ${data.unit}` : "Loss", number: true, cell: (row) => h("strong", {}, fixed(row.loss, data.decimals)) },
             { title: "90% interval", number: true, cell: (row) => lossInterval(data, row.low, row.high) },
             { title: "FLOPs", number: true, cell: (row) => scientific(row.flops) },
-            { title: "Best size", number: true, cell: (row) => short(row.params) },
-            { title: "Tokens", number: true, cell: (row) => short(row.tokens) },
+            { title: ladder ? "Size on the path" : "Best size", number: true, cell: (row) => short(row.params ?? row.path?.params ?? null) },
+            { title: "Tokens", number: true, cell: (row) => short(row.tokens ?? row.path?.tokens ?? null) },
           ],
           data.forecast,
         )
       : missing("Not forecast: the file holds no forecast."),
-    data.forecast.length > 0 && h("p", { class: "aside" }, `Multiples are of the highest compute of these runs${data.highest_flops === null ? "" : `, ${scientific(data.highest_flops)} FLOPs`}. A forecast is of a run at the best size for its compute.`),
+    data.forecast.length > 0 && h("p", { class: "aside" }, `Multiples are of the highest compute of these runs${data.highest_flops === null ? "" : `, ${scientific(data.highest_flops)} FLOPs`}. ${ladder ? "No best size is identified: a forecast is of a run divided as the ladder's own best runs were." : "A forecast is of a run at the best size for its compute."}${data.optimum?.model ? ` It is that of the ${data.optimum.model}; the forms below do not change it.` : ""}`),
     allRuns(data),
   ];
 }
@@ -84,6 +85,7 @@ export function formsSection(data: FitData): Child[] {
   const out = data.forms.filter((form) => form.left_out !== "");
   if (data.forms.length === 0) return [missing("Not listed: which forms of law were fitted.")];
   const names = [...new Set(fitted.flatMap((form) => Object.keys(form.parameters)))];
+  const unknown = fitted.flatMap((form) => Object.entries(form.not_identified).map(([name, why]): [string, string, string] => [form.name, name, why]));
   const scores = fitted.map((form) => form.aicc).filter(isNumber);
   const least = scores.length > 0 ? range(scores)[0] : null;
   return [
@@ -101,6 +103,7 @@ export function formsSection(data: FitData): Child[] {
           fitted,
         ),
     fitted.length > 0 && h("p", { class: "aside" }, "Under each parameter its 95% interval. A weight compares the forms listed with each other; it does not say that any of them is right. AICc may be compared within one table only."),
+    unknown.length > 0 && h("div", {}, h("h3", {}, "Not identified"), h("ul", { class: "limits" }, unknown.map(([form, name, why]) => h("li", {}, h("strong", {}, `${name} of ${form}`), `: ${why}`)))),
     out.length > 0 && h("div", {}, h("h3", {}, "Left out"), h("ul", { class: "limits" }, out.map((form) => h("li", {}, h("strong", {}, form.name), `: ${form.left_out}`)))),
     misfit(data),
   ];

@@ -40,6 +40,7 @@ function wallTile(data: FitData): HTMLElement {
 }
 
 function allocationTile(data: FitData): HTMLElement {
+  if (data.optimum !== null && !data.optimum.identified) return tile("Best size grows as compute to the", "–", "no compute-optimal size is identified");
   if (data.allocation === null) return tile("Best size grows as compute to the", "–", "not estimated");
   return tile("Best size grows as compute to the", fixed(data.allocation.a, 2), exponentInterval(data.allocation));
 }
