@@ -158,7 +158,8 @@ class FakeRunner : public scheduler::Runner {
     double bits_per_byte_at(int64_t at) const {
       return bits_per_byte + 1 - static_cast<double>(at) / static_cast<double>(spec.steps);
     }
-    bool evaluates(int64_t at) const { return at * 4 % spec.steps == 0; }
+    // The first step at or after each quarter.
+    bool evaluates(int64_t at) const { return at * 4 / spec.steps > (at - 1) * 4 / spec.steps; }
     bool gives_up(int64_t at) const {
       const double share = static_cast<double>(at) / static_cast<double>(spec.steps);
       return spec.stop && at < spec.steps && evaluates(at) && share >= spec.stop->fraction &&

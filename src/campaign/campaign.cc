@@ -60,7 +60,7 @@ struct Campaign::Parts {
     ladder.plan = plan_first_ladder(lab, decisions, budget, book);
     co_await tune(lab, decisions, budget, loop, ladder);
     co_await search_configurations(lab, decisions, budget, book, loop, ladder);
-    co_await lowest_rung(lab, branches, replicates, loop, ladder);
+    co_await lowest_rung(lab, decisions, budget, book, branches, replicates, loop, ladder);
     co_await middle_rungs(lab, decisions, budget, book, branches, replicates, loop, ladder);
     if (points_below_top(lab, ladder).empty()) {
       scheduler.stop_all();

@@ -5,35 +5,56 @@
 #include <map>
 
 #include "base/json.h"
+#include "base/statistics.h"
 #include "evidence/same_text.h"
+#include "scaling/allocation/isoflop_akima.h"
 
 namespace flywheel::campaign {
 namespace {
 
-struct Group {
-  double parameters = 0, tokens = 0, flops = 0;
-  std::vector<double> losses;
-  double mean() const {
-    double sum = 0;
-    for (double loss : losses) sum += loss;
-    return sum / static_cast<double>(losses.size());
-  }
-};
+constexpr double kUsualNoise = 0.005;  // of log loss, where a ladder has no replicates
 
 // rung -> parameters -> finished runs. A branched run's tokens may differ from a full one's by half a batch.
-using Groups = std::map<double, std::map<double, Group>>;
+using Groups = std::map<double, std::map<double, LadderPoint>>;
 
 Groups group_runs(const ledger::Ledger& ledger) {
   Groups groups;
-  for (const ledger::RunRow& row : ladder_runs(ledger)) {
-    Group& group = groups[row.rung_flops][row.parameters];
-    group.parameters = row.parameters;
-    group.losses.push_back(*row.bits_per_byte);
+  for (const ledger::RunRow& row : finished_rows(ledger)) {
+    const auto planned = ledger.at<ledger::RunPlanned>(row.record);
+    const bool branched = planned && planned->value.branch.has_value();
+    LadderPoint& group = groups[row.rung_flops][row.parameters];
+    group.rung_flops = row.rung_flops;
+    group.losses.push_back(*row.bits_per_byte * (branched ? std::exp(kBranchedBelowFull) : 1));
     const auto n = static_cast<double>(group.losses.size());
-    group.tokens += (row.tokens - group.tokens) / n;
-    group.flops += (row.flops - group.flops) / n;
+    scaling::Point& point = group.mean;
+    point.N = row.parameters;
+    point.D += (row.tokens - point.D) / n;
+    point.C += (row.flops - point.C) / n;
+    point.L += (group.losses.back() - point.L) / n;
   }
   return groups;
+}
+
+// Of log loss between seeds, at each rung: pooled over its replicates, or those of the nearest rung that has some.
+std::map<double, double> noise_by_rung(const Groups& groups) {
+  std::map<double, double> measured, noise;
+  for (const auto& [rung, sizes] : groups) {
+    std::vector<std::vector<double>> logs;
+    for (const auto& [size, group] : sizes) {
+      logs.emplace_back();
+      for (const double loss : group.losses) logs.back().push_back(std::log(loss));
+    }
+    const evidence::NoiseFloor floor = evidence::noise_floor(rung, logs);
+    if (floor.replicates > 0) measured[rung] = floor.bits_per_byte_sd;
+  }
+  for (const auto& [rung, sizes] : groups) {
+    noise[rung] = kUsualNoise;
+    double nearest = INFINITY;
+    for (const auto& [other, sd] : measured)
+      if (const double distance = std::abs(std::log(other / rung)); distance < nearest)
+        nearest = distance, noise[rung] = sd;
+  }
+  return noise;
 }
 
 }  // namespace
@@ -44,7 +65,7 @@ bool on_the_ladder(const ledger::RunRow& row) {
          row.stage == Stage::kReplicate;
 }
 
-std::vector<ledger::RunRow> ladder_runs(const ledger::Ledger& ledger) {
+std::vector<ledger::RunRow> finished_rows(const ledger::Ledger& ledger) {
   std::vector<ledger::RunRow> runs;
   for (const ledger::RunRow& row : ledger.runs()) {
     if (row.state != protocol::RunState::kDone || !row.bits_per_byte || !on_the_ladder(row)) continue;
@@ -54,29 +75,46 @@ std::vector<ledger::RunRow> ladder_runs(const ledger::Ledger& ledger) {
   return runs;
 }
 
-std::vector<scaling::Point> ladder_points(const ledger::Ledger& ledger, double below_flops) {
-  std::vector<scaling::Point> points;
-  for (const auto& [rung, sizes] : group_runs(ledger)) {
+std::vector<LadderPoint> ladder_runs(const ledger::Ledger& ledger, double below_flops) {
+  std::vector<LadderPoint> points;
+  for (auto& [rung, sizes] : group_runs(ledger)) {
     if (rung >= below_flops) continue;
-    for (const auto& [key, group] : sizes)
-      points.push_back({.N = group.parameters, .D = group.tokens, .L = group.mean(), .C = group.flops});
+    for (auto& [size, group] : sizes) points.push_back(group);
   }
   return points;
 }
 
+std::vector<scaling::Point> ladder_points(const ledger::Ledger& ledger, double below_flops) {
+  std::vector<scaling::Point> points;
+  for (const LadderPoint& point : ladder_runs(ledger, below_flops)) points.push_back(point.mean);
+  return points;
+}
+
 double RungMinimum::loss_at(double parameters) const {
-  const double distance = std::log(parameters / minimum.N);
-  return minimum.L * std::exp(0.5 * minimum.curvature * distance * distance);
+  return scaling::akima_loss(points, parameters);
 }
 
 std::vector<RungMinimum> rung_minima(const ledger::Ledger& ledger) {
   std::vector<RungMinimum> minima;
-  for (const auto& [rung, sizes] : group_runs(ledger)) {
+  const Groups groups = group_runs(ledger);
+  std::map<double, double> noise = noise_by_rung(groups);
+  for (const auto& [rung, sizes] : groups) {
     RungMinimum entry;
     entry.rung_flops = rung;
-    for (const auto& [key, group] : sizes)
-      entry.points.push_back({.N = group.parameters, .D = group.tokens, .L = group.mean(), .C = group.flops});
-    if (entry.points.size() >= 3) entry.minimum = scaling::isoflop_minimum(entry.points);
+    for (const auto& [key, group] : sizes) {
+      entry.points.push_back(group.mean);
+      if (entry.N == 0 || group.mean.L < entry.L) entry.N = group.mean.N, entry.L = group.mean.L;
+    }
+    const bool at_edge = entry.N == entry.points.front().N || entry.N == entry.points.back().N;
+    const scaling::AkimaMinimum minimum =
+        at_edge ? scaling::AkimaMinimum{} : scaling::akima_minimum(entry.points, {.noise_sd = noise[rung] * entry.L});
+    if (minimum.N > 0) {
+      entry.is_inner = true;
+      entry.N = minimum.N;
+      entry.L = entry.loss_at(minimum.N);
+      entry.N_low = minimum.N * std::exp(-kNormal90 * minimum.ln_sd);
+      entry.N_high = minimum.N * std::exp(kNormal90 * minimum.ln_sd);
+    }
     minima.push_back(std::move(entry));
   }
   return minima;

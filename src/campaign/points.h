@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "campaign/ladder_points.h"
 #include "evidence/noise.h"
 #include "ledger/ledger.h"
-#include "scaling/allocation/isoflop.h"
 #include "scaling/laws/law.h"
 #include "workload/workload.h"
 
@@ -17,18 +17,13 @@ namespace flywheel::campaign {
 bool on_the_ladder(const ledger::RunRow& row);
 
 // The finished ones. Throws kFailed where they were not all scored on the same text.
-std::vector<ledger::RunRow> ladder_runs(const ledger::Ledger& ledger);
+std::vector<ledger::RunRow> finished_rows(const ledger::Ledger& ledger);
 
-// Finished ladder runs below `below_flops`; replicates of one size on one rung are averaged into one point.
+// By rung and size, smallest first, below `below_flops`.
+std::vector<LadderPoint> ladder_runs(const ledger::Ledger& ledger, double below_flops);
+// Their means.
 std::vector<scaling::Point> ladder_points(const ledger::Ledger& ledger, double below_flops);
 
-struct RungMinimum {
-  double rung_flops = 0;
-  std::vector<scaling::Point> points;  // means of replicates, smallest model first
-  scaling::IsoflopMinimum minimum;     // N 0: fewer than three sizes
-  // Loss of the fitted parabola at `parameters`.
-  double loss_at(double parameters) const;
-};
 std::vector<RungMinimum> rung_minima(const ledger::Ledger& ledger);
 
 std::vector<evidence::NoiseFloor> noise_floors(const ledger::Ledger& ledger);

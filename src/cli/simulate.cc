@@ -31,7 +31,7 @@ std::vector<double> residuals_of(const std::string& lab) {
   if (!std::filesystem::is_directory(lab)) throw_bad_input("--dir {}: no such lab", lab);
   const auto ledger = ledger::Ledger::open_read_only(lab);
   std::map<std::pair<double, double>, std::vector<double>> groups;
-  for (const ledger::RunRow& row : campaign::ladder_runs(*ledger))
+  for (const ledger::RunRow& row : campaign::finished_rows(*ledger))
     groups[{row.rung_flops, row.parameters}].push_back(*row.bits_per_byte);
   std::map<double, std::vector<std::vector<double>>> rungs;
   for (const auto& [key, losses] : groups)

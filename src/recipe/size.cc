@@ -27,8 +27,18 @@ int hidden_units(const Recipe& recipe, int width) {
   return std::max(16, static_cast<int>(std::lround(ratio * width / 16)) * 16);
 }
 
-int width_grid(const Recipe& recipe) {
-  return std::lcm(recipe.model.head_dim * recipe.model.kv_group, 16);
+// Query heads of a model: as many whole groups as its width holds, at least one.
+int heads_of(const Recipe& recipe, int width) {
+  return recipe.model.kv_group * std::max(1, width / (recipe.model.head_dim * recipe.model.kv_group));
+}
+
+// The width after this one. Whole steps hold whole groups of heads; small models have half steps, and one of a quarter
+// below the first whole step, because whole ones would lie up to 3x apart in parameters.
+int next_width(const Recipe& recipe, int width) {
+  const int step = std::lcm(recipe.model.head_dim * recipe.model.kv_group, 16);
+  if (width == 0) return step / 2;
+  if (width < step) return width + step / 4;
+  return width + (width < 4 * step ? step / 2 : step);
 }
 
 struct Candidate {
@@ -41,7 +51,7 @@ Candidate candidate(const Recipe& recipe, int width, int layers) {
   Size& size = result.size;
   size.layers = layers;
   size.width = width;
-  size.heads = width / recipe.model.head_dim;
+  size.heads = heads_of(recipe, width);
   size.kv_heads = size.heads / recipe.model.kv_group;
   size.feed_forward = hidden_units(recipe, width);
   size.context = recipe.model.context;
@@ -53,8 +63,7 @@ Candidate candidate(const Recipe& recipe, int width, int layers) {
 // an isoFLOP curve differ in size and not in shape, so the curve is smooth.
 std::vector<Candidate> candidates(const Recipe& recipe, double high) {
   std::vector<Candidate> sizes;
-  const int grid = width_grid(recipe);
-  for (int width = grid;; width += grid) {
+  for (int width = next_width(recipe, 0);; width = next_width(recipe, width)) {
     sizes.push_back(candidate(recipe, width, rule_depth(recipe, width)));
     if (static_cast<double>(sizes.back().parameters) > high) return sizes;
   }
@@ -236,11 +245,12 @@ Size size_from_json(const Json& json, const std::string& where) {
 }
 
 void validate(const Recipe& recipe, const Size& size, const std::string& where) {
-  const int64_t attention_width = static_cast<int64_t>(size.heads) * recipe.model.head_dim;
-  if (size.width != attention_width)
+  if (size.heads != heads_of(recipe, size.width))
     throw_bad_input(
-        "{}: field \"size.heads\": expected heads that divide the width, heads * head_dim = {}, found {} * {}", where,
-        size.width, size.heads, recipe.model.head_dim);
+        "{}: field \"size.heads\": expected {}, as many whole groups of {} heads of {} as a width of {} holds, at "
+        "least "
+        "one, found {}",
+        where, heads_of(recipe, size.width), recipe.model.kv_group, recipe.model.head_dim, size.width, size.heads);
   if (size.kv_heads < 1 || size.heads % size.kv_heads != 0 || size.heads / size.kv_heads != recipe.model.kv_group)
     throw_bad_input("{}: field \"size.kv_heads\": expected heads / kv_group = {} / {}, found {}", where, size.heads,
                     recipe.model.kv_group, size.kv_heads);

@@ -31,7 +31,7 @@ struct Size {
 
 Json to_json(const Size& size);
 Size size_from_json(const Json& json, const std::string& where);
-// That the two fit: heads * head_dim is the width, kv_heads follow kv_group. Throws kBadInput naming the field.
+// That the two fit: the width has its heads, kv_heads follow kv_group. Throws kBadInput naming the field.
 void validate(const Recipe& recipe, const Size& size, const std::string& where);
 
 // Counts. The FLOP convention, used in every report: a matrix product of (m, k) by (k, n) is 2mkn; the backward pass

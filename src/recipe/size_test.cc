@@ -167,9 +167,13 @@ TEST_P(FamilyOf, IsDistinctSortedDivisibleAndFine) {
           << size.width << " x " << size.layers;
     }
     previous = parameters;
-    EXPECT_EQ(size.width % 16, 0);
+    EXPECT_EQ(size.width % 4, 0);
     EXPECT_EQ(size.feed_forward % 16, 0);
-    EXPECT_EQ(size.heads * r.model.head_dim, size.width);
+    // Heads fill the width but for a group; the smallest models have one group, of up to twice the width.
+    const int group = r.model.head_dim * r.model.kv_group, filled = size.heads * r.model.head_dim;
+    EXPECT_TRUE(filled <= size.width || filled == group) << size.width << " " << size.heads;
+    EXPECT_LT(size.width - filled, group);
+    EXPECT_LE(filled, 2 * size.width);
     EXPECT_EQ(size.kv_heads * r.model.kv_group, size.heads);
     EXPECT_GE(size.layers, 1);
     validate(r, size, "family");
@@ -211,8 +215,21 @@ INSTANTIATE_TEST_SUITE_P(Recipes, FamilyOf,
                                            "model.head_dim=128"));
 
 TEST(Family, StartsTinyAndEmptyRangesAreEmpty) {
-  EXPECT_EQ(count(Recipe(), family(Recipe(), 1, 1e5).front()).matrix_parameters, 10768);
+  // Width 8, two layers with one head of 16: 2 * (8 * 48 + 16 * 8 + 3 * 8 * 16) + 257 * 8.
+  EXPECT_EQ(count(Recipe(), family(Recipe(), 1, 1e5).front()).matrix_parameters, 3848);
   EXPECT_TRUE(family(Recipe(), 1, 100).empty());
+}
+
+// A rung's isoFLOP sizes must lie close enough for a minimum between them.
+TEST(Family, NeighboursOfTheUsualRecipeLieLittleMoreThanTwiceApart) {
+  double previous = 0;
+  for (const Size& size : family(Recipe(), 1, 1e8)) {
+    const auto parameters = static_cast<double>(count(Recipe(), size).matrix_parameters);
+    if (previous > 0) {
+      EXPECT_LT(parameters / previous, size.width <= 64 ? 1.85 : 2.2) << size.width;  // wider ones grow in depth too
+    }
+    previous = parameters;
+  }
 }
 
 TEST(WithFlops, SpendsWhatWasAskedFor) {
@@ -317,15 +334,16 @@ TEST(Size, SurvivesJsonAndRefusesNonsense) {
   odd.heads = 3;
   odd.kv_heads = 3;
   EXPECT_THROW(validate(Recipe(), odd, "s"), Error);
-  // Fewer heads than a group of keys has.
+  // No key for a group of heads.
   Size small = hand_size();
+  small.heads = 8;
   small.kv_heads = 0;
   try {
     validate(apply_patch(Recipe(), "model.kv_group=8"), small, "s");
     ADD_FAILURE() << "accepted";
   } catch (const Error& e) {
     EXPECT_THAT(e.what(),
-                ::testing::AllOf(::testing::HasSubstr("size.kv_heads"), ::testing::HasSubstr("kv_group = 4 / 8")));
+                ::testing::AllOf(::testing::HasSubstr("size.kv_heads"), ::testing::HasSubstr("kv_group = 8 / 8")));
   }
 }
 

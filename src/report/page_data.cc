@@ -126,13 +126,12 @@ Json isoflop_json(const ledger::Ledger& ledger) {
         {"rung_flops", rung.rung_flops}, {"points", Json::array()}, {"minimum", nullptr}, {"fit", Json::array()}};
     for (const scaling::Point& p : rung.points)
       curve["points"].push_back({{"parameters", p.N}, {"bits_per_byte", p.L}, {"run", run_of[{rung.rung_flops, p.N}]}});
-    const scaling::IsoflopMinimum& minimum = rung.minimum;
-    if (minimum.N > 0) {
-      curve["minimum"] = {{"parameters", minimum.N},
-                          {"bits_per_byte", minimum.L},
-                          {"low", minimum.N_low},
-                          {"high", minimum.N_high},
-                          {"at_edge", minimum.at_edge}};
+    if (rung.points.size() >= 3) {
+      curve["minimum"] = {{"parameters", rung.N},
+                          {"bits_per_byte", rung.L},
+                          {"low", rung.is_inner ? Json(rung.N_low) : Json()},
+                          {"high", rung.is_inner ? Json(rung.N_high) : Json()},
+                          {"at_edge", !rung.is_inner}};
       const double first = std::log(rung.points.front().N), last = std::log(rung.points.back().N);
       for (int i = 0; i <= 24; ++i) {
         const double parameters = std::exp(first + (last - first) * i / 24);
@@ -200,6 +199,10 @@ std::vector<std::string> plan_limits(const ledger::Ledger& ledger) {
     limits[first->sequence] = first->value.plan.limits;
   for (const auto& plan : ledger.all<ledger::RungDecision>())
     if (plan.value.limits) limits[plan.sequence] = *plan.value.limits;
+  for (const auto& plan : ledger.all<ledger::BracketDecision>())
+    if (!plan.value.why.empty()) limits[plan.sequence] = {plan.value.why};
+  for (const auto& plan : ledger.all<ledger::MoveDecision>())
+    if (!plan.value.why.empty()) limits[plan.sequence] = {plan.value.why};
   std::vector<std::string> all;
   for (const auto& [sequence, texts] : limits) all.insert(all.end(), texts.begin(), texts.end());
   return all;

@@ -149,6 +149,21 @@ OrderedJson law_json(const std::optional<FitRecord>& fit) {
           {"points", fit->data.size()}, {"identified", fit->identified}, {"warnings", fit->warnings}};
 }
 
+OrderedJson optimum_json(const std::optional<OptimumRecord>& optimum) {
+  if (!optimum) return nullptr;
+  OrderedJson wanted = OrderedJson::array();
+  for (const OptimumRecord::Wanted& run : optimum->runs_to_identify)
+    wanted.push_back(OrderedJson{{"params", run.params}, {"tokens", run.tokens}, {"flops", run.flops}});
+  return {{"identified", optimum->identified},
+          {"why", optimum->why},
+          {"model", optimum->model},
+          {"a", optimum->a},
+          {"low", optimum->low},
+          {"high", optimum->high},
+          {"runs_to_identify", wanted},
+          {"warnings", optimum->warnings}};
+}
+
 OrderedJson backtest_json(const std::optional<TopForecast>& forecast, const std::optional<ScoreRecord>& score) {
   if (!forecast) return nullptr;
   return {{"train_below_flops", forecast->train_below_flops},
@@ -157,7 +172,10 @@ OrderedJson backtest_json(const std::optional<TopForecast>& forecast, const std:
           {"low", forecast->low},
           {"high", forecast->high},
           {"measured", score ? OrderedJson(score->measured) : OrderedJson()},
-          {"error_percent", score ? OrderedJson(score->error_percent) : OrderedJson()}};
+          {"error_percent", score ? OrderedJson(score->error_percent) : OrderedJson()},
+          {"best_of", forecast->covariance ? OrderedJson(forecast->runs.size()) : OrderedJson()},
+          {"pit", score ? or_null(score->pit) : OrderedJson()},
+          {"interval_score", score ? or_null(score->interval_score) : OrderedJson()}};
 }
 
 OrderedJson forecast_json(const std::optional<FutureForecast>& future) {
@@ -165,6 +183,7 @@ OrderedJson forecast_json(const std::optional<FutureForecast>& future) {
   if (!future) return list;
   for (const FutureForecast::Entry& entry : future->forecast)
     list.push_back(OrderedJson{{"multiply", entry.multiply},
+                               {"along", entry.along.value_or("optimum")},
                                {"flops", entry.flops},
                                {"params", entry.params},
                                {"tokens", entry.tokens},
@@ -172,6 +191,11 @@ OrderedJson forecast_json(const std::optional<FutureForecast>& future) {
                                {"low", entry.low},
                                {"high", entry.high}});
   return list;
+}
+
+std::vector<FutureForecast::Entry> future_entries(const Ledger& ledger) {
+  const auto future = latest<FutureForecast>(ledger);
+  return future ? future->forecast : std::vector<FutureForecast::Entry>{};
 }
 
 OrderedJson wall_json(const std::optional<WallRecord>& wall) {
@@ -208,6 +232,7 @@ OrderedJson report_json(const Ledger& ledger) {
   report["noise"] = noise_json(ledger);
   report["law"] = law_json(final_fit(ledger));
   report["backtest"] = backtest_json(latest<TopForecast>(ledger), latest<ScoreRecord>(ledger));
+  report["optimum"] = optimum_json(latest<OptimumRecord>(ledger));
   report["forecast"] = forecast_json(latest<FutureForecast>(ledger));
   report["wall"] = wall_json(latest<WallRecord>(ledger));
   report["findings"] = all_of<FindingRecord>(ledger);

@@ -3,9 +3,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
+#include "base/statistics.h"
 #include "campaign/points.h"
+#include "campaign/run_forecast.h"
 #include "campaign/stages/stages.h"
+#include "scaling/allocation/optimum_rule.h"
 #include "scaling/forecast/backtest.h"
 #include "scaling/forecast/forecaster.h"
 #include "scaling/forecast/wall.h"
@@ -26,6 +30,72 @@ scaling::Forecaster calibrated_forecaster(const std::vector<scaling::Point>& poi
 
 scaling::FitOptions fit_options(const Lab& lab) {
   return {.seed = lab.options.seed, .threads = 1};
+}
+
+// The forecast is judged by the least loss among the runs that ended, beside the forecast of that very least loss: with
+// fewer runs it is higher.
+std::optional<ledger::ScoreRecord> score_of(const ledger::TopForecast& forecast,
+                                            const std::vector<ledger::RunRow>& rows) {
+  std::vector<size_t> ended;
+  double best = INFINITY;
+  for (size_t i = 0; i < forecast.runs.size(); ++i)
+    for (const ledger::RunRow& row : rows)
+      if ((row.run == forecast.runs[i].run || row.run == forecast.runs[i].run + std::string(kInFull)) &&
+          row.state == protocol::RunState::kDone && row.bits_per_byte) {
+        ended.push_back(i);
+        best = std::min(best, *row.bits_per_byte);
+      }
+  if (ended.empty()) return std::nullopt;
+  ledger::ScoreRecord score{.predicted = forecast.predicted, .measured = best};
+  double low = forecast.low, high = forecast.high;
+  if (forecast.covariance) {
+    std::vector<double> ln_loss, covariance;
+    for (const size_t i : ended) {
+      ln_loss.push_back(std::log(forecast.runs[i].predicted));
+      for (const size_t j : ended) covariance.push_back((*forecast.covariance)[i * forecast.runs.size() + j]);
+    }
+    const LeastLoss least(ln_loss, covariance);
+    score.predicted = least.quantile(0.5);
+    low = least.quantile(0.05);
+    high = least.quantile(0.95);
+    score.pit = least.probability_below(best);
+  }
+  score.error_percent = 100 * (score.predicted - best) / best;
+  score.inside = best >= low && best <= high;
+  score.interval_score = interval_score(low, high, best);
+  return score;
+}
+
+ledger::OptimumRecord optimum_record(const scaling::OptimumRule& rule) {
+  ledger::OptimumRecord record{
+      .identified = rule.identified, .why = rule.why, .model = rule.model, .warnings = rule.warnings};
+  if (rule.identified) record.a = rule.a.value, record.low = rule.a.low, record.high = rule.a.high;
+  for (const scaling::WantedRun& run : rule.runs_to_identify)
+    record.runs_to_identify.push_back({.params = run.N, .tokens = run.D, .flops = run.flops});
+  return record;
+}
+
+ledger::FutureForecast::Entry future_entry(const scaling::OptimumRule& rule, const scaling::Forecaster& forecaster,
+                                           double multiple, double flops) {
+  ledger::FutureForecast::Entry entry{
+      .multiply = multiple, .along = rule.identified ? "optimum" : "ladder", .flops = flops};
+  if (!rule.reaches(flops)) return entry;
+  const scaling::Optimum optimum = rule.at(forecaster, flops);
+  entry.bits_per_byte = optimum.loss;
+  entry.low = optimum.low;
+  entry.high = optimum.high;
+  if (rule.identified) entry.params = optimum.N, entry.tokens = optimum.D;
+  return entry;
+}
+
+std::string in_words(const ledger::FutureForecast::Entry& entry) {
+  if (!std::isfinite(entry.bits_per_byte))
+    return fmt::format("{:g}x more compute: too far beyond these runs for a forecast", entry.multiply);
+  return fmt::format("{:g}x more compute: {:.4f} bits per byte (90%: {:.4f} to {:.4f}) {}", entry.multiply,
+                     entry.bits_per_byte, entry.low, entry.high,
+                     std::isfinite(entry.params) ? fmt::format("with {} parameters and {} tokens",
+                                                               format_count(entry.params), format_count(entry.tokens))
+                                                 : std::string("along the ladder's own sizes"));
 }
 
 }  // namespace
@@ -59,26 +129,36 @@ void forecast_top(const Lab& lab, Decisions& decisions, const CampaignBudget& bu
   });
   plan.rungs.back() = decision.flops;
   if (lab.ledger.last<ledger::TopForecast>()) return;
-  const std::vector<scaling::Point> below = points_below_top(lab, ladder);
-  const auto runs = lab.workload.isoflop_runs(*ladder.configuration, ladder.top_flops(), decision.centre,
-                                              plan.top_sizes, lab.max_tokens());
-  const scaling::Forecaster forecaster = calibrated_forecaster(below, scaling::backtest(below));
-  ledger::TopForecast forecast{.flops = ladder.top_flops(), .train_below_flops = plan.rungs[plan.rungs.size() - 2]};
+  const std::vector<LadderPoint> below = ladder_runs(lab.ledger, ladder.top_flops() * 0.999);
+  const auto sizes = lab.workload.isoflop_runs(*ladder.configuration, ladder.top_flops(), decision.centre,
+                                               plan.top_sizes, lab.max_tokens());
+  const std::vector<PlannedRun> runs = runs_of_rung(lab, branches, ladder, protocol::Stage::kTop, ladder.top(), sizes);
+  std::vector<RunSite> sites;
+  for (const PlannedRun& run : runs)
+    sites.push_back({.N = run.size.parameters, .D = run.size.tokens, .branched = !run.trunk.empty()});
+  const RunForecasts forecasts = forecast_runs(below, sites);
+  const LeastLoss least(forecasts.ln_loss, forecasts.covariance);
+  ledger::TopForecast forecast{.flops = ladder.top_flops(),
+                               .train_below_flops = plan.rungs[plan.rungs.size() - 2],
+                               .predicted = least.quantile(0.5),
+                               .low = least.quantile(0.05),
+                               .high = least.quantile(0.95)};
   for (size_t i = 0; i < runs.size(); ++i) {
-    const scaling::Optimum one = forecaster.predict(runs[i].parameters, runs[i].tokens);
-    if (i == 0 || one.loss < forecast.predicted)
-      forecast.predicted = one.loss, forecast.low = one.low, forecast.high = one.high;
-    forecast.runs.push_back({.run = fmt::format("top-r{}-n{}", ladder.top(), i),
-                             .parameters = runs[i].parameters,
-                             .tokens = runs[i].tokens,
-                             .predicted = one.loss,
-                             .low = one.low,
-                             .high = one.high});
+    const double half = kNormal90 * std::sqrt(forecasts.covariance[i * runs.size() + i]);
+    forecast.runs.push_back({.run = runs[i].id,
+                             .parameters = runs[i].size.parameters,
+                             .tokens = runs[i].size.tokens,
+                             .predicted = std::exp(forecasts.ln_loss[i]),
+                             .low = std::exp(forecasts.ln_loss[i] - half),
+                             .high = std::exp(forecasts.ln_loss[i] + half)});
   }
-  lab.ledger.append_all({fit_record("below the top rung", scaling::fit(below, fit_options(lab)), below), forecast});
+  forecast.covariance = forecasts.covariance;
+  const std::vector<scaling::Point> points = ladder_points(lab.ledger, ladder.top_flops() * 0.999);
+  lab.ledger.append_all({fit_record("below the top rung", scaling::fit(points, fit_options(lab)), points), forecast});
   lab.say(fmt::format(
-      "forecast, before its first run: the top rung ({}) will reach {:.4f} bits per byte (90%: {:.4f} to {:.4f})",
-      format_flops(forecast.flops), forecast.predicted, forecast.low, forecast.high));
+      "forecast, before its first run: the best of {} runs of the top rung ({}) will reach {:.4f} bits per byte (90%: "
+      "{:.4f} to {:.4f})",
+      runs.size(), format_flops(forecast.flops), forecast.predicted, forecast.low, forecast.high));
 }
 
 Script<> top_rung(const Lab& lab, Decisions& decisions, const Branches& branches, Replicates& replicates, RunLoop& loop,
@@ -90,22 +170,14 @@ Script<> top_rung(const Lab& lab, Decisions& decisions, const Branches& branches
   const std::vector<ledger::RunRow> rows = co_await loop.ensure(runs, RunLoop::IdleCores::kReplicate);
   replicates.allow(runs[runs.size() / 2]);
   if (lab.ledger.last<ledger::ScoreRecord>()) co_return;
-  std::optional<double> best;
-  for (const ledger::RunRow& row : rows)
-    if (row.state == protocol::RunState::kDone && row.bits_per_byte && (!best || *row.bits_per_byte < *best))
-      best = row.bits_per_byte;
-  if (!best) {
+  const std::optional<ledger::ScoreRecord> score = score_of(lab.ledger.last<ledger::TopForecast>()->value, rows);
+  if (!score) {
     lab.say("no run of the top rung finished within the budget: the forecast could not be tested");
     co_return;
   }
-  const ledger::TopForecast forecast = lab.ledger.last<ledger::TopForecast>()->value;
-  const ledger::ScoreRecord score{.predicted = forecast.predicted,
-                                  .measured = *best,
-                                  .error_percent = 100 * (forecast.predicted - *best) / *best,
-                                  .inside = *best >= forecast.low && *best <= forecast.high};
-  lab.ledger.append(score);
+  lab.ledger.append(*score);
   lab.say(fmt::format("top rung measured: {:.4f} bits per byte; the forecast was off by {:+.2f}%, {} its interval",
-                      score.measured, score.error_percent, score.inside ? "inside" : "outside"));
+                      score->measured, score->error_percent, score->inside ? "inside" : "outside"));
 }
 
 Script<> replicate_rest(const CampaignBudget& budget, Replicates& replicates, RunLoop& loop) {
@@ -123,7 +195,9 @@ void conclude(const Lab& lab, const Ladder& ladder) {
   const std::vector<scaling::BacktestRow> backtests = scaling::backtest(all);
   const scaling::Forecaster forecaster = calibrated_forecaster(all, backtests);
 
-  ledger::FitRecord fitted = fit_record("all", scaling::fit(all, fit_options(lab)), all);
+  const scaling::Fit law = scaling::fit(all, fit_options(lab));
+  const scaling::OptimumRule rule = scaling::optimum_of(all, forecaster, &law);
+  ledger::FitRecord fitted = fit_record("all", law, all);
   fitted.backtest.emplace();
   for (const scaling::BacktestRow& row : backtests)
     fitted.backtest->push_back({.train_below_flops = row.train_below_flops,
@@ -138,22 +212,14 @@ void conclude(const Lab& lab, const Ladder& ladder) {
   const double first = ladder.plan.rungs.front(), last = 100 * ladder.top_flops();
   for (int i = 0; i <= kFrontierPoints; ++i) {
     const double flops = first * std::pow(last / first, static_cast<double>(i) / kFrontierPoints);
-    const scaling::Optimum optimum = forecaster.compute_optimal(flops);
+    if (!rule.reaches(flops)) break;
+    const scaling::Optimum optimum = rule.at(forecaster, flops);
     fitted.frontier->push_back(
         {.flops = flops, .bits_per_byte = optimum.loss, .low = optimum.low, .high = optimum.high});
   }
   ledger::FutureForecast future;
-  for (const double multiple : kForecastMultiples) {
-    const double flops = multiple * ladder.top_flops();
-    const scaling::Optimum optimum = forecaster.compute_optimal(flops);
-    future.forecast.push_back({.multiply = multiple,
-                               .flops = flops,
-                               .params = optimum.N,
-                               .tokens = optimum.D,
-                               .bits_per_byte = optimum.loss,
-                               .low = optimum.low,
-                               .high = optimum.high});
-  }
+  for (const double multiple : kForecastMultiples)
+    future.forecast.push_back(future_entry(rule, forecaster, multiple, multiple * ladder.top_flops()));
   const scaling::Wall wall = scaling::wall_test(all, lab.options.seed);
   const ledger::WallRecord wall_record{.verdict = wall.verdict,
                                        .slope = wall.slope,
@@ -161,11 +227,13 @@ void conclude(const Lab& lab, const Ladder& ladder) {
                                        .slope_high = wall.slope_high,
                                        .smallest_detectable = wall.smallest_detectable,
                                        .why = wall.why};
-  lab.ledger.append_all({fitted, future, wall_record});
-  for (const auto& f : future.forecast)
-    lab.say(
-        fmt::format("{:g}x more compute: {:.4f} bits per byte (90%: {:.4f} to {:.4f}) with {} parameters and {} tokens",
-                    f.multiply, f.bits_per_byte, f.low, f.high, format_count(f.params), format_count(f.tokens)));
+  const ledger::OptimumRecord optimum = optimum_record(rule);
+  lab.ledger.append_all({fitted, optimum, future, wall_record});
+  if (rule.identified)
+    lab.say(fmt::format("compute-optimal size: N ~ C^{:.2f} ({:.2f} to {:.2f})", optimum.a, optimum.low, optimum.high));
+  else
+    lab.say(fmt::format("no compute-optimal size is identified: {}", rule.why));
+  for (const auto& entry : future.forecast) lab.say(in_words(entry));
   lab.say(fmt::format("wall: {} ({})", name(wall.verdict), wall.why));
 }
 

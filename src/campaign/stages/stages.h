@@ -52,15 +52,18 @@ Script<> search_configurations(const Lab& lab, Decisions& decisions, CampaignBud
                                RunLoop& loop, Ladder& ladder);
 
 // ---- rungs.cc ---------------------------------------------------------------------------------------------------
-// Runs several sizes on the lowest rung and replicates of the middle one: the first optimum and the noise floor.
-Script<> lowest_rung(const Lab& lab, const Branches& branches, Replicates& replicates, RunLoop& loop,
-                     const Ladder& ladder);
-// The middle rungs in ascending order, each placed around the optimum estimated so far.
+// Runs several sizes on the lowest rung, further ones until its minimum lies between them, and replicates of the middle
+// one: the first optimum and the noise floor.
+Script<> lowest_rung(const Lab& lab, Decisions& decisions, const CampaignBudget& budget, const RunBook& book,
+                     const Branches& branches, Replicates& replicates, RunLoop& loop, const Ladder& ladder);
+// The middle rungs in ascending order, each placed around the optimum estimated so far. The first ones hold their
+// minimum between their sizes (bracket.h); where the smallest size there is stays best, the ladder moves up.
 Script<> middle_rungs(const Lab& lab, Decisions& decisions, const CampaignBudget& budget, const RunBook& book,
                       const Branches& branches, Replicates& replicates, RunLoop& loop, Ladder& ladder);
-// The ladder's runs of one rung with their ids, branched from shorter runs where possible.
+// The ladder's runs of one rung with their ids, numbered from `first`, branched from shorter runs where possible.
 std::vector<PlannedRun> runs_of_rung(const Lab& lab, const Branches& branches, const Ladder& ladder,
-                                     protocol::Stage stage, size_t rung, const std::vector<workload::SizedRun>& sizes);
+                                     protocol::Stage stage, size_t rung, const std::vector<workload::SizedRun>& sizes,
+                                     size_t first = 0);
 // Compute-optimal parameters at `flops`, forecast from the runs below the top rung. With a single rung: its isoFLOP
 // minimum extrapolated with N* proportional to the square root of C.
 double optimum_so_far(const Lab& lab, const Ladder& ladder, double flops);

@@ -61,5 +61,17 @@ TEST(OddSizes, VocabulariesOfTwoAndOfFiftyThousand) {
   }
 }
 
+// The smallest models of a family have one head that is wider than they are; others have a width that is no multiple of
+// a head's (recipe/size.cc).
+TEST(OddSizes, HeadsThatTogetherAreWiderOrNarrowerThanTheModel) {
+  for (const double heads : {0.5, 0.75, 1.5}) {
+    SCOPED_TRACE(heads);
+    for (SmallModel m : least_models(19, 7)) {
+      m.size.width = static_cast<int>(heads * m.recipe.model.head_dim);
+      check_model(m);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace flywheel::model

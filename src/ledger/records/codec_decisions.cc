@@ -74,7 +74,21 @@ void fields(V& v, RungDecision& r) {
   v.required("centre", r.centre);
   v.required("climb", r.climb);
   v.sparse("sizes", r.sizes);
+  v.unless_empty("bracket", r.bracket);
   v.sparse("limits", r.limits);
+}
+
+template <typename V>
+void fields(V& v, BracketDecision& r) {
+  v.required("inner", r.inner);
+  v.sparse("sizes", r.sizes);
+  v.unless_empty("why", r.why);
+}
+
+template <typename V>
+void fields(V& v, MoveDecision& r) {
+  v.required("rungs", r.rungs);
+  v.field("why", r.why);
 }
 
 template <typename V>
@@ -97,6 +111,8 @@ template struct Codec<SearchRoundDecision>;
 template struct Codec<AblationRoundDecision>;
 template struct Codec<TimeDecision>;
 template struct Codec<RungDecision>;
+template struct Codec<BracketDecision>;
+template struct Codec<MoveDecision>;
 template struct Codec<TopDecision>;
 template struct Codec<CompareDecision>;
 

@@ -57,11 +57,32 @@ void fields(V& v, TopForecast& r) {
   v.field("low", r.low);
   v.field("high", r.high);
   v.field("runs", r.runs);
+  v.sparse("covariance", r.covariance);
+}
+
+template <typename V>
+void fields(V& v, OptimumRecord::Wanted& r) {
+  v.field("params", r.params);
+  v.field("tokens", r.tokens);
+  v.field("flops", r.flops);
+}
+
+template <typename V>
+void fields(V& v, OptimumRecord& r) {
+  v.required("identified", r.identified);
+  v.field("why", r.why);
+  v.field("model", r.model);
+  v.field("a", r.a);
+  v.field("low", r.low);
+  v.field("high", r.high);
+  v.field("runs_to_identify", r.runs_to_identify);
+  v.field("warnings", r.warnings);
 }
 
 template <typename V>
 void fields(V& v, FutureForecast::Entry& r) {
   v.required("multiply", r.multiply);
+  v.sparse("along", r.along);
   v.field("flops", r.flops);
   v.field("params", r.params);
   v.field("tokens", r.tokens);
@@ -81,6 +102,8 @@ void fields(V& v, ScoreRecord& r) {
   v.field("measured", r.measured);
   v.field("error_percent", r.error_percent);
   v.field("inside", r.inside);
+  v.sparse("pit", r.pit);
+  v.sparse("interval_score", r.interval_score);
 }
 
 template <typename V>
@@ -108,6 +131,7 @@ void fields(V& v, EvaluationRecord& r) {
 
 template struct Codec<FitRecord>;
 template struct Codec<TopForecast>;
+template struct Codec<OptimumRecord>;
 template struct Codec<FutureForecast>;
 template struct Codec<ScoreRecord>;
 template struct Codec<WallRecord>;

@@ -73,7 +73,23 @@ struct RungDecision {
   double centre = 0;
   bool climb = false;
   std::optional<std::vector<double>> sizes{};  // parameters; where it climbs
+  bool bracket = false;                        // sizes are added until its minimum lies between them
   std::optional<std::vector<std::string>> limits{};
+};
+
+// "bracket N": whether the minimum of a rung lies between its sizes, and the sizes to add where it does not.
+struct BracketDecision {
+  int number = 0;
+  bool inner = false;
+  std::optional<std::vector<double>> sizes{};  // parameters; none: nothing to add
+  std::string why{};                           // it stays without a minimum, in words
+};
+
+// "ladder after rung N": rungs that are left out so that the next one has its minimum between its sizes
+struct MoveDecision {
+  int number = 0;
+  std::vector<double> rungs{};
+  std::string why{};
 };
 
 // "top"

@@ -46,6 +46,7 @@ inline constexpr std::tuple kRecordTable{
     // What is known
     RecordRow<FitRecord>{{"fit"}},
     RecordRow<TopForecast>{{"forecast", "name", "top rung"}},
+    RecordRow<OptimumRecord>{{"optimum"}},
     RecordRow<FutureForecast>{{"forecast", "name", "future"}},
     RecordRow<ScoreRecord>{{"score", "name", "top rung"}},
     RecordRow<WallRecord>{{"wall"}},
@@ -66,6 +67,8 @@ inline constexpr std::tuple kRecordTable{
     RecordRow<AblationRoundDecision>{{"plan", "stage", "ablation round ", true}},
     RecordRow<TimeDecision>{{"plan", "stage", "time of p", true}},
     RecordRow<RungDecision>{{"plan", "stage", "rung ", true}},
+    RecordRow<BracketDecision>{{"plan", "stage", "bracket ", true}},
+    RecordRow<MoveDecision>{{"plan", "stage", "ladder after rung ", true}},
     RecordRow<TopDecision>{{"plan", "stage", "top"}},
     RecordRow<CompareDecision>{{"plan", "stage", "compare"}},
 };

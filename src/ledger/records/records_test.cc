@@ -158,6 +158,19 @@ TEST(Records, ThoseOfWhatIsKnownGoToTheirStructsAndBack) {
       R"__(bits_per_byte":2.326957454302786,"flops":5599559012947.95,"high":2.8831243141452805,"low":1.87807753)__"
       R"__(12286637,"multiply":10.0,"params":33422.19861291656,"tokens":22351463.849131215}],"name":"future"})__");
   round_trip<ScoreRecord>(
+      R"__({"error_percent":0.5,"inside":true,"interval_score":1.25,"measured":3.0,"name":"top rung","pit":0.25,)__"
+      R"__("predicted":3.015})__");
+  round_trip<TopForecast>(
+      R"__({"covariance":[0.0001],"flops":500000000000.0,"high":3.2,"low":3.0,"name":"top rung","predicted":3.1,"runs":[{"high":3.2)__"
+      R"__(,"low":3.0,"parameters":10256.0,"predicted":3.1,"run":"top-r6-n0","tokens":6503168.0}],"train_below_flops":)__"
+      R"__(300000000000.0})__");
+  round_trip<OptimumRecord>(
+      R"__({"a":null,"high":null,"identified":false,"low":null,"model":"law","runs_to_identify":[{"flops":10000000000.0,"para)__"
+      R"__(ms":3848.0,"tokens":433125.0}],"warnings":[],"why":"the smallest size is best on every rung"})__");
+  round_trip<FutureForecast>(
+      R"__({"forecast":[{"along":"ladder","bits_per_byte":2.5,"flops":1500000000000.0,"high":2.75,"low":2.25,"multiply":3.0,"pa)__"
+      R"__(rams":null,"tokens":null}],"name":"future"})__");
+  round_trip<ScoreRecord>(
       R"__({"error_percent":3.4888450985153723,"inside":true,"measured":3.0231428176448456,"name":"top rung","p)__"
       R"__(redicted":3.1286155876593673})__");
   round_trip<WallRecord>(
@@ -247,6 +260,12 @@ TEST(Records, DecisionsGoToTheirStructsAndBack) {
   round_trip<SearchRoundDecision>(R"__({"flops_left":4840092975104.0,"go_on":true,"stage":"search round 0"})__");
   round_trip<RungDecision>(
       R"__({"centre":13825.151121549668,"climb":true,"sizes":[10256.0,250960.0],"stage":"rung 1"})__");
+  round_trip<RungDecision>(
+      R"__({"bracket":true,"centre":13825.5,"climb":true,"sizes":[6924.0,10768.0,18456.0],"stage":"rung 3"})__");
+  round_trip<BracketDecision>(R"__({"inner":false,"sizes":[3848.0],"stage":"bracket 4"})__");
+  round_trip<BracketDecision>(R"__({"inner":false,"stage":"bracket 5","why":"The smallest is best."})__");
+  round_trip<MoveDecision>(
+      R"__({"rungs":[10000000000.0,40000000000.0,80000000000.0],"stage":"ladder after rung 1","why":"It moves up."})__");
   round_trip<TopDecision>(R"__({"centre":6529.962407682486,"flops":559955901294.795,"stage":"top"})__");
   round_trip<AblationRoundDecision>(R"__({"flops_left":1000000.0,"go_on":true,"stage":"ablation round 3"})__");
   round_trip<TimeDecision>(R"__({"ratio":1.25,"stage":"time of p12"})__");

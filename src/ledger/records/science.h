@@ -42,7 +42,8 @@ struct FitRecord {
   std::optional<std::vector<FrontierEntry>> frontier{};
 };
 
-// "forecast" with name = "top rung": written before its first run.
+// "forecast" with name = "top rung": written before its first run. predicted, low and high (median, 90%) are of the
+// least loss among the runs where their covariance is given, else of the run with the lowest forecast.
 struct TopForecast {
   double flops = 0, train_below_flops = 0, predicted = 0, low = 0, high = 0;
   struct Run {
@@ -50,12 +51,27 @@ struct TopForecast {
     double parameters = 0, tokens = 0, predicted = 0, low = 0, high = 0;
   };
   std::vector<Run> runs{};
+  std::optional<std::vector<double>> covariance{};  // of the log losses of the runs, noise included; row-major
+};
+
+// "optimum": the compute-optimal size as a function of compute, N ~ C^a, or that the runs do not identify it.
+struct OptimumRecord {
+  bool identified = false;
+  std::string why{}, model{};
+  double a = kNotKnown, low = kNotKnown, high = kNotKnown;  // 95%; not known where it is not identified
+  struct Wanted {
+    double params = 0, tokens = 0, flops = 0;
+  };
+  std::vector<Wanted> runs_to_identify{};
+  std::vector<std::string> warnings{};
 };
 
 // "forecast" with name = "future": multiples of the top rung.
 struct FutureForecast {
   struct Entry {
     double multiply = 0;
+    // "optimum", or "ladder" where none is identified: along the ladder's own sizes, and params are not known.
+    std::optional<std::string> along{};
     double flops = kNotKnown, params = kNotKnown, tokens = kNotKnown;
     double bits_per_byte = kNotKnown, low = kNotKnown, high = kNotKnown;
   };
@@ -66,6 +82,8 @@ struct FutureForecast {
 struct ScoreRecord {
   double predicted = 0, measured = 0, error_percent = 0;
   bool inside = false;
+  std::optional<double> pit{};             // forecast probability of a lower loss
+  std::optional<double> interval_score{};  // of log loss at 90%, times 100 (Gneiting and Raftery 2007)
 };
 
 // "wall"

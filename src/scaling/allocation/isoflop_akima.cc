@@ -31,6 +31,13 @@ std::vector<double> node_slopes(const std::vector<double>& x, const std::vector<
   return slopes;
 }
 
+double spline(const std::vector<double>& x, const std::vector<double>& y, const std::vector<double>& slopes,
+              size_t piece, double at) {
+  const double width = x[piece + 1] - x[piece], t = (at - x[piece]) / width, s = 1 - t;
+  return y[piece] * s * s * (1 + 2 * t) + y[piece + 1] * t * t * (1 + 2 * s) +
+         width * t * s * (slopes[piece] * s - slopes[piece + 1] * t);
+}
+
 // Where the spline is lowest on a grid of equal steps in x; nothing where that is an end.
 std::optional<double> inner_minimum(const std::vector<double>& x, const std::vector<double>& y, int places) {
   const std::vector<double> slopes = node_slopes(x, y);
@@ -40,18 +47,15 @@ std::optional<double> inner_minimum(const std::vector<double>& x, const std::vec
   for (int k = 0; k < places; ++k) {
     const double at = x.front() + (x.back() - x.front()) * k / (places - 1);
     while (piece + 2 < x.size() && at > x[piece + 1]) ++piece;
-    const double width = x[piece + 1] - x[piece], t = (at - x[piece]) / width, s = 1 - t;
-    const double value = y[piece] * s * s * (1 + 2 * t) + y[piece + 1] * t * t * (1 + 2 * s) +
-                         width * t * s * (slopes[piece] * s - slopes[piece + 1] * t);
+    const double value = spline(x, y, slopes, piece, at);
     if (value < lowest) lowest = value, where = at, best = k;
   }
   if (best == 0 || best == places - 1) return std::nullopt;
   return where;
 }
 
-}  // namespace
-
-AkimaMinimum akima_minimum(std::span<const Point> level, const AkimaOptions& options) {
+// Sizes, smallest first, with the lowest loss of each.
+std::map<double, double> lowest_by_size(std::span<const Point> level) {
   std::map<double, double> lowest;
   for (const Point& p : level) {
     if (!std::isfinite(p.N) || !std::isfinite(p.L) || p.N <= 0 || p.L <= 0)
@@ -59,6 +63,13 @@ AkimaMinimum akima_minimum(std::span<const Point> level, const AkimaOptions& opt
     const auto [at, fresh] = lowest.try_emplace(p.N, p.L);
     if (!fresh) at->second = std::min(at->second, p.L);
   }
+  return lowest;
+}
+
+}  // namespace
+
+AkimaMinimum akima_minimum(std::span<const Point> level, const AkimaOptions& options) {
+  const std::map<double, double> lowest = lowest_by_size(level);
   AkimaMinimum result;
   if (lowest.size() < 3) return result;
   std::vector<double> x, loss;
@@ -85,6 +96,16 @@ AkimaMinimum akima_minimum(std::span<const Point> level, const AkimaOptions& opt
   result.ln_sd = std::max(std::sqrt(square), options.least_spread * options.grid * step) * options.resamples /
                  static_cast<double>(inside);
   return result;
+}
+
+double akima_loss(std::span<const Point> level, double N) {
+  std::vector<double> x, y;
+  for (const auto& [size, loss] : lowest_by_size(level)) x.push_back(std::log(size)), y.push_back(std::log(loss));
+  if (x.size() < 2) throw_bad_input("a curve needs at least two sizes, found {}", x.size());
+  const double at = std::clamp(std::log(N), x.front(), x.back());
+  size_t piece = 0;
+  while (piece + 2 < x.size() && at > x[piece + 1]) ++piece;
+  return std::exp(spline(x, y, node_slopes(x, y), piece, at));
 }
 
 }  // namespace flywheel::scaling

@@ -33,5 +33,7 @@ struct AkimaMinimum {
 // Of several runs of one size the lowest loss counts. Deterministic for a seed. Throws kBadInput for values that are
 // not finite and above 0; fewer than three sizes have no minimum.
 AkimaMinimum akima_minimum(std::span<const Point> level, const AkimaOptions& options = {});
+// The loss of the spline at N, which lies between the smallest and the largest size of the level. Needs two sizes.
+double akima_loss(std::span<const Point> level, double N);
 
 }  // namespace flywheel::scaling
