@@ -4,6 +4,7 @@
 #include "base/stop_signals.h"
 #include "base/subprocess.h"
 #include "engine/kernels/kernels.h"
+#include "engine/train/costs.h"
 #include "engine/train/memory.h"
 
 namespace flywheel::cli {
@@ -19,7 +20,8 @@ uint64_t predicted_memory_bytes(const recipe::RunSpec& spec) {
 }  // namespace
 
 workload::FlywheelWorkload engine_workload(const Path& lab) {
-  return workload::FlywheelWorkload({.corpus = lab / "corpus", .predict_memory_bytes = predicted_memory_bytes});
+  return workload::FlywheelWorkload(
+      {.corpus = lab / "corpus", .predict_memory_bytes = predicted_memory_bytes, .step_costs = train::step_costs});
 }
 
 campaign::CampaignOptions campaign_options(const Path& lab, const Budget& budget, double started, int slots,

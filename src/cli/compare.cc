@@ -11,7 +11,7 @@
 #include "cli/campaign_setup.h"
 #include "cli/cli.h"
 #include "cli/lab_setup.h"
-#include "evidence/paired_runs.h"
+#include "report/cost_text.h"
 
 namespace flywheel::cli {
 namespace {
@@ -28,31 +28,28 @@ std::string number(double value, const char* format) {
   return std::isfinite(value) ? fmt::format(fmt::runtime(format), value) : "open";
 }
 
-std::string times_text(double times) {
-  if (!std::isfinite(times)) return "open";
-  return times >= evidence::kFarthestMultiple ? fmt::format("at least {:g}x", times) : fmt::format("{:.2f}x", times);
-}
-std::string multiplier_text(const ledger::Interval& multiplier) {
-  return fmt::format("{} ({} to {})", std::isfinite(multiplier.value) ? times_text(multiplier.value) : "cannot be said",
-                     times_text(multiplier.low), times_text(multiplier.high));
-}
-
 void print_text(const ledger::ComparisonRecord& result) {
   fmt::print("{}\n", name(result.verdict));
   if (result.why) fmt::print("  {}\n", *result.why);
   fmt::print("  difference        {} bits per byte (95%, at any time: {} to {}); below 0 the candidate is better\n",
              number(result.difference.value, "{:+.4f}"), number(result.difference.low, "{:+.4f}"),
              number(result.difference.high, "{:+.4f}"));
-  if (result.multiplier) fmt::print("  worth in compute  {}\n", multiplier_text(*result.multiplier));
+  if (result.multiplier) fmt::print("  worth in compute  {}\n", report::multiplier_text(*result.multiplier));
+  if (result.time_multiplier)
+    fmt::print("  worth in time     {} on this machine{}\n", report::multiplier_text(*result.time_multiplier),
+               report::busy_text(result.cpu_share));
   for (const ledger::RungEffect& rung : result.rungs)
     fmt::print("  at {:<14} {} ({} to {}), {} pairs, worth {}\n", format_flops(rung.flops),
                number(rung.difference.value, "{:+.4f}"), number(rung.difference.low, "{:+.4f}"),
-               number(rung.difference.high, "{:+.4f}"), rung.pairs, multiplier_text(rung.multiplier));
+               number(rung.difference.high, "{:+.4f}"), rung.pairs, report::multiplier_text(rung.multiplier));
+  for (const ledger::ComparedCosts& costs : result.costs.value_or(std::vector<ledger::ComparedCosts>{}))
+    fmt::print("{}", report::costs_text(costs, "  "));
   if (result.warning && !result.warning->empty()) fmt::print("  note: {}\n", *result.warning);
   if (result.more_budget)
     fmt::print("  to decide it, about {} times the budget\n", number(*result.more_budget, "{:.1f}"));
   fmt::print("  spent {}, {} runs, {}\n", format_seconds(result.spend.seconds), result.spend.runs,
-             format_flops(result.spend.train_flops));
+             report::spend_text({.train_flops = result.spend.train_flops,
+                                 .optimizer_flops = result.spend.optimizer_flops.value_or(0)}));
 }
 
 int compare(const CompareOptions& options) {

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/lab_view.h"
+#include "report/cost_text.h"
 
 namespace flywheel::cli {
 
@@ -33,8 +34,13 @@ Action declare_findings(Arguments& arguments) {
     for (const auto& record : records) {
       const ledger::FindingRecord& f = record.value;
       const auto end = [](double times) { return std::isfinite(times) ? number_text(times, "{:.3g}") : "open"; };
-      fmt::print("{}  {}  {}x compute ({} to {})\n", f.id, f.change, number_text(f.multiplier.value, "{:.3g}"),
+      fmt::print("{}  {}  {}x compute ({} to {})", f.id, f.change, number_text(f.multiplier.value, "{:.3g}"),
                  end(f.multiplier.low), end(f.multiplier.high));
+      if (const auto& time = f.time_multiplier)
+        fmt::print(", {}x time on this machine ({} to {})", number_text(time->value, "{:.3g}"), end(time->low),
+                   end(time->high));
+      fmt::print("\n");
+      if (f.costs) fmt::print("{}", report::costs_text(*f.costs, "    "));
     }
     return 0;
   };

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/lab_view.h"
+#include "report/cost_text.h"
 
 namespace flywheel::cli {
 namespace {
@@ -79,7 +80,7 @@ void print(const Status& status, const std::string& lab) {
   fmt::print("  stage      {}\n  runs       {}\n", status.stage.empty() ? "not started" : status.stage,
              runs.empty() ? "none" : runs);
   fmt::print("  spend      {} of slots, {}\n", format_seconds(status.spend.slot_seconds),
-             format_flops(status.spend.train_flops));
+             report::spend_text(status.spend));
   for (const auto& [kind, payload] : status.known)
     if (kind == "forecast" && status.future)
       print_future(*status.future);
@@ -95,6 +96,7 @@ Json to_json(const Status& status, const std::string& lab) {
           {"spend",
            {{"slot_seconds", status.spend.slot_seconds},
             {"train_flops", status.spend.train_flops},
+            {"optimizer_flops", status.spend.optimizer_flops},
             {"runs_done", status.spend.runs_done},
             {"runs_failed", status.spend.runs_failed}}},
           {"known", status.known},

@@ -25,6 +25,7 @@ export interface Report {
   spend?: {
     seconds: MaybeNumber;
     train_flops: MaybeNumber;
+    optimizer_flops?: MaybeNumber; // beside train_flops; null: not counted by the program that ran the lab
     runs: MaybeNumber;
     slot_busy_fraction: MaybeNumber;
   } | null;
@@ -44,6 +45,7 @@ export interface Report {
   branching?: { branches: number; ladder_flops: number; trained_flops: number } | null;
   search?: SearchRecord | null;
   findings?: Finding[] | null;
+  pareto?: ParetoEntry[] | null;
   tried?: MaybeNumber;
   recipe?: string | Missing;
   audit_bits_per_byte?: MaybeNumber;
@@ -58,6 +60,28 @@ export interface Forecast {
   bits_per_byte: MaybeNumber;
   low: MaybeNumber;
   high: MaybeNumber;
+}
+
+// A recipe where others were measured too, with what its runs cost, in the mean.
+export interface ParetoEntry {
+  recipe: string; // 12 digits of its hash
+  name: string; // start, adopted, base, candidate or the change; empty: not known
+  rung_flops: number; // that model and optimizer together may take
+  runs: number;
+  bits_per_byte: number;
+  model_flops: MaybeNumber;
+  optimizer_flops: MaybeNumber;
+  seconds: MaybeNumber; // on this machine
+  parameters: MaybeNumber; // all, look-up tables included
+  matrix_parameters: MaybeNumber; // the N of laws
+  artifact_bytes: MaybeNumber; // of the file of trained weights
+  lookup_bytes: MaybeNumber; // that look-up tables move
+  on_front: boolean;
+}
+
+export interface BothSides {
+  base: MaybeNumber;
+  candidate: MaybeNumber;
 }
 
 export interface Finding {
@@ -82,6 +106,11 @@ export interface Finding {
   by_rung?: { flops: number; pairs?: number; difference?: MaybeNumber; low?: MaybeNumber; high?: MaybeNumber; compute_multiplier: { value: MaybeNumber; low: MaybeNumber; high: MaybeNumber } }[];
   extrapolated?: { flops: number; compute_multiplier: MaybeNumber; low: MaybeNumber; high: MaybeNumber };
   ablation?: { pairs: number; difference_without: number };
+  time_multiplier?: { value: MaybeNumber; low: MaybeNumber; high: MaybeNumber } | null;
+  cpu_share?: MaybeNumber; // of its pairs' seconds that the processor worked for them: well below 1 on a busy machine
+  parameters?: BothSides | null;
+  artifact_bytes?: BothSides | null;
+  costs?: { flops: number; model_flops: BothSides; optimizer_flops: BothSides; seconds: BothSides; parameters: BothSides; matrix_parameters: BothSides; artifact_bytes: BothSides; lookup_bytes: BothSides };
   warning?: string;
 }
 

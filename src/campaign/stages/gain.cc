@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "campaign/costs.h"
 #include "campaign/stages/stages.h"
 #include "evidence/paired_runs.h"
 #include "search/search_loop.h"
@@ -35,13 +36,14 @@ std::string in_words(const evidence::PairedEffect& effect) {
 }
 
 // The gain from the losses by run id on one split. The start has an additional rung with more compute.
-ledger::GainRecord gain_record(protocol::Split split, const std::vector<double>& rungs,
+ledger::GainRecord gain_record(const ledger::Ledger& ledger, protocol::Split split, const std::vector<double>& rungs,
                                const std::map<std::string, double>& losses, const std::string& start,
                                const std::string& end, std::string& words) {
   ledger::GainRecord record{.split = split, .start_hash = start, .recipe_hash = end, .flops = rungs};
   std::vector<evidence::RungPairs> pairs;
   for (size_t r = 0; r < rungs.size(); ++r) {
-    pairs.push_back({rungs[r], {}, {}});
+    pairs.push_back({.flops = rungs[r]});
+    pairs[r].cost = cost_ratio(ledger, id_of(0, r, true), id_of(0, r, false));
     for (int i = 0; i < kPairs; ++i) {
       const auto of_end = losses.find(id_of(i, r, false)), of_start = losses.find(id_of(i, r, true));
       if (of_start == losses.end()) continue;
@@ -114,8 +116,8 @@ Script<> measure_gain(const Lab& lab, CampaignBudget& budget, const RunBook& boo
     co_return;
   }
   std::string words;
-  lab.ledger.append(
-      gain_record(workload::audit_split(lab.workload), rungs, losses, start->identity(), end->identity(), words));
+  lab.ledger.append(gain_record(lab.ledger, workload::audit_split(lab.workload), rungs, losses, start->identity(),
+                                end->identity(), words));
   lab.say(fmt::format("together, on the {} split: {}", name(workload::audit_split(lab.workload)), words));
 }
 
@@ -140,7 +142,8 @@ Script<> measure_locked_gain(const Lab& lab, RunLoop& loop) {
                                                .bits_per_byte = result.bits_per_byte});
   }
   std::string words;
-  ledger::GainRecord locked = gain_record(kLocked, audit.flops, losses, audit.start_hash, audit.recipe_hash, words);
+  ledger::GainRecord locked =
+      gain_record(lab.ledger, kLocked, audit.flops, losses, audit.start_hash, audit.recipe_hash, words);
   locked.inside = inside_audit(locked, audit);
   lab.ledger.append(locked);
   lab.say(fmt::format("together, on the locked split: {}; {} the audit split's intervals", words,

@@ -3,9 +3,12 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
+#include "protocol/step_costs.h"
 #include "recipe/run_spec.h"
 #include "workload/workload.h"
 
@@ -16,6 +19,9 @@ struct FlywheelOptions {
   recipe::Precision precision = recipe::Precision::kAuto;
   // Peak memory of a run, from the engine, which the lab may not include.
   std::function<uint64_t(const recipe::RunSpec&)> predict_memory_bytes = [](const recipe::RunSpec&) { return 0; };
+  // What a step costs beside the model's FLOPs, likewise. The default counts nothing.
+  std::function<protocol::StepCosts(const recipe::Recipe&, const recipe::Size&)> step_costs =
+      [](const recipe::Recipe&, const recipe::Size&) { return protocol::StepCosts{}; };
 };
 
 // Immutable but for the processes it starts.
@@ -54,8 +60,14 @@ class FlywheelWorkload : public Workload {
 
  private:
   protocol::Resources needs(const recipe::RunSpec& spec) const;
+  protocol::StepCosts step_costs(const std::string& identity, const recipe::Recipe& recipe,
+                                 const recipe::Size& size) const;
+  SizedRun with_costs(const Configuration& configuration, SizedRun run) const;
 
   FlywheelOptions options_;
+  // By recipe and model: plans of ladders ask for the same ones again and again.
+  mutable std::mutex costs_mutex_;
+  mutable std::map<std::string, protocol::StepCosts> costs_;
 };
 
 }  // namespace flywheel::workload
