@@ -39,8 +39,7 @@ Action declare_findings(Arguments& arguments) {
       if (const auto& time = f.time_multiplier)
         fmt::print(", {}x time on this machine ({} to {})", number_text(time->value, "{:.3g}"), end(time->low),
                    end(time->high));
-      fmt::print("\n");
-      if (f.costs) fmt::print("{}", report::costs_text(*f.costs, "    "));
+      fmt::print("\n{}", f.costs ? report::costs_text(*f.costs, "    ") : "");
     }
     return 0;
   };
