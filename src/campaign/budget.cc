@@ -12,7 +12,7 @@ double CampaignBudget::seconds_left() const {
 }
 
 double CampaignBudget::flops_left() const {
-  return is_flops() ? lab_.options.budget.flops - lab_.ledger.spend().train_flops : 1e30;
+  return is_flops() ? lab_.options.budget.flops - lab_.ledger.spend().flops() : 1e30;
 }
 
 double CampaignBudget::share_left() const {
@@ -22,6 +22,10 @@ double CampaignBudget::share_left() const {
 double CampaignBudget::flops_left_by_speed(const Throughput& speed) const {
   return is_flops() ? std::max(flops_left(), 1.0)
                     : std::max(seconds_left(), 1.0) * lab_.options.slots * speed.flops_per_second(1e5);
+}
+
+double CampaignBudget::cost(const workload::Configuration& configuration, const workload::SizedRun& run) const {
+  return lab_.cost_flops(configuration, run) + (is_flops() ? run.new_optimizer_flops : 0);
 }
 
 LadderLimits CampaignBudget::limits(double fraction) const {

@@ -1,4 +1,5 @@
-// What is left of a campaign's budget, in seconds or in training FLOPs.
+// What is left of a campaign's budget, in seconds or in FLOPs: those of training models, and of the optimizers' own
+// work beside them.
 #pragma once
 
 #include "campaign/ladder.h"
@@ -22,8 +23,10 @@ class CampaignBudget {
   double seconds_left() const;
   double flops_left() const;
   double share_left() const;
-  // FLOPs left; a time budget is converted by the measured speed of the machine.
+  // FLOPs left; a time budget is converted by the measured speed of the machine, which is in FLOPs of models.
   double flops_left_by_speed(const Throughput& speed) const;
+  // What a run takes of them, its evaluations included.
+  double cost(const workload::Configuration& configuration, const workload::SizedRun& run) const;
   // The limits of stages that may spend `fraction` of what is left.
   LadderLimits limits(double fraction) const;
   scheduler::Deadline deadline() const;

@@ -82,6 +82,8 @@ scheduler::Job RunBook::job_of(const PlannedRun& run) const {
   job.tokens = run.size.tokens;
   job.flops = run.size.flops;
   job.new_flops = run.size.new_flops;
+  job.lookup_bytes = run.size.lookup_bytes;
+  job.artifact_bytes = run.size.artifact_bytes;
   job.branch = run.trunk;
   return job;
 }

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/statistics.h"
+#include "campaign/costs.h"
 #include "campaign/document_sums.h"
 
 namespace flywheel::campaign {
@@ -18,7 +19,26 @@ std::string id_of(size_t proposal) {
   return fmt::format("p{}", proposal);
 }
 
-ledger::FindingRecord finding(const search::SearchLoop& loop, size_t i, const SearchTotals& totals) {
+// The pairs' costs on the upper rung, and the time beside the compute.
+void add_costs(const ledger::Ledger& ledger, const evidence::PairedEffect& effect, const search::Proposed& item,
+               ledger::FindingRecord& record) {
+  const size_t rungs = item.confirm.size();
+  std::vector<std::string> base, candidate, all;
+  for (int pair = 0; pair < record.pairs; ++pair) {
+    const std::string id = fmt::format("confirm-{}-{}", record.id, pair);
+    all.insert(all.end(), {id, id + "-base"});
+    if (static_cast<size_t>(pair) % rungs + 1 != rungs) continue;
+    candidate.push_back(id);
+    base.push_back(id + "-base");
+  }
+  record.costs = compared_costs(ledger, item.confirm.back().flops, base, candidate);
+  if (std::isnan(effect.time.value)) return;
+  record.time_multiplier = effect.time_multiplier_of(record.difference);
+  record.cpu_share = cpu_share(ledger, all);
+}
+
+ledger::FindingRecord finding(const ledger::Ledger& ledger, const search::SearchLoop& loop, size_t i,
+                              const SearchTotals& totals) {
   const search::Proposed& item = loop.proposals()[i];
   const evidence::Standing& standing = loop.policy().standings()[i];
   // Relative to the base that it was tested against, since an adoption changes the base on both rungs.
@@ -51,6 +71,7 @@ ledger::FindingRecord finding(const search::SearchLoop& loop, size_t i, const Se
   record.level = standing.level;
   record.test = standing.test;
   record.runs = item.runs;
+  add_costs(ledger, effect, item, record);
   std::vector<evidence::RungEffect> sure;
   for (const evidence::RungEffect& rung : effect.rungs)
     if (rung.pairs > 1 && effect.slope_is_sure) sure.push_back(rung);
@@ -125,14 +146,15 @@ int adopted_count(const search::SearchLoop& loop) {
                                         [](const auto& standing) { return standing.outcome == Outcome::kAdopted; }));
 }
 
-std::vector<ledger::NewRecord> search_records(const search::SearchLoop& loop, const SearchTotals& totals) {
+std::vector<ledger::NewRecord> search_records(const ledger::Ledger& ledger, const search::SearchLoop& loop,
+                                              const SearchTotals& totals) {
   std::vector<ledger::NewRecord> records;
   ledger::SearchRecord whole{.tried = static_cast<int64_t>(loop.proposals().size()), .tests = loop.policy().tests()};
   for (size_t i = 0; i < loop.proposals().size(); ++i) {
     const Outcome outcome = loop.policy().standings()[i].outcome;
     ++whole.outcomes[std::string(name(outcome))];
     records.emplace_back(proposal(loop, i));
-    if (outcome == Outcome::kAdopted) records.emplace_back(finding(loop, i, totals));
+    if (outcome == Outcome::kAdopted) records.emplace_back(finding(ledger, loop, i, totals));
   }
   whole.alpha = search::campaign_rules().policy.alpha;
   whole.guarantee =

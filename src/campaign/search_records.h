@@ -11,14 +11,15 @@ namespace flywheel::campaign {
 struct SearchTotals {
   double screen_flops = 0;
   std::vector<double> confirm_flops;
-  double top_flops = 0;                             // of the ladder, to which findings are extrapolated
-  double spent_flops = 0;                           // of all runs, those that measure the total gain included
+  double top_flops = 0;    // of the ladder, to which findings are extrapolated
+  double spent_flops = 0;  // of all runs, those that measure the total gain and all optimizers included
   protocol::Split split = protocol::Split::kAudit;  // on which claims are made
   Path runs{};                                      // the folder of the lab's run directories
 };
 
 int adopted_count(const search::SearchLoop& loop);
 // In the order in which they are to be appended; the configuration's own record is not among them.
-std::vector<ledger::NewRecord> search_records(const search::SearchLoop& loop, const SearchTotals& totals);
+std::vector<ledger::NewRecord> search_records(const ledger::Ledger& ledger, const search::SearchLoop& loop,
+                                              const SearchTotals& totals);
 
 }  // namespace flywheel::campaign

@@ -5,6 +5,7 @@
 #include "base/subprocess.h"
 #include "engine/data/segments.h"
 #include "engine/kernels/kernels.h"
+#include "engine/train/costs.h"
 #include "engine/train/memory.h"
 #include "report/training_curve.h"
 
@@ -24,6 +25,7 @@ workload::FlywheelWorkload engine_workload(const Path& lab) {
   return workload::FlywheelWorkload(
       {.corpus = lab / "corpus",
        .predict_memory_bytes = predicted_memory_bytes,
+       .step_costs = train::step_costs,
        .segments = [manifest = data::Corpus::open(lab / "corpus").manifest()](protocol::Split split, int64_t tokens) {
          return data::evaluation_segments(manifest, split, tokens).hash;
        }});

@@ -11,6 +11,7 @@
 #include "cli/campaign_setup.h"
 #include "cli/cli.h"
 #include "cli/lab_setup.h"
+#include "report/cost_text.h"
 #include "report/report_text.h"
 
 namespace flywheel::cli {

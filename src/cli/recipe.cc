@@ -9,6 +9,7 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "cli/cli.h"
+#include "engine/train/costs.h"
 #include "recipe/size.h"
 
 namespace flywheel::cli {
@@ -19,6 +20,7 @@ struct RecipeOptions {
   std::vector<std::string> files;
   std::vector<std::string> patches;
   std::vector<double> flops;
+  bool spent = false;  // `flops` are of model and optimizer together
   bool json = false;
 };
 
@@ -28,31 +30,60 @@ recipe::Recipe load(const RecipeOptions& options, size_t file) {
   return recipe::apply_patches(recipe, options.patches);
 }
 
-Json size_json(const recipe::Recipe& recipe, double flops) {
+// A size at these training FLOPs of the model, and what a run of it costs beside them.
+struct SizedRecipe {
+  recipe::Size size;
+  recipe::Counts counts;
+  protocol::StepCosts step;
+  double optimizer_flops() const { return step.optimizer_flops * static_cast<double>(size.steps); }
+  double lookup_bytes() const { return step.lookup_bytes(1.0 * size.tokens(), 1.0 * size.steps); }
+};
+
+SizedRecipe sized(const recipe::Recipe& recipe, double flops, bool spent) {
+  constexpr int kRounds = 4;  // as workload::at_cost
   const recipe::Size size = recipe::size_for_flops(recipe, flops);
-  const recipe::Counts counts = count(recipe, size);
-  return Json{{"flops", flops},
-              {"size", to_json(size)},
-              {"parameters", counts.parameters},
-              {"matrix_parameters", counts.matrix_parameters},
-              {"active_matrix_parameters", counts.active_matrix_parameters},
-              {"flops_per_token", counts.flops_per_token},
-              {"tokens", size.tokens()},
-              {"training_flops", recipe::training_flops(recipe, size)}};
+  SizedRecipe run{size, count(recipe, size), train::step_costs(recipe, size)};
+  for (int i = 0; spent && i < kRounds; ++i) {
+    const double model = recipe::training_flops(recipe, run.size);
+    run.size = recipe::with_flops(recipe, run.size, flops * model / (model + run.optimizer_flops()));
+  }
+  return run;
 }
 
-std::string size_line(const recipe::Recipe& recipe, double flops) {
-  const recipe::Size size = recipe::size_for_flops(recipe, flops);
-  const recipe::Counts counts = count(recipe, size);
+Json size_json(const recipe::Recipe& recipe, double flops, bool spent) {
+  const SizedRecipe run = sized(recipe, flops, spent);
+  return Json{{"flops", flops},
+              {"size", to_json(run.size)},
+              {"parameters", run.counts.parameters},
+              {"matrix_parameters", run.counts.matrix_parameters},
+              {"active_matrix_parameters", run.counts.active_matrix_parameters},
+              {"table_parameters", run.step.table_parameters},
+              {"flops_per_token", run.counts.flops_per_token},
+              {"tokens", run.size.tokens()},
+              {"training_flops", recipe::training_flops(recipe, run.size)},
+              {"optimizer_flops", run.optimizer_flops()},
+              {"lookup_bytes", run.lookup_bytes()},
+              {"artifact_bytes", run.step.artifact_bytes}};
+}
+
+std::string size_line(const recipe::Recipe& recipe, double flops, bool spent) {
+  const SizedRecipe run = sized(recipe, flops, spent);
+  const recipe::Size& size = run.size;
+  const recipe::Counts& counts = run.counts;
+  const auto matrices = static_cast<double>(counts.matrix_parameters);
   const std::string active =
       counts.active_matrix_parameters < counts.matrix_parameters
-          ? fmt::format(", {} active", format_count(static_cast<double>(counts.active_matrix_parameters)))
+          ? fmt::format(" ({} active)", format_count(static_cast<double>(counts.active_matrix_parameters)))
           : "";
+  const double tables = run.step.table_parameters, vectors = static_cast<double>(counts.parameters) - matrices - tables;
   return fmt::format(
-      "# {:>9.3g} FLOP: {} parameters ({} in matrices{}), width {}, depth {}, {} tokens, {} steps of {} x {}\n", flops,
-      format_count(static_cast<double>(counts.parameters)), format_count(static_cast<double>(counts.matrix_parameters)),
-      active, size.width, size.layers, format_count(static_cast<double>(size.tokens())), size.steps,
-      size.batch_sequences, size.context);
+      "# {:>9.3g} FLOP: {} matrix parameters{} (+{} in look-up tables, {} in vectors), width {}, depth {}, {} tokens, "
+      "{} "
+      "steps of {} x {}\n#   and the optimizer {} ({:.0f}% of the model's), look-ups {} moved, model file {}\n",
+      flops, format_count(matrices), active, format_count(tables), format_count(vectors), size.width, size.layers,
+      format_count(static_cast<double>(size.tokens())), size.steps, size.batch_sequences, size.context,
+      format_flops(run.optimizer_flops()), 100 * run.optimizer_flops() / recipe::training_flops(recipe, size),
+      format_bytes(run.lookup_bytes()), format_bytes(run.step.artifact_bytes));
 }
 
 int show(const RecipeOptions& options) {
@@ -60,12 +91,12 @@ int show(const RecipeOptions& options) {
   if (options.json) {
     Json json{
         {"schema", 1}, {"hash", recipe::recipe_hash(recipe)}, {"recipe", to_json(recipe)}, {"sizes", Json::array()}};
-    for (const double flops : options.flops) json["sizes"].push_back(size_json(recipe, flops));
+    for (const double flops : options.flops) json["sizes"].push_back(size_json(recipe, flops, options.spent));
     fmt::print("{}\n", json.dump(1));
     return 0;
   }
   std::string text = recipe::to_toml(recipe) + fmt::format("\n# hash {}\n", recipe::recipe_hash(recipe));
-  for (const double flops : options.flops) text += size_line(recipe, flops);
+  for (const double flops : options.flops) text += size_line(recipe, flops, options.spent);
   fmt::print("{}", text);
   return 0;
 }
@@ -113,6 +144,7 @@ Action declare_recipe(Arguments& arguments) {
   arguments.option("--flops", options->flops, "training FLOPs to give the size for")
       .separated_by(',')
       .given_in_any_number();
+  arguments.flag("--spent", options->spent, "--flops are what model and optimizer together may take");
   arguments.flag("--json", options->json, "print one JSON object");
   return [options] {
     if (options->action == "check") return check(*options);

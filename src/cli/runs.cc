@@ -20,13 +20,19 @@ struct RunsOptions {
   bool json = false;
 };
 
-Json to_json(const ledger::RunRow& row) {
+Json to_json(const ledger::Ledger& ledger, const ledger::RunRow& row) {
   auto optional = [](const std::optional<double>& value) { return value ? Json(*value) : Json(); };
+  const auto planned = ledger.at<ledger::RunPlanned>(row.record);
+  const ledger::RunPlanned plan = planned ? planned->value : ledger::RunPlanned{};
   return {{"run", row.run},
           {"stage", row.stage.text()},
           {"state", protocol::name(row.state)},
           {"rung_flops", row.rung_flops},
-          {"parameters", row.parameters},
+          {"parameters", row.parameters},  // matrix parameters, the N of laws
+          {"total_parameters", plan.total_parameters},
+          {"artifact_bytes", optional(plan.artifact_bytes)},
+          {"lookup_bytes", optional(plan.lookup_bytes)},
+          {"optimizer_flops", optional(plan.optimizer_flops)},
           {"tokens", row.tokens},
           {"flops", row.flops},
           {"seed", row.seed},
@@ -41,21 +47,24 @@ Json to_json(const ledger::RunRow& row) {
           {"cpu_seconds", row.cpu_seconds},
           {"flops_done", row.flops_done},
           {"spent_flops", row.spent_flops},
+          {"spent_optimizer_flops", row.spent_optimizer_flops},
           {"peak_memory_bytes", row.peak_memory_bytes},
           {"predicted_memory_bytes", row.predicted_memory_bytes}};
 }
 
-void print(const std::vector<ledger::RunRow>& rows) {
+void print(const ledger::Ledger& ledger, const std::vector<ledger::RunRow>& rows) {
   size_t id_width = 3;
   for (const auto& row : rows) id_width = std::max(id_width, row.run.size());
-  // Eighty columns hold all but long reasons.
-  fmt::print("{:<{}}  {:<9} {:<7} {:>7} {:>6} {:>6} {:>6} {:>7}  {}\n", "run", id_width, "stage", "state", "FLOPs",
-             "params", "tokens", "bits/B", "seconds", "reason");
-  for (const auto& row : rows)
-    fmt::print("{:<{}}  {:<9} {:<7} {:>7} {:>6} {:>6} {:>6} {:>7.1f}  {}\n", row.run, id_width, row.stage.text(),
+  // Eighty columns hold all but long reasons. N: parameters in matrices.
+  fmt::print("{:<{}}  {:<9} {:<7} {:>7} {:>6} {:>6} {:>6} {:>6} {:>7}  {}\n", "run", id_width, "stage", "state", "FLOPs",
+             "N", "params", "tokens", "bits/B", "seconds", "reason");
+  for (const auto& row : rows) {
+    const auto planned = ledger.at<ledger::RunPlanned>(row.record);
+    fmt::print("{:<{}}  {:<9} {:<7} {:>7} {:>6} {:>6} {:>6} {:>6} {:>7.1f}  {}\n", row.run, id_width, row.stage.text(),
                protocol::name(row.state), format_power(row.flops), format_count(row.parameters),
-               format_count(row.tokens), row.bits_per_byte ? fmt::format("{:.4f}", *row.bits_per_byte) : "-",
-               row.seconds, row.reason);
+               planned ? format_count(planned->value.total_parameters) : "-", format_count(row.tokens),
+               row.bits_per_byte ? fmt::format("{:.4f}", *row.bits_per_byte) : "-", row.seconds, row.reason);
+  }
 }
 
 }  // namespace
@@ -67,17 +76,18 @@ Action declare_runs(Arguments& arguments) {
   arguments.option("--state", options->state, "Only runs in this state").one_of(state_names());
   arguments.flag("--json", options->json, "One JSON object");
   return [options] {
-    std::vector<ledger::RunRow> rows = ledger::Ledger::open_read_only(options->lab)->runs();
+    const auto ledger = ledger::Ledger::open_read_only(options->lab);
+    std::vector<ledger::RunRow> rows = ledger->runs();
     std::erase_if(rows, [&](const ledger::RunRow& row) {
       return (!options->stage.empty() && row.stage != std::string_view(options->stage)) ||
              (!options->state.empty() && row.state != std::string_view(options->state));
     });
     if (options->json) {
       Json list = Json::array();
-      for (const auto& row : rows) list.push_back(to_json(row));
+      for (const auto& row : rows) list.push_back(to_json(*ledger, row));
       fmt::print("{}\n", canonical_json({{"runs", list}}));
     } else {
-      print(rows);
+      print(*ledger, rows);
     }
     return 0;
   };

@@ -55,6 +55,16 @@ Interval compute_multiplier(double base_loss, Slope slope, const Interval& diffe
   return result;
 }
 
+Interval at_equal_cost(const Interval& multiplier, const Interval& cost) {
+  const auto end = [&](double of_multiplier, double of_cost) {
+    if (!(of_multiplier > 0) || !std::isfinite(of_multiplier)) return of_multiplier > 0 ? INFINITY : 0.0;
+    if (!std::isfinite(multiplier.value)) return of_multiplier / of_cost;  // a bound: both ends at their worst
+    const double spread = std::hypot(std::log(of_multiplier / multiplier.value), std::log(of_cost / cost.value));
+    return multiplier.value / cost.value * std::exp(of_multiplier < multiplier.value ? -spread : spread);
+  };
+  return {multiplier.value / cost.value, end(multiplier.low, cost.high), end(multiplier.high, cost.low)};
+}
+
 Extrapolation extrapolate(std::span<const RungEffect> rungs, double target_flops) {
   CHECK(!rungs.empty());
   Extrapolation result;

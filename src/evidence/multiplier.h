@@ -1,6 +1,10 @@
 // Compute multipliers: the gain of a change as the factor of compute that the old recipe needs to reach the new
 // recipe's loss. Above 1 the change helps. Pure functions.
 //
+// What a run cost is charged in full: a candidate that spends `cost` times what the base spends beside it must reach
+// its loss with that much more, so the multiplier is divided by it. Costs are in the currency that is compared: FLOPs
+// of model and optimizer together, or seconds.
+//
 // Near a rung the old recipe's loss is L C^slope, so a loss that is `difference` lower is reached with
 // ((L + difference) / L)^(1 / slope) times the compute.
 #pragma once
@@ -24,6 +28,9 @@ Slope frontier_slope(const scaling::Forecaster& forecaster, double flops);
 // `difference`: of bits per byte, candidate minus base, with its interval of the same level as the result's. The
 // slope's spread widens the interval. A slope that may be 0 gives an infinite end.
 Interval compute_multiplier(double base_loss, Slope slope, const Interval& difference);
+
+// The multiplier of a candidate that costs `cost` times the base's; both intervals of one level, independent.
+Interval at_equal_cost(const Interval& multiplier, const Interval& cost);
 
 struct Extrapolation {
   Interval multiplier;  // at the target

@@ -35,6 +35,23 @@ TEST(ComputeMultiplier, UncertainSlopesWidenTheInterval) {
   EXPECT_EQ(compute_multiplier(2, {-0.1, 0.02}, {0, -0.01, 0.01}).value, 1);
 }
 
+TEST(ComputeMultiplier, IsDividedByWhatTheCandidateCostsMore) {
+  const Interval exact = at_equal_cost({1.5, 1.2, 1.8}, {1.25, 1.25, 1.25});
+  EXPECT_DOUBLE_EQ(exact.value, 1.5 / 1.25);
+  EXPECT_NEAR(exact.low, 1.2 / 1.25, 1e-12);
+  EXPECT_NEAR(exact.high, 1.8 / 1.25, 1e-12);
+  // Measured costs widen it: the spreads of the logarithms add in squares.
+  const Interval measured = at_equal_cost({1.5, 1.2, 1.8}, {1.25, 1.1, 1.4});
+  EXPECT_DOUBLE_EQ(measured.value, 1.2);
+  EXPECT_NEAR(measured.low, 1.2 * std::exp(-std::hypot(std::log(1.5 / 1.2), std::log(1.4 / 1.25))), 1e-12);
+  EXPECT_NEAR(measured.high, 1.2 * std::exp(std::hypot(std::log(1.8 / 1.5), std::log(1.25 / 1.1))), 1e-12);
+  // Bounds stay bounds.
+  const Interval bound = at_equal_cost({NAN, 1, INFINITY}, {2, 1.5, 2.5});
+  EXPECT_TRUE(std::isnan(bound.value));
+  EXPECT_DOUBLE_EQ(bound.low, 0.4);
+  EXPECT_EQ(bound.high, INFINITY);
+}
+
 TEST(ComputeMultiplier, SlopeIsThatOfTheLadder) {
   scaling::Ladder ladder;
   ladder.noise = 0.0005;

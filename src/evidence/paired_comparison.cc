@@ -13,11 +13,14 @@ constexpr double kMostPairsToGo = 1e4;  // beyond, no budget is named
 }  // namespace
 
 PairedComparison::PairedComparison(double low_flops, double high_flops, const ComparisonOptions& options)
-    : options_(options), rungs_{RungPairs{low_flops, {}, {}}, RungPairs{high_flops, {}, {}}} {}
+    : options_(options), rungs_{RungPairs{.flops = low_flops}, RungPairs{.flops = high_flops}} {}
 
-void PairedComparison::add(size_t rung, double base_loss, double candidate_loss) {
-  rungs_.at(rung).base.push_back(base_loss);
-  rungs_.at(rung).difference.push_back(candidate_loss - base_loss);
+void PairedComparison::add(size_t rung, double base_loss, double candidate_loss, const PairRatios& ratios) {
+  RungPairs& pairs = rungs_.at(rung);
+  pairs.base.push_back(base_loss);
+  pairs.difference.push_back(candidate_loss - base_loss);
+  pairs.cost = ratios.cost;
+  if (ratios.time > 0) pairs.time.push_back(ratios.time);
 }
 
 void PairedComparison::add_failure(const std::string& reason) {

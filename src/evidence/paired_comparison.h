@@ -26,12 +26,17 @@ struct ComparisonOptions {
   double least_scale = 1e-4;  // of the differences, as a share of the base's loss
 };
 
+// Of a pair, candidate over base: FLOPs with the optimizer's, and seconds; time 0: not measured.
+struct PairRatios {
+  double cost = 1, time = 0;
+};
+
 class PairedComparison {
  public:
   PairedComparison(double low_flops, double high_flops, const ComparisonOptions& options = {});
 
   // Pair by pair; `rung`: 0 or 1.
-  void add(size_t rung, double base_loss, double candidate_loss);
+  void add(size_t rung, double base_loss, double candidate_loss, const PairRatios& ratios = {});
   void add_failure(const std::string& reason);  // of the candidate's run
   // Decides when the evidence suffices. True when there are enough pairs for an estimate.
   bool look();

@@ -51,6 +51,17 @@ Interval unsaid(const Interval& difference) {
   return {NAN, difference.high < 0 ? 1.0 : 0.0, difference.low > 0 ? 1.0 : double{INFINITY}};
 }
 
+Interval exactly(double value) {
+  return {value, value, value};
+}
+
+// By the effect's slope, of a candidate that cost this many times the base.
+Interval charged(const PairedEffect& effect, double base, const Interval& difference, const Interval& cost) {
+  if (effect.slope_is_sure && base > 0)
+    return limited(at_equal_cost(compute_multiplier(base, effect.slope, difference), cost));
+  return at_equal_cost(unsaid(difference), cost);
+}
+
 }  // namespace
 
 PairedEffect paired_effect(std::span<const RungPairs> rungs) {
@@ -69,8 +80,9 @@ PairedEffect paired_effect(std::span<const RungPairs> rungs) {
     for (size_t above = i + 1; above < rungs.size(); ++above)
       if (surely_below(reached, rungs[above].base)) at_least = rungs[above].flops / rung.flops;
     effect.base += base;
-    Interval multiplier =
-        effect.slope_is_sure ? limited(compute_multiplier(base, effect.slope, difference)) : unsaid(difference);
+    // Of the candidate's FLOPs, like the multiplier itself.
+    at_least /= rung.cost;
+    Interval multiplier = charged(effect, base, difference, exactly(rung.cost));
     if (at_least > 0 && !(multiplier.value >= at_least)) multiplier.value = at_least;
     multiplier.low = std::max(multiplier.low, at_least);
     if (!(multiplier.high >= multiplier.low)) multiplier.high = INFINITY;
@@ -78,13 +90,30 @@ PairedEffect paired_effect(std::span<const RungPairs> rungs) {
         {rung.flops, static_cast<int>(rung.difference.size()), difference, multiplier, rung.sampling_sd});
     effect.at_least.push_back(at_least);
   }
-  if (!effect.rungs.empty()) effect.base /= static_cast<double>(effect.rungs.size());
+  if (effect.rungs.empty()) return effect;
+  const auto measured = static_cast<double>(effect.rungs.size());
+  effect.base /= measured;
+  double log_cost = 0;
+  std::vector<double> log_times;
+  for (const RungPairs& rung : rungs) {
+    if (!rung.difference.empty()) log_cost += std::log(rung.cost) / measured;
+    for (const double ratio : rung.time) log_times.push_back(std::log(ratio));
+  }
+  effect.cost = std::exp(log_cost);
+  if (!log_times.empty()) {
+    const Interval logs = student90(log_times);
+    effect.time = {std::exp(logs.value), std::exp(logs.low), std::exp(logs.high)};
+  }
   return effect;
 }
 
 Interval PairedEffect::multiplier_of(const Interval& difference) const {
-  if (slope_is_sure && base > 0) return limited(compute_multiplier(base, slope, difference));
-  return unsaid(difference);
+  return charged(*this, base, difference, exactly(cost));
+}
+
+Interval PairedEffect::time_multiplier_of(const Interval& difference) const {
+  if (std::isnan(time.value)) return {NAN, 0, INFINITY};
+  return charged(*this, base, difference, time);
 }
 
 }  // namespace flywheel::evidence

@@ -1,6 +1,7 @@
 // Effects and compute multipliers from paired runs, for the campaign's search and `flywheel compare`. Pure.
 #pragma once
 
+#include <cmath>
 #include <optional>
 #include <span>
 #include <vector>
@@ -17,7 +18,9 @@ Slope slope_between(double low_flops, const std::vector<double>& low, double hig
 // Pairs of one rung: losses of the base, and candidate minus base.
 struct RungPairs {
   double flops = 0;
-  std::vector<double> base, difference;
+  std::vector<double> base{}, difference{};
+  double cost = 1;             // FLOPs that the candidate's runs spend over the base's, optimizers included
+  std::vector<double> time{};  // seconds of the candidate's run over its base's, of each pair; empty: not measured
   std::optional<double> sampling_sd{};  // of the mean difference, over documents (document_sums.h)
 };
 // A multiplier beyond this is extrapolated too far and is reported as a bound only.
@@ -33,8 +36,14 @@ struct PairedEffect {
   double base = 0;                // mean over the rungs with pairs
   std::vector<RungEffect> rungs;  // those with pairs
   std::vector<double> at_least;   // of each: how many times the compute the base loses with all the same; 0: not shown
-  // Of a difference over all rungs. The value is NaN where it cannot be said; a bound that one rung has is that rung's.
+  double cost = 1;                // over the rungs
+  Interval time{NAN, 0, INFINITY};  // seconds over the base's, over all pairs (90%, Student's t of the logarithms)
+  // Of a difference over all rungs, in compute. The value is NaN where it cannot be said; a bound that one rung has is
+  // that rung's.
   Interval multiplier_of(const Interval& difference) const;
+  // The same in seconds: what the base would take to reach the candidate's loss, at its own speed, over what the
+  // candidate took. NaN where no time was measured.
+  Interval time_multiplier_of(const Interval& difference) const;
 };
 PairedEffect paired_effect(std::span<const RungPairs> rungs);
 inline constexpr double kUsualSlope = -0.08;  // until it is measured; half of it is its deviation until then

@@ -37,6 +37,42 @@ TEST(PairedEffect, IsWorthItsMultiple) {
   EXPECT_EQ(effect.at_least, (std::vector<double>{0, 0}));
 }
 
+// The candidate's optimizer takes a quarter of the model's FLOPs more than the base's.
+TEST(PairedEffect, AnOptimizerThatCostsAQuarterMoreTakesExactlyThatFactorOffTheMultiplier) {
+  std::vector<RungPairs> pairs = pairs_of(1.5, 1e-4, {1, 3});
+  const PairedEffect free = paired_effect(pairs);
+  for (RungPairs& rung : pairs) rung.cost = 1.25;
+  const PairedEffect paid = paired_effect(pairs);
+  const Interval difference{-0.05, -0.06, -0.04};
+  for (const auto& [before, after] : {std::pair{free.rungs[0].multiplier, paid.rungs[0].multiplier},
+                                      std::pair{free.rungs[1].multiplier, paid.rungs[1].multiplier},
+                                      std::pair{free.multiplier_of(difference), paid.multiplier_of(difference)}}) {
+    EXPECT_NEAR(after.value, before.value / 1.25, 1e-12);
+    EXPECT_NEAR(after.low, before.low / 1.25, 1e-12);
+    EXPECT_NEAR(after.high, before.high / 1.25, 1e-12);
+  }
+  EXPECT_GT(paid.rungs[0].multiplier.high, 1.15);
+  EXPECT_NEAR(paid.rungs[0].multiplier.value, 1.2, 0.03);
+}
+
+TEST(PairedEffect, TimeIsWhatTheBaseWouldTakeOverWhatTheCandidateTook) {
+  std::vector<RungPairs> pairs = pairs_of(1.5, 1e-4, {1, 3});
+  EXPECT_TRUE(std::isnan(paired_effect(pairs).time_multiplier_of({-0.05, -0.06, -0.04}).value));
+  for (RungPairs& rung : pairs) rung.time.assign(rung.difference.size(), 2.0);
+  const PairedEffect effect = paired_effect(pairs);
+  EXPECT_NEAR(effect.time.value, 2, 1e-12);
+  const Interval difference{-0.05, -0.06, -0.04};
+  EXPECT_NEAR(effect.time_multiplier_of(difference).value, effect.multiplier_of(difference).value / 2, 1e-12);
+  // Seconds that scatter from pair to pair widen the interval by their own.
+  for (RungPairs& rung : pairs)
+    for (size_t i = 0; i < rung.time.size(); ++i) rung.time[i] = i % 2 == 0 ? 1.6 : 2.5;
+  const PairedEffect busy = paired_effect(pairs);
+  EXPECT_NEAR(busy.time.value, 2, 1e-12);
+  EXPECT_LT(busy.time.low, 1.9);
+  EXPECT_LT(busy.time_multiplier_of(difference).low, effect.time_multiplier_of(difference).low);
+  EXPECT_GT(busy.time_multiplier_of(difference).high, effect.time_multiplier_of(difference).high);
+}
+
 TEST(PairedEffect, ABaseThatLosesWithMoreComputeBoundsItFromBelow) {
   const PairedEffect effect = paired_effect(pairs_of(5, 1e-3, {1, 3, 9}));
   EXPECT_EQ(effect.at_least, (std::vector<double>{3, 3, 0}));

@@ -361,8 +361,9 @@ void SearchPolicy::judge_confirmation(int proposal) {
     if (!std::all_of(each.begin(), each.end(), [](const Interval& rung) { return rung.value < 0; })) {
       p.outcome = Outcome::kUndecided;
       p.reason = "the ranking flips: it helps on one rung and not on another";
-    } else if (p.reason = options_.objection(proposal); !p.reason.empty()) {
-      p.outcome = Outcome::kRejected;
+    } else if (const auto objection = options_.objection(proposal)) {
+      p.outcome = objection->outcome;
+      p.reason = objection->reason;
     } else {
       p.outcome = Outcome::kAdopted;
       ++adoptions_;

@@ -56,8 +56,12 @@ struct PolicyOptions {
   int most_screens = 10, most_confirmations = 60, most_ablations = 8;  // pairs of one proposal
   int fewest_confirmations = 0;  // pairs before a verdict, for more than one rung to be seen
   int rungs = 1;                 // pairs are of rungs in turn; adopted is only what helps, in the mean, on every one
-  // The caller's last word on what the evidence suffices for: why it is not adopted all the same; empty: it is.
-  std::function<std::string(int proposal)> objection = [](int) { return std::string(); };
+  // The caller's last word on what the evidence suffices for: how it ends all the same, and why; empty: it is adopted.
+  struct Objection {
+    Outcome outcome = Outcome::kRejected;
+    std::string reason;
+  };
+  std::function<std::optional<Objection>(int proposal)> objection = [](int) { return std::nullopt; };
 };
 
 // The options of campaigns, from which replays and simulations start.

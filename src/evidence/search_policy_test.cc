@@ -87,7 +87,9 @@ TEST(SearchPolicy, ReplayingTheSameResultsGivesTheSameDecisions) {
 
 TEST(SearchPolicy, TheCallerHasTheLastWordOnAnAdoption) {
   MadeUpWorld world{{-6, -6}};
-  world.options.objection = [](int proposal) { return proposal == 0 ? "too slow" : ""; };
+  world.options.objection = [](int proposal) {
+    return proposal == 0 ? std::optional(PolicyOptions::Objection{Outcome::kRejected, "too slow"}) : std::nullopt;
+  };
   const SearchPolicy search = world.run();
   EXPECT_EQ(search.standings()[0].outcome, Outcome::kRejected);
   EXPECT_EQ(search.standings()[0].reason, "too slow");

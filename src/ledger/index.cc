@@ -17,6 +17,7 @@ void Index::set_rows(std::vector<RunRow> rows) {
 void Index::count(const RunRow& row, int sign) {
   runs_.slot_seconds += sign * row.seconds;
   runs_.train_flops += sign * row.spent_flops;
+  runs_.optimizer_flops += sign * row.spent_optimizer_flops;
   runs_.runs_done += row.state == protocol::RunState::kDone ? sign : 0;
   runs_.runs_failed += row.state == protocol::RunState::kFailed ? sign : 0;
 }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "ledger/json_record.h"
+#include "ledger/sqlite.h"
 #include "testing/error_of.h"
 #include "testing/temporary_folder.h"
 
@@ -292,6 +293,55 @@ TEST(Ledger, AgreesWithAPlainModelUnderRandomOperationsAndReopening) {
     check_agrees(*ledger, model);
     EXPECT_THAT(ledger->verify().problems, ::testing::IsEmpty());
   }
+}
+
+TEST(Ledger, SpendHasModelsAndOptimizersApart) {
+  TemporaryFolder folder;
+  {
+    auto ledger = Ledger::open(folder.path());
+    for (const char* run : {"a", "b"}) ledger->append("run", planned(run));
+    ledger->append("start", {{"run", "a"}});
+    ledger->append(
+        "attempt",
+        {{"run", "a"}, {"state", "failed"}, {"attempt", 1}, {"seconds", 1}, {"flops", 4e8}, {"optimizer_flops", 1e8}});
+    for (const char* run : {"a", "b"}) {
+      Json done = finished(run);
+      done["optimizer_flops"] = 2.5e8;
+      ledger->append("finish", done);
+    }
+    EXPECT_DOUBLE_EQ(ledger->spend().train_flops, 2.4e9);
+    EXPECT_DOUBLE_EQ(ledger->spend().optimizer_flops, 6e8);
+    EXPECT_DOUBLE_EQ(ledger->spend().flops(), 3e9);
+  }
+  auto again = Ledger::open(folder.path());
+  EXPECT_DOUBLE_EQ(again->spend().flops(), 3e9);
+  EXPECT_DOUBLE_EQ(again->run("a")->spent_optimizer_flops, 3.5e8);
+  EXPECT_THAT(again->verify().problems, ::testing::IsEmpty());
+}
+
+// Table `runs` as programs before wrote it.
+TEST(Ledger, OneFromBeforeOptimizersWereCountedIsReadAndContinued) {
+  TemporaryFolder folder;
+  {
+    auto ledger = Ledger::open(folder.path());
+    ledger->append("run", planned("a"));
+    ledger->append("finish", finished("a"));
+  }
+  Database(folder.path() / "ledger.sqlite", Database::Mode::kReadWrite)
+      .execute("ALTER TABLE runs DROP COLUMN spent_optimizer_flops");
+  {
+    auto ledger = Ledger::open_read_only(folder.path());
+    EXPECT_DOUBLE_EQ(ledger->spend().flops(), 1e9);
+    EXPECT_EQ(ledger->spend().optimizer_flops, 0);
+    EXPECT_THAT(ledger->verify().problems, ::testing::IsEmpty());
+  }
+  auto ledger = Ledger::open(folder.path());
+  ledger->append("run", planned("b"));
+  Json done = finished("b");
+  done["optimizer_flops"] = 5e8;
+  ledger->append("finish", done);
+  EXPECT_DOUBLE_EQ(ledger->spend().flops(), 2.5e9);
+  EXPECT_THAT(ledger->verify().problems, ::testing::IsEmpty());
 }
 
 }  // namespace

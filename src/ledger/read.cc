@@ -61,6 +61,7 @@ RunRow read_row(Statement& s) {
   row.record = s.integer();
   row.start_record = s.integer();
   row.finish_record = s.integer();
+  row.spent_optimizer_flops = s.real();
   row.segments = s.text();
   return row;
 }
@@ -92,8 +93,9 @@ bool is_a(const RecordKind& kind, const RawRecord& record) {
 }  // namespace
 
 void Ledger::State::write_row(const RunRow& row) {
-  static const std::string kSql = fmt::format(
-      "INSERT OR REPLACE INTO runs({}) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", kRowColumns);
+  static const std::string kSql =
+      fmt::format("INSERT OR REPLACE INTO runs({}, {}) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                  kRowColumns, kOptimizerColumn);
   Statement& s = prepared(kSql.c_str());
   s.bind(row.run).bind(row.stage.text()).bind(row.recipe_hash).bind(protocol::name(row.state));
   s.bind(row.rung_flops).bind(row.parameters).bind(row.tokens).bind(row.flops).bind(row.reserved_seconds);
@@ -103,20 +105,20 @@ void Ledger::State::write_row(const RunRow& row) {
   bind_optional(s, row.loss);
   s.bind(row.seconds).bind(row.cpu_seconds).bind(row.flops_done).bind(row.tokens_done).bind(row.spent_flops);
   s.bind(bits(row.peak_memory_bytes)).bind(bits(row.predicted_memory_bytes));
-  s.bind(row.record).bind(row.start_record).bind(row.finish_record);
+  s.bind(row.record).bind(row.start_record).bind(row.finish_record).bind(row.spent_optimizer_flops);
   s.run();
 }
 
 std::vector<RunRow> Ledger::State::stored_rows() {
-  // The table of an older lab has no column for the segments, so all labs' come from the run records.
-  static const std::string kSql = fmt::format(
-      "SELECT {}, CASE WHEN json_valid(payload) THEN coalesce(json_extract(payload, '$.segments'), '') ELSE '' END "
+  // The table of an older lab has no column for the segments, so all labs' come from the run records; nor has it one for
+  // the optimizer's FLOPs, which were not counted then.
+  const std::string sql = fmt::format(
+      "SELECT {}, {}, CASE WHEN json_valid(payload) THEN coalesce(json_extract(payload, '$.segments'), '') ELSE '' END "
       "FROM runs LEFT JOIN records ON records.sequence = runs.record ORDER BY record, run",
-      kRowColumns);
-  Statement& s = prepared(kSql.c_str());
+      kRowColumns, has_optimizer_column(*database) ? kOptimizerColumn : "0.0");
+  Statement s(*database, sql.c_str());
   std::vector<RunRow> rows;
   while (s.step()) rows.push_back(read_row(s));
-  s.reset();
   return rows;
 }
 

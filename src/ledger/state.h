@@ -59,6 +59,10 @@ struct Ledger::State {
   Index index_;
 };
 
+// Of table `runs`: the later one of its columns, which ledgers of before get when they are opened for writing.
+inline constexpr const char* kOptimizerColumn = "spent_optimizer_flops";
+bool has_optimizer_column(Database& database);
+
 // As JSON, for those that read fields of any kind.
 Record with_json(const RawRecord& record, const Path& file);
 

@@ -14,14 +14,15 @@ namespace flywheel::protocol {
 
 // Types and their fields ("t": seconds since the run process first started training, restarts excluded):
 //  start      {"t","type","program","precision","threads","parameters","matrix_parameters",
-//              "active_matrix_parameters","flops_per_token","steps","segments","predicted_memory_bytes",
-//              *"resumed_step", *"tokens", *"flops"}
+//              "active_matrix_parameters","flops_per_token","optimizer_flops_per_step","steps","segments",
+//              "predicted_memory_bytes", *"resumed_step", *"tokens", *"flops"}
 //  step       {"t","type","step","tokens","loss","learning_rate","gradient_norm","tokens_per_second"}
 //  eval       {"t","type","step","tokens","flops","split","loss","bits_per_byte","segments","bytes","documents",
 //              "sampling_sd"}
 //  checkpoint {"t","type","step"}
-//  done {"t","type","step","tokens","flops","spent_flops","loss","bits_per_byte","train_seconds","cpu_seconds",
-//        "peak_memory_bytes","segments","bytes","documents","sampling_sd"}
+//  done {"t","type","step","tokens","flops","spent_flops","optimizer_flops","loss","bits_per_byte","train_seconds",
+//        "cpu_seconds","peak_memory_bytes","segments","bytes","documents","sampling_sd"}: FLOPs are the model's;
+//        spent_flops and optimizer_flops this run's own
 //  stopped    {"t","type","step","reason"}   by its spec's stop_above; a checkpoint follows, then exit code 75
 //  failed     {"t","type","step","reason"}   reason starts with one word: diverged, memory, disk, input, crash
 // "segments" is the hash of the list of segments that was scored: losses on different lists are never compared.

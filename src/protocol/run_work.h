@@ -1,5 +1,5 @@
-// The work of a run: its training FLOPs by step, from which the lab computes progress and cost without knowing what is
-// trained.
+// The work of a run: its training FLOPs by step, those of model and optimizer apart, from which the lab computes
+// progress and cost without knowing what is trained.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,12 @@ struct RunWork {
   // FLOPs of the model's whole history up to a step, from first_step to `steps`, increasing. Pure and thread safe.
   std::function<double(int64_t step)> flops_before = [](int64_t) { return 0.0; };
 
+  // Of the optimizer's own work, beside flops_before(); the same in every step. 0: not counted.
+  double optimizer_flops_per_step = 0;
+
   double history_flops() const { return flops_before(first_step); }
   double own_flops() const { return flops_before(steps) - history_flops(); }
+  double own_optimizer_flops() const { return optimizer_flops_per_step * static_cast<double>(steps - first_step); }
 };
 
 }  // namespace flywheel::protocol

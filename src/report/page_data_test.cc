@@ -31,6 +31,9 @@ TEST(PageData, HasTheTypesThatThePageReads) {
   fit.backtest = {{BacktestEntry{.predicted = 2}}};
   fit.frontier = {{FrontierEntry{.flops = 1e12, .bits_per_byte = 2}}};
   FindingRecord finding{.id = "p1", .proposer = "list"};
+  finding.time_multiplier = Interval{1.1, 1.0, 1.2};
+  finding.cpu_share = 0.9;
+  finding.costs.emplace();
   finding.by_rung = {RungEffect{.flops = 1e11, .pairs = 4}};
   SearchRecord search{.tried = 1};
   search.proposers = {{.proposer = "list"}};

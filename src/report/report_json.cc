@@ -6,6 +6,7 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "base/statistics.h"
+#include "campaign/costs.h"
 #include "campaign/points.h"
 #include "protocol/splits.h"
 
@@ -121,11 +122,48 @@ OrderedJson machine_json(const std::optional<MachineRecord>& machine) {
           {"peak_gflops_bf16", or_null(machine->peak_gflops_bf16)}};
 }
 
+// Whether the program that ran the lab counted its optimizers: ledgers of before say nothing about them.
+bool counted(const Ledger& ledger) {
+  return ledger.runs().empty() || ledger.spend().optimizer_flops > 0;
+}
+
+// A finding's costs also stand under names of their own, null where they are not known.
+OrderedJson findings_json(const Ledger& ledger) {
+  OrderedJson list = all_of<FindingRecord>(ledger);
+  for (OrderedJson& finding : list) {
+    const OrderedJson costs = finding.contains("costs") ? finding["costs"] : OrderedJson::object();
+    if (!finding.contains("time_multiplier")) finding["time_multiplier"] = nullptr;
+    for (const char* name : {"parameters", "artifact_bytes"})
+      finding[name] = costs.contains(name) ? costs[name] : OrderedJson();
+  }
+  return list;
+}
+
+OrderedJson pareto_json(const Ledger& ledger) {
+  OrderedJson list = OrderedJson::array();
+  for (const campaign::ParetoEntry& entry : campaign::pareto_table(ledger))
+    list.push_back(OrderedJson{{"recipe", entry.recipe_hash.substr(0, 12)},
+                               {"name", entry.name},
+                               {"rung_flops", entry.rung_flops},
+                               {"runs", entry.runs},
+                               {"bits_per_byte", entry.bits_per_byte},
+                               {"model_flops", entry.costs.model_flops},
+                               {"optimizer_flops", entry.costs.optimizer_flops},
+                               {"seconds", entry.costs.seconds},
+                               {"parameters", entry.costs.parameters},
+                               {"matrix_parameters", entry.costs.matrix_parameters},
+                               {"artifact_bytes", entry.costs.artifact_bytes},
+                               {"lookup_bytes", entry.costs.lookup_bytes},
+                               {"on_front", entry.on_front}});
+  return list;
+}
+
 OrderedJson spend_json(const Ledger& ledger) {
   const Spend spend = ledger.spend();
   const auto finished = latest<ReportRecord>(ledger);
   return {{"seconds", finished ? OrderedJson(finished->seconds) : OrderedJson()},
           {"train_flops", spend.train_flops},
+          {"optimizer_flops", counted(ledger) ? OrderedJson(spend.optimizer_flops) : OrderedJson()},
           {"runs", spend.runs_done + spend.runs_failed},
           {"slot_busy_fraction", finished ? OrderedJson(finished->slot_busy_fraction) : OrderedJson()}};
 }
@@ -235,7 +273,8 @@ OrderedJson report_json(const Ledger& ledger) {
   report["optimum"] = optimum_json(latest<OptimumRecord>(ledger));
   report["forecast"] = forecast_json(latest<FutureForecast>(ledger));
   report["wall"] = wall_json(latest<WallRecord>(ledger));
-  report["findings"] = all_of<FindingRecord>(ledger);
+  report["findings"] = findings_json(ledger);
+  report["pareto"] = pareto_json(ledger);
   const auto search = latest<SearchRecord>(ledger);
   report["tried"] = search ? search->tried : 0;
   report["search"] = nullptr;
@@ -259,16 +298,25 @@ OrderedJson report_json(const Ledger& ledger) {
 
 std::string results_tsv(const Ledger& ledger) {
   std::string text =
-      "run\tstage\tstate\trung_flops\tparameters\ttokens\tflops\tbits_per_byte\tloss\tseed\tseconds\trecipe\treason\n";
+      "run\tstage\tstate\trung_flops\tparameters\ttokens\tflops\tbits_per_byte\tloss\tseed\tseconds\trecipe\treason\t"
+      "optimizer_flops\ttotal_parameters\tartifact_bytes\tlookup_bytes\n";
   for (const RunRow& row : ledger.runs()) {
     std::string reason = row.reason;
     std::replace_if(
         reason.begin(), reason.end(), [](char ch) { return ch == '\t' || ch == '\n'; }, ' ');
-    text += fmt::format("{}\t{}\t{}\t{:.6g}\t{:.0f}\t{:.0f}\t{:.6g}\t{}\t{}\t{}\t{:.3f}\t{}\t{}\n", row.run,
+    const auto planned = ledger.at<RunPlanned>(row.record);
+    const auto number = [](const std::optional<double>& value) {
+      return value ? fmt::format("{:.6g}", *value) : std::string();
+    };
+    text += fmt::format("{}\t{}\t{}\t{:.6g}\t{:.0f}\t{:.0f}\t{:.6g}\t{}\t{}\t{}\t{:.3f}\t{}\t{}", row.run,
                         row.stage.text(), protocol::name(row.state), row.rung_flops, row.parameters, row.tokens,
                         row.flops_done, row.bits_per_byte ? fmt::format("{:.6f}", *row.bits_per_byte) : "",
                         row.loss ? fmt::format("{:.6f}", *row.loss) : "", row.seed, row.seconds,
                         row.recipe_hash.substr(0, 12), reason);
+    text += planned ? fmt::format("\t{}\t{:.0f}\t{}\t{}\n", number(planned->value.optimizer_flops),
+                                  planned->value.total_parameters, number(planned->value.artifact_bytes),
+                                  number(planned->value.lookup_bytes))
+                    : "\t\t\t\t\n";
   }
   return text;
 }

@@ -25,5 +25,68 @@ TEST(ReportJson, TellsTheBytesOfEverySplit) {
   EXPECT_EQ(corpus.at("locked_bytes"), 20);
 }
 
+ledger::RunPlanned planned(const std::string& run, double optimizer_flops) {
+  ledger::RunPlanned record{.run = run, .stage = protocol::Stage::kConfirm, .rung_flops = 1.25e9, .recipe_hash = run};
+  record.flops = 1e9, record.parameters = 1000, record.total_parameters = 3000;
+  if (optimizer_flops > 0) record.optimizer_flops = optimizer_flops, record.artifact_bytes = 12000;
+  return record;
+}
+ledger::RunFinished finished(const std::string& run, double optimizer_flops) {
+  ledger::RunFinished record{.run = run, .seconds = 2};
+  record.measured.emplace().bits_per_byte = 2;
+  record.measured->flops = 1e9;
+  if (optimizer_flops > 0) record.measured->optimizer_flops = optimizer_flops;
+  return record;
+}
+
+TEST(ReportJson, ShowsTheOptimizersFlopsBesideTheModels) {
+  testing::TemporaryFolder folder;
+  const auto ledger = ledger::Ledger::open(folder.path());
+  ledger->append_all({planned("a", 2.5e8), ledger::RunStarted{.run = "a"}, finished("a", 2.5e8)});
+  const OrderedJson report = report_json(*ledger);
+  EXPECT_EQ(report.at("spend").at("train_flops"), 1e9);
+  EXPECT_EQ(report.at("spend").at("optimizer_flops"), 2.5e8);
+  ASSERT_EQ(report.at("pareto").size(), 1u);
+  const OrderedJson& entry = report.at("pareto")[0];
+  EXPECT_EQ(entry.at("model_flops"), 1e9);
+  EXPECT_EQ(entry.at("optimizer_flops"), 2.5e8);
+  EXPECT_EQ(entry.at("parameters"), 3000);
+  EXPECT_EQ(entry.at("artifact_bytes"), 12000);
+  EXPECT_EQ(entry.at("seconds"), 2);
+  EXPECT_EQ(entry.at("on_front"), true);
+  EXPECT_NE(results_tsv(*ledger).find("\t2.5e+08\t3000\t12000\t"), std::string::npos);
+}
+
+// What earlier programs did not count is not zero.
+TEST(ReportJson, OfALabFromBeforeOptimizersWereCountedSaysSo) {
+  testing::TemporaryFolder folder;
+  const auto ledger = ledger::Ledger::open(folder.path());
+  ledger->append_all({planned("a", 0), ledger::RunStarted{.run = "a"}, finished("a", 0),
+                      ledger::FindingRecord{.id = "p1", .proposer = "list"}});
+  const OrderedJson report = report_json(*ledger);
+  EXPECT_TRUE(report.at("spend").at("optimizer_flops").is_null());
+  const Json read = Json::parse(report.dump());
+  EXPECT_TRUE(read.at("pareto")[0].at("optimizer_flops").is_null());
+  EXPECT_TRUE(read.at("pareto")[0].at("artifact_bytes").is_null());
+  for (const char* field : {"time_multiplier", "parameters", "artifact_bytes"})
+    EXPECT_TRUE(read.at("findings")[0].at(field).is_null()) << field;
+}
+
+TEST(ReportJson, AFindingShowsWhatItsSidesCost) {
+  testing::TemporaryFolder folder;
+  const auto ledger = ledger::Ledger::open(folder.path());
+  ledger::FindingRecord finding{.id = "p1", .proposer = "list"};
+  finding.time_multiplier = ledger::Interval{1.2, 1.1, 1.3};
+  finding.costs.emplace();
+  finding.costs->base = {.parameters = 1e4, .artifact_bytes = 4e4};
+  finding.costs->candidate = {.parameters = 3e6, .artifact_bytes = 1.2e7};
+  ledger->append(finding);
+  const OrderedJson found = report_json(*ledger).at("findings")[0];
+  EXPECT_EQ(found.at("time_multiplier").at("value"), 1.2);
+  EXPECT_EQ(found.at("parameters").at("base"), 1e4);
+  EXPECT_EQ(found.at("parameters").at("candidate"), 3e6);
+  EXPECT_EQ(found.at("artifact_bytes").at("candidate"), 1.2e7);
+}
+
 }  // namespace
 }  // namespace flywheel::report

@@ -7,6 +7,7 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "campaign/points.h"
+#include "report/cost_text.h"
 #include "report/multiplier_text.h"
 #include "report/report_json.h"
 
@@ -234,9 +235,14 @@ std::string comparison_rows(const ledger::ComparisonRecord& result) {
                                         "; differences are the second recipe's loss minus the first's, bits per byte");
   rows += row("difference", interval(result.difference) + ", 95% at any time");
   if (result.multiplier) rows += row("worth", multiplier_text(*result.multiplier) + " compute");
+  if (result.time_multiplier)
+    rows += row(result.multiplier ? "" : "worth",
+                multiplier_text(*result.time_multiplier) + " time on this machine" + busy_text(result.cpu_share));
   for (const ledger::RungEffect& rung : result.rungs)
     rows += row_below(fmt::format("at {}: {}, {} pairs, worth {}", format_flops(rung.flops), interval(rung.difference),
                                   rung.pairs, multiplier_text(rung.multiplier)));
+  for (const ledger::ComparedCosts& costs : result.costs.value_or(std::vector<ledger::ComparedCosts>{}))
+    rows += costs_text(costs, "  ");
   if (result.more_budget && std::isfinite(*result.more_budget))
     rows += row("undecided", fmt::format("to decide it takes about {:.1f} times the budget", *result.more_budget));
   return rows;
@@ -281,14 +287,12 @@ std::string best_row(const OrderedJson& report) {
                                split("locked", "locked_bits_per_byte", "locked_sampling_sd") + " bits per byte");
 }
 
-std::string spent_row(const ledger::Ledger& ledger, const OrderedJson& report) {
+std::string spent_row(const ledger::Ledger& ledger) {
   const ledger::Spend spend = ledger.spend();
   const int64_t runs = spend.runs_done + spend.runs_failed;
   std::string text = fmt::format("{} run{}", runs, runs == 1 ? "" : "s");
   if (spend.runs_failed > 0) text += fmt::format(" ({} failed)", spend.runs_failed);
-  text += fmt::format(", {} of training", format_flops(spend.train_flops));
-  if (const OrderedJson* optimizer = number_in(report["spend"], "optimizer_flops"))
-    text += fmt::format(", {} of the optimizer's own", format_flops(optimizer->get<double>()));
+  text += ", " + spend_text(spend);
   const auto finished = last_of<ledger::ReportRecord>(ledger);
   text += finished ? ", " + format_seconds(finished->seconds) : ", " + format_seconds(spend.slot_seconds) + " of slots";
   return row("spent", text);
@@ -347,15 +351,17 @@ std::string known_lines(const ledger::Ledger& ledger, const OrderedJson& report,
   if (const auto wall = last_of<ledger::WallRecord>(ledger))
     text += row("wall", std::string(name(wall->verdict)) + (wall->why.empty() ? "" : ": " + wall->why));
   if (!is_comparison(ledger) && ledger.last<ledger::ReportRecord>()) text += best_row(report);
-  return text + spent_row(ledger, report) + next_rows(ledger, lab);
+  return text + spent_row(ledger) + next_rows(ledger, lab);
 }
 
 std::string findings_text(const ledger::Ledger& ledger) {
   std::string text;
   for (const auto& record : ledger.all<ledger::FindingRecord>()) {
     const ledger::FindingRecord& f = record.value;
-    text +=
-        wrapped(fmt::format("{}  {}: {} compute", f.id, f.change, multiplier_text(f.multiplier)), kColumns, 4) + "\n";
+    std::string finding = fmt::format("{}  {}: {} compute", f.id, f.change, multiplier_text(f.multiplier));
+    if (f.time_multiplier) finding += fmt::format(", {} time on this machine", multiplier_text(*f.time_multiplier));
+    text += wrapped(finding, kColumns, 4) + "\n";
+    if (f.costs) text += costs_text(*f.costs, "    ");
   }
   if (!text.empty()) return text;
   const auto search = last_of<ledger::SearchRecord>(ledger);

@@ -13,6 +13,11 @@ int64_t step_of(const protocol::RunEvent& event) {
   return found != event.fields.end() && found->is_number_integer() ? found->get<int64_t>() : 0;
 }
 
+// Empty where the trainer's optimizer is not counted.
+std::optional<double> counted(double optimizer_flops) {
+  return optimizer_flops > 0 ? std::optional(optimizer_flops) : std::nullopt;
+}
+
 }  // namespace
 
 Attempt::Attempt(protocol::RunWork work, const Path& run_directory, int64_t events_before)
@@ -41,6 +46,7 @@ void Attempt::apply(const protocol::RunEvent& event) {
     if (ours) {
       // A trainer may restart within one attempt; what it did before was spent all the same.
       spent_before_ = spent_flops();
+      steps_before_ += furthest_step_ - resumed_step_;
       resumed_step_ = furthest_step_ = resumed;
     }
   } else if (event.type == "checkpoint") {
@@ -84,6 +90,10 @@ double Attempt::spent_flops() const {
   return spent_before_ + flops(furthest_step_) - flops(resumed_step_);
 }
 
+double Attempt::spent_optimizer_flops() const {
+  return work_.optimizer_flops_per_step * static_cast<double>(steps_before_ + furthest_step_ - resumed_step_);
+}
+
 double Attempt::seconds_left(double attempt_seconds, double expected_seconds) const {
   const double trained = own_flops_ > 0 ? spent_flops() / own_flops_ : fraction();
   const double left = 1 - fraction();
@@ -113,6 +123,7 @@ ledger::RunFinished Attempt::finished() const {
                      .tokens = outcome_.tokens,
                      .flops = flops(outcome_.step),
                      .attempt_flops = spent_flops(),
+                     .optimizer_flops = counted(spent_optimizer_flops()),
                      .train_seconds = outcome_.train_seconds,
                      .cpu_seconds = outcome_.cpu_seconds,
                      .peak_memory_bytes = outcome_.peak_memory_bytes,

@@ -27,9 +27,10 @@ class Attempt {
   bool made_progress() const { return furthest_step_ > resumed_step_ || spent_before_ > 0; }
   // Fraction of the steps that the run itself trains; a trunk's steps do not count.
   double fraction() const;
-  double kept_fraction() const;  // the same at the last checkpoint
-  double event_seconds() const;  // between this attempt's first and last event
-  double spent_flops() const;    // by this attempt, including work since the last checkpoint
+  double kept_fraction() const;          // the same at the last checkpoint
+  double event_seconds() const;          // between this attempt's first and last event
+  double spent_flops() const;            // by this attempt, including work since the last checkpoint
+  double spent_optimizer_flops() const;  // likewise
   double seconds_left(double attempt_seconds, double expected_seconds) const;
 
   // A finish record with the fields that events determine.
@@ -50,7 +51,8 @@ class Attempt {
   std::optional<double> first_t_;
   double last_t_ = 0;
   int64_t resumed_step_ = 0, furthest_step_ = 0, checkpoint_step_ = 0;
-  double spent_before_ = 0;  // FLOPs that this attempt spent before its last "start" event
+  int64_t steps_before_ = 0;  // likewise
+  double spent_before_ = 0;   // FLOPs that this attempt spent before its last "start" event
   std::optional<std::string> failure_, gave_up_;
 };
 

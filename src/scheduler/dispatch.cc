@@ -35,11 +35,18 @@ ledger::RunPlanned run_record(const Job& job) {
                             .memory_bytes = job.needs.memory_bytes,
                             .segments = job.segments,
                             .branch = {},
-                            .new_flops = {}};
+                            .new_flops = {},
+                            .optimizer_flops = {},
+                            .lookup_bytes = {},
+                            .artifact_bytes = {}};
   if (!job.branch.empty()) {
     record.branch = job.branch;
     record.new_flops = job.new_flops;
   }
+  if (job.work.optimizer_flops_per_step > 0)
+    record.optimizer_flops = job.work.optimizer_flops_per_step * static_cast<double>(job.work.steps);
+  if (job.lookup_bytes > 0) record.lookup_bytes = job.lookup_bytes;
+  if (job.artifact_bytes > 0) record.artifact_bytes = job.artifact_bytes;
   return record;
 }
 
@@ -47,7 +54,7 @@ Request request_of(const Job& job, int width, double left, int64_t order) {
   Request request;
   request.priority = job.priority;
   request.expected_seconds = job.expected_seconds * left;
-  request.flops = job.new_flops * left;
+  request.flops = job.budget_flops() * left;
   request.needs = job.needs;
   request.needs.cores = width;
   request.order = order;
@@ -202,6 +209,7 @@ void Scheduler::State::start(Waiting w) {
     // The run continued although it had been recorded as lost.
     ledger::RunFinished record = attempt.finished();
     record.measured->attempt_flops = 0;
+    record.measured->optimizer_flops.reset();
     return finish(w.job, std::move(record), protocol::RunState::kDone, "", 0);
   }
   ++effort.starts;

@@ -33,9 +33,13 @@ struct Job {
   uint64_t seed = 1, data_seed = 1;
   std::string segments;  // hash of the list of segments that it is scored on; empty: the trainer's own
   double parameters = 0, total_parameters = 0, tokens = 0;
-  double flops = 0;      // of the model's whole training, a trunk's included
-  double new_flops = 0;  // that the run itself trains and is charged for: without a trunk's
-  std::string branch;    // id of its trunk; empty: none
+  double flops = 0;                             // of the model's whole training, a trunk's included
+  double new_flops = 0;                         // that the run itself trains: without a trunk's
+  double lookup_bytes = 0, artifact_bytes = 0;  // 0: not known
+  std::string branch;                           // id of its trunk; empty: none
+
+  // That it is charged for: the model's and the optimizer's.
+  double budget_flops() const { return new_flops + work.own_optimizer_flops(); }
 };
 
 }  // namespace flywheel::scheduler

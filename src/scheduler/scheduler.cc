@@ -87,7 +87,7 @@ Scheduler::Scheduler(ledger::Ledger& ledger, Runner& runner, Clock& clock, Path 
     : state_(std::make_unique<State>(ledger, runner, clock, std::move(runs_directory), limits)) {
   state_->capacity_seconds = clock.now_seconds();
   state_->read_capacity();
-  state_->spent_flops = ledger.spend().train_flops;
+  state_->spent_flops = ledger.spend().flops();
   ++state_->effort.ledger_scans;
 }
 Scheduler::~Scheduler() = default;
@@ -108,7 +108,7 @@ void Scheduler::begin(std::vector<Job> wanted, const Deadline& deadline, Filler 
   s.next_events_seconds = s.next_filler_seconds = s.next_progress_seconds = 0;
   // Nobody watched the fillers since the last goal: their silence counts from now.
   for (auto& [run, child] : s.active) child->last_event_seconds = s.clock.now_seconds();
-  s.spent_flops = s.ledger.spend().train_flops;
+  s.spent_flops = s.ledger.spend().flops();
   ++s.effort.ledger_scans;
   s.handle(s.runner.wait(0));
   s.read_events();

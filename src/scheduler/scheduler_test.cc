@@ -211,6 +211,23 @@ TEST(Scheduler, ABranchedRunReservesAndPaysOnlyForItsOwnPart) {
   EXPECT_EQ(lab.ledger->record(row.record)->payload.at("branch"), "trunk");
 }
 
+TEST(Scheduler, ABudgetOfFlopsPaysForOptimizersToo) {
+  Lab lab;
+  auto list = jobs(3);
+  const double model = flops_of(list[0]);
+  for (Job& job : list) job.work.optimizer_flops_per_step = 0.25 * model / static_cast<double>(job.work.steps);
+  // Enough for the models of three, and for two with their optimizers.
+  EXPECT_EQ(lab.run(list, {.flops = 3 * model}), Status::kOutOfBudget);
+  EXPECT_DOUBLE_EQ(lab.ledger->spend().train_flops, 2 * model);
+  EXPECT_DOUBLE_EQ(lab.ledger->spend().optimizer_flops, 0.5 * model);
+  EXPECT_EQ(lab.run(list, {.flops = 3.75 * model}), Status::kFinished);
+  EXPECT_DOUBLE_EQ(lab.ledger->spend().flops(), 3.75 * model);
+  const auto row = *lab.ledger->run("r0");
+  EXPECT_DOUBLE_EQ(row.spent_flops, model);
+  EXPECT_DOUBLE_EQ(row.spent_optimizer_flops, 0.25 * model);
+  EXPECT_DOUBLE_EQ(lab.ledger->record(row.record)->payload.at("optimizer_flops").get<double>(), 0.25 * model);
+}
+
 TEST(Scheduler, ABranchWhoseTrunkIsGoneFailsForGoodAndCostsNothing) {
   Lab lab;
   const Job branch = branched_job("branch", 40, small_job("trunk"));

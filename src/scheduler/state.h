@@ -74,7 +74,7 @@ struct Scheduler::State {
   std::set<int> free_slots;
   Resources held = {.cores = 0};
   double reserved_flops = 0;
-  double spent_flops = 0;  // of the ledger
+  double spent_flops = 0;  // of the ledger, of models and optimizers
   int wanted_active = 0;
 
   double capacity_seconds = 0;  // Clock, when the capacity was last read

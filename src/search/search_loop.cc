@@ -21,7 +21,8 @@ namespace {
 constexpr int kSearchSeeds = 100;    // replicates of the base and of screenings are from here on
 constexpr int kAblationSeeds = 500;  // within the 1,000 of a proposal
 
-evidence::PolicyOptions policy_options(const LoopOptions& options, std::function<std::string(int)> objection) {
+evidence::PolicyOptions policy_options(const LoopOptions& options,
+                                       decltype(evidence::PolicyOptions::objection) objection) {
   evidence::PolicyOptions policy = options.rules.policy;
   policy.parallel = std::max(1, options.slots / 2);
   policy.objection = std::move(objection);

@@ -53,7 +53,7 @@ struct RunResult {
   enum class State { kDone, kFailed, kGaveUp, kMissing } state = State::kDone;  // kMissing: the budget ended before it
   double loss = 0;                                                              // at its end, or where it gave up
   std::string reason;                                                           // of kFailed
-  double flops = 0;                                                             // as planned
+  double flops = 0;                                                             // as planned, optimizer included
   double done_flops = 0;                                                        // of kGaveUp: trained with until then
   double spent_flops = 0;                                                       // of all its attempts so far
   double seconds = 0;
@@ -68,8 +68,8 @@ struct LoopOptions {
   int max_trials = 0;                 // plain rules; 0: no limit
   double max_flops = 0;               // plain rules: limit on the FLOPs of all runs asked for; 0: none
   // For a time budget: the ratio of a proposal's run time to the base's that the adoption rule uses, given the measured
-  // one (a campaign returns the recorded ratio). Empty when time does not count.
-  std::function<std::optional<double>(int proposal, double measured)> time_ratio;
+  // one (a campaign returns the recorded ratio). Empty where the budget is FLOPs.
+  std::function<std::optional<evidence::Interval>(int proposal, const evidence::Interval& measured)> time_ratio;
   std::function<void(const std::string&)> say = [](const std::string&) {};
 };
 
@@ -82,7 +82,6 @@ struct Proposed {
   std::vector<std::string> runs;
   std::vector<evidence::RungPairs> confirm;            // of each rung
   std::vector<std::vector<std::string>> confirm_runs;  // those of its pairs; a base's ends in "-base" besides
-  double confirm_seconds = 0, confirm_base_seconds = 0;
 };
 
 class SearchLoop {
@@ -161,7 +160,7 @@ class SearchLoop {
   void learn_curve(const RunResult& result, double flops);
   void adopt(int proposal);
   void drop_ablated();
-  std::string objection(int proposal);
+  std::optional<evidence::PolicyOptions::Objection> objection(int proposal);
   workload::ConfigurationPtr without(int proposal) const;
   std::vector<std::string> own_patches(const std::vector<std::string>& patches,
                                        const workload::Configuration& result) const;

@@ -217,6 +217,7 @@ struct Campaign {
   SearchLoop loop;
   std::vector<std::vector<WantedRun>> asked;
   std::string said;
+  std::function<double(const WantedRun&)> seconds_of, flops_of;
 
   explicit Campaign(
       int slots, const std::function<void(LoopOptions&)>& change = [](LoopOptions&) {})
@@ -227,6 +228,12 @@ struct Campaign {
     change(options);
     return options;
   }
+  RunResult result_of(const WantedRun& wanted) const {
+    RunResult result = measured(wanted);
+    if (seconds_of) result.seconds = seconds_of(wanted);
+    if (flops_of) result.flops = result.spent_flops = flops_of(wanted);
+    return result;
+  }
   bool batch(std::map<std::string, RunResult>& ledger) {
     if (loop.base_measured()) loop.set_flops_left(1e13);
     const std::vector<WantedRun> runs = loop.next();
@@ -234,7 +241,7 @@ struct Campaign {
     asked.push_back(runs);
     std::vector<RunResult> results;
     for (const WantedRun& wanted : runs)
-      results.push_back(ledger.try_emplace(wanted.id, measured(wanted)).first->second);
+      results.push_back(ledger.try_emplace(wanted.id, result_of(wanted)).first->second);
     loop.tell(results);
     return true;
   }
@@ -343,13 +350,37 @@ TEST(SearchLoopOfCampaigns, WithoutABaseThereIsNoSearch) {
   EXPECT_TRUE(campaign.loop.next().empty());
 }
 
-TEST(SearchLoopOfCampaigns, WhereTimeIsLimitedAGainMustBeWorthIt) {
-  Campaign campaign(2, [](LoopOptions& options) {
-    options.time_ratio = [](int, double measured) { return std::optional<double>(100 * measured); };
-  });
+TEST(SearchLoopOfCampaigns, TheBudgetsCurrencyDecides) {
+  struct Case {
+    bool time_counts;
+    double slower;
+    Outcome outcome;
+  };
+  for (const Case& c : {Case{false, 1, Outcome::kAdopted},
+                        {false, 5, Outcome::kAdopted},
+                        {true, 1, Outcome::kAdopted},
+                        {true, 5, Outcome::kRejected}}) {
+    Campaign campaign(2, [&](LoopOptions& options) {
+      if (c.time_counts)
+        options.time_ratio = [&](int, const evidence::Interval& measured) { return std::optional(measured); };
+    });
+    campaign.seconds_of = [&](const WantedRun& wanted) {
+      return wanted.flops / 1e9 * (values_of_point(*wanted.configuration)[0] == 1 ? c.slower : 1);
+    };
+    std::map<std::string, RunResult> ledger;
+    campaign.run(ledger);
+    EXPECT_EQ(outcome_of(campaign.loop, "helps.much=on"), c.outcome) << c.time_counts << " " << c.slower;
+  }
+}
+
+// Runs that cannot be made to cost the same are charged for what they cost more.
+TEST(SearchLoopOfCampaigns, AGainThatCostsMoreThanItIsWorthIsNotAdopted) {
+  Campaign campaign(2);
+  campaign.flops_of = [](const WantedRun& wanted) {
+    return wanted.flops * (values_of_point(*wanted.configuration)[0] == 1 ? 5 : 1);
+  };
   std::map<std::string, RunResult> ledger;
   campaign.run(ledger);
-  EXPECT_EQ(campaign.loop.policy().adoptions(), 0);
   EXPECT_EQ(outcome_of(campaign.loop, "helps.much=on"), Outcome::kRejected);
 }
 

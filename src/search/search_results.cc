@@ -126,8 +126,8 @@ void SearchLoop::take(const SearchPair& pair) {
       rung.difference.push_back(difference);
       item.confirm_runs.resize(item.confirm.size());
       item.confirm_runs[static_cast<size_t>(pair.number) % item.confirm.size()].push_back(asked.run.id);
-      item.confirm_seconds += result.seconds;
-      item.confirm_base_seconds += base.seconds;
+      if (result.flops > 0 && base.flops > 0) rung.cost = result.flops / base.flops;
+      if (result.seconds > 0 && base.seconds > 0) rung.time.push_back(result.seconds / base.seconds);
     }
     policy_.result(pair, difference);
   }
@@ -241,17 +241,28 @@ void SearchLoop::drop_ablated() {
   }
 }
 
-// With a time budget a change must save more compute than the time it adds.
-std::string SearchLoop::objection(int proposal) {
-  if (!options_.time_ratio) return "";
+// The budget's own currency decides. Pairs are of runs that cost the same FLOPs, so the test itself decides under a
+// budget of FLOPs; what rounding to whole steps leaves between them is charged here. Under a budget of time a change
+// must save more than it adds, and surely so where it is surely slower.
+std::optional<evidence::PolicyOptions::Objection> SearchLoop::objection(int proposal) {
   const auto index = static_cast<size_t>(proposal);
-  const Proposed& item = proposals_[index];
-  const auto ratio = options_.time_ratio(proposal, item.confirm_seconds / std::max(item.confirm_base_seconds, 1e-9));
-  if (!ratio) return "";
-  const evidence::SequentialTest& test = *policy_.standings()[index].confirmed;
-  const double multiplier = evidence::paired_effect(item.confirm).multiplier_of(test.interval(0.1)).value;
-  if (!(multiplier < *ratio)) return "";  // also when the multiplier is not known (NaN)
-  return fmt::format("better, but {:.2f}x the time for {:.2f}x the compute", *ratio, multiplier);
+  evidence::PairedEffect effect = evidence::paired_effect(proposals_[index].confirm);
+  const evidence::Interval difference = policy_.standings()[index].confirmed->interval(0.1);
+  const evidence::Interval compute = effect.multiplier_of(difference);
+  const auto recorded =
+      options_.time_ratio && !std::isnan(effect.time.value) ? options_.time_ratio(proposal, effect.time) : std::nullopt;
+  if (!recorded) {
+    if (!(compute.value < 1)) return std::nullopt;  // also when the multiplier is not known (NaN)
+    return {{Outcome::kRejected, fmt::format("better, but not at equal cost: {:.3f}x the compute", compute.value)}};
+  }
+  effect.time = *recorded;
+  const evidence::Interval time = effect.time_multiplier_of(difference);
+  const std::string beside = fmt::format("{:.2f}x the time for {:.2f}x the compute", recorded->value, compute.value);
+  if (time.value < 1) return {{Outcome::kRejected, "better, but " + beside}};
+  if (recorded->low > 1 && !(time.low > 1))
+    return {{Outcome::kUndecided,
+             fmt::format("better, but slower, and whether it is worth its time cannot be told: {}", beside)}};
+  return std::nullopt;
 }
 
 }  // namespace flywheel::search

@@ -19,6 +19,13 @@ int evaluations(const Workload& workload, const Configuration& configuration, co
   return static_cast<int>(std::clamp(std::floor(0.05 * run.flops / evaluation), 1.0, 20.0));
 }
 
+SizedRun at_cost(const Workload& workload, const Configuration& configuration, SizedRun run, double flops) {
+  constexpr int kRounds = 4;  // the batch, and with it the optimizer's share, follows the model's FLOPs
+  for (int i = 0; i < kRounds && run.optimizer_flops > 0; ++i)
+    run = workload.resized(configuration, run, flops * run.flops / (run.flops + run.optimizer_flops));
+  return run;
+}
+
 double cost_flops(const Workload& workload, const Configuration& configuration, const SizedRun& run,
                   double eval_tokens) {
   const double evaluation = eval_tokens * workload.evaluation_flops_per_token(configuration, run);

@@ -39,8 +39,15 @@ struct SizedRun {
   double parameters = 0, tokens = 0, flops = 0;  // N, D, C of the model's whole history
   double total_parameters = 0;                   // all that are trained; N may leave some out
   double new_flops = 0;                          // that the run itself trains: all but a trunk's
-  std::string model;                             // equal for the same model trained for other lengths
+  // The optimizer's own work beside `flops` and `new_flops`; 0: not counted.
+  double optimizer_flops = 0, new_optimizer_flops = 0;
+  double lookup_bytes = 0;    // that look-up tables move in the whole history; 0: no tables, or not counted
+  double artifact_bytes = 0;  // of the file of trained weights; 0: not known
+  std::string model;          // equal for the same model trained for other lengths
   std::shared_ptr<const SizeDetails> details;
+
+  // That a budget is charged: model and optimizer.
+  double budget_flops() const { return new_flops + new_optimizer_flops; }
 };
 
 // The first evaluation at or after `fraction` of the steps, the last one excepted: if it is above `bits_per_byte`, the
@@ -140,7 +147,9 @@ class Workload {
 bool can_be_judged_on(const Workload& workload, protocol::Split split);
 // The split for claims: kAudit, or kSearch where there is none.
 protocol::Split audit_split(const Workload& workload);
-// Training and evaluation FLOPs of a run.
+// The model of `run` trained for as long as model and optimizer together take `flops`, to a step.
+SizedRun at_cost(const Workload& workload, const Configuration& configuration, SizedRun run, double flops);
+// The model's training and evaluation FLOPs of a run, to which machines' speeds refer.
 double cost_flops(const Workload& workload, const Configuration& configuration, const SizedRun& run,
                   double eval_tokens);
 // Evaluations of a run, of `eval_tokens` each: as many as cost about 5% of it, at least the last one, at most 20.

@@ -26,6 +26,7 @@ export interface Report {
   spend?: {
     seconds: MaybeNumber;
     train_flops: MaybeNumber;
+    optimizer_flops?: MaybeNumber; // beside train_flops; null: not counted by the program that ran the lab
     runs: MaybeNumber;
     slot_busy_fraction: MaybeNumber;
     optimizer_flops?: MaybeNumber; // the optimizer's own work
@@ -46,6 +47,7 @@ export interface Report {
   branching?: { branches: number; ladder_flops: number; trained_flops: number } | null;
   search?: SearchRecord | null;
   findings?: Finding[] | null;
+  pareto?: ParetoEntry[] | null;
   tried?: MaybeNumber;
   recipe?: string | Missing;
   audit_bits_per_byte?: MaybeNumber;
@@ -133,6 +135,28 @@ export interface Forecast {
   along?: string; // "optimum": the best size at each compute; "ladder": sizes as the ladder has them
 }
 
+// A recipe where others were measured too, with what its runs cost, in the mean.
+export interface ParetoEntry {
+  recipe: string; // 12 digits of its hash
+  name: string; // start, adopted, base, candidate or the change; empty: not known
+  rung_flops: number; // that model and optimizer together may take
+  runs: number;
+  bits_per_byte: number;
+  model_flops: MaybeNumber;
+  optimizer_flops: MaybeNumber;
+  seconds: MaybeNumber; // on this machine
+  parameters: MaybeNumber; // all, look-up tables included
+  matrix_parameters: MaybeNumber; // the N of laws
+  artifact_bytes: MaybeNumber; // of the file of trained weights
+  lookup_bytes: MaybeNumber; // that look-up tables move
+  on_front: boolean;
+}
+
+export interface BothSides {
+  base: MaybeNumber;
+  candidate: MaybeNumber;
+}
+
 export interface Finding {
   id: string;
   change: string;
@@ -155,6 +179,11 @@ export interface Finding {
   by_rung?: RungEffect[];
   extrapolated?: { flops: number; compute_multiplier: MaybeNumber; low: MaybeNumber; high: MaybeNumber };
   ablation?: { pairs: number; difference_without: number };
+  time_multiplier?: { value: MaybeNumber; low: MaybeNumber; high: MaybeNumber } | null;
+  cpu_share?: MaybeNumber; // of its pairs' seconds that the processor worked for them: well below 1 on a busy machine
+  parameters?: BothSides | null;
+  artifact_bytes?: BothSides | null;
+  costs?: { flops: number; model_flops: BothSides; optimizer_flops: BothSides; seconds: BothSides; parameters: BothSides; matrix_parameters: BothSides; artifact_bytes: BothSides; lookup_bytes: BothSides };
   warning?: string;
   time_multiplier?: Multiplier | null; // as compute_multiplier, in time on this machine
   parameters?: { base: MaybeNumber; candidate: MaybeNumber } | null;

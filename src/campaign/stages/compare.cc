@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/statistics.h"
+#include "campaign/costs.h"
 #include "campaign/document_sums.h"
 #include "campaign/stages/stages.h"
 #include "evidence/paired_comparison.h"
@@ -48,12 +49,30 @@ ledger::ComparisonRecord answer_of(const evidence::PairedComparison& comparison,
   if (!comparison.test()) result.difference.value = std::nan("");
   if (effect.rungs.size() == 2) result.multiplier = effect.multiplier_of(result.difference);
   result.rungs = effect.rungs;
+  if (result.multiplier && !std::isnan(effect.time.value))
+    result.time_multiplier = effect.time_multiplier_of(comparison.difference());
   if (std::min(measured[0].difference.size(), measured[1].difference.size()) > 1 && effect.slope_is_sure)
     result.warning = evidence::extrapolate(effect.rungs, far_flops).warning;
   if (!comparison.why().empty()) result.why = comparison.why();
   if (!comparison.decided() && comparison.test() && comparison.test()->pairs() > 0)
     result.more_budget = comparison.more_budget().value_or(std::nan(""));
   return result;
+}
+
+void add_costs(const ledger::Ledger& ledger, const std::vector<double>& rungs, int pairs,
+               ledger::ComparisonRecord& result) {
+  std::vector<std::string> all;
+  result.costs.emplace();
+  for (size_t rung = 0; rung < rungs.size(); ++rung) {
+    std::vector<std::string> base, candidate;
+    for (int pair = static_cast<int>(rung); pair < pairs; pair += 2) {
+      base.push_back(base_id(pair));
+      candidate.push_back(candidate_id(pair));
+      all.insert(all.end(), {base.back(), candidate.back()});
+    }
+    result.costs->push_back(compared_costs(ledger, rungs[rung], base, candidate));
+  }
+  result.cpu_share = cpu_share(ledger, all);
 }
 
 }  // namespace
@@ -96,7 +115,9 @@ Script<ledger::ComparisonRecord> compare_configurations(const Lab& lab, Decision
       }
       evidence::check_same_text(*lab.ledger.run(base_id(0)), *base);
       evidence::check_same_text(*base, *other);
-      comparison.add(static_cast<size_t>(pair % 2), *base->bits_per_byte, *other->bits_per_byte);
+      comparison.add(static_cast<size_t>(pair % 2), *base->bits_per_byte, *other->bits_per_byte,
+                     {.cost = cost_ratio(lab.ledger, base->run, other->run),
+                      .time = base->seconds > 0 ? other->seconds / base->seconds : 0});
       measured[static_cast<size_t>(pair % 2)].push_back(pair);
     }
     if (!comparison.look()) continue;
@@ -110,8 +131,17 @@ Script<ledger::ComparisonRecord> compare_configurations(const Lab& lab, Decision
 
   ledger::ComparisonRecord result = answer_of(comparison, 10 * rungs[1], measured, lab.runs());
   const ledger::Spend spend = lab.ledger.spend();
-  result.spend = {
-      .seconds = budget.seconds(), .train_flops = spend.train_flops, .runs = spend.runs_done + spend.runs_failed};
+  result.spend = {.seconds = budget.seconds(),
+                  .train_flops = spend.train_flops,
+                  .optimizer_flops = spend.optimizer_flops,
+                  .runs = spend.runs_done + spend.runs_failed};
+  add_costs(lab.ledger, rungs, pairs, result);
+  // The verdict is on runs that cost the same FLOPs; a budget of time asks what seconds are worth too.
+  if (budget.is_time() && result.verdict == protocol::ComparisonVerdict::kBetter && result.time_multiplier &&
+      result.time_multiplier->value < 1)
+    result.warning = fmt::format(
+        "better for the same FLOPs, but not for the same time: worth {:.2f}x on this machine{}{}",
+        result.time_multiplier->value, result.warning.value_or("").empty() ? "" : "; ", result.warning.value_or(""));
   if (!lab.ledger.last<ledger::ComparisonRecord>()) lab.ledger.append(result);
   co_return result;
 }

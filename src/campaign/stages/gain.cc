@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "campaign/costs.h"
 #include "campaign/document_sums.h"
 #include "campaign/stages/stages.h"
 #include "evidence/paired_runs.h"
@@ -38,13 +39,14 @@ std::string in_words(const evidence::PairedEffect& effect) {
 
 // The gain from the losses by run id on one split. The start has an additional rung with more compute. `runs`: the
 // folder of run directories, where the losses are those of the runs' own evaluations; else empty.
-ledger::GainRecord gain_record(protocol::Split split, const std::vector<double>& rungs,
+ledger::GainRecord gain_record(const ledger::Ledger& ledger, protocol::Split split, const std::vector<double>& rungs,
                                const std::map<std::string, double>& losses, const std::string& start,
                                const std::string& end, const Path& runs, std::string& words) {
   ledger::GainRecord record{.split = split, .start_hash = start, .recipe_hash = end, .flops = rungs};
   std::vector<evidence::RungPairs> pairs;
   for (size_t r = 0; r < rungs.size(); ++r) {
-    pairs.push_back({rungs[r], {}, {}});
+    pairs.push_back({.flops = rungs[r]});
+    pairs[r].cost = cost_ratio(ledger, id_of(0, r, true), id_of(0, r, false));
     std::vector<std::string> starts, ends;
     for (int i = 0; i < kPairs; ++i) {
       const auto of_end = losses.find(id_of(i, r, false)), of_start = losses.find(id_of(i, r, true));
@@ -124,7 +126,7 @@ Script<> measure_gain(const Lab& lab, CampaignBudget& budget, const RunBook& boo
     co_return;
   }
   std::string words;
-  lab.ledger.append(gain_record(workload::audit_split(lab.workload), rungs, losses, start->identity(), end->identity(),
+  lab.ledger.append(gain_record(lab.ledger, workload::audit_split(lab.workload), rungs, losses, start->identity(), end->identity(),
                                 lab.runs(), words));
   lab.say(fmt::format("together, on the {} split: {}", name(workload::audit_split(lab.workload)), words));
 }
@@ -148,7 +150,7 @@ Script<> measure_locked_gain(const Lab& lab, RunLoop& loop) {
     lab.ledger.append(evaluation);
   }
   std::string words;
-  ledger::GainRecord locked = gain_record(kLocked, audit.flops, losses, audit.start_hash, audit.recipe_hash, {}, words);
+  ledger::GainRecord locked = gain_record(lab.ledger, kLocked, audit.flops, losses, audit.start_hash, audit.recipe_hash, {}, words);
   locked.inside = inside_audit(locked, audit);
   lab.ledger.append(locked);
   lab.say(fmt::format("together, on the locked split: {}; {} the audit split's intervals", words,

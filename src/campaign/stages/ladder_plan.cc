@@ -25,7 +25,7 @@ PlannedRun prior_planned_run(const Lab& lab, const std::string& id, protocol::St
                              workload::ConfigurationPtr configuration, double flops, int replicate,
                              protocol::Split split) {
   PlannedRun run{.id = id, .stage = stage, .rung_flops = flops};
-  run.size = lab.prior_run(*configuration, flops);
+  run.size = workload::at_cost(lab.workload, *configuration, lab.prior_run(*configuration, flops), flops);
   run.configuration = std::move(configuration);
   run.replicate = replicate;
   run.split = split == protocol::Split::kAudit ? workload::audit_split(lab.workload) : split;

@@ -113,15 +113,18 @@ class Driver {
         .target_flops = top_flops_,
         .known = lab_.options.known};
     options.say = lab_.say;
-    options.time_ratio = [this](int proposal, double measured) -> std::optional<double> {
-      if (!budget_.is_time()) return std::nullopt;
-      return decisions_.decide<ledger::TimeDecision>([&] { return ledger::TimeDecision{.ratio = measured}; }, proposal)
-          .ratio;
-    };
+    if (budget_.is_time())
+      options.time_ratio = [this](int proposal, const evidence::Interval& measured) {
+        const auto decision = decisions_.decide<ledger::TimeDecision>(
+            [&] { return ledger::TimeDecision{.ratio = measured.value, .low = measured.low, .high = measured.high}; },
+            proposal);
+        return std::optional(evidence::Interval{decision.ratio, decision.low.value_or(decision.ratio),
+                                                decision.high.value_or(decision.ratio)});
+      };
     return options;
   }
 
-  double cost(double flops) const { return lab_.cost_flops(*loop_.base(), lab_.prior_run(*loop_.base(), flops)); }
+  double cost(double flops) const { return budget_.cost(*loop_.base(), lab_.prior_run(*loop_.base(), flops)); }
   double gain_reserve() const {
     return gain_cost(rungs_, [this](double flops) { return cost(flops); });
   }
@@ -205,11 +208,13 @@ class Driver {
     const auto row = lab_.ledger.run(wanted.id);
     if (!row) return result;
     evidence::check_same_text(first_of_split_.try_emplace(wanted.split, *row).first->second, *row);
-    result.flops = row->flops;
-    result.spent_flops = row->spent_flops;
+    const auto planned = lab_.ledger.at<ledger::RunPlanned>(row->record);
+    const double with_optimizer = 1 + planned->value.optimizer_flops.value_or(0) / row->flops;
+    result.flops = row->flops * with_optimizer;
+    result.spent_flops = row->spent_flops + row->spent_optimizer_flops;
     result.seconds = row->seconds;
     // Also for a run that was resumed since, so that a campaign that continues after a kill decides the same.
-    if (!wanted.resume && wanted.stage == protocol::Stage::kScreen && tell_look(result)) return result;
+    if (!wanted.resume && wanted.stage == protocol::Stage::kScreen && tell_look(result, with_optimizer)) return result;
     if (!row->ended() || row->state == protocol::RunState::kStopped) return result;  // out of budget
     result.state = row->state == protocol::RunState::kDone && row->bits_per_byte ? State::kDone : State::kFailed;
     result.reason = row->reason;
@@ -222,16 +227,16 @@ class Driver {
 
   // The result at the point where the run gave up: its loss, the FLOPs trained, and those of all attempts until then.
   // False when it never gave up.
-  bool tell_look(search::RunResult& result) const {
+  bool tell_look(search::RunResult& result, double with_optimizer) const {
     double spent = 0;
     for (const auto& attempt : lab_.ledger.attempts(result.id)) {
       if (!attempt.value.measured) continue;
       const auto& measured = *attempt.value.measured;
-      spent += measured.flops;
+      spent += measured.flops + measured.optimizer_flops.value_or(0);
       if (!attempt.value.reason.starts_with(protocol::kGaveUp) || measured.curve.empty()) continue;
       result.state = search::RunResult::State::kGaveUp;
       result.loss = measured.curve.back().bits_per_byte;
-      result.done_flops = measured.curve.back().flops;
+      result.done_flops = measured.curve.back().flops * with_optimizer;
       result.spent_flops = spent;
       return true;
     }
@@ -254,8 +259,8 @@ class Driver {
     if (lab_.ledger.last<ledger::SearchRecord>()) return;
     SearchTotals totals{screen_flops_, rungs_, top_flops_, 0, workload::audit_split(lab_.workload), lab_.runs()};
     for (const ledger::RunRow& row : lab_.ledger.runs())
-      if (is_search(row.stage)) totals.spent_flops += row.spent_flops;
-    std::vector<ledger::NewRecord> records = search_records(loop_, totals);
+      if (is_search(row.stage)) totals.spent_flops += row.spent_flops + row.spent_optimizer_flops;
+    std::vector<ledger::NewRecord> records = search_records(lab_.ledger, loop_, totals);
     const int count = adopted_count(loop_);
     if (count > 0) records.emplace_back(recipe_record(lab_.workload, *loop_.base()));
     lab_.ledger.append_all(records);

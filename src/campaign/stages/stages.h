@@ -101,8 +101,8 @@ Script<ledger::ComparisonRecord> compare_configurations(const Lab& lab, Decision
                                                         const RunBook& book, RunLoop& loop,
                                                         workload::ConfigurationPtr candidate);
 
-// A run of another configuration than the ladder's, at the size that the prior takes for compute-optimal. Throws
-// kFailed when no size fits.
+// A run that is compared with those of other configurations: at the size that the prior takes for compute-optimal, and
+// trained for as long as its model and its optimizer together take `flops`. Throws kFailed when no size fits.
 PlannedRun prior_planned_run(const Lab& lab, const std::string& id, protocol::Stage stage,
                              workload::ConfigurationPtr configuration, double flops, int replicate,
                              protocol::Split split);

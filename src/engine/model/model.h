@@ -39,6 +39,9 @@ struct ParameterInfo {
   int64_t offset = 0;  // in elements, in the flat float32 parameter buffer (64-byte aligned)
 };
 
+// All parameters of a recipe at a size, as a Program has them, without its plans. Throws kBadInput as a Program does.
+std::vector<ParameterInfo> parameters_of(const recipe::Recipe& recipe, const recipe::Size& size);
+
 // Where `element` of a parameter starts; `rng` is the parameter's own.
 double initial_element(const ParameterInfo& parameter, Rng& rng, int64_t element);
 

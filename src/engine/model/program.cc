@@ -41,8 +41,7 @@ void check_size(const recipe::Recipe& recipe, const recipe::Size& size) {
   }
 }
 
-std::unique_ptr<graph::Plan> compile(Program::State& state, Purpose purpose, Program::Fusion fusion) {
-  graph::Graph graph(&state.packed);
+void build(Program::State& state, Purpose purpose, graph::Graph& graph) {
   Builder builder(state.recipe, state.size, state.compute_dtype, Form::kParallel, state.parameters, graph);
   const int64_t context = state.size.context;
   std::array<graph::ValueId, Slots::kNumber> slots;
@@ -56,17 +55,33 @@ std::unique_ptr<graph::Plan> compile(Program::State& state, Purpose purpose, Pro
   if (purpose == Purpose::kTrain) {
     builder.loss_scale = slots[Slots::kLossScale];
     train_heads(builder, decoder(builder), slots[Slots::kTargets], slots[Slots::kLoss]);
-    graph::differentiate(graph, {});
   } else {
     const graph::ValueId x = final_norm(builder, decoder(builder));
     graph::head_loss(graph, x, head_weight(builder), head_attributes(state.recipe, state.size), slots[Slots::kTargets],
                      slots[Slots::kRows], slots[Slots::kLoss]);
   }
+}
+
+std::unique_ptr<graph::Plan> compile(Program::State& state, Purpose purpose, Program::Fusion fusion) {
+  graph::Graph graph(&state.packed);
+  build(state, purpose, graph);
+  if (purpose == Purpose::kTrain) graph::differentiate(graph, {});
   if (fusion == Program::Fusion::kOn) graph::fuse(graph);
   return std::make_unique<graph::Plan>(std::move(graph), graph::Backend::kCpu, state.sequences);
 }
 
 }  // namespace
+
+std::vector<ParameterInfo> parameters_of(const recipe::Recipe& recipe, const recipe::Size& size) {
+  check_size(recipe, size);
+  Program::State state;
+  state.recipe = recipe;
+  state.size = size;
+  graph::Graph graph(&state.packed);
+  build(state, Purpose::kTrain, graph);
+  const auto all = state.parameters.all();
+  return {all.begin(), all.end()};
+}
 
 Program::Program(const recipe::Recipe& recipe, const recipe::Size& size, tensor::Dtype compute_dtype, int sequences,
                  Fusion fusion)

@@ -13,6 +13,7 @@
 #include "base/subprocess.h"
 #include "engine/data/segments.h"
 #include "engine/train/checkpoint.h"
+#include "engine/train/costs.h"
 #include "engine/train/divergence.h"
 #include "engine/train/event_writer.h"
 #include "engine/train/memory.h"
@@ -103,6 +104,7 @@ class Run {
         clock_(clock),
         directory_(directory.path()),
         counts_(count(spec_.recipe, spec_.size)),
+        step_costs_(step_costs(spec_.recipe, spec_.size)),
         watch_(spec_.size.vocabulary, recipe::warmup_steps(spec_.recipe.schedule, spec_.size)),
         checkpoint_(find_checkpoint(directory_, [&](const std::string& text) { warn(text); })),
         events_(files, clock, directory_ / protocol::kEventsFile, checkpoint_ ? checkpoint_->progress.seconds : 0) {}
@@ -162,6 +164,7 @@ class Run {
                        {"matrix_parameters", counts_.matrix_parameters},
                        {"active_matrix_parameters", counts_.active_matrix_parameters},
                        {"flops_per_token", counts_.flops_per_token},
+                       {"optimizer_flops_per_step", step_costs_.optimizer_flops},
                        {"steps", spec_.size.steps},
                        {"segments", inputs_.sample.segments},
                        {"predicted_memory_bytes", inputs_.own_bytes + inputs_.corpus_bytes}};
@@ -320,6 +323,8 @@ class Run {
                        {"tokens", tokens_at(step_)},
                        {"flops", tokens_at(step_) * counts_.flops_per_token},
                        {"spent_flops", recipe::new_training_flops(spec_.recipe, spec_.size)},
+                       {"optimizer_flops", step_costs_.optimizer_flops *
+                                               static_cast<double>(spec_.size.steps - spec_.size.trunk_steps)},
                        {"loss", last_evaluation_.loss},
                        {"bits_per_byte", last_evaluation_.bits_per_byte},
                        {"train_seconds", events_.seconds()},
@@ -339,6 +344,7 @@ class Run {
   Clock& clock_;
   Path directory_;
   recipe::Counts counts_;
+  protocol::StepCosts step_costs_;
   DivergenceWatch watch_;
   std::optional<Checkpoint> checkpoint_;
   EventWriter events_;

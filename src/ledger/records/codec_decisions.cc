@@ -67,6 +67,8 @@ void fields(V& v, AblationRoundDecision& r) {
 template <typename V>
 void fields(V& v, TimeDecision& r) {
   v.required("ratio", r.ratio);
+  v.sparse("low", r.low);
+  v.sparse("high", r.high);
 }
 
 template <typename V>

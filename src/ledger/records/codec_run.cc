@@ -22,6 +22,9 @@ void fields(V& v, RunPlanned& r) {
   v.unless_empty("segments", r.segments);
   v.sparse("branch", r.branch);
   v.sparse("new_flops", r.new_flops);
+  v.sparse("optimizer_flops", r.optimizer_flops);
+  v.sparse("lookup_bytes", r.lookup_bytes);
+  v.sparse("artifact_bytes", r.artifact_bytes);
 }
 
 template <typename V>
@@ -46,6 +49,7 @@ void fields(V& v, AttemptEnded::Measured& m) {
   v.field("attempt", m.attempt);
   v.field("seconds", m.seconds);
   v.field("flops", m.flops);
+  v.sparse("optimizer_flops", m.optimizer_flops);
   v.field("curve", m.curve);
 }
 
@@ -71,6 +75,7 @@ void fields(V& v, RunFinished::Measured& m) {
   v.field("tokens", m.tokens);
   v.field("flops", m.flops);
   v.sparse("attempt_flops", m.attempt_flops);
+  v.sparse("optimizer_flops", m.optimizer_flops);
   v.field("train_seconds", m.train_seconds);
   v.field("cpu_seconds", m.cpu_seconds);
   v.field("peak_memory_bytes", m.peak_memory_bytes);

@@ -29,6 +29,26 @@ void fields(V& v, Slope& slope) {
 }
 
 template <typename V>
+void fields(V& v, ComparedCosts& c) {
+  v.field("flops", c.flops);
+  const auto both = [&](const char* name, double RunCosts::*cost) {
+    std::map<std::string, double> sides{{"base", c.base.*cost}, {"candidate", c.candidate.*cost}};
+    v.field(name, sides);
+    if constexpr (!V::kWrites) {
+      c.base.*cost = sides["base"];
+      c.candidate.*cost = sides["candidate"];
+    }
+  };
+  both("model_flops", &RunCosts::model_flops);
+  both("optimizer_flops", &RunCosts::optimizer_flops);
+  both("seconds", &RunCosts::seconds);
+  both("parameters", &RunCosts::parameters);
+  both("matrix_parameters", &RunCosts::matrix_parameters);
+  both("artifact_bytes", &RunCosts::artifact_bytes);
+  both("lookup_bytes", &RunCosts::lookup_bytes);
+}
+
+template <typename V>
 void fields(V& v, RungEffect& r) {
   v.field("flops", r.flops);
   v.field("pairs", r.pairs);
@@ -82,6 +102,9 @@ void fields(V& v, FindingRecord& r) {
   v.field("test", r.test);
   v.field("split", r.split);
   v.field("runs", r.runs);
+  v.sparse("time_multiplier", r.time_multiplier);
+  v.sparse("cpu_share", r.cpu_share);
+  v.sparse("costs", r.costs);
   v.sparse("extrapolated", r.extrapolated);
   if (r.extrapolated) v.field("warning", r.extrapolated->warning);
   v.sparse("ablation", r.ablation);
@@ -147,6 +170,7 @@ template <typename V>
 void fields(V& v, ComparisonRecord::Spend& s) {
   v.field("seconds", s.seconds);
   v.field("train_flops", s.train_flops);
+  v.sparse("optimizer_flops", s.optimizer_flops);
   v.field("runs", s.runs);
 }
 
@@ -156,6 +180,9 @@ void fields(V& v, ComparisonRecord& r) {
   interval_fields(v, r.difference, "difference");
   v.nullable("compute_multiplier", r.multiplier);
   v.sparse("sampling_sd", r.sampling_sd);
+  v.sparse("time_multiplier", r.time_multiplier);
+  v.sparse("cpu_share", r.cpu_share);
+  v.sparse("costs", r.costs);
   v.field("rungs", r.rungs);
   v.sparse("warning", r.warning);
   v.sparse("why", r.why);

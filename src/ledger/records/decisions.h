@@ -61,10 +61,11 @@ struct AblationRoundDecision {
   double flops_left = 0;
 };
 
-// "time of pN": seconds of its runs over those of the base
+// "time of pN": seconds of its runs over those of the base, with the ends of its 90% interval
 struct TimeDecision {
   int number = 0;
   double ratio = 1;
+  std::optional<double> low{}, high{};  // not there: not recorded, as if it were exact
 };
 
 // "rung N"

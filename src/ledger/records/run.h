@@ -27,6 +27,9 @@ struct RunPlanned {
   // Of a branched run: its trunk, and what it trains beyond the trunk.
   std::optional<std::string> branch{};
   std::optional<double> new_flops{};
+  // Of the model's whole history; not there: not counted.
+  std::optional<double> optimizer_flops{}, lookup_bytes{};
+  std::optional<double> artifact_bytes{};  // of the trained weights' file
 };
 
 // "start": before its process starts, which the runner finds again.
@@ -52,6 +55,7 @@ struct AttemptEnded {
   struct Measured {
     int attempt = 1;
     double seconds = 0, flops = 0;
+    std::optional<double> optimizer_flops{};  // beside `flops`; not there: not counted
     std::vector<RunCurvePoint> curve{};
   };
   std::optional<Measured> measured{};
@@ -69,8 +73,9 @@ struct RunFinished {
     std::optional<double> bits_per_byte{}, loss{};
     std::optional<double> sampling_sd{};                    // of bits_per_byte, with documents as clusters
     std::optional<int64_t> eval_bytes{}, eval_documents{};  // that bits_per_byte is of
-    double tokens = 0, flops = 0;                           // that the model was trained with
-    std::optional<double> attempt_flops{};                  // that the last attempt spent; not there: `flops`
+    double tokens = 0, flops = 0;             // that the model was trained with
+    std::optional<double> attempt_flops{};    // that the last attempt spent; not there: `flops`
+    std::optional<double> optimizer_flops{};  // that the last attempt's optimizer took beside; not there: not counted
     double train_seconds = 0, cpu_seconds = 0;
     uint64_t peak_memory_bytes = 0;
     std::string precision{}, program{};

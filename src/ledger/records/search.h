@@ -40,6 +40,10 @@ struct FindingRecord {
   int test = 0;
   protocol::Split split = protocol::Split::kAudit;
   std::vector<std::string> runs{};
+  // Beside compute; not there in ledgers of before.
+  std::optional<Interval> time_multiplier{};
+  std::optional<double> cpu_share{};     // of the seconds of its pairs that the processor worked for them
+  std::optional<ComparedCosts> costs{};  // on its upper rung
   struct Extrapolated {
     Interval multiplier{};  // value: field "compute_multiplier"
     double flops = 0;
@@ -101,12 +105,16 @@ struct ComparisonRecord {
   Interval difference{};                 // over seeds and documents
   std::optional<double> sampling_sd{};   // as in FindingRecord
   std::optional<Interval> multiplier{};  // field "compute_multiplier"; empty: null
+  std::optional<Interval> time_multiplier{};
+  std::optional<double> cpu_share{};                  // of the seconds of its runs that the processor worked for them
+  std::optional<std::vector<ComparedCosts>> costs{};  // of each rung
   std::vector<RungEffect> rungs{};
   std::optional<std::string> warning{};
   std::optional<std::string> why{};
   std::optional<double> more_budget{};  // to decide it, times this one's; not finite: it cannot be said
   struct Spend {
     double seconds = 0, train_flops = 0;
+    std::optional<double> optimizer_flops{};  // beside train_flops
     int64_t runs = 0;
   };
   Spend spend{};

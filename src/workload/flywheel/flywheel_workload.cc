@@ -14,11 +14,14 @@
 namespace flywheel::workload {
 namespace {
 
-protocol::RunWork work_of(const recipe::Recipe& recipe, const recipe::Size& size) {
+protocol::RunWork work_of(const recipe::Recipe& recipe, const recipe::Size& size, double optimizer_flops_per_step) {
   const double sequence_flops = count(recipe, size).flops_per_token * size.context;
-  return {.steps = size.steps, .first_step = size.trunk_steps, .flops_before = [sequence_flops, size](int64_t step) {
-            return sequence_flops * static_cast<double>(size.sequences_before(step));
-          }};
+  return {
+      .steps = size.steps,
+      .first_step = size.trunk_steps,
+      .flops_before = [sequence_flops, size](
+                          int64_t step) { return sequence_flops * static_cast<double>(size.sequences_before(step)); },
+      .optimizer_flops_per_step = optimizer_flops_per_step};
 }
 
 std::string output_of(const std::vector<std::string>& arguments) {
@@ -65,12 +68,14 @@ std::string FlywheelWorkload::to_file(const Configuration& configuration) const 
 
 std::vector<SizedRun> FlywheelWorkload::isoflop_runs(const Configuration& configuration, double flops, double centre,
                                                      int count, double max_tokens) const {
-  return isoflop_runs_of(recipe_of(configuration), flops, centre, count, max_tokens);
+  std::vector<SizedRun> runs = isoflop_runs_of(recipe_of(configuration), flops, centre, count, max_tokens);
+  for (SizedRun& run : runs) run = with_costs(configuration, std::move(run));
+  return runs;
 }
 
 SizedRun FlywheelWorkload::resized(const Configuration& configuration, const SizedRun& run, double flops) const {
   const recipe::Recipe& recipe = recipe_of(configuration);
-  return sized_run(recipe, recipe::with_flops(recipe, size_of(run), flops));
+  return with_costs(configuration, sized_run(recipe, recipe::with_flops(recipe, size_of(run), flops)));
 }
 
 double FlywheelWorkload::prior_parameters(const Configuration& configuration, double flops) const {
@@ -84,7 +89,7 @@ double FlywheelWorkload::prior_tokens(const Configuration& configuration, double
 
 SizedRun FlywheelWorkload::prior_size(const Configuration& configuration, double flops) const {
   const recipe::Recipe& recipe = recipe_of(configuration);
-  return sized_run(recipe, recipe::size_for_flops(recipe, flops));
+  return with_costs(configuration, sized_run(recipe, recipe::size_for_flops(recipe, flops)));
 }
 
 double FlywheelWorkload::evaluation_flops_per_token(const Configuration& configuration, const SizedRun& run) const {
@@ -101,7 +106,29 @@ std::optional<SizedRun> FlywheelWorkload::branched(const Configuration& configur
   const recipe::Recipe& recipe = recipe_of(configuration);
   const auto size = recipe::branched_size(recipe, size_of(run), size_of(trunk));
   if (!size) return std::nullopt;
-  return sized_run(recipe, *size);
+  return with_costs(configuration, sized_run(recipe, *size));
+}
+
+protocol::StepCosts FlywheelWorkload::step_costs(const std::string& identity, const recipe::Recipe& recipe,
+                                                 const recipe::Size& size) const {
+  const std::string key = fmt::format("{} {}x{}", identity, size.width, size.layers);
+  {
+    const std::lock_guard lock(costs_mutex_);
+    if (const auto known = costs_.find(key); known != costs_.end()) return known->second;
+  }
+  const protocol::StepCosts costs = options_.step_costs(recipe, size);
+  const std::lock_guard lock(costs_mutex_);
+  return costs_.emplace(key, costs).first->second;
+}
+
+SizedRun FlywheelWorkload::with_costs(const Configuration& configuration, SizedRun run) const {
+  const recipe::Size& size = size_of(run);
+  const protocol::StepCosts costs = step_costs(configuration.identity(), recipe_of(configuration), size);
+  run.optimizer_flops = costs.optimizer_flops * static_cast<double>(size.steps);
+  run.new_optimizer_flops = costs.optimizer_flops * static_cast<double>(size.steps - size.trunk_steps);
+  run.lookup_bytes = costs.lookup_bytes(run.tokens, static_cast<double>(size.steps));
+  run.artifact_bytes = costs.artifact_bytes;
+  return run;
 }
 
 RunPlan FlywheelWorkload::plan(const Configuration& configuration, const SizedRun& run,
@@ -127,13 +154,15 @@ RunPlan FlywheelWorkload::plan(const Configuration& configuration, const SizedRu
   if (request.stop) spec.stop_above = recipe::StopAbove{request.stop->fraction, request.stop->bits_per_byte};
   return {.spec = recipe::to_json(spec).dump(1) + "\n",
           .segments = spec.eval_segments,
-          .work = work_of(spec.recipe, spec.size),
+          .work = work_of(spec.recipe, spec.size,
+                          step_costs(configuration.identity(), spec.recipe, spec.size).optimizer_flops),
           .needs = needs(spec)};
 }
 
 RunPlan FlywheelWorkload::read_plan(const std::string& spec, const std::string& where) const {
   const recipe::RunSpec read = recipe::run_spec_from_json(parse_json(spec, where), where);
-  return {.spec = spec, .segments = read.eval_segments, .work = work_of(read.recipe, read.size), .needs = needs(read)};
+  const double optimizer_flops = step_costs(recipe::recipe_hash(read.recipe), read.recipe, read.size).optimizer_flops;
+  return {.spec = spec, .segments = read.eval_segments, .work = work_of(read.recipe, read.size, optimizer_flops), .needs = needs(read)};
 }
 
 protocol::Resources FlywheelWorkload::needs(const recipe::RunSpec& spec) const {

@@ -3,9 +3,12 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
+#include "protocol/step_costs.h"
 #include "recipe/run_spec.h"
 #include "workload/workload.h"
 
@@ -18,6 +21,9 @@ struct FlywheelOptions {
   std::function<uint64_t(const recipe::RunSpec&)> predict_memory_bytes = [](const recipe::RunSpec&) { return 0; };
   // Likewise the hash of the list of segments that an evaluation of so many tokens scores.
   std::function<std::string(protocol::Split, int64_t tokens)> segments = [](protocol::Split, int64_t) { return ""; };
+  // What a step costs beside the model's FLOPs, likewise. The default counts nothing.
+  std::function<protocol::StepCosts(const recipe::Recipe&, const recipe::Size&)> step_costs =
+      [](const recipe::Recipe&, const recipe::Size&) { return protocol::StepCosts{}; };
 };
 
 // Immutable but for the processes it starts.
@@ -59,8 +65,14 @@ class FlywheelWorkload : public Workload {
 
  private:
   protocol::Resources needs(const recipe::RunSpec& spec) const;
+  protocol::StepCosts step_costs(const std::string& identity, const recipe::Recipe& recipe,
+                                 const recipe::Size& size) const;
+  SizedRun with_costs(const Configuration& configuration, SizedRun run) const;
 
   FlywheelOptions options_;
+  // By recipe and model: plans of ladders ask for the same ones again and again.
+  mutable std::mutex costs_mutex_;
+  mutable std::map<std::string, protocol::StepCosts> costs_;
 };
 
 }  // namespace flywheel::workload

@@ -46,6 +46,9 @@ const UpdateRule kAdamw = {
           return plan.used();
         },
     .cost = [](int64_t rows, int64_t columns) { return 20.0 * static_cast<double>(rows * columns); },
+    // Clipping 1, mean 3, square 4, direction 5.
+    .flops = [](int64_t rows, int64_t columns,
+                int) { return (13 + kApplyFlops) * static_cast<double>(rows * columns); },
     .update = update,
 };
 

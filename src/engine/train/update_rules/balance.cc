@@ -20,6 +20,7 @@ const UpdateRule kBalance = {
     .name = "balance",
     .planes = 0,
     .cost = [](int64_t rows, int64_t columns) { return static_cast<double>(rows * columns); },
+    .flops = [](int64_t rows, int64_t columns, int) { return 2.0 * static_cast<double>(rows * columns); },
     .update = update,
 };
 

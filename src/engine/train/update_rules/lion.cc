@@ -29,6 +29,8 @@ const UpdateRule kLion = {
           return plan.used();
         },
     .cost = [](int64_t rows, int64_t columns) { return 20.0 * static_cast<double>(rows * columns); },
+    // Clipping 1, mixture 3, mean 3.
+    .flops = [](int64_t rows, int64_t columns, int) { return (7 + kApplyFlops) * static_cast<double>(rows * columns); },
     .update = update,
 };
 

@@ -102,6 +102,14 @@ double cost(int64_t rows, int64_t columns) {
   return kIterations * (2 * m * m * n + m * m * m);
 }
 
+// An iteration has x xᵀ, its square, the polynomial of both, and what it does to x.
+double flops(int64_t rows, int64_t columns, int) {
+  const double m = static_cast<double>(std::min(rows, columns)), n = static_cast<double>(std::max(rows, columns));
+  const double iteration = 2 * m * m * n + 2 * m * m * m + 3 * m * m + m * n + 2 * m * m * n;
+  // Clipping 1, momentum 2, Nesterov 2, norm 2, scaling by it 1.
+  return kIterations * iteration + (8 + kApplyFlops) * m * n;
+}
+
 }  // namespace
 
 const UpdateRule kMuon = {
@@ -115,6 +123,7 @@ const UpdateRule kMuon = {
           return plan.used();
         },
     .cost = cost,
+    .flops = flops,
     .update = update,
 };
 

@@ -33,6 +33,8 @@ const UpdateRule kScheduleFree = {
     .name = "schedule_free",
     .planes = 2,
     .cost = [](int64_t rows, int64_t columns) { return 25.0 * static_cast<double>(rows * columns); },
+    // Clipping 1, square 4, z 7, x 3, y 3.
+    .flops = [](int64_t rows, int64_t columns, int) { return 18.0 * static_cast<double>(rows * columns); },
     .start = start,
     .update = update,
 };

@@ -186,6 +186,22 @@ double cost(int64_t rows, int64_t columns) {
   return (rotated(rows) ? m * m * (3 * n + m) : 0) + (rotated(columns) ? n * n * (3 * m + n) : 0) + 40 * m * n;
 }
 
+// Rotations to the basis and back and the covariances in every step; in a refresh, the mean to the new basis and a step
+// of orthogonal iteration: the product, rows to unit length, and Householder reflections (about 4/3 n³ to find and 4/3
+// n³ to apply them, Golub and Van Loan 2013, 5.2).
+double flops(int64_t rows, int64_t columns, int interval) {
+  const double m = static_cast<double>(rows), n = static_cast<double>(columns);
+  const double rotation = (rotated(rows) ? 2 * m * m * n : 0) + (rotated(columns) ? 2 * m * n * n : 0);
+  const double covariances =
+      (rotated(rows) ? 2 * m * m * n + m * m : 0) + (rotated(columns) ? 2 * m * n * n + n * n : 0);
+  const auto refresh = [](double side) {
+    return 2 * side * side * side + 3 * side * side + 8 * side * side * side / 3;
+  };
+  const double refreshes = 2 * rotation + (rotated(rows) ? refresh(m) : 0) + (rotated(columns) ? refresh(n) : 0);
+  // Clipping 1, mean 3, square 4, direction 5.
+  return 2 * rotation + covariances + (13 + kApplyFlops) * m * n + refreshes / interval;
+}
+
 }  // namespace
 
 const UpdateRule kSoap = {
@@ -205,6 +221,7 @@ const UpdateRule kSoap = {
           return plan.used();
         },
     .cost = cost,
+    .flops = flops,
     .update = update,
 };
 

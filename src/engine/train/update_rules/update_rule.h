@@ -47,7 +47,11 @@ struct UpdateRule {
   int64_t (*scratch_bytes)(int64_t rows, int64_t columns,
                            tensor::Dtype dtype) = nullptr;  // only while a piece is updated
   double (*cost)(int64_t rows, int64_t columns) = nullptr;  // in multiplications of a matrix product
-  void (*start)(const PieceData& piece) = nullptr;          // state that begins from the weights; otherwise zeros
+  // Arithmetic of one update, for the accounts: a product of (m, k) by (k, n) is 2mkn; an addition, multiplication,
+  // division or root of an element 1; comparisons and copies nothing. `interval`: steps between refreshes of what is
+  // not computed in each (SOAP), whose share it includes; what only the first steps do is left out.
+  double (*flops)(int64_t rows, int64_t columns, int interval) = nullptr;
+  void (*start)(const PieceData& piece) = nullptr;  // state that begins from the weights; otherwise zeros
   void (*update)(const UpdateStep& step, const PieceData& piece) = nullptr;
 };
 
@@ -55,6 +59,9 @@ struct UpdateRule {
 // with the gradient are masked, and the others are scaled by elements over unmasked elements. Elements with zero
 // gradient are left out of both counts, so that the row of a rare token is not scaled up by the rows not seen.
 void apply_direction(const UpdateStep& step, float rate, const float* direction, const PieceData& piece);
+
+// FLOPs of apply_direction for each element.
+inline constexpr double kApplyFlops = 3;
 
 // Divides scratch memory into 64-byte aligned parts. Without memory it only sums the sizes.
 class Carver {

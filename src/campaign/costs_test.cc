@@ -1,0 +1,96 @@
+// Costs from a ledger, and which recipes no other beats.
+#include "campaign/costs.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "testing/temporary_folder.h"
+
+namespace flywheel::campaign {
+namespace {
+
+struct Run {
+  std::string id, recipe;
+  double flops = 1e9, optimizer = 2.5e8, seconds = 2, bits = 2, bytes = 4000;
+  protocol::Stage stage = protocol::Stage::kConfirm;
+};
+
+std::unique_ptr<ledger::Ledger> ledger_of(const Path& folder, const std::vector<Run>& runs) {
+  auto ledger = ledger::Ledger::open(folder);
+  for (const Run& run : runs) {
+    ledger::RunPlanned planned{.run = run.id, .stage = run.stage, .rung_flops = 1.25e9, .recipe_hash = run.recipe};
+    planned.parameters = 1000, planned.total_parameters = run.bytes / 4, planned.flops = run.flops;
+    if (run.optimizer > 0) planned.optimizer_flops = run.optimizer;
+    planned.artifact_bytes = run.bytes;
+    ledger::RunFinished finished{.run = run.id, .seconds = run.seconds};
+    finished.measured.emplace().bits_per_byte = run.bits;
+    finished.measured->flops = run.flops;
+    finished.measured->cpu_seconds = 0.75 * run.seconds;
+    ledger->append_all({planned, ledger::RunStarted{.run = run.id}, finished});
+  }
+  return ledger;
+}
+
+TEST(Costs, OfAPairCountTheOptimizersOfBoth) {
+  const testing::TemporaryFolder folder;
+  const auto ledger = ledger_of(folder.path(), {{.id = "base", .recipe = "a", .optimizer = 1e8},
+                                                {.id = "other", .recipe = "b", .optimizer = 3.75e8},
+                                                {.id = "old", .recipe = "c", .flops = 2e9, .optimizer = 0}});
+  EXPECT_DOUBLE_EQ(cost_ratio(*ledger, "base", "other"), 1.25);
+  EXPECT_DOUBLE_EQ(cost_ratio(*ledger, "base", "old"), 2);  // not counted: the models' alone
+  EXPECT_EQ(cost_ratio(*ledger, "base", "none"), 1);
+}
+
+TEST(Costs, OfTheSidesAreMeansOfTheirRuns) {
+  const testing::TemporaryFolder folder;
+  const auto ledger = ledger_of(folder.path(), {{.id = "a0", .recipe = "a", .seconds = 2},
+                                                {.id = "a1", .recipe = "a", .seconds = 4},
+                                                {.id = "b0", .recipe = "b", .optimizer = 0, .seconds = 6}});
+  const ledger::ComparedCosts costs = compared_costs(*ledger, 1.25e9, {"a0", "a1", "never ran"}, {"b0"});
+  EXPECT_EQ(costs.flops, 1.25e9);
+  EXPECT_EQ(costs.base.model_flops, 1e9);
+  EXPECT_EQ(costs.base.optimizer_flops, 2.5e8);
+  EXPECT_EQ(costs.base.seconds, 3);
+  EXPECT_EQ(costs.base.parameters, 1000);
+  EXPECT_EQ(costs.base.artifact_bytes, 4000);
+  EXPECT_EQ(costs.candidate.seconds, 6);
+  EXPECT_TRUE(std::isnan(costs.candidate.optimizer_flops));
+  EXPECT_DOUBLE_EQ(*cpu_share(*ledger, {"a0", "a1"}), 0.75);
+  EXPECT_FALSE(cpu_share(*ledger, {"never ran"}));
+}
+
+TEST(Pareto, TheFrontHasWhatNoOtherBeatsInLossFlopsTimeAndBytes) {
+  const testing::TemporaryFolder folder;
+  const auto ledger =
+      ledger_of(folder.path(), {{.id = "start", .recipe = "start", .bits = 2.0},
+                                {.id = "better", .recipe = "better", .bits = 1.9},
+                                {.id = "large", .recipe = "large", .seconds = 3, .bits = 1.7, .bytes = 4e6},
+                                {.id = "slow", .recipe = "slow", .seconds = 4, .bits = 1.95},
+                                {.id = "quick", .recipe = "quick", .seconds = 1, .bits = 2.1},
+                                {.id = "ladder", .recipe = "elsewhere", .bits = 1, .stage = protocol::Stage::kLadder}});
+  const std::vector<ParetoEntry> table = pareto_table(*ledger);
+  std::vector<std::string> order, front;
+  for (const ParetoEntry& entry : table) {
+    order.push_back(entry.recipe_hash);
+    if (entry.on_front) front.push_back(entry.recipe_hash);
+  }
+  EXPECT_EQ(order, (std::vector<std::string>{"large", "better", "slow", "start", "quick"}));
+  EXPECT_EQ(front, (std::vector<std::string>{"large", "better", "quick"}));
+  EXPECT_EQ(table[0].costs.parameters, 1e6);
+}
+
+TEST(Pareto, RungsAreApartAndEqualsBothStand) {
+  std::vector<ParetoEntry> entries(3);
+  for (ParetoEntry& entry : entries) entry.bits_per_byte = 2, entry.rung_flops = 1;
+  entries[2].rung_flops = 2, entries[2].bits_per_byte = 3;
+  mark_front(entries);
+  for (const ParetoEntry& entry : entries) EXPECT_TRUE(entry.on_front);
+  // What is not known does not keep a recipe on the front.
+  entries[1].bits_per_byte = 2.5, entries[1].costs.artifact_bytes = NAN;
+  mark_front(entries);
+  EXPECT_FALSE(entries[1].on_front);
+}
+
+}  // namespace
+}  // namespace flywheel::campaign

@@ -1,0 +1,52 @@
+#include "engine/train/costs.h"
+
+#include <algorithm>
+
+#include "engine/train/optimizer_plan.h"
+
+namespace flywheel::train {
+namespace {
+
+constexpr double kFloat = sizeof(float);
+constexpr double kNormFlops = 2, kDecayFlops = 2, kAverageFlops = 3;  // of an element
+
+// The optimizer's passes over a value: the gradient is zeroed, read for its norm and for the update; the weight and the
+// planes of the state are read and written.
+double pass_bytes(const UpdateRule& rule, bool averages) {
+  return kFloat * (3 + 2 + 2 * rule.planes + (averages ? 2 : 0));
+}
+
+}  // namespace
+
+protocol::StepCosts step_costs(const recipe::Recipe& recipe, const recipe::Size& size) {
+  const std::vector<model::ParameterInfo> parameters = model::parameters_of(recipe, size);
+  const OptimizerPlan plan(recipe, size, parameters, /*elements=*/0, tensor::Dtype::kFloat32, /*threads=*/1);
+  protocol::StepCosts costs;
+  for (const model::ParameterInfo& parameter : parameters) {
+    costs.artifact_bytes += kFloat * static_cast<double>(parameter.shape.elements());
+    if (parameter.group != model::ParameterGroup::kEmbedding) continue;
+    // A row for each token: read, and its gradient read and written.
+    costs.lookup_bytes_per_token += 3 * kFloat * static_cast<double>(parameter.shape[1]);
+  }
+  // With a tied head the table of tokens is a matrix, and is read as one.
+  const auto is_matrix = [&](const OptimizerPiece& piece) {
+    const auto tokens = std::find_if(parameters.begin(), parameters.end(),
+                                     [](const auto& parameter) { return parameter.name == "embedding.tokens"; });
+    return recipe.model.tied_head && piece.offset >= tokens->offset &&
+           piece.offset < tokens->offset + tokens->shape.elements();
+  };
+  const bool averages = recipe.optimizer.averaging != recipe::Averaging::kNone;
+  for (const OptimizerPiece& piece : plan.pieces) {
+    const auto elements = static_cast<double>(piece.elements());
+    double each = kNormFlops + (averages ? kAverageFlops : 0);
+    if (recipe.optimizer.decay_form == recipe::WeightDecay::kL2 && piece.weight_decay != 0) each += kDecayFlops;
+    costs.optimizer_flops +=
+        piece.rule->flops(piece.rows, piece.columns, recipe.optimizer.soap_interval) + each * elements;
+    if (piece.group != model::ParameterGroup::kEmbedding || is_matrix(piece)) continue;
+    costs.table_parameters += elements;
+    costs.lookup_bytes_per_step += elements * pass_bytes(*piece.rule, averages || keeps_average(recipe));
+  }
+  return costs;
+}
+
+}  // namespace flywheel::train

@@ -1,0 +1,18 @@
+// Costs as text: what was spent, what a change is worth, and the two sides of a comparison beside each other.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "ledger/ledger.h"
+
+namespace flywheel::report {
+
+// "1.2e12 FLOP: 1e12 FLOP of models, 2e11 FLOP of their optimizers".
+std::string spend_text(const ledger::Spend& spend);
+// Lines that start with `indent`. "-": not known.
+std::string costs_text(const ledger::ComparedCosts& costs, const std::string& indent);
+// What to know of measured seconds where the processor was busy with other things; empty: nothing.
+std::string busy_text(const std::optional<double>& cpu_share);
+
+}  // namespace flywheel::report
