@@ -109,7 +109,7 @@ OrderedJson predictions_json(const std::vector<scaling::PredictionRow>& rows) {
                     {"loss", row.predicted.loss},
                     {"low", row.predicted.low},
                     {"high", row.predicted.high},
-                    {"averaged", row.averaged}});
+                    {"averaged", std::isfinite(row.averaged) ? OrderedJson(row.averaged) : OrderedJson()}});
   return json;
 }
 

@@ -27,13 +27,14 @@ OrderedJson points_json(const FitResult& result) {
   OrderedJson json = OrderedJson::array();
   const auto add = [&](const Point& p, int line, bool outlier) {
     const double predicted = result.first().law.loss(p.N, p.D, p.C, p.U);
+    const bool finite = std::isfinite(predicted) && predicted > 0;
     json.push_back({{"row", line > 0 ? OrderedJson(line) : OrderedJson()},
                     {"N", p.N},
                     {"D", p.D},
                     {"C", scaling::flops_of(p)},
                     {"loss", p.L},
-                    {"predicted", predicted},
-                    {"residual_percent", 100 * (p.L / predicted - 1)},
+                    {"predicted", finite ? OrderedJson(predicted) : OrderedJson()},
+                    {"residual_percent", finite ? OrderedJson(100 * (p.L / predicted - 1)) : OrderedJson()},
                     {"group", result.input.group},
                     {"outlier", outlier}});
   };

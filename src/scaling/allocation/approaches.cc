@@ -96,7 +96,8 @@ void take_interval(const std::vector<double>& slopes, Approach& approach) {
 
 // A power law beyond these says that more compute wants smaller models, or fewer tokens.
 void settle(Approach& approach) {
-  const double low = std::min(approach.low, approach.a), high = std::max(approach.high, approach.a);
+  const double low = approach.low = std::min(approach.low, approach.a);
+  const double high = approach.high = std::max(approach.high, approach.a);
   if (approach.a <= 0 || approach.a >= 1)
     approach.missing = fmt::format("the exponent comes out as {:.2f}, expected between 0 and 1", approach.a);
   else if (high - low > 1)

@@ -241,7 +241,16 @@ Fit fit(std::span<const Point> all_points, const FitOptions& options) {
       if (result.not_identified.contains(parameter.name)) continue;
       std::vector<double> values;
       for (const Law& law : result.resamples) values.push_back(law.parameters.at(parameter.name));
-      result.interval95[parameter.name] = {quantile(values, 0.025), quantile(values, 0.975)};
+      const std::pair<double, double> range = {quantile(values, 0.025), quantile(values, 0.975)};
+      // Resamples scattered over orders of the term, as it acts on the loss, leave nothing known of its amplitude.
+      const auto kappa = result.law.parameters.find("kappa");
+      const double outer = kappa == result.law.parameters.end() ? 1 : kappa->second;
+      constexpr double kMostOrders = 6;
+      if (parameter.log && !(outer * std::log10(range.second / range.first) <= kMostOrders))
+        result.not_identified[parameter.name] =
+            fmt::format("resamples scatter over {:.2g} to {:.2g}", range.first, range.second);
+      else
+        result.interval95[parameter.name] = range;
     }
   return result;
 }

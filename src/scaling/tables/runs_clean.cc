@@ -162,7 +162,8 @@ std::vector<Outlier> outliers(const std::vector<Point>& points, const Law& law) 
   for (size_t i = 0; i < points.size(); ++i) {
     const Point& p = points[i];
     const double expected = law.loss(p.N, p.D, p.C, p.U), deviation = std::log(p.L / expected) / sd;
-    if (std::abs(deviation) > kOutlierDeviations) found.push_back({i, expected, deviation});
+    // A law whose amplitude exceeds all numbers says nothing of a run.
+    if (std::isfinite(deviation) && std::abs(deviation) > kOutlierDeviations) found.push_back({i, expected, deviation});
   }
   std::stable_sort(found.begin(), found.end(),
                    [](const Outlier& a, const Outlier& b) { return std::abs(a.deviation) > std::abs(b.deviation); });

@@ -168,7 +168,7 @@ export interface FitPage extends Omit<FitData, "forms" | "allocation" | "damaged
   notes: string[];
   outliers: { count: number; dropped: boolean; rows: { line: number; loss: number; expected: number; robust_sd: number }[] };
   allocation: { a: number; low: number | null; high: number | null; level?: number } | null;
-  predictions: { N: number; D: number; loss: number; low: number; high: number; averaged: number }[];
+  predictions: { N: number; D: number; loss: number; low: number; high: number; averaged: number | null }[];
 }
 
 type Fields = Record<string, unknown>;
