@@ -8,16 +8,11 @@
 #include <set>
 
 #include "base/error.h"
-#include "base/hash.h"
-#include "base/rng.h"
-#include "campaign/bracket.h"
 #include "campaign/ladder.h"
 #include "campaign/points.h"
+#include "testing/campaign_fixture.h"
 #include "testing/crash_points.h"
-#include "testing/engine_workload.h"
 #include "testing/error_of.h"
-#include "testing/fake_clock.h"
-#include "testing/fake_engine.h"
 #include "testing/temporary_folder.h"
 
 namespace flywheel::campaign {
@@ -25,73 +20,6 @@ namespace {
 
 using flywheel::testing::Crash;
 using flywheel::testing::CrashPoints;
-using flywheel::testing::EngineWorkload;
-using flywheel::testing::FakeClock;
-using flywheel::testing::FakeEngine;
-using flywheel::testing::TemporaryFolder;
-
-// A made-up world: a law, a best learning rate, noise between seeds, a machine speed.
-struct World {
-  double flops_per_second = 40e9;
-  double noise_sd = 0.003;
-  double best_multiplier = 1.4;
-  double of_size = 40;  // what small models lose: less makes smaller ones the best
-
-  double loss(const recipe::RunSpec& spec) const {
-    const auto n = static_cast<double>(count(spec.recipe, spec.size).matrix_parameters);
-    const auto d = static_cast<double>(spec.size.tokens());
-    const double multiplier = spec.recipe.optimizer.learning_rate / recipe::Recipe{}.optimizer.learning_rate;
-    const double off = std::log(multiplier / best_multiplier);
-    Rng rng(spec.seed, hash64(spec.id));
-    return (0.9 + of_size / std::pow(n, 0.42) + 160 / std::pow(d, 0.42)) * (1 + 0.01 * off * off) +
-           noise_sd * rng.normal();
-  }
-  double seconds(const recipe::RunSpec& spec) const {
-    const double own = recipe::new_training_flops(spec.recipe, spec.size),
-                 all = recipe::training_flops(spec.recipe, spec.size);
-    const double evaluations =
-        std::round(1 / spec.eval_every_fraction) * static_cast<double>(spec.eval_tokens) * own / all;
-    return 0.08 + (own + evaluations * count(spec.recipe, spec.size).forward_flops_per_token) / flops_per_second;
-  }
-};
-
-class CampaignTest : public ::testing::Test {
- protected:
-  CampaignTest() : runner_(clock_) {
-    runner_.seconds_of = [this](const recipe::RunSpec& spec) { return world_.seconds(spec); };
-    runner_.bits_per_byte_of = [this](const recipe::RunSpec& spec) { return world_.loss(spec); };
-    options_.lab = folder_.path();
-    options_.budget.seconds = 600;
-    options_.slots = 2;
-    options_.configuration = workload::make_configuration(recipe::Recipe{});
-    options_.train_tokens = 100'000'000;
-    options_.search_tokens = 1'000'000;
-  }
-
-  CampaignEnd run() {
-    runner_.forget();
-    options_.started_clock_seconds = clock_.now_seconds();
-    const auto ledger = ledger::Ledger::open(folder_.path());
-    runner_.set_capacity({.cores = options_.slots, .memory_bytes = 0, .gpus = 0});
-    Campaign campaign(*ledger, runner_, workload_, clock_, options_);
-    campaign.stop_when([this] { return stop_(); });
-    campaign.on_line([this](const std::string& line) { said_ += line + "\n"; });
-    const CampaignEnd end = campaign.run();
-    elapsed_ = campaign.elapsed_seconds();
-    return end;
-  }
-  std::unique_ptr<ledger::Ledger> read() const { return ledger::Ledger::open_read_only(folder_.path()); }
-
-  TemporaryFolder folder_;
-  FakeClock clock_;
-  World world_;
-  FakeEngine runner_;
-  EngineWorkload workload_;
-  CampaignOptions options_;
-  std::function<bool()> stop_ = [] { return false; };
-  std::string said_;
-  double elapsed_ = 0;
-};
 
 TEST_F(CampaignTest, TenMinutesBecomeALadderAForecastAndAScore) {
   ASSERT_EQ(run(), CampaignEnd::kFinished);
@@ -377,102 +305,6 @@ TEST_F(CampaignTest, FailuresOnTheTopRungAreSaidAndNothingIsMadeUp) {
   EXPECT_FALSE(ledger->last<ledger::ScoreRecord>().has_value());
   EXPECT_NE(said_.find("could not be tested"), std::string::npos);
   EXPECT_TRUE(ledger->last<ledger::WallRecord>().has_value());
-}
-
-TEST_F(CampaignTest, TheLowestRungsHoldTheirMinimumBetweenTheirSizes) {
-  // The best size at the lowest rung is far below the prior's.
-  world_.of_size = 18;
-  options_.budget = {.seconds = 0, .flops = 1e13};
-  ASSERT_EQ(run(), CampaignEnd::kFinished);
-  const auto ledger = read();
-  const auto minima = rung_minima(*ledger);
-  int inner = 0;
-  for (const RungMinimum& rung : minima) inner += rung.is_inner;
-  EXPECT_TRUE(minima.front().is_inner) << said_;
-  EXPECT_GE(inner, kBracketedRungs) << said_;
-  for (const RungMinimum& rung : minima)
-    if (rung.is_inner) {
-      EXPECT_LT(rung.N_low, rung.N);
-      EXPECT_GT(rung.N_high, rung.N);
-      EXPECT_GT(rung.N, rung.points.front().N);
-      EXPECT_LT(rung.N, rung.points.back().N);
-    }
-}
-
-TEST_F(CampaignTest, WhereTheSmallestSizeIsBestTheLadderMovesUpAndSaysSo) {
-  world_.of_size = 2.2;
-  options_.budget = {.seconds = 0, .flops = 1e13};
-  ASSERT_EQ(run(), CampaignEnd::kFinished);
-  const auto ledger = read();
-  const auto minima = rung_minima(*ledger);
-  ASSERT_FALSE(minima.front().is_inner) << said_;
-  EXPECT_EQ(minima.front().N, minima.front().points.front().N);
-  EXPECT_EQ(minima.front().N_low, 0);  // a bound has no interval
-  EXPECT_NE(said_.find("a bound and no optimum"), std::string::npos) << said_;
-  EXPECT_NE(said_.find("The smallest size stays best up to about"), std::string::npos) << said_;
-  EXPECT_LT(minima.size(), static_cast<size_t>(kWantedRungs)) << said_;
-  EXPECT_TRUE(minima.back().is_inner) << said_;
-}
-
-// Where no optimum is identified, no size is recorded, the forecast goes along the ladder, and it is said.
-TEST_F(CampaignTest, SizesOfTheForecastAreThoseOfAnIdentifiedOptimumOnly) {
-  options_.budget = {.seconds = 0, .flops = 1e13};
-  world_.of_size = 0.05;
-  ASSERT_EQ(run(), CampaignEnd::kFinished);
-  const auto ledger = read();
-  const auto optimum = ledger->last<ledger::OptimumRecord>();
-  ASSERT_TRUE(optimum);
-  const bool identified = optimum->value.identified;
-  EXPECT_EQ(std::isnan(optimum->value.a), !identified);
-  EXPECT_EQ(said_.find("no compute-optimal size is identified") == std::string::npos, identified) << said_;
-  const ledger::FutureForecast future = ledger->last<ledger::FutureForecast>()->value;
-  ASSERT_EQ(future.forecast.size(), 3u);
-  for (const ledger::FutureForecast::Entry& entry : future.forecast) {
-    EXPECT_EQ(entry.along, identified ? "optimum" : "ladder");
-    EXPECT_EQ(std::isnan(entry.params), !identified || std::isnan(entry.bits_per_byte));
-  }
-}
-
-// Decisions of an uninterrupted campaign and of one that was stopped many times are the same records.
-TEST_F(CampaignTest, InterruptedAgainAndAgainItDecidesAsInOneGo) {
-  world_.of_size = 2.2;
-  options_.budget = {.seconds = 0, .flops = 1e13};
-  const auto decisions = [](const ledger::Ledger& ledger) {
-    std::vector<ledger::BracketDecision> brackets;
-    for (const auto& record : ledger.all<ledger::BracketDecision>()) brackets.push_back(record.value);
-    std::vector<std::string> texts;
-    for (const auto& bracket : brackets) texts.push_back(ledger::Codec<ledger::BracketDecision>::encode(bracket));
-    for (const auto& record : ledger.all<ledger::MoveDecision>())
-      texts.push_back(ledger::Codec<ledger::MoveDecision>::encode(record.value));
-    for (const auto& record : ledger.all<ledger::RungDecision>())
-      texts.push_back(ledger::Codec<ledger::RungDecision>::encode(record.value));
-    for (const auto& record : ledger.all<ledger::TopDecision>())
-      texts.push_back(ledger::Codec<ledger::TopDecision>::encode(record.value));
-    return texts;
-  };
-  double stop_at = clock_.now_seconds() + 7;
-  stop_ = [&] { return clock_.now_seconds() > stop_at; };
-  int stops = 0;
-  while (run() != CampaignEnd::kFinished) {
-    ASSERT_LT(++stops, 500);
-    stop_at = clock_.now_seconds() + 7;
-  }
-  EXPECT_GT(stops, 5);
-
-  const TemporaryFolder other;
-  FakeClock clock;
-  FakeEngine runner(clock);
-  runner.set_capacity({.cores = options_.slots, .memory_bytes = 0, .gpus = 0});
-  runner.seconds_of = runner_.seconds_of;
-  runner.bits_per_byte_of = runner_.bits_per_byte_of;
-  options_.lab = other.path();
-  options_.started_clock_seconds = clock.now_seconds();
-  const auto ledger = ledger::Ledger::open(other.path());
-  Campaign campaign(*ledger, runner, workload_, clock, options_);
-  ASSERT_EQ(campaign.run(), CampaignEnd::kFinished);
-  const std::vector<std::string> in_one_go = decisions(*ledger);
-  EXPECT_GE(in_one_go.size(), 8u);
-  EXPECT_EQ(decisions(*read()), in_one_go);
 }
 
 TEST_F(CampaignTest, AFlopBudgetIsNeverExceeded) {

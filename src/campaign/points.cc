@@ -133,7 +133,7 @@ std::vector<evidence::NoiseFloor> noise_floors(const ledger::Ledger& ledger) {
 
 std::optional<ledger::RunRow> best_run(const ledger::Ledger& ledger) {
   std::optional<ledger::RunRow> best;
-  for (const ledger::RunRow& row : ladder_runs(ledger)) {
+  for (const ledger::RunRow& row : finished_rows(ledger)) {
     if (!best || row.rung_flops > best->rung_flops ||
         (row.rung_flops == best->rung_flops && *row.bits_per_byte < *best->bits_per_byte))
       best = row;

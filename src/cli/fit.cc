@@ -12,11 +12,11 @@
 #include "cli/cli.h"
 #include "cli/fit_command.h"
 #include "cli/fit_curves.h"
-#include "cli/fit_text.h"
 #include "cli/table_file.h"
 #include "report/fit_json.h"
 #include "report/fit_page.h"
 #include "report/fit_page_data.h"
+#include "report/fit_text.h"
 
 namespace flywheel::cli {
 namespace {
@@ -111,8 +111,8 @@ void run_fit(const FitCommand& command) {
     fmt::print("{}\n", json_line(json));
     return;
   }
-  for (const FitResult& result : results) print_fit(result, page_path(command, result.input.group).string());
-  if (command.shared_exponents) print_shared_exponents(form, results, shared);
+  for (const FitResult& result : results) report::print_fit(result, page_path(command, result.input.group).string());
+  if (command.shared_exponents) report::print_shared_exponents(form, results, shared);
 }
 
 }  // namespace

@@ -10,9 +10,9 @@
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/json.h"
-#include "cli/fit_curves_text.h"
 #include "cli/run_curves.h"
 #include "report/curves_json.h"
+#include "report/fit_curves_text.h"
 #include "scaling/fit/curves_result.h"
 #include "scaling/tables/curve_table.h"
 
@@ -40,7 +40,7 @@ void run_fit(const FitCurvesOptions& options, const std::string& predict, double
   const scaling::CurvesResult result =
       scaling::fit_curves_result(curves, planned, {options.curves, huber, options.hold_out});
   if (!json) {
-    print_curves(result);
+    report::print_curves(result);
     return;
   }
   OrderedJson object = report::curves_json(result);

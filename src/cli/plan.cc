@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/plan_source.h"
-#include "cli/plan_text.h"
+#include "report/plan_text.h"
 
 namespace flywheel::cli {
 namespace {
@@ -129,7 +129,7 @@ Action declare_plan(Arguments& arguments) {
     if (options->json)
       fmt::print("{}\n", json_line(json));
     else
-      print_plan(json);
+      report::print_plan(json);
     return 0;
   };
 }

@@ -56,8 +56,8 @@ void print(const ledger::Ledger& ledger, const std::vector<ledger::RunRow>& rows
   size_t id_width = 3;
   for (const auto& row : rows) id_width = std::max(id_width, row.run.size());
   // Eighty columns hold all but long reasons. N: parameters in matrices.
-  fmt::print("{:<{}}  {:<9} {:<7} {:>7} {:>6} {:>6} {:>6} {:>6} {:>7}  {}\n", "run", id_width, "stage", "state", "FLOPs",
-             "N", "params", "tokens", "bits/B", "seconds", "reason");
+  fmt::print("{:<{}}  {:<9} {:<7} {:>7} {:>6} {:>6} {:>6} {:>6} {:>7}  {}\n", "run", id_width, "stage", "state",
+             "FLOPs", "N", "params", "tokens", "bits/B", "seconds", "reason");
   for (const auto& row : rows) {
     const auto planned = ledger.at<ledger::RunPlanned>(row.record);
     fmt::print("{:<{}}  {:<9} {:<7} {:>7} {:>6} {:>6} {:>6} {:>6} {:>7.1f}  {}\n", row.run, id_width, row.stage.text(),

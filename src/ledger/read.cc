@@ -110,8 +110,8 @@ void Ledger::State::write_row(const RunRow& row) {
 }
 
 std::vector<RunRow> Ledger::State::stored_rows() {
-  // The table of an older lab has no column for the segments, so all labs' come from the run records; nor has it one for
-  // the optimizer's FLOPs, which were not counted then.
+  // The table of an older lab has no column for the segments, so all labs' come from the run records; nor has it one
+  // for the optimizer's FLOPs, which were not counted then.
   const std::string sql = fmt::format(
       "SELECT {}, {}, CASE WHEN json_valid(payload) THEN coalesce(json_extract(payload, '$.segments'), '') ELSE '' END "
       "FROM runs LEFT JOIN records ON records.sequence = runs.record ORDER BY record, run",

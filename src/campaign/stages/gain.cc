@@ -126,8 +126,8 @@ Script<> measure_gain(const Lab& lab, CampaignBudget& budget, const RunBook& boo
     co_return;
   }
   std::string words;
-  lab.ledger.append(gain_record(lab.ledger, workload::audit_split(lab.workload), rungs, losses, start->identity(), end->identity(),
-                                lab.runs(), words));
+  lab.ledger.append(gain_record(lab.ledger, workload::audit_split(lab.workload), rungs, losses, start->identity(),
+                                end->identity(), lab.runs(), words));
   lab.say(fmt::format("together, on the {} split: {}", name(workload::audit_split(lab.workload)), words));
 }
 
@@ -150,7 +150,8 @@ Script<> measure_locked_gain(const Lab& lab, RunLoop& loop) {
     lab.ledger.append(evaluation);
   }
   std::string words;
-  ledger::GainRecord locked = gain_record(lab.ledger, kLocked, audit.flops, losses, audit.start_hash, audit.recipe_hash, {}, words);
+  ledger::GainRecord locked =
+      gain_record(lab.ledger, kLocked, audit.flops, losses, audit.start_hash, audit.recipe_hash, {}, words);
   locked.inside = inside_audit(locked, audit);
   lab.ledger.append(locked);
   lab.say(fmt::format("together, on the locked split: {}; {} the audit split's intervals", words,

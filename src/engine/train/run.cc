@@ -323,8 +323,8 @@ class Run {
                        {"tokens", tokens_at(step_)},
                        {"flops", tokens_at(step_) * counts_.flops_per_token},
                        {"spent_flops", recipe::new_training_flops(spec_.recipe, spec_.size)},
-                       {"optimizer_flops", step_costs_.optimizer_flops *
-                                               static_cast<double>(spec_.size.steps - spec_.size.trunk_steps)},
+                       {"optimizer_flops",
+                        step_costs_.optimizer_flops * static_cast<double>(spec_.size.steps - spec_.size.trunk_steps)},
                        {"loss", last_evaluation_.loss},
                        {"bits_per_byte", last_evaluation_.bits_per_byte},
                        {"train_seconds", events_.seconds()},

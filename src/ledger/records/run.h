@@ -73,8 +73,8 @@ struct RunFinished {
     std::optional<double> bits_per_byte{}, loss{};
     std::optional<double> sampling_sd{};                    // of bits_per_byte, with documents as clusters
     std::optional<int64_t> eval_bytes{}, eval_documents{};  // that bits_per_byte is of
-    double tokens = 0, flops = 0;             // that the model was trained with
-    std::optional<double> attempt_flops{};    // that the last attempt spent; not there: `flops`
+    double tokens = 0, flops = 0;                           // that the model was trained with
+    std::optional<double> attempt_flops{};                  // that the last attempt spent; not there: `flops`
     std::optional<double> optimizer_flops{};  // that the last attempt's optimizer took beside; not there: not counted
     double train_seconds = 0, cpu_seconds = 0;
     uint64_t peak_memory_bytes = 0;

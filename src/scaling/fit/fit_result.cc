@@ -121,8 +121,8 @@ FitResult fit_input(const FitRequest& request, FitInput input, const std::vector
                    .reuse = reuse,
                    .forecaster = Forecaster(points),
                    .backtest = scaling::backtest(points, 3),
-                  .wall = wall_test(points, request.seed),
-                  .optimum = {},
+                   .wall = wall_test(points, request.seed),
+                   .optimum = {},
                    .forecast = {},
                    .by_distance = {},
                    .predictions = {}};

@@ -35,8 +35,7 @@ Eigen::MatrixXd correlations(const Runs& runs, const Beliefs& beliefs) {
   for (Eigen::Index i = 0; i < runs.size(); ++i)
     for (Eigen::Index j = 0; j <= i; ++j) {
       const auto a = static_cast<size_t>(i), b = static_cast<size_t>(j);
-      correlation(i, j) = correlation(j, i) =
-          misfit_correlation(beliefs, runs.site(a), runs.site(b));
+      correlation(i, j) = correlation(j, i) = misfit_correlation(beliefs, runs.site(a), runs.site(b));
     }
   return correlation;
 }

@@ -162,7 +162,10 @@ RunPlan FlywheelWorkload::plan(const Configuration& configuration, const SizedRu
 RunPlan FlywheelWorkload::read_plan(const std::string& spec, const std::string& where) const {
   const recipe::RunSpec read = recipe::run_spec_from_json(parse_json(spec, where), where);
   const double optimizer_flops = step_costs(recipe::recipe_hash(read.recipe), read.recipe, read.size).optimizer_flops;
-  return {.spec = spec, .segments = read.eval_segments, .work = work_of(read.recipe, read.size, optimizer_flops), .needs = needs(read)};
+  return {.spec = spec,
+          .segments = read.eval_segments,
+          .work = work_of(read.recipe, read.size, optimizer_flops),
+          .needs = needs(read)};
 }
 
 protocol::Resources FlywheelWorkload::needs(const recipe::RunSpec& spec) const {

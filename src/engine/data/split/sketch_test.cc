@@ -1,11 +1,11 @@
-#include "engine/data/sketch.h"
+#include "engine/data/split/sketch.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
 #include "base/rng.h"
-#include "engine/data/near_duplicates.h"
+#include "engine/data/split/near_duplicates.h"
 
 namespace flywheel::data {
 namespace {

@@ -3,8 +3,8 @@
 
 #include "base/json_fwd.h"
 
-namespace flywheel::cli {
+namespace flywheel::report {
 
 void print_plan(const OrderedJson& json);  // on stdout
 
-}  // namespace flywheel::cli
+}  // namespace flywheel::report

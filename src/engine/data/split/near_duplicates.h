@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/data/sketch.h"
+#include "engine/data/split/sketch.h"
 
 namespace flywheel::data {
 

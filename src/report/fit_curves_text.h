@@ -3,8 +3,8 @@
 
 #include "scaling/fit/curves_result.h"
 
-namespace flywheel::cli {
+namespace flywheel::report {
 
 void print_curves(const scaling::CurvesResult& result);
 
-}  // namespace flywheel::cli
+}  // namespace flywheel::report

@@ -1,4 +1,4 @@
-#include "engine/data/near_duplicates.h"
+#include "engine/data/split/near_duplicates.h"
 
 #include <algorithm>
 #include <array>

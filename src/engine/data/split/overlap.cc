@@ -1,4 +1,4 @@
-#include "engine/data/overlap.h"
+#include "engine/data/split/overlap.h"
 
 #include <algorithm>
 #include <bit>

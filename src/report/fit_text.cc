@@ -1,4 +1,4 @@
-#include "cli/fit_text.h"
+#include "report/fit_text.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include "base/format.h"
 #include "scaling/laws/form.h"
 
-namespace flywheel::cli {
+namespace flywheel::report {
 namespace {
 
 using scaling::FitResult;
@@ -91,4 +91,4 @@ void print_shared_exponents(const std::string& form, const std::vector<FitResult
   }
 }
 
-}  // namespace flywheel::cli
+}  // namespace flywheel::report

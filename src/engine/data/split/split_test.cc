@@ -10,8 +10,8 @@
 
 #include "base/rng.h"
 #include "engine/data/corpus.h"
-#include "engine/data/near_duplicates.h"
-#include "engine/data/split_plan.h"
+#include "engine/data/split/near_duplicates.h"
+#include "engine/data/split/split_plan.h"
 
 namespace flywheel::data {
 namespace {

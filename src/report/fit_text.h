@@ -6,7 +6,7 @@
 
 #include "scaling/fit/fit_result.h"
 
-namespace flywheel::cli {
+namespace flywheel::report {
 
 // `page`: where the result's page was written; empty: there is none.
 void print_fit(const scaling::FitResult& result, const std::string& page);
@@ -14,4 +14,4 @@ void print_fit(const scaling::FitResult& result, const std::string& page);
 void print_shared_exponents(const std::string& form, const std::vector<scaling::FitResult>& results,
                             const std::vector<scaling::Fit>& fits);
 
-}  // namespace flywheel::cli
+}  // namespace flywheel::report

@@ -1,4 +1,4 @@
-#include "engine/data/first_pass.h"
+#include "engine/data/split/first_pass.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,7 +1,7 @@
 // Clusters are taken for evaluation in a random order that their texts decide, those first of which little stands in
 // other clusters. Large documents are laid end to end; every period of that line holds one block for each of the three
 // evaluation splits, so that the blocks of a split come from all over the text and a block is as long as it can be.
-#include "engine/data/split_plan.h"
+#include "engine/data/split/split_plan.h"
 
 #include <fmt/format.h>
 

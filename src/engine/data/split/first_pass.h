@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "engine/data/corpus.h"
-#include "engine/data/sketch.h"
+#include "engine/data/split/sketch.h"
 #include "engine/data/text_reader.h"
 #include "engine/data/token_file.h"
 #include "engine/data/walk.h"

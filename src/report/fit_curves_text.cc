@@ -1,10 +1,10 @@
-#include "cli/fit_curves_text.h"
+#include "report/fit_curves_text.h"
 
 #include <fmt/format.h>
 
 #include <cmath>
 
-namespace flywheel::cli {
+namespace flywheel::report {
 namespace {
 
 void print_errors(const scaling::CurveFormResult& form) {
@@ -53,4 +53,4 @@ void print_curves(const scaling::CurvesResult& result) {
   for (const scaling::EndForecast& end : result.predictions) print_end(end);
 }
 
-}  // namespace flywheel::cli
+}  // namespace flywheel::report

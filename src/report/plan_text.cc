@@ -1,11 +1,11 @@
-#include "cli/plan_text.h"
+#include "report/plan_text.h"
 
 #include <fmt/format.h>
 
 #include "base/format.h"
 #include "base/json.h"
 
-namespace flywheel::cli {
+namespace flywheel::report {
 namespace {
 
 double number(const OrderedJson& json, const char* field) {
@@ -143,4 +143,4 @@ void print_plan(const OrderedJson& json) {
   }
 }
 
-}  // namespace flywheel::cli
+}  // namespace flywheel::report

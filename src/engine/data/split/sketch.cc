@@ -1,11 +1,11 @@
-#include "engine/data/sketch.h"
+#include "engine/data/split/sketch.h"
 
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
 #include "base/hash.h"
-#include "engine/data/rolling_hash.h"
+#include "engine/data/split/rolling_hash.h"
 
 namespace flywheel::data {
 namespace {
