@@ -152,9 +152,10 @@ TEST_F(CampaignTest, ALabWhoseRunsWereScoredOnOtherTextDoesNotGoOn) {
   }
   workload_.text = "earlier";
   ASSERT_EQ(run(), CampaignEnd::kFinished);
-  for (const auto& row : read()->runs())
+  const auto ledger = read();
+  for (const auto& row : ledger->runs())
     EXPECT_EQ(row.segments, row.stage == protocol::Stage::kCalibrate ? "earlier-search-1024" : "earlier-search-65536");
-  for (const auto& record : read()->all<ledger::EvaluationRecord>())
+  for (const auto& record : ledger->all<ledger::EvaluationRecord>())
     EXPECT_EQ(record.value.segments,
               fmt::format("earlier-{}-{}", protocol::name(record.value.split), record.value.tokens));
 }
