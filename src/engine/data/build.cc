@@ -62,29 +62,18 @@ int64_t smallest(const std::array<int64_t, kSplits>& counts) {
   return *std::min_element(counts.begin(), counts.end());
 }
 
-// The first plan whose splits hold enough documents, else the last; counted in the manifest.
-SplitPlan planned(const std::vector<Document>& documents, const Clusters& clusters, const FirstPass& pass,
-                  CorpusManifest& manifest) {
-  std::vector<PlanDocument> of_plan;
-  for (size_t d = 0; d < documents.size(); ++d) {
-    uint64_t digest = 0;
-    for (size_t i = 0; i < sizeof digest; ++i) digest = digest << 8 | documents[d].digest[i];
-    of_plan.push_back({digest, documents[d].length, clusters.cluster[d], clusters.elsewhere[d]});
-  }
-  SplitPlan plan;
-  for (const SplitRule& rule : kSplitRules) {
-    plan = plan_splits(of_plan, rule,
-                       [&](uint32_t d, uint64_t position) { return snapped(pass, documents[d], position); });
-    manifest.split_bytes = manifest.split_documents = manifest.split_tokens = {};
-    for (const Piece& piece : plan.pieces) {
-      const auto split = static_cast<size_t>(piece.split);
-      const auto bytes = static_cast<int64_t>(piece.end - piece.begin);
-      manifest.split_bytes[split] += bytes;
-      manifest.split_documents[split] += 1;
-      manifest.split_tokens[split] += bytes + 1;
-    }
-    if (smallest(manifest.split_documents) >= kMinSplitDocuments && smallest(manifest.split_bytes) >= kMinSplitBytes)
-      break;
+bool holds_enough(const CorpusManifest& manifest) {
+  return smallest(manifest.split_documents) >= kMinSplitDocuments && smallest(manifest.split_bytes) >= kMinSplitBytes;
+}
+
+void count(const SplitPlan& plan, CorpusManifest& manifest) {
+  manifest.split_bytes = manifest.split_documents = manifest.split_tokens = {};
+  for (const Piece& piece : plan.pieces) {
+    const auto split = static_cast<size_t>(piece.split);
+    const auto bytes = static_cast<int64_t>(piece.end - piece.begin);
+    manifest.split_bytes[split] += bytes;
+    manifest.split_documents[split] += 1;
+    manifest.split_tokens[split] += bytes + 1;
   }
   manifest.splitting = SplittingFacts{.version = kSplitRuleVersion,
                                       .rule = split_rule_text(),
@@ -95,6 +84,30 @@ SplitPlan planned(const std::vector<Document>& documents, const Clusters& cluste
                                       .cut_documents = plan.cut_documents,
                                       .cut_bytes = plan.cut_bytes,
                                       .gap_bytes = plan.gap_bytes};
+}
+
+// The first plan whose splits hold enough documents, else the last; counted in the manifest. Text that is all alike,
+// from one template say, leaves nothing to judge by: then only equal texts are kept together.
+SplitPlan planned(const std::vector<Document>& documents, const Clusters& clusters, const FirstPass& pass,
+                  CorpusManifest& manifest) {
+  SplitPlan plan;
+  for (const auto* cluster : {&clusters.cluster, &clusters.equal}) {
+    std::vector<PlanDocument> of_plan;
+    for (size_t d = 0; d < documents.size(); ++d) {
+      uint64_t digest = 0;
+      for (size_t i = 0; i < sizeof digest; ++i) digest = digest << 8 | documents[d].digest[i];
+      of_plan.push_back({digest, documents[d].length, (*cluster)[d], clusters.elsewhere[d]});
+    }
+    for (const SplitRule& rule : kSplitRules) {
+      plan = plan_splits(of_plan, rule,
+                         [&](uint32_t d, uint64_t position) { return snapped(pass, documents[d], position); });
+      count(plan, manifest);
+      if (!holds_enough(manifest)) continue;
+      if (cluster == &clusters.equal)
+        manifest.splitting->rule += "; here only equal texts stay on one side, because nearly all of it is alike";
+      return plan;
+    }
+  }
   return plan;
 }
 

@@ -197,8 +197,12 @@ Clusters near_duplicate_clusters(std::span<const Sketch> documents, std::span<co
     for (uint32_t d = 0; d < documents.size(); ++d) sets.join(d, search.sets().find(d));
 
   Clusters result{.cluster = std::vector<uint32_t>(documents.size()),
+                  .equal = std::vector<uint32_t>(documents.size()),
                   .elsewhere = std::vector<float>(documents.size(), 0)};
-  for (uint32_t d = 0; d < documents.size(); ++d) result.cluster[d] = sets.find(d);
+  for (uint32_t d = 0; d < documents.size(); ++d) {
+    result.cluster[d] = sets.find(d);
+    result.equal[d] = equal.find(d);
+  }
   std::vector<uint32_t> shared(documents.size(), 0);
   for (auto& part : parts)
     for_each_list(std::span(part), [&](std::span<Posting> list) {

@@ -18,6 +18,7 @@ struct Similarity {
 };
 struct Clusters {
   std::vector<uint32_t> cluster;  // of each document: the number of the cluster's first document
+  std::vector<uint32_t> equal;    // likewise, by equal normalised texts alone
   std::vector<float> elsewhere;   // of each document: the share of its kept shingles that stand in other clusters
 };
 // Documents that share a shingle are candidates: all pairs of a short posting list, neighbours in a long one; so the

@@ -190,6 +190,14 @@ TEST_F(Splits, ATextThatMostlyStandsElsewhereIsTrainedOn) {
   EXPECT_EQ(judged, 0);
 }
 
+TEST_F(Splits, TextThatIsAllAlikeIsSplitAllTheSameAndSaysSo) {
+  for (uint64_t i = 0; i < 400; ++i) write(fmt::format("{}", i), words(2000, 1) + words(500, 100 + i));
+  const CorpusManifest manifest = build();
+  EXPECT_EQ(manifest.splitting->near_duplicates, 0);
+  EXPECT_THAT(manifest.splitting->rule, testing::HasSubstr("only equal texts"));
+  EXPECT_NEAR(manifest.splitting->overlap[1], 0.8, 0.01);
+}
+
 TEST(SplitPlan, SharesAreKeptForDocumentsOfAllSizes) {
   Rng rng(5);
   for (const double spread : {0.0, 1.0, 2.0}) {
