@@ -298,21 +298,25 @@ std::string spent_row(const ledger::Ledger& ledger) {
   return row("spent", text);
 }
 
+// On one line whatever its length, so that it can be copied.
+std::string command_row(const std::string& label, const std::string& command, const char* what_for) {
+  return fmt::format("  {:<{}}{} ({})\n", label, kIndent - 2, command, what_for);
+}
+
 std::string next_rows(const ledger::Ledger& ledger, const std::string& lab) {
   const auto record = last_of<ledger::LabRecord>(ledger);
-  const bool finished = ledger.last<ledger::ReportRecord>() || ledger.last<ledger::ComparisonRecord>();
-  const std::string folder = shell_command({lab});
-  if (!finished) {
-    const std::string again =
-        record && !record->command.empty() ? shell_command(record->command) : "the command that started it, once more";
-    return row("next", again + " (goes on where it stopped)");
+  if (!ledger.last<ledger::ReportRecord>() && !ledger.last<ledger::ComparisonRecord>()) {
+    const bool known = record && !record->command.empty();
+    return command_row("next", known ? shell_command(record->command) : "the command that started it, once more",
+                       "goes on where it stopped");
   }
+  const std::string folder = shell_command({lab});
   std::string rows;
   const auto future = last_of<ledger::FutureForecast>(ledger);
   if (const auto* entry = future ? tenfold(*future) : nullptr; entry != nullptr && std::isfinite(entry->flops))
-    rows += row("next",
-                fmt::format("flywheel plan --law {} --flops {} (what to train)", folder, format_power(entry->flops)));
-  return rows + row(rows.empty() ? "next" : "", fmt::format("open {}/report.html (the whole report)", folder));
+    rows += command_row("next", fmt::format("flywheel plan --law {} --flops {}", folder, format_power(entry->flops)),
+                        "what to train");
+  return rows + command_row(rows.empty() ? "next" : "", fmt::format("open {}/report.html", folder), "the whole report");
 }
 
 }  // namespace
