@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <csignal>
+#include <numbers>
 #include <optional>
 
 #include "base/format.h"
@@ -331,8 +332,18 @@ class Run {
                        {"cpu_seconds", cpu_seconds()},
                        {"peak_memory_bytes", peak_memory_bytes()}};
     fields.update(sample_fields(last_evaluation_));
+    write_documents();
     events_.write("done", fields);
     return *finished_record(directory_ / protocol::kEventsFile);
+  }
+
+  // Bits and bytes of each document that was scored, from which the lab knows the sampling error of a difference.
+  void write_documents() {
+    Json rows = Json::array();
+    for (const DocumentLoss& document : last_evaluation_.documents)
+      rows.push_back({document.begin, document.bytes, document.nats / std::numbers::ln2});
+    const Json json{{"segments", last_evaluation_.segments}, {"split", spec_.eval_split}, {"documents", rows}};
+    files_.write_atomic(directory_ / protocol::kDocumentsFile, json.dump() + "\n");
   }
 
   double cpu_seconds() const { return cpu_seconds_before_ + process_cpu_seconds(); }

@@ -332,6 +332,12 @@ TEST(Run, SaysWhichTextItWasScoredOnWhateverItsContext) {
     EXPECT_EQ(done["bytes"], 480);  // five segments, of a split of one document
     EXPECT_EQ(done["documents"], 1);
     EXPECT_TRUE(done["sampling_sd"].is_null());
+    const Json scored =
+        parse_json(real_file_system().read(s.options.directory / protocol::kDocumentsFile), "documents.json");
+    EXPECT_EQ(scored.at("segments"), done["segments"].get<std::string>());
+    ASSERT_EQ(scored.at("documents").size(), 1u);
+    EXPECT_EQ(scored["documents"][0][1], 480);
+    EXPECT_NEAR(scored["documents"][0][2].get<double>() / 480, done["bits_per_byte"].get<double>(), 1e-9);
     for (const protocol::RunEvent& event : s.events()) {
       if (event.type == "start" || event.type == "eval" || event.type == "done") {
         EXPECT_EQ(event.fields.at("segments"), done["segments"].get<std::string>());
