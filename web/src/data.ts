@@ -29,7 +29,6 @@ export interface Report {
     optimizer_flops?: MaybeNumber; // beside train_flops; null: not counted by the program that ran the lab
     runs: MaybeNumber;
     slot_busy_fraction: MaybeNumber;
-    optimizer_flops?: MaybeNumber; // the optimizer's own work
   } | null;
   noise?: { rung_flops: number; bits_per_byte_sd: MaybeNumber; replicates: MaybeNumber; low?: MaybeNumber; high?: MaybeNumber }[] | null;
   law?: { form: string; parameters: Record<string, MaybeNumber>; interval95?: Record<string, [MaybeNumber, MaybeNumber]>; points: MaybeNumber; identified?: boolean; warnings?: string[] } | null;
@@ -47,7 +46,6 @@ export interface Report {
   branching?: { branches: number; ladder_flops: number; trained_flops: number } | null;
   search?: SearchRecord | null;
   findings?: Finding[] | null;
-  pareto?: ParetoEntry[] | null;
   tried?: MaybeNumber;
   recipe?: string | Missing;
   audit_bits_per_byte?: MaybeNumber;
@@ -58,6 +56,7 @@ export interface Report {
   optimum?: Optimum | null;
   pareto?: ParetoRow[] | null;
   comparison?: Comparison | null; // of `flywheel compare`
+  limits?: string[]; // what its numbers are of, one sentence each
 }
 
 export interface Evaluation {
@@ -80,18 +79,20 @@ export interface Optimum {
   runs_to_identify?: { params: MaybeNumber; tokens: MaybeNumber; flops: MaybeNumber }[] | null;
 }
 
-// A recipe at one rung, by all that it costs.
+// A recipe at one rung where others were measured too, by all that its runs cost in the mean.
 export interface ParetoRow {
-  recipe: string; // hash
-  name: string;
-  rung_flops: MaybeNumber;
+  recipe: string; // 12 digits of its hash
+  name: string; // start, adopted, base, candidate or the change; empty: not known
+  rung_flops: MaybeNumber; // that model and optimizer together may take
+  runs?: MaybeNumber;
   bits_per_byte: MaybeNumber;
   model_flops?: MaybeNumber;
   optimizer_flops?: MaybeNumber;
-  seconds?: MaybeNumber;
-  parameters?: MaybeNumber;
-  artifact_bytes?: MaybeNumber;
-  lookup_bytes?: MaybeNumber;
+  seconds?: MaybeNumber; // on this machine
+  parameters?: MaybeNumber; // all, look-up tables included
+  matrix_parameters?: MaybeNumber; // the N of laws
+  artifact_bytes?: MaybeNumber; // of the file of trained weights
+  lookup_bytes?: MaybeNumber; // that look-up tables move
   on_front: boolean; // no other is as good in everything
 }
 
@@ -101,12 +102,16 @@ export interface Comparison {
   low: MaybeNumber;
   high: MaybeNumber;
   compute_multiplier: Multiplier | null;
+  time_multiplier?: Multiplier | null; // on this machine
+  cpu_share?: MaybeNumber; // of its runs' seconds that the processor worked for them
+  costs?: ComparedCosts[];
+  sampling_sd?: MaybeNumber; // of the difference, over documents
   rungs: RungEffect[];
   why?: string;
   warning?: string;
   more_budget?: MaybeNumber;
   bound?: MaybeNumber;
-  spend?: { seconds: MaybeNumber; train_flops: MaybeNumber; runs: MaybeNumber };
+  spend?: { seconds: MaybeNumber; train_flops: MaybeNumber; optimizer_flops?: MaybeNumber; runs: MaybeNumber };
 }
 
 export interface Multiplier {
@@ -135,21 +140,16 @@ export interface Forecast {
   along?: string; // "optimum": the best size at each compute; "ladder": sizes as the ladder has them
 }
 
-// A recipe where others were measured too, with what its runs cost, in the mean.
-export interface ParetoEntry {
-  recipe: string; // 12 digits of its hash
-  name: string; // start, adopted, base, candidate or the change; empty: not known
-  rung_flops: number; // that model and optimizer together may take
-  runs: number;
-  bits_per_byte: number;
-  model_flops: MaybeNumber;
-  optimizer_flops: MaybeNumber;
-  seconds: MaybeNumber; // on this machine
-  parameters: MaybeNumber; // all, look-up tables included
-  matrix_parameters: MaybeNumber; // the N of laws
-  artifact_bytes: MaybeNumber; // of the file of trained weights
-  lookup_bytes: MaybeNumber; // that look-up tables move
-  on_front: boolean;
+// What a run of each side costs at one rung.
+export interface ComparedCosts {
+  flops: number;
+  model_flops: BothSides;
+  optimizer_flops: BothSides;
+  seconds: BothSides;
+  parameters: BothSides;
+  matrix_parameters: BothSides;
+  artifact_bytes: BothSides;
+  lookup_bytes: BothSides;
 }
 
 export interface BothSides {
@@ -179,15 +179,13 @@ export interface Finding {
   by_rung?: RungEffect[];
   extrapolated?: { flops: number; compute_multiplier: MaybeNumber; low: MaybeNumber; high: MaybeNumber };
   ablation?: { pairs: number; difference_without: number };
-  time_multiplier?: { value: MaybeNumber; low: MaybeNumber; high: MaybeNumber } | null;
+  time_multiplier?: Multiplier | null; // as compute_multiplier, in time on this machine
   cpu_share?: MaybeNumber; // of its pairs' seconds that the processor worked for them: well below 1 on a busy machine
   parameters?: BothSides | null;
   artifact_bytes?: BothSides | null;
-  costs?: { flops: number; model_flops: BothSides; optimizer_flops: BothSides; seconds: BothSides; parameters: BothSides; matrix_parameters: BothSides; artifact_bytes: BothSides; lookup_bytes: BothSides };
+  costs?: ComparedCosts;
+  sampling_sd?: MaybeNumber; // of the difference, over documents
   warning?: string;
-  time_multiplier?: Multiplier | null; // as compute_multiplier, in time on this machine
-  parameters?: { base: MaybeNumber; candidate: MaybeNumber } | null;
-  artifact_bytes?: { base: MaybeNumber; candidate: MaybeNumber } | null;
 }
 
 export interface SearchProposal {
@@ -210,7 +208,7 @@ export interface SearchGain {
   slope?: { value: MaybeNumber; sd: MaybeNumber };
   runs?: string[];
   inside?: boolean | null; // of the locked one: inside the audit split's intervals
-  rungs: { flops: number; pairs: number; difference: number; low: MaybeNumber; high: MaybeNumber; compute_multiplier: { value: MaybeNumber; low: MaybeNumber; high: MaybeNumber }; at_least: MaybeNumber }[];
+  rungs: { flops: number; pairs: number; sampling_sd?: MaybeNumber; difference: number; low: MaybeNumber; high: MaybeNumber; compute_multiplier: { value: MaybeNumber; low: MaybeNumber; high: MaybeNumber }; at_least: MaybeNumber }[];
 }
 
 export interface SearchRecord {
