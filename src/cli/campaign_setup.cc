@@ -25,10 +25,10 @@ workload::FlywheelWorkload engine_workload(const Path& lab) {
   return workload::FlywheelWorkload(
       {.corpus = lab / "corpus",
        .predict_memory_bytes = predicted_memory_bytes,
-       .step_costs = train::step_costs,
        .segments = [manifest = data::Corpus::open(lab / "corpus").manifest()](protocol::Split split, int64_t tokens) {
          return data::evaluation_segments(manifest, split, tokens).hash;
-       }});
+       },
+       .step_costs = train::step_costs});
 }
 
 campaign::CampaignOptions campaign_options(const Path& lab, const Budget& budget, double started, int slots,

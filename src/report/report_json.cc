@@ -231,11 +231,6 @@ OrderedJson forecast_json(const std::optional<FutureForecast>& future) {
   return list;
 }
 
-std::vector<FutureForecast::Entry> future_entries(const Ledger& ledger) {
-  const auto future = latest<FutureForecast>(ledger);
-  return future ? future->forecast : std::vector<FutureForecast::Entry>{};
-}
-
 OrderedJson wall_json(const std::optional<WallRecord>& wall) {
   if (!wall)
     return {{"verdict", "cannot tell"},       {"slope", nullptr}, {"slope_low", nullptr}, {"slope_high", nullptr},
