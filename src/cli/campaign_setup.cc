@@ -25,9 +25,9 @@ workload::FlywheelWorkload engine_workload(const Path& lab) {
   return workload::FlywheelWorkload(
       {.corpus = lab / "corpus",
        .predict_memory_bytes = predicted_memory_bytes,
-       .segments = [manifest = data::Corpus::open(lab / "corpus").manifest()](protocol::Split split, int64_t tokens) {
-         return data::evaluation_segments(manifest, split, tokens).hash;
-       },
+       .segments = [manifest = data::Corpus::open(lab / "corpus").manifest()](
+                       protocol::Split split,
+                       int64_t tokens) { return data::evaluation_segments(manifest, split, tokens).hash; },
        .step_costs = train::step_costs});
 }
 

@@ -10,7 +10,9 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 TEST(Progress, LossesOfAllRunsAreOfOneKindAndUnit) {
-  scheduler::Progress progress{.waiting = 2, .done = 5};
+  scheduler::Progress progress;
+  progress.waiting = 2;
+  progress.done = 5;
   progress.active.push_back({.run = "fresh",
                              .stage = "",
                              .rung_flops = 6.5e10,

@@ -48,7 +48,8 @@ TEST(SamplingSd, IsTheDeviationOverSamplesOfDocuments) {
     losses.push_back(bits_per_byte(s.base));
     differences.push_back(bits_per_byte(s.candidate) - losses.back());
     said.push_back(*sampling_sd(s.base));
-    said_of_pairs.push_back(*paired_sampling_sd(std::vector{s.base}, std::vector{s.candidate}));
+    said_of_pairs.push_back(
+        *paired_sampling_sd(std::vector<DocumentSums>{s.base}, std::vector<DocumentSums>{s.candidate}));
     inside += std::abs(losses.back() - 2) < kNormal90 * said.back();
     pair_inside += std::abs(differences.back() + 0.02) < kNormal90 * said_of_pairs.back();
   }
@@ -74,10 +75,10 @@ TEST(SamplingSd, CountsDocumentsAndNotTheirParts) {
 TEST(SamplingSd, IsNotSaidOfOneDocumentOrOfDifferentOnes) {
   const DocumentSums one{{0, 200, 100}}, two{{0, 200, 100}, {1, 210, 100}}, others{{0, 200, 100}, {2, 210, 100}};
   EXPECT_FALSE(sampling_sd(one));
-  EXPECT_FALSE(paired_sampling_sd(std::vector{two}, std::vector{others}));
-  EXPECT_FALSE(paired_sampling_sd(std::vector{two}, std::vector{one}));
+  EXPECT_FALSE(paired_sampling_sd(std::vector<DocumentSums>{two}, std::vector<DocumentSums>{others}));
+  EXPECT_FALSE(paired_sampling_sd(std::vector<DocumentSums>{two}, std::vector<DocumentSums>{one}));
   EXPECT_FALSE(paired_sampling_sd({}, {}));
-  EXPECT_EQ(*paired_sampling_sd(std::vector{two}, std::vector{two}), 0);
+  EXPECT_EQ(*paired_sampling_sd(std::vector<DocumentSums>{two}, std::vector<DocumentSums>{two}), 0);
 }
 
 TEST(SamplingSd, WidensAnIntervalAsAnIndependentError) {

@@ -40,6 +40,9 @@ export interface Report {
     high: MaybeNumber;
     measured: MaybeNumber;
     error_percent: MaybeNumber;
+    best_of?: MaybeNumber; // runs whose least loss is forecast
+    pit?: MaybeNumber; // probability that the forecast gave to a loss below the measured one
+    interval_score?: MaybeNumber; // of log loss, in percent
   } | null;
   forecast?: Forecast[] | null;
   wall?: { verdict: string; slope: MaybeNumber; slope_low: MaybeNumber; slope_high: MaybeNumber; smallest_detectable?: MaybeNumber; why?: string | Missing } | null;
@@ -73,6 +76,7 @@ export interface Optimum {
   identified: boolean;
   why?: string | Missing;
   model?: string | Missing; // that says it
+  warnings?: string[]; // approaches that disagree
   a?: MaybeNumber; // parameters grow as FLOPs to the a
   low?: MaybeNumber;
   high?: MaybeNumber;

@@ -131,8 +131,7 @@ TEST_F(Splits, RecordsOfAFileAreSplit) {
   EXPECT_NEAR(static_cast<double>(manifest.split_documents[2]), 120, 6);
   for (size_t split = 0; split < kSplits; ++split)
     for (const std::string& document : documents(split))
-      EXPECT_TRUE(document.starts_with("{\"id\"") && document.ends_with("}
-")) << document;
+      EXPECT_TRUE(document.starts_with("{\"id\"") && document.ends_with("}\n")) << document;
 }
 
 TEST_F(Splits, AFileThatIsCutGivesContiguousBlocksWithGaps) {

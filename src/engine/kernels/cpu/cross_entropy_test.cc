@@ -34,7 +34,11 @@ struct Head {
     pack(weights.floats(), shape.width, shape.vocabulary, 1, shape.width, shape.dtype, packed.data());
     pack(weights.floats(), shape.vocabulary, shape.width, shape.width, 1, shape.dtype, packed_transposed.data());
   }
-  double loss() { return head_loss(shape, x.data(), packed.data(), options, targets.data(), workspace.data()); }
+  double loss() {
+    std::vector<double> losses(targets.size());
+    head_loss(shape, x.data(), packed.data(), options, targets.data(), losses.data(), workspace.data());
+    return std::accumulate(losses.begin(), losses.end(), 0.0);
+  }
   double gradient() {
     return head_loss_and_gradient(shape, x.data(), packed.data(), packed_transposed.data(), options, 1.5f,
                                   targets.data(), dx.floats(), dw.floats(), workspace.data());
