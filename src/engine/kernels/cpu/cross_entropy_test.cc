@@ -1,6 +1,8 @@
 // The output head against the reference and against numeric derivatives.
 #include "engine/kernels/cross_entropy.h"
 
+#include <numeric>
+
 #include "engine/kernels/matmul.h"
 #include "engine/kernels/reference/kernel_testing.h"
 #include "engine/kernels/reference/reference.h"
