@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "base/json.h"
 #include "testing/temporary_folder.h"
 
 namespace flywheel::campaign {

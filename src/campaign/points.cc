@@ -1,5 +1,7 @@
 #include "campaign/points.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -163,6 +165,10 @@ ledger::FitRecord fit_record(const std::string& name, const scaling::Fit& fit,
                            .data = {},
                            .backtest = {},
                            .frontier = {}};
+  for (const auto& [parameter, why] : fit.not_identified) {
+    record.parameters.erase(parameter);
+    record.warnings.push_back(fmt::format("{} of the form {} is not identified: {}", parameter, fit.law.form, why));
+  }
   for (const scaling::Point& p : points) record.data.push_back({p.N, p.D, p.L, p.C});
   return record;
 }

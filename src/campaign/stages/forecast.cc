@@ -10,7 +10,7 @@
 #include "campaign/run_forecast.h"
 #include "campaign/stages/stages.h"
 #include "scaling/allocation/optimum_rule.h"
-#include "scaling/forecast/backtest.h"
+#include "scaling/fit/judged_runs.h"
 #include "scaling/forecast/forecaster.h"
 #include "scaling/forecast/wall.h"
 
@@ -20,13 +20,6 @@ namespace {
 constexpr int kSampleTokens = 400;
 constexpr double kForecastMultiples[] = {3, 10, 100};
 constexpr int kFrontierPoints = 48;
-
-scaling::Forecaster calibrated_forecaster(const std::vector<scaling::Point>& points,
-                                          const std::vector<scaling::BacktestRow>& backtests) {
-  scaling::Forecaster forecaster(points);
-  forecaster.error_inflation = scaling::inflation_from_backtest(backtests);
-  return forecaster;
-}
 
 scaling::FitOptions fit_options(const Lab& lab) {
   return {.seed = lab.options.seed, .threads = 1};
@@ -192,14 +185,12 @@ Script<> replicate_rest(const CampaignBudget& budget, Replicates& replicates, Ru
 void conclude(const Lab& lab, const Ladder& ladder) {
   if (lab.ledger.last<ledger::WallRecord>()) return;
   const std::vector<scaling::Point> all = ladder_points(lab.ledger, 1e300);
-  const std::vector<scaling::BacktestRow> backtests = scaling::backtest(all);
-  const scaling::Forecaster forecaster = calibrated_forecaster(all, backtests);
-
-  const scaling::Fit law = scaling::fit(all, fit_options(lab));
-  const scaling::OptimumRule rule = scaling::optimum_of(all, forecaster, &law);
-  ledger::FitRecord fitted = fit_record("all", law, all);
+  const scaling::JudgedRuns judged = scaling::judge_runs(all, fit_options(lab));
+  const scaling::Forecaster& forecaster = judged.forecaster;
+  const scaling::OptimumRule& rule = judged.optimum;
+  ledger::FitRecord fitted = fit_record("all", judged.law, all);
   fitted.backtest.emplace();
-  for (const scaling::BacktestRow& row : backtests)
+  for (const scaling::BacktestRow& row : judged.backtest)
     fitted.backtest->push_back({.train_below_flops = row.train_below_flops,
                                 .held_out_flops = row.held_out_flops,
                                 .predicted = row.predicted,

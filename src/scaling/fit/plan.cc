@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/statistics.h"
 #include "scaling/fit/fit_result.h"
-#include "scaling/forecast/backtest.h"
+#include "scaling/fit/judged_runs.h"
 
 namespace flywheel::scaling {
 namespace {
@@ -181,18 +181,17 @@ PlanResult make_plans(const PlanRuns& runs, const PlanRequest& request) {
       throw_bad_input(
           "a budget of {:.3g} FLOPs lies below the data: the smallest run of {} took {:.3g}; give at least that", flops,
           runs.name, runs.lowest_flops);
-  PlanResult result{.fit = {}, .forecaster = Forecaster(runs.points), .optimum = {}, .rates = {}, .plans = {}};
-  result.forecaster.error_inflation = inflation_from_backtest(backtest(runs.points, 3));
-  FitOptions published = published_options();
-  published.bootstrap = request.bootstrap;
-  published.seed = request.seed;
-  published.threads = request.threads;
-  const std::vector<std::string> names =
-      request.form.empty() ? std::vector<std::string>{"chinchilla", "tied", "kappa"} : std::vector{request.form};
-  const std::vector<FormFit> forms = fit_forms(runs.points, published, names);
-  const Fit* favoured = favoured_fit(forms);
-  result.fit = favoured != nullptr ? *favoured : forms.front().fit;
-  result.optimum = optimum_of(runs.points, result.forecaster, favoured);
+  FitOptions options;
+  options.bootstrap = request.bootstrap;
+  options.seed = request.seed;
+  options.threads = request.threads;
+  JudgedRuns judged =
+      request.form.empty() ? judge_runs(runs.points, options) : judge_runs(runs.points, options, {request.form});
+  PlanResult result{.fit = std::move(judged.law),
+                    .forecaster = std::move(judged.forecaster),
+                    .optimum = std::move(judged.optimum),
+                    .rates = {},
+                    .plans = {}};
   for (const double flops : request.budgets)
     if (!result.optimum.reaches(flops))
       throw_bad_input(
