@@ -83,18 +83,20 @@ table 'N,D\n1e6,1e7\n'; expect 2 "expected a loss column" fit
 for bad in 0 -1 nan inf abc ''; do
   table 'N,D,L\n1e6,1e7,3\n1e6,%s,2\n' "$bad"; expect 2 "runs.csv: line 3: column D" fit
 done
-table 'N,D,L\n1e6,1e7,3\n1e6,oops,2\n2e6,x,1\n'; expect 2 "2 bad rows" fit
+good='1e6,1e7,3\n1e6,2e7,2.9\n2e6,1e7,2.95\n2e6,2e7,2.8\n'
+table "N,D,L\n${good}1e6,oops,2\n2e6,x,1\n"; expect 2 "2 bad rows" fit
 expect 0 "" fit --skip-bad-rows
+table 'N,D,L\n1e6,1e7,3\n1e6,2e7,2.9\n1e6,2e7,2.9\n'; expect 2 "2 runs of different size or length, expected at least 4" fit
 table 'N,D,L\n3.1,1e7,1e6\n'; expect 2 "swapped" fit
 table 'N,D,L\n1e6,3,900\n2e6,2,800\n'; expect 2 "swapped" fit
-table 'N,D,L\n1e6,1e7,3\n1e6,2e7,2.9\n'; expect 0 "" fit
+table "N,D,L\n$good"; expect 0 "" fit
 expect 2 "astrology" fit --forms astrology
 expect 2 "named twice" fit --forms tied,tied
-expect 2 "--drop-highest 2" fit --drop-highest 2
+expect 2 "--drop-highest 4" fit --drop-highest 4
 expect 2 "--reduce mode" fit --reduce mode
 expect 2 "no column" fit --group nothing
 expect 2 "--group" fit --shared-exponents
-table 'N;C;val_loss\r\n1e12;1e30;1.5\r\n2e12;1e30;1.51\r\n'; expect 0 "" fit
+table 'N;C;val_loss\r\n1e12;1e30;1.5\r\n2e12;1e30;1.51\r\n3e12;1e30;1.52\r\n4e12;1e30;1.53\r\n'; expect 0 "" fit
 gzip -kf "$work/runs.csv"; expect 0 "" "$flywheel" fit "$work/runs.csv.gz" --bootstrap 5
 head -c 40 "$work/runs.csv.gz" >"$work/cut.csv.gz"; expect 2 "cut.csv.gz" "$flywheel" fit "$work/cut.csv.gz"
 

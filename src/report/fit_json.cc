@@ -91,13 +91,18 @@ OrderedJson forecast_json(const FitResult& result) {
   return json;
 }
 
+// null: not measured.
+OrderedJson finite(double value) {
+  return std::isfinite(value) ? OrderedJson(value) : OrderedJson();
+}
+
 OrderedJson wall_json(const scaling::Wall& wall) {
   return {{"verdict", name(wall.verdict)},
-          {"slope", wall.slope},
-          {"slope_low", wall.slope_low},
-          {"slope_high", wall.slope_high},
-          {"smallest_detectable", wall.smallest_detectable > 0 ? OrderedJson(wall.smallest_detectable) : OrderedJson()},
-          {"p_value", wall.p_value},
+          {"slope", finite(wall.slope)},
+          {"slope_low", finite(wall.slope_low)},
+          {"slope_high", finite(wall.slope_high)},
+          {"smallest_detectable", wall.smallest_detectable > 0 ? finite(wall.smallest_detectable) : OrderedJson()},
+          {"p_value", finite(wall.p_value)},
           {"why", wall.why}};
 }
 

@@ -29,7 +29,7 @@ namespace {
 
 constexpr int64_t kMinSplitBytes = 1024;     // a smaller split measures nothing: as good as empty
 constexpr int64_t kMinSplitDocuments = 8;    // fewer make a split's share and its loss a matter of luck
-constexpr int64_t kEnoughBytes = 512 << 10;  // with this many a single file gives four splits
+constexpr int64_t kEnoughBytes = 96 << 10;   // with this many a single file gives four splits
 constexpr uint64_t kOverlapBytes = 8 << 20;  // of a split, in which its overlap is measured
 constexpr uint64_t kReadBytes = 4 << 20;     // of a document at a time
 

@@ -283,6 +283,12 @@ std::vector<double> Forecaster::covariance(std::span<const std::pair<double, dou
     mean += weight * values;
   }
   sum -= mean * mean.transpose();
+  Eigen::VectorXd widths(n);
+  for (Eigen::Index i = 0; i < n; ++i) {
+    const auto& [N, D] = sites[static_cast<size_t>(i)];
+    widths[i] = s.width({std::log(N), std::log(D), NAN});
+  }
+  sum = widths.asDiagonal() * sum * widths.asDiagonal();
   return {sum.data(), sum.data() + sum.size()};  // symmetric: column-major is row-major
 }
 

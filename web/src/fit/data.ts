@@ -142,7 +142,8 @@ export interface FitData {
   forecast: Forecast[]; // by multiply
   backtest: BacktestByDistance[];
   backtest_rows: BacktestRow[];
-  error_inflation: number | null;
+  error_inflation: number | null; // at 10x
+  error_inflation_at: { multiply: number; factor: number }[]; // how many times wider backtests made the intervals, by distance
   misfit: Misfit[];
   optimum: Optimum | null;
   allocation: Exponent | null;
@@ -285,6 +286,7 @@ export function readFit(json: string): FitData {
     backtest: rows("backtest", "k", (row) => needed({ k: positive(row["k"]), points: number(row["points"]), median_error_percent: number(row["median_error_percent"]), coverage90: number(row["coverage90"]) }, "k")),
     backtest_rows: rows("backtest_rows", "held-out FLOPs, prediction or measurement", backtestRow),
     error_inflation: positive(data["error_inflation"]),
+    error_inflation_at: rows("error_inflation_at", "distance or factor", (row) => needed({ multiply: positive(row["multiply"]), factor: positive(row["factor"]) }, "multiply", "factor")),
     misfit: rows("misfit", "weight or size", (row) => needed({ weight: number(row["weight"]), misfit_sd: number(row["misfit_sd"]), noise_sd: number(row["noise_sd"]) }, "weight", "misfit_sd")),
     optimum: optimum(data["optimum"]),
     allocation: isObject(data["allocation"]) ? exponent(data["allocation"]) : null,

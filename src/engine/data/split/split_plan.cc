@@ -25,6 +25,7 @@ constexpr double kMostOfUsable = 0.5;  // of what can be judged by, where cluste
 // not hold enough.
 constexpr double kElsewhere[] = {0.2, 0.5, 1.0};
 constexpr double kFewestPeriods = 8, kMostPeriods = 64, kPeriodBytes = 1 << 20;
+constexpr double kLeastBlockBytes = 1024;  // of the smallest split: a smaller text has fewer periods
 constexpr uint64_t kLeastGapBytes = 256, kMostGapBytes = 4096, kLeastPieceBytes = 256;
 
 struct Cluster {
@@ -130,7 +131,9 @@ class Planner {
 
   void place_blocks(const std::vector<Cluster>& large, double share, double line_bytes) {
     if (large.empty()) return;
-    const double periods = std::floor(std::clamp(line_bytes / kPeriodBytes, kFewestPeriods, kMostPeriods));
+    const double most = std::max(1.0, share * kLockedShare * line_bytes / kLeastBlockBytes);
+    const double periods =
+        std::floor(std::min(most, std::clamp(line_bytes / kPeriodBytes, kFewestPeriods, kMostPeriods)));
     const double period = line_bytes / periods;
     std::vector<Block> blocks;
     for (int p = 0; p < static_cast<int>(periods); ++p)

@@ -5,6 +5,15 @@ import { fixed, integer, isNumber, percent, scientific, short, signed } from "..
 import type { BacktestByDistance, BacktestRow, FitData } from "../data";
 import { absent, between, coverageVerdict, lossInterval, wallSentence } from "../words";
 
+// Each distance has its own factor; the one at 10x stands alone in older files.
+function inflationSentence(data: FitData): string {
+  const at = data.error_inflation_at.length > 0 ? data.error_inflation_at : isNumber(data.error_inflation) ? [{ multiply: 10, factor: data.error_inflation }] : [];
+  if (at.length === 0) return "";
+  const wider = at.filter((row) => row.factor > 1.005);
+  if (wider.length === 0) return " The intervals of the forecasts above needed no widening for these errors.";
+  return ` For these errors the intervals of forecasts are widened: ${wider.map((row) => `${fixed(row.factor, 2)} times at ${short(row.multiply)}×`).join(", ")}.`;
+}
+
 export function backtestSection(data: FitData): Child[] {
   const { backtest, backtest_rows: rows } = data;
   if (backtest.length + rows.length === 0) return [missing("Not made: a backtest needs several compute levels, so that upper ones can be forecast from lower ones. Nothing here shows that the intervals hold.")];
@@ -14,7 +23,7 @@ export function backtestSection(data: FitData): Child[] {
       { class: "lede" },
       "Upper runs forecast from lower ones alone, as if the upper had not been made. ",
       rows.length > 0 ? coverageVerdict(rows) : "The single forecasts are not in the file.",
-      isNumber(data.error_inflation) && (data.error_inflation > 1.005 ? ` For these errors the intervals of the forecasts above are widened ${fixed(data.error_inflation, 2)} times.` : " The intervals of the forecasts above needed no widening for these errors."),
+      inflationSentence(data),
     ),
     backtestChart(data),
     backtest.length > 0 &&
