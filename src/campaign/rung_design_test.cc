@@ -81,9 +81,10 @@ TEST(ForecasterCovariance, AgreesWithThePredictionsOwnInterval) {
   for (size_t i = 0; i < 3; ++i) {
     const scaling::Optimum o = forecaster.predict(sites[i].first, sites[i].second);
     const double sd = std::log(o.high / o.low) / (2 * 1.6448536269514722);
-    // Noise is all that the prediction has beside: its tails reach farther than a normal distribution's of its scale.
+    // Noise is all that the prediction has beside: its tails reach farther than a normal distribution's of its scale,
+    // and it is larger off the frontier.
     EXPECT_GT(sd * sd, covariance[i * 3 + i]);
-    EXPECT_LT(sd * sd - covariance[i * 3 + i], 2.1 * noise);
+    EXPECT_LT(sd * sd - covariance[i * 3 + i], 3 * noise);
     for (size_t j = 0; j < 3; ++j) EXPECT_DOUBLE_EQ(covariance[i * 3 + j], covariance[j * 3 + i]);
   }
 }

@@ -298,7 +298,9 @@ TEST_F(CorpusBuild, OneLargeFileIsEnough) {
 
 TEST_F(CorpusBuild, TooLittleTextIsRefusedWithHowMuchIsNeeded) {
   write(tree() / "a", prose(5000, 1));
-  EXPECT_THAT(refusal(tree()), AllOf(HasSubstr("5 kB of text"), HasSubstr("524 kB")));
+  EXPECT_THAT(refusal(tree()), AllOf(HasSubstr("5 kB of text"), HasSubstr("98.3 kB")));
+  write(tree() / "a", prose(96 << 10, 1));
+  EXPECT_EQ(build().documents, 1);
 }
 
 TEST_F(CorpusBuild, NothingToReadIsRefusedWithTheReason) {
