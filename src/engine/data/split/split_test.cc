@@ -49,13 +49,13 @@ std::string edited(const std::string& text, uint64_t every) {
   return result;
 }
 
-class Splits : public testing::Test {
+class CorpusSplits : public testing::Test {
  protected:
-  Splits() : root_(std::filesystem::temp_directory_path() / fmt::format("flywheel-splits-{}", ::getpid())) {
+  CorpusSplits() : root_(std::filesystem::temp_directory_path() / fmt::format("flywheel-splits-{}", ::getpid())) {
     std::filesystem::remove_all(root_);
     std::filesystem::create_directories(root_ / "tree");
   }
-  ~Splits() override {
+  ~CorpusSplits() override {
     std::error_code ignored;
     std::filesystem::remove_all(root_, ignored);
   }
@@ -104,23 +104,23 @@ class Splits : public testing::Test {
   Path root_;
 };
 
-TEST_F(Splits, CopiesWithOtherLineEndsStayOnOneSide) {
+TEST_F(CorpusSplits, CopiesWithOtherLineEndsStayOnOneSide) {
   expect_one_side([](const std::string& text) { return with_line_ends(text, "\r\n"); });
 }
 
-TEST_F(Splits, CopiesWithAByteOrderMarkAndOtherBlanksAroundThemStayOnOneSide) {
+TEST_F(CorpusSplits, CopiesWithAByteOrderMarkAndOtherBlanksAroundThemStayOnOneSide) {
   expect_one_side([](const std::string& text) { return "\xef\xbb\xbf\n\n  " + text + " \t\n\n"; });
 }
 
-TEST_F(Splits, EditedCopiesStayOnOneSide) {
+TEST_F(CorpusSplits, EditedCopiesStayOnOneSide) {
   expect_one_side([](const std::string& text) { return edited(text, 25); });
 }
 
-TEST_F(Splits, ATextThatStandsInAnotherStaysOnItsSide) {
+TEST_F(CorpusSplits, ATextThatStandsInAnotherStaysOnItsSide) {
   expect_one_side([](const std::string& text) { return text.substr(200, 1400); });
 }
 
-TEST_F(Splits, RecordsOfAFileAreSplit) {
+TEST_F(CorpusSplits, RecordsOfAFileAreSplit) {
   std::string text;
   for (uint64_t i = 0; i < 3000; ++i)
     text += fmt::format("{{\"id\": {}, \"text\": \"{}\"}}\n", i, with_line_ends(words(300, i), " "));
@@ -134,7 +134,7 @@ TEST_F(Splits, RecordsOfAFileAreSplit) {
       EXPECT_TRUE(document.starts_with("{\"id\"") && document.ends_with("}\n")) << document;
 }
 
-TEST_F(Splits, AFileThatIsCutGivesContiguousBlocksWithGaps) {
+TEST_F(CorpusSplits, AFileThatIsCutGivesContiguousBlocksWithGaps) {
   const std::string text = words(2 << 20, 7);
   write("one", text);
   const CorpusManifest manifest = build();
@@ -164,7 +164,7 @@ TEST_F(Splits, AFileThatIsCutGivesContiguousBlocksWithGaps) {
                 split == 0 ? 0.02 : 0.003);
 }
 
-TEST_F(Splits, WhatIsLeftOfTheOverlapIsMeasured) {
+TEST_F(CorpusSplits, WhatIsLeftOfTheOverlapIsMeasured) {
   // A licence of 300 bytes in every text of 3000.
   const std::string licence = words(300, 99999);
   for (uint64_t i = 0; i < 500; ++i) write(fmt::format("{}", i), licence + words(2700, i));
@@ -173,7 +173,7 @@ TEST_F(Splits, WhatIsLeftOfTheOverlapIsMeasured) {
   EXPECT_EQ(manifest.splitting->near_duplicates, 0);
 }
 
-TEST_F(Splits, ATextThatMostlyStandsElsewhereIsTrainedOn) {
+TEST_F(CorpusSplits, ATextThatMostlyStandsElsewhereIsTrainedOn) {
   // Every tenth text is made of passages of others, too little of any one to be its near-duplicate.
   std::vector<std::string> texts;
   for (uint64_t i = 0; i < 600; ++i) texts.push_back(words(3000, i));
@@ -189,7 +189,7 @@ TEST_F(Splits, ATextThatMostlyStandsElsewhereIsTrainedOn) {
   EXPECT_EQ(judged, 0);
 }
 
-TEST_F(Splits, TextThatIsAllAlikeIsSplitAllTheSameAndSaysSo) {
+TEST_F(CorpusSplits, TextThatIsAllAlikeIsSplitAllTheSameAndSaysSo) {
   for (uint64_t i = 0; i < 400; ++i) write(fmt::format("{}", i), words(2000, 1) + words(500, 100 + i));
   const CorpusManifest manifest = build();
   EXPECT_EQ(manifest.splitting->near_duplicates, 0);
