@@ -1,4 +1,4 @@
-// Turns a built page into a C++ source that holds it as one string: node embed.mjs report.html report_template.cc kReportTemplate
+// Turns a built page into a C++ source that holds it as one string: node embed.mjs report.html page_templates.h kReportTemplate
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 

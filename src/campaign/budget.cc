@@ -25,7 +25,7 @@ double CampaignBudget::flops_left_by_speed(const Throughput& speed) const {
 }
 
 double CampaignBudget::cost(const workload::Configuration& configuration, const workload::SizedRun& run) const {
-  return lab_.cost_flops(configuration, run) + (is_flops() ? run.new_optimizer_flops : 0);
+  return is_flops() ? run.budget_flops() : lab_.cost_flops(configuration, run);
 }
 
 LadderLimits CampaignBudget::limits(double fraction) const {

@@ -55,6 +55,7 @@ TEST_F(CampaignTest, SizesOfTheForecastAreThoseOfAnIdentifiedOptimumOnly) {
   const auto optimum = ledger->last<ledger::OptimumRecord>();
   ASSERT_TRUE(optimum);
   const bool identified = optimum->value.identified;
+  ASSERT_FALSE(identified) << optimum->value.why;
   EXPECT_EQ(std::isnan(optimum->value.a), !identified);
   EXPECT_EQ(said_.find("no compute-optimal size is identified") == std::string::npos, identified) << said_;
   const ledger::FutureForecast future = ledger->last<ledger::FutureForecast>()->value;

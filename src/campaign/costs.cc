@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "base/statistics.h"
+#include "evidence/same_text.h"
 
 namespace flywheel::campaign {
 namespace {
@@ -136,10 +137,12 @@ std::vector<ParetoEntry> pareto_table(const ledger::Ledger& ledger) {
     Sum costs;
     std::vector<double> losses;
   };
+  std::map<double, ledger::RunRow> first_of_rung;
   std::map<std::tuple<double, std::string>, Group> groups;
   for (const ledger::RunRow& row : ledger.runs()) {
     const bool compared = row.stage == Stage::kConfirm || row.stage == Stage::kGain || row.stage == Stage::kCompare;
     if (!compared || row.state != protocol::RunState::kDone || !row.bits_per_byte) continue;
+    evidence::check_same_text(first_of_rung.try_emplace(row.rung_flops, row).first->second, row);
     Group& group = groups[{row.rung_flops, row.recipe_hash}];
     group.costs.add(ledger, row);
     group.losses.push_back(*row.bits_per_byte);

@@ -105,7 +105,8 @@ Throughput RunBook::throughput_of(const workload::Configuration& configuration) 
   for (const ledger::RunRow& row : lab_.ledger.runs())
     if (const PlannedRun* run = find(row.run);
         run != nullptr && row.state == protocol::RunState::kDone && row.recipe_hash == configuration.identity())
-      own.add(row.parameters, lab_.cost_flops(configuration, run->size), row.seconds);
+      own.add(row.parameters, workload::cost_flops(lab_.workload, configuration, run->size, eval_tokens_of(lab_, *run)),
+              row.seconds);
   return own.empty() ? throughput_ : own;
 }
 

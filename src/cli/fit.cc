@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file_system.h"
+#include "base/format.h"
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/fit_command.h"
@@ -66,8 +67,12 @@ void check_pages(const FitCommand& command, const std::vector<scaling::FitInput>
 void write_page(const FitCommand& command, const FitResult& result) {
   const std::string file = Path(command.runs).filename().string();
   const std::string again = fmt::format(
-      "flywheel fit {} --forms {} --huber {:g} --bootstrap {} --seed {}{}{}{}", file, command.forms, command.huber,
-      command.bootstrap, command.seed,
+      "flywheel fit {} --forms {} --huber {:g} --bootstrap {} --seed {}{}{}{}{}{}{}{}", file, command.forms,
+      command.huber, command.bootstrap, command.seed,
+      command.group.empty() ? "" : " --group " + shell_command({command.group}),
+      command.unit.empty() ? "" : " --unit " + shell_command({command.unit}),
+      command.compute_runs != "frontier" ? " --compute-runs " + command.compute_runs : "",
+      command.skip_bad_rows ? " --skip-bad-rows" : "",
       command.drop_highest > 0 ? fmt::format(" --drop-highest {}", command.drop_highest) : "",
       command.reduce != "none" ? " --reduce " + command.reduce : "", result.dropped ? " --outliers drop" : "");
   real_file_system().write_atomic(page_path(command, result.input.group),

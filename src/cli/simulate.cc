@@ -30,12 +30,9 @@ struct SimulateOptions {
 std::vector<double> residuals_of(const std::string& lab) {
   if (!std::filesystem::is_directory(lab)) throw_bad_input("--dir {}: no such lab", lab);
   const auto ledger = ledger::Ledger::open_read_only(lab);
-  std::map<std::pair<double, double>, std::vector<double>> groups;
-  for (const ledger::RunRow& row : campaign::finished_rows(*ledger))
-    groups[{row.rung_flops, row.parameters}].push_back(*row.bits_per_byte);
   std::map<double, std::vector<std::vector<double>>> rungs;
-  for (const auto& [key, losses] : groups)
-    if (losses.size() > 1) rungs[key.first].push_back(losses);
+  for (const campaign::LadderPoint& point : campaign::ladder_runs(*ledger, INFINITY))
+    if (point.losses.size() > 1) rungs[point.rung_flops].push_back(point.losses);
   std::vector<double> residuals;
   for (const auto& [flops, sets] : rungs) {
     const double sd = evidence::noise_floor(flops, sets).bits_per_byte_sd;

@@ -10,7 +10,7 @@ namespace flywheel::report {
 
 std::string times_text(double times) {
   if (!std::isfinite(times)) return "open";
-  return times >= evidence::kFarthestMultiple ? fmt::format("at least {:g}x", times) : fmt::format("{:.2f}x", times);
+  return times >= evidence::kFarthestMultiple ? fmt::format("at least {:.3g}x", times) : fmt::format("{:.2f}x", times);
 }
 
 bool is_bound(const ledger::Interval& multiplier) {
@@ -19,7 +19,7 @@ bool is_bound(const ledger::Interval& multiplier) {
 
 std::string multiplier_text(const ledger::Interval& multiplier) {
   if (!std::isfinite(multiplier.value)) return "cannot be said";
-  if (is_bound(multiplier)) return fmt::format("at least {:g}x", multiplier.value);
+  if (is_bound(multiplier)) return fmt::format("at least {:.3g}x", multiplier.value);
   if (!std::isfinite(multiplier.low) && !std::isfinite(multiplier.high)) return times_text(multiplier.value);
   return fmt::format("{} ({} to {})", times_text(multiplier.value), times_text(multiplier.low),
                      times_text(multiplier.high));

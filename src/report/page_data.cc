@@ -241,6 +241,8 @@ Json limits_json(const ledger::Ledger& ledger, const OrderedJson& report) {
                 : std::string("what this search spent could have confirmed nothing: it takes a larger budget.");
     limits.push_back(text);
   }
+  if (report.contains("limits"))
+    for (const auto& sentence : report["limits"]) limits.push_back(sentence.get<std::string>());
   if (report["search"].is_null() && ledger.last<ledger::ReportRecord>())
     limits.push_back("Findings: this campaign trained one recipe. It proposed and tested no changes to it.");
   return limits;

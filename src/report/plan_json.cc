@@ -106,7 +106,7 @@ OrderedJson plan_json(const scaling::PlanRuns& runs, const std::string& unit, co
                       {"not_identified", OrderedJson(result.fit.not_identified)},
                       {"identified", result.fit.identified},
                       {"warnings", result.fit.warnings},
-                      {"notes", runs.notes},
+                      {"notes", result.notes},
                       {"optimum", optimum_json(result.optimum)},
                       {"plans", OrderedJson::array()}};
   for (const auto& [name, value] : result.fit.law.parameters)

@@ -6,7 +6,9 @@
 
 #include "base/format.h"
 #include "base/json.h"
+#include "base/statistics.h"
 #include "campaign/points.h"
+#include "evidence/paired_runs.h"
 #include "report/cost_text.h"
 #include "report/multiplier_text.h"
 #include "report/report_json.h"
@@ -93,24 +95,30 @@ std::string found_sentence(const ledger::Ledger& ledger) {
                        findings.size(), findings.size() == 1 ? "" : "s", findings.size() == 1 ? "s" : "");
   const std::string without =
       fmt::format("without {} to the recipe that this lab adopted, the same loss takes", changes_text(findings.size()));
-  if (is_bound(*total))
-    return fmt::format("Found at least {0:g}x: {1} at least {0:g} times the training compute.", total->value, without);
+  if (is_bound(*total) || total->value >= evidence::kFarthestMultiple) {
+    const double least = std::min(total->value, evidence::kFarthestMultiple);
+    return fmt::format("Found at least {0:.3g}x: {1} at least {0:.3g} times the training compute.", least, without);
+  }
   std::string interval;
   if (std::isfinite(total->low) || std::isfinite(total->high))
     interval = fmt::format(" (90% interval: {} to {})", times_text(total->low), times_text(total->high));
   return fmt::format("Found {0:.2f}x: {1} {0:.2f} times the training compute{2}.", total->value, without, interval);
 }
 
+// At ten times, or the farthest below it that the runs carry; null: none.
 const ledger::FutureForecast::Entry* tenfold(const ledger::FutureForecast& future) {
+  const ledger::FutureForecast::Entry* found = nullptr;
   for (const auto& entry : future.forecast)
-    if (entry.multiply == 10) return &entry;
-  return future.forecast.empty() ? nullptr : &future.forecast.back();
+    if (std::isfinite(entry.bits_per_byte) && (entry.multiply <= 10 || found == nullptr)) found = &entry;
+  return found;
 }
 
 std::string forecast_sentence(const ledger::Ledger& ledger) {
   const auto future = last_of<ledger::FutureForecast>(ledger);
   const ledger::FutureForecast::Entry* entry = future ? tenfold(*future) : nullptr;
-  if (entry == nullptr || !std::isfinite(entry->bits_per_byte)) {
+  if (entry == nullptr) {
+    if (future)
+      return "No forecast could be made: more compute lies too far beyond these runs, which span too little of it.";
     if (ledger.last<ledger::ReportRecord>())
       return "No forecast could be made: a law needs finished runs of several sizes and budgets.";
     const auto& runs = ledger.runs();
@@ -153,9 +161,6 @@ std::optional<std::string> optimum_sentence(const OrderedJson& report) {
   return as_sentence("Which model size is best for a given compute is not known: " +
                      optimum.value("why", std::string("it was not identified")));
 }
-
-// 90% of the difference of two independent samples of documents.
-constexpr double kNormal90 = 1.6449;
 
 std::optional<std::string> splits_sentence(const OrderedJson& report) {
   const OrderedJson *audit = number_in(report, "audit_bits_per_byte"),
@@ -313,7 +318,7 @@ std::string next_rows(const ledger::Ledger& ledger, const std::string& lab) {
   const std::string folder = shell_command({lab});
   std::string rows;
   const auto future = last_of<ledger::FutureForecast>(ledger);
-  if (const auto* entry = future ? tenfold(*future) : nullptr; entry != nullptr && std::isfinite(entry->flops))
+  if (const auto* entry = future ? tenfold(*future) : nullptr; entry != nullptr)
     rows += command_row("next", fmt::format("flywheel plan --law {} --flops {}", folder, format_power(entry->flops)),
                         "what to train");
   return rows + command_row(rows.empty() ? "next" : "", fmt::format("open {}/report.html", folder), "the whole report");

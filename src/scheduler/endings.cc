@@ -44,6 +44,13 @@ void Scheduler::State::read_events() {
 void Scheduler::State::end(Active& child, int exit_code) {
   child.attempt.poll();
   Ending ending = ending_of(child.attempt, exit_code, child.asked_to_stop);
+  const std::string &planned = child.job.segments, &scored = child.attempt.outcome().segments;
+  if (ending.what == Ending::What::kDone && !planned.empty() && !scored.empty() && planned != scored)
+    ending = {
+        Ending::What::kFailedForGood,
+        fmt::format("input: it was scored on the list of segments {}, its plan says {}: losses on different text are "
+                    "not compared",
+                    scored, planned)};
   if (child.stalled && ending.what != Ending::What::kDone)
     ending = {Ending::What::kFailedMayRepeat, fmt::format("stalled: no event for {:.0f} s", limits.stall_seconds)};
   switch (ending.what) {

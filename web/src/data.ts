@@ -277,7 +277,7 @@ export interface Run {
 export interface IsoFlop {
   rung_flops: number;
   points: { parameters: number; bits_per_byte: number; run: string }[];
-  // Of the fitted parabola; at_edge: the best run is of the smallest or largest size, or there is no inner minimum.
+  // Of a spline through the runs; at_edge: the best run is of the smallest or largest size.
   minimum: {
     parameters: number;
     bits_per_byte: number;
@@ -285,7 +285,7 @@ export interface IsoFlop {
     high: MaybeNumber;
     at_edge: boolean;
   } | null;
-  fit: [number, number][]; // the parabola: [parameters, bits_per_byte], by parameters; empty: none describes the runs
+  fit: [number, number][]; // the spline: [parameters, bits_per_byte], by parameters; empty: there is none
 }
 
 export interface FrontierPoint {

@@ -50,7 +50,7 @@ ledger::ComparisonRecord answer_of(const evidence::PairedComparison& comparison,
   if (effect.rungs.size() == 2) result.multiplier = effect.multiplier_of(result.difference);
   result.rungs = effect.rungs;
   if (result.multiplier && !std::isnan(effect.time.value))
-    result.time_multiplier = effect.time_multiplier_of(comparison.difference());
+    result.time_multiplier = effect.time_multiplier_of(result.difference);
   if (std::min(measured[0].difference.size(), measured[1].difference.size()) > 1 && effect.slope_is_sure)
     result.warning = evidence::extrapolate(effect.rungs, far_flops).warning;
   if (!comparison.why().empty()) result.why = comparison.why();

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <optional>
 
+#include "base/error.h"
 #include "base/statistics.h"
 #include "campaign/points.h"
 #include "campaign/run_forecast.h"
@@ -95,6 +96,9 @@ std::string in_words(const ledger::FutureForecast::Entry& entry) {
 
 ledger::EvaluationRecord evaluated(const Lab& lab, const std::string& run, protocol::Split split, int64_t tokens) {
   const workload::Evaluation result = lab.workload.evaluate(lab.runs() / run, split, tokens);
+  if (const std::string wanted = lab.workload.segments(split, tokens); result.segments != wanted)
+    throw_failed("run {}: its evaluation on the {} split scored the list of segments {}, expected {}", run, name(split),
+                 result.segments, wanted);
   return {.run = run,
           .split = split,
           .tokens = result.tokens,
@@ -221,7 +225,8 @@ void conclude(const Lab& lab, const Ladder& ladder) {
   const ledger::OptimumRecord optimum = optimum_record(rule);
   lab.ledger.append_all({fitted, optimum, future, wall_record});
   if (rule.identified)
-    lab.say(fmt::format("compute-optimal size: N ~ C^{:.2f} ({:.2f} to {:.2f})", optimum.a, optimum.low, optimum.high));
+    lab.say(fmt::format("compute-optimal size: N ~ C^{:.2f} (95%: {:.2f} to {:.2f})", optimum.a, optimum.low,
+                        optimum.high));
   else
     lab.say(fmt::format("no compute-optimal size is identified: {}", rule.why));
   for (const auto& entry : future.forecast) lab.say(in_words(entry));

@@ -124,7 +124,10 @@ class Driver {
     return options;
   }
 
-  double cost(double flops) const { return budget_.cost(*loop_.base(), lab_.prior_run(*loop_.base(), flops)); }
+  double cost(double flops) const {
+    const workload::Configuration& base = *loop_.base();
+    return budget_.cost(base, workload::at_cost(lab_.workload, base, lab_.prior_run(base, flops), flops));
+  }
   double gain_reserve() const {
     return gain_cost(rungs_, [this](double flops) { return cost(flops); });
   }

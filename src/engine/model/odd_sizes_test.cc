@@ -1,5 +1,5 @@
 // Models at sizes where loops are empty, heads are one and vocabularies smallest or large: the parallel form and the
-// recurrent form agree there as elsewhere, and gradients are numbers. (gradients_test.cc holds them against differences
+// recurrent form agree there as elsewhere, and gradients are numbers. (gradient_test.cc holds them against differences
 // of the loss.)
 #include <gtest/gtest.h>
 

@@ -13,7 +13,7 @@
 namespace flywheel::scaling {
 namespace {
 
-constexpr double kWidest = 8;         // high over low of the size at the highest compute; a wider interval knows none
+constexpr double kWidest = 13;        // high over low of the size at the highest compute; a wider interval knows none
 constexpr double kBeyondSizes = 1.5;  // times the sizes sampled: farther out there is nothing that it would rest on
 constexpr double kOneCompute = 1.5;   // runs within this factor of compute say nothing of other compute
 constexpr double kOneSize = 1.2;      // likewise of sizes
@@ -165,6 +165,12 @@ std::vector<WantedRun> wanted_runs(std::span<const Point> points, const std::vec
   return wanted;
 }
 
+Optimum widened(Optimum optimum) {
+  optimum.N_low = optimum.N * std::pow(std::min(1.0, optimum.N_low / optimum.N), kWiden);
+  optimum.N_high = optimum.N * std::pow(std::max(1.0, optimum.N_high / optimum.N), kWiden);
+  return optimum;
+}
+
 bool joins(const Approach& approach) {
   return approach.missing.empty() && !approach.follows_samples;
 }
@@ -189,13 +195,14 @@ void take_exponent(const Forecaster& forecaster, OptimumRule& rule) {
   }
   rule.a.low = std::min(rule.a.value, quantile(slopes, 0.025));
   rule.a.high = std::max(rule.a.value, quantile(slopes, 0.975));
+  const Range own = rule.a;
   for (const Approach& approach : rule.approaches) {
     if (!joins(approach)) continue;
-    if (approach.low > rule.a.high || approach.high < rule.a.low)
+    if (approach.low > own.high || approach.high < own.low)
       rule.warnings.push_back(
           fmt::format("{} says that the best size grows as compute to the power {:.2f} (95%: {:.2f} to {:.2f}), the "
                       "forecast {:.2f} ({:.2f} to {:.2f}): at least one of their assumptions fails here",
-                      approach.name, approach.a, approach.low, approach.high, rule.a.value, rule.a.low, rule.a.high));
+                      approach.name, approach.a, approach.low, approach.high, own.value, own.low, own.high));
     rule.a.low = std::min(rule.a.low, approach.a);
     rule.a.high = std::max(rule.a.high, approach.a);
   }
@@ -220,9 +227,7 @@ Optimum OptimumRule::at(const Forecaster& forecaster, double flops, const FlopsP
     const double N = ladder_size(flops);
     return forecaster.predict(N, flops / flops_per_token(N));
   }
-  Optimum optimum = forecaster.compute_optimal(flops, flops_per_token);
-  optimum.N_low = optimum.N * std::pow(std::min(1.0, optimum.N_low / optimum.N), kWiden);
-  optimum.N_high = optimum.N * std::pow(std::max(1.0, optimum.N_high / optimum.N), kWiden);
+  Optimum optimum = widened(forecaster.compute_optimal(flops, flops_per_token));
   for (const Approach& approach : approaches) {
     if (!joins(approach)) continue;
     optimum.N_low = std::min(optimum.N_low, approach.size_at(flops));
@@ -243,7 +248,7 @@ OptimumRule optimum_of(std::span<const Point> points, const Forecaster& forecast
   const double span = std::log10(rule.highest_flops / rule.lowest_flops);
   rule.reach_flops = rule.highest_flops * std::pow(10.0, std::min(kMostDecades, 2 * span));
   take_path(points, rule);
-  const Optimum top = forecaster.compute_optimal(rule.highest_flops);
+  const Optimum top = widened(forecaster.compute_optimal(rule.highest_flops));
   const std::vector<Bracket> brackets = brackets_of(points);
   const Judgement judgement = judge(points, brackets, forecaster, {top.N, top.N_low, top.N_high});
   rule.identified = judgement.missing == Missing::kNothing;

@@ -6,46 +6,12 @@
 #include <cmath>
 
 #include "base/statistics.h"
+#include "scaling/fit/judged_runs.h"
 #include "scaling/laws/form.h"
 #include "scaling/laws/groups.h"
 
 namespace flywheel::scaling {
 namespace {
-
-bool repeats(const Point& p) {
-  return p.U > 0 && p.U < 0.999 * p.D;
-}
-
-// R_D for runs that repeat their data, which the forecaster, knowing sizes and tokens only, needs.
-double reuse_of(FitInput& input, const std::vector<FormFit>& forms) {
-  const auto repeated = std::count_if(input.points.begin(), input.points.end(), repeats);
-  if (repeated == 0) return 0;
-  const auto form = std::find_if(forms.begin(), forms.end(), [](const FormFit& f) {
-    return f.form == "data_constrained" && f.left_out.empty() && f.fit.identified;
-  });
-  if (form == forms.end()) {
-    input.notes.push_back(fmt::format(
-        "{} runs repeat their data, and the form data_constrained was not fitted: forecasts count all tokens alike",
-        repeated));
-    return 0;
-  }
-  const double reuse = form->fit.law.parameters.at("R_D");
-  input.notes.push_back(
-      fmt::format("{} runs repeat their data: forecasts count their tokens as data_constrained does (R_D = {:.3g}) and "
-                  "are for fresh data; the backtests know R_D beforehand",
-                  repeated, reuse));
-  return reuse;
-}
-
-// The point in effective (fresh) tokens, C in proportion; itself for reuse 0 and for data seen once (Muennighoff et al.
-// 2023, equation 5). U stays, for the wall test to see which runs repeat.
-Point in_fresh_tokens(Point p, double reuse) {
-  if (reuse <= 0 || !repeats(p)) return p;
-  const double fresh = p.U * (1 + reuse * -std::expm1(-(p.D / p.U - 1) / reuse));
-  p.C = flops_of(p) * fresh / p.D;
-  p.D = fresh;
-  return p;
-}
 
 FitOptions plain_options(const FitRequest& request) {
   FitOptions options = published_options();
@@ -110,7 +76,7 @@ FitResult fit_input(const FitRequest& request, FitInput input, const std::vector
     drop_rows(input, rows);
     forms = fit_forms(input.points, plain_options(request), request.forms);
   }
-  const double reuse = reuse_of(input, forms);
+  const double reuse = reuse_of(input.points, forms, input.notes);
   std::vector<Point> points = input.points;
   for (Point& p : points) p = in_fresh_tokens(p, reuse);
   FitResult result{.input = std::move(input),

@@ -1,18 +1,71 @@
 #include "scaling/fit/judged_runs.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
 #include "scaling/fit/fit_result.h"
-#include "scaling/laws/form_weights.h"
 
 namespace flywheel::scaling {
+namespace {
+
+constexpr const char* kOfRepeatedData = "data_constrained";
+
+bool is_repeated(const Point& p) {
+  return p.U > 0 && p.U < 0.999 * p.D;
+}
+
+}  // namespace
+
+double reuse_of(std::span<const Point> points, const std::vector<FormFit>& forms, std::vector<std::string>& notes) {
+  const auto repeated = std::count_if(points.begin(), points.end(), is_repeated);
+  if (repeated == 0) return 0;
+  const auto form = std::find_if(forms.begin(), forms.end(), [](const FormFit& f) {
+    return f.form == kOfRepeatedData && f.left_out.empty() && f.fit.identified;
+  });
+  if (form == forms.end()) {
+    notes.push_back(
+        fmt::format("{} runs repeat their data, and the form {} was not fitted: forecasts count all tokens alike",
+                    repeated, kOfRepeatedData));
+    return 0;
+  }
+  const double reuse = form->fit.law.parameters.at("R_D");
+  notes.push_back(
+      fmt::format("{} runs repeat their data: forecasts count their tokens as {} does (R_D = {:.3g}) and are for fresh "
+                  "data; the backtests know R_D beforehand",
+                  repeated, kOfRepeatedData, reuse));
+  return reuse;
+}
+
+Point in_fresh_tokens(Point p, double reuse) {
+  if (reuse <= 0 || !is_repeated(p)) return p;
+  const double fresh = p.U * (1 + reuse * -std::expm1(-(p.D / p.U - 1) / reuse));
+  p.C = flops_of(p) * fresh / p.D;
+  p.D = fresh;
+  return p;
+}
 
 JudgedRuns judge_runs(std::span<const Point> points, const FitOptions& options, const std::vector<std::string>& forms) {
-  JudgedRuns judged{.forecaster = Forecaster(points), .backtest = backtest(points, 3), .law = {}, .optimum = {}};
-  judged.forecaster.error_inflation = inflation_from_backtest(judged.backtest);
   FitOptions plain = published_options();
   plain.bootstrap = options.bootstrap;
   plain.seed = options.seed;
   plain.threads = options.threads;
-  const std::vector<FormFit> fits = fit_forms(points, plain, forms);
+  std::vector<std::string> names = forms;
+  if (std::any_of(points.begin(), points.end(), is_repeated) &&
+      std::find(names.begin(), names.end(), kOfRepeatedData) == names.end())
+    names.emplace_back(kOfRepeatedData);
+  const std::vector<FormFit> fits = fit_forms(points, plain, names);
+  std::vector<std::string> notes;
+  const double reuse = reuse_of(points, fits, notes);
+  std::vector<Point> fresh(points.begin(), points.end());
+  for (Point& p : fresh) p = in_fresh_tokens(p, reuse);
+  JudgedRuns judged{.forecaster = Forecaster(fresh),
+                    .backtest = backtest(fresh, 3),
+                    .law = {},
+                    .optimum = {},
+                    .notes = std::move(notes)};
+  judged.forecaster.error_inflation = inflation_from_backtest(judged.backtest);
   const Fit* favoured = favoured_fit(fits);
   if (favoured != nullptr)
     judged.law = *favoured;
@@ -20,7 +73,8 @@ JudgedRuns judge_runs(std::span<const Point> points, const FitOptions& options, 
     judged.law = fits.front().fit;
   else
     judged.law = fit(points, options);  // too few runs for a plain fit: a prior holds the parameters
-  judged.optimum = optimum_of(points, judged.forecaster, favoured);
+  // A form's best sizes are for tokens as they were counted, repeated ones included.
+  judged.optimum = optimum_of(fresh, judged.forecaster, reuse > 0 ? nullptr : favoured);
   return judged;
 }
 

@@ -10,6 +10,7 @@
 #include "scaling/allocation/optimum_rule.h"
 #include "scaling/forecast/backtest.h"
 #include "scaling/forecast/forecaster.h"
+#include "scaling/laws/form_weights.h"
 #include "scaling/laws/law.h"
 
 namespace flywheel::scaling {
@@ -19,11 +20,20 @@ struct JudgedRuns {
   std::vector<BacktestRow> backtest;
   Fit law;  // by published_options(); the first form where none is favoured, held by a prior where runs are too few
   OptimumRule optimum;
+  std::vector<std::string> notes;
 };
 
 // `options`: bootstrap, seed and threads are used. `forms`: that the law is chosen from, at least one. Throws kBadInput
 // as fit().
 JudgedRuns judge_runs(std::span<const Point> points, const FitOptions& options,
                       const std::vector<std::string>& forms = {"chinchilla", "tied", "kappa"});
+
+// R_D for runs that repeat their data (U below D), which the forecaster, knowing sizes and tokens only, needs: from the
+// form data_constrained where it is among the fits and identified; 0 where it is not, or where nothing repeats. A note
+// says which.
+double reuse_of(std::span<const Point> points, const std::vector<FormFit>& forms, std::vector<std::string>& notes);
+// The point in effective (fresh) tokens, C in proportion; itself for reuse 0 and for data seen once (Muennighoff et al.
+// 2023, equation 5). U stays, for the wall test to see which runs repeat.
+Point in_fresh_tokens(Point p, double reuse);
 
 }  // namespace flywheel::scaling

@@ -191,7 +191,9 @@ PlanResult make_plans(const PlanRuns& runs, const PlanRequest& request) {
                     .forecaster = std::move(judged.forecaster),
                     .optimum = std::move(judged.optimum),
                     .rates = {},
+                    .notes = runs.notes,
                     .plans = {}};
+  result.notes.insert(result.notes.end(), judged.notes.begin(), judged.notes.end());
   for (const double flops : request.budgets)
     if (!result.optimum.reaches(flops))
       throw_bad_input(

@@ -64,7 +64,8 @@ struct PlanResult {
   Forecaster forecaster;
   OptimumRule optimum;
   RateRules rates;
-  std::vector<Plan> plans;  // one for each budget
+  std::vector<std::string> notes;  // on the runs as a whole
+  std::vector<Plan> plans;         // one for each budget
 };
 
 // Throws kBadInput as fit() does, and for a budget below the smallest run or beyond what the runs carry.

@@ -31,9 +31,9 @@ export function edgeOf(rung: IsoFlop): { point: IsoFlop["points"][number]; small
 export function isoflopChart(isoflop: IsoFlop[], rungs: Rungs): HTMLElement | null {
   const points = isoflop.flatMap((rung) => rung.points.map((point) => ({ ...point, rung: rung.rung_flops }))).filter((point) => point.parameters > 0 && isNumber(point.bits_per_byte));
   if (points.length === 0) return null;
-  // At the edge there is no minimum for a parabola to have.
+  // At the edge there is no minimum for a curve to have.
   const fits = isoflop.filter((rung) => edgeOf(rung) === null).flatMap((rung) => rung.fit.map(([parameters, bits]) => ({ parameters, bits, rung: rung.rung_flops })));
-  // Where no parabola describes the runs, nothing is claimed between them.
+  // Where there is no curve, nothing is claimed between the runs.
   const joined = isoflop.filter((rung) => rung.fit.length === 0 || edgeOf(rung) !== null).flatMap((rung) => rung.points.map((point) => ({ ...point, rung: rung.rung_flops })));
   const minima = isoflop.flatMap((rung) => {
     if (!rung.minimum) return [];
@@ -50,7 +50,7 @@ export function isoflopChart(isoflop: IsoFlop[], rungs: Rungs): HTMLElement | nu
 
   return figure(
     "Loss against parameters at each rung, with the minimum of each curve",
-    "Runs of equal compute and the fitted parabola" + (joined.length > 0 ? " (dotted: none describes them, the runs are only joined)" : "") + ". A full diamond is a minimum: the best size at that rung." + (minima.some((row) => !row.inner) ? " A hollow one is the best size tried, the smallest or the largest: the best size may lie beyond it." : ""),
+    "Runs of equal compute and a spline through them" + (joined.length > 0 ? " (dotted: too few sizes, or the best at an end; the runs are only joined)" : "") + ". A full diamond is a minimum: the best size at that rung." + (minima.some((row) => !row.inner) ? " A hollow one is the best size tried, the smallest or the largest: the best size may lie beyond it." : ""),
     390,
     ({ width, height }) => {
       const inner = width - kMarginLeft - kMarginRight;

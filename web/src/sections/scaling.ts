@@ -41,7 +41,7 @@ function optimum(found: Optimum | null | undefined): Child[] {
   if (!found) return [];
   if (found.identified) {
     if (!isNumber(found.a)) return [];
-    const range = isNumber(found.low) && isNumber(found.high) ? ` (90%: ${fixed(found.low, 2)} to ${fixed(found.high, 2)})` : "";
+    const range = isNumber(found.low) && isNumber(found.high) ? ` (95%: ${fixed(found.low, 2)} to ${fixed(found.high, 2)})` : "";
     return [h("p", { class: "aside" }, `The best size grows as FLOPs to the ${fixed(found.a, 2)}${range}${found.model ? `, by ${found.model}` : ""}.`)];
   }
   const runs = found.runs_to_identify ?? [];

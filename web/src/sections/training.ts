@@ -71,7 +71,7 @@ export function spendSection(data: ReportData): Child[] {
     h(
       "p",
       { class: "lede" },
-      spend && isNumber(spend.seconds) && isNumber(spend.train_flops) ? `${duration(spend.seconds)} by the clock and ${scientific(spend.train_flops)} training FLOPs. ` : "Not measured: the total. ",
+      spend && isNumber(spend.seconds) && isNumber(spend.train_flops) ? `${duration(spend.seconds)} by the clock and ${scientific(spend.train_flops)} FLOPs of models. ` : "Not measured: the total. ",
       spend && isNumber(spend.optimizer_flops) ? `The optimizer's own work took ${scientific(spend.optimizer_flops)} FLOPs. ` : "",
       spend && isNumber(spend.slot_busy_fraction) ? `Slots were busy ${percent(spend.slot_busy_fraction * 100)} of the time.` : "Not measured: how busy the slots were.",
     ),
@@ -83,7 +83,7 @@ export function spendSection(data: ReportData): Child[] {
             { title: "Stage", cell: (row) => h("span", { class: "stage", title: row.stage }, row.stage) },
             { title: "Runs", number: true, cell: (row) => integer(row.runs) },
             { title: "Slot time", number: true, cell: (row) => duration(row.slot_seconds) },
-            { title: "FLOPs", number: true, cell: (row) => scientific(row.train_flops) },
+            { title: "FLOPs of models", number: true, cell: (row) => scientific(row.train_flops) },
             { title: "Share of slot time", cell: (row) => h("span", { class: "share" }, h("span", { class: "bar", style: `width:${total > 0 ? Math.max(1, (row.slot_seconds / total) * 100) : 0}%` }), h("span", {}, total > 0 ? percent((row.slot_seconds / total) * 100, 0) : "–")) },
           ],
           stages,

@@ -9,4 +9,4 @@ const kFarthest = 8;
 export const worth = (value: unknown): string => (!isNumber(value) ? "cannot be said" : value >= kFarthest ? `at least ${kFarthest}×` : `${fixed(value, 2)}×`);
 export const worthRange = (low: unknown, high: unknown): string => isNumber(low) && low >= kFarthest ? "no upper end known" : `${isNumber(low) ? worth(low) : "open"} to ${isNumber(high) ? worth(high) : "open"}`;
 // Only bounded: the base loses with so many times the compute.
-export const bounded = ({ value, low, high }: Multiplier): string => (isNumber(value) && value === low && !isNumber(high) ? `at least ${fixed(value, 0)}×` : worth(value));
+export const bounded = ({ value, low, high }: Multiplier): string => (isNumber(value) && value === low && !isNumber(high) ? `at least ${fixed(Math.floor(value * 100) / 100, 2)}×` : worth(value));

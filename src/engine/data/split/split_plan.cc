@@ -210,7 +210,7 @@ std::string split_rule_text() {
       "document); "
       "{:g}% search, {:g}% audit, {:g}% locked, by hash of the cluster; documents large beside the corpus are cut into "
       "contiguous blocks with gaps",
-      kSplitRuleVersion, 24, 100 * kSearchShare, 100 * kAuditShare, 100 * kLockedShare);
+      kSplitRuleVersion, kShingleBytes, 100 * kSearchShare, 100 * kAuditShare, 100 * kLockedShare);
 }
 
 SplitPlan plan_splits(std::span<const PlanDocument> documents, const SplitRule& rule,

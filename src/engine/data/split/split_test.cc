@@ -49,7 +49,7 @@ std::string edited(const std::string& text, uint64_t every) {
   return result;
 }
 
-class CorpusSplits : public testing::Test {
+class CorpusSplits : public ::testing::Test {
  protected:
   CorpusSplits() : root_(std::filesystem::temp_directory_path() / fmt::format("flywheel-splits-{}", ::getpid())) {
     std::filesystem::remove_all(root_);
