@@ -11,6 +11,7 @@
 #include <numeric>
 
 #include "base/hash.h"
+#include "engine/data/split/sketch.h"
 
 namespace flywheel::data {
 namespace {
