@@ -20,7 +20,7 @@ struct PlanOptions {
   std::vector<std::string> flops, seconds;
   std::string csv, lab, inference, rate, peak, form;
   double mfu = 0, gpus = 1;
-  int drop_highest = 0, bootstrap = 200, threads = 1;
+  int drop_highest = 0, bootstrap = 400, threads = 1;
   uint64_t seed = 1;
   bool json = false;
 };

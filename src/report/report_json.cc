@@ -90,6 +90,20 @@ OrderedJson limits_json(const OrderedJson& report) {
           "search split's own segments, and other text of the corpus has another level.",
           std::abs(audit - locked), half));
   }
+  if (const OrderedJson& train = report["corpus"]["train_bytes"]; train.is_number())
+    for (const auto& row : report["forecast"])
+      if (row["tokens"].is_number() && row["tokens"].get<double>() > train.get<double>())
+        limits.push_back(fmt::format(
+            "{:g}x more compute asks for {:.1f} passes over this corpus' {} of training text, and the forecast counts "
+            "each as if its text were new: repeated text is worth less (Muennighoff et al. 2023).",
+            row["multiply"].get<double>(), row["tokens"].get<double>() / train.get<double>(),
+            format_bytes(train.get<double>())));
+  if (const OrderedJson& only = report["corpus"]["train_only_bytes"];
+      only.is_number() && report["corpus"]["bytes"].is_number() && only.get<double>() > 0)
+    limits.push_back(fmt::format(
+        "{:.0f}% of the corpus resembles other parts of it and is only trained on. Search, audit and locked text is of "
+        "the rest: it is harder than the training text, whose loss is lower without any overfitting.",
+        100 * only.get<double>() / report["corpus"]["bytes"].get<double>()));
   const OrderedJson& overlap = report["corpus"]["overlap"];
   if (overlap.is_object() && overlap.value("audit", 0.0) > 0.05)
     limits.push_back(
@@ -108,6 +122,8 @@ OrderedJson corpus_json(const std::optional<CorpusRecord>& corpus) {
     if (corpus && corpus->splits.contains(name)) bytes = corpus->splits.at(name).bytes;
     json[name + "_bytes"] = bytes;
   }
+  json["train_only_bytes"] = nullptr;  // of text that resembles other documents of the corpus and judges nothing
+  if (corpus && corpus->splitting) json["train_only_bytes"] = corpus->splitting->train_only_bytes;
   json["overlap"] = nullptr;  // of each split: share of its bytes that stand verbatim in train
   if (corpus && corpus->splitting) json["overlap"] = OrderedJson(corpus->splitting->overlap);
   return json;

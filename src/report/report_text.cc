@@ -96,7 +96,7 @@ std::string found_sentence(const ledger::Ledger& ledger) {
   const std::string without =
       fmt::format("without {} to the recipe that this lab adopted, the same loss takes", changes_text(findings.size()));
   if (is_bound(*total) || total->value >= evidence::kFarthestMultiple) {
-    const double least = std::min(total->value, evidence::kFarthestMultiple);
+    const double least = is_bound(*total) ? total->value : evidence::kFarthestMultiple;
     return fmt::format("Found at least {0:.3g}x: {1} at least {0:.3g} times the training compute.", least, without);
   }
   std::string interval;
@@ -132,7 +132,8 @@ std::string forecast_sentence(const ledger::Ledger& ledger) {
                   entry->multiply, format_flops(entry->flops / entry->multiply),
                   loss_text(entry->bits_per_byte, entry->low, entry->high, 3, "90% interval"));
   if (const auto best = campaign::best_run(ledger))
-    sentence += fmt::format("; the best one here reached {} (lower is better)", fixed(*best->bits_per_byte, 3));
+    sentence += fmt::format("; the best one here reached {} on the same text (lower is better)",
+                            fixed(*best->bits_per_byte, 3));
   return sentence + ".";
 }
 
@@ -244,8 +245,8 @@ std::string comparison_rows(const ledger::ComparisonRecord& result) {
     rows += row(result.multiplier ? "" : "worth",
                 multiplier_text(*result.time_multiplier) + " time on this machine" + busy_text(result.cpu_share));
   for (const ledger::RungEffect& rung : result.rungs)
-    rows += row_below(fmt::format("at {}: {}, {} pairs, worth {}", format_flops(rung.flops), interval(rung.difference),
-                                  rung.pairs, multiplier_text(rung.multiplier)));
+    rows += row_below(fmt::format("at {}: {} at 90%, {} pairs, worth {}", format_flops(rung.flops),
+                                  interval(rung.difference), rung.pairs, multiplier_text(rung.multiplier)));
   for (const ledger::ComparedCosts& costs : result.costs.value_or(std::vector<ledger::ComparedCosts>{}))
     rows += costs_text(costs, "  ");
   if (result.more_budget && std::isfinite(*result.more_budget))
@@ -270,8 +271,9 @@ std::string forecast_rows(const ledger::Ledger& ledger) {
   std::string text = fmt::format("the forecast of the largest runs, made before they ran, was {}",
                                  loss_text(top->predicted, top->low, top->high, 3, "90%"));
   if (const auto score = last_of<ledger::ScoreRecord>(ledger))
-    text += fmt::format("; measured {}, so it was {:.2f}% too {}", fixed(score->measured, 3),
-                        std::abs(score->error_percent), score->predicted > score->measured ? "high" : "low");
+    text += fmt::format("; measured {}, so it was {:.2f}% too {}, {} that interval", fixed(score->measured, 3),
+                        std::abs(score->error_percent), score->predicted > score->measured ? "high" : "low",
+                        score->inside ? "inside" : "outside");
   else
     text += "; not measured yet";
   return rows + row("tested", text);
@@ -289,7 +291,8 @@ std::string best_row(const OrderedJson& report) {
     return text;
   };
   return row("best model", split("audit", "audit_bits_per_byte", "audit_sampling_sd") + ", " +
-                               split("locked", "locked_bits_per_byte", "locked_sampling_sd") + " bits per byte");
+                               split("locked", "locked_bits_per_byte", "locked_sampling_sd") +
+                               " bits per byte (\u00b1 standard error over documents)");
 }
 
 std::string spent_row(const ledger::Ledger& ledger) {

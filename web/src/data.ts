@@ -15,6 +15,7 @@ export interface Report {
     search_bytes: MaybeNumber;
     audit_bytes: MaybeNumber;
     locked_bytes: MaybeNumber;
+    train_only_bytes?: MaybeNumber; // of text that resembles other documents of the corpus and judges nothing
     overlap?: { search: MaybeNumber; audit: MaybeNumber; locked: MaybeNumber } | null; // share of bytes that stand verbatim in train
   } | null;
   machine?: {

@@ -32,7 +32,7 @@ const kSections: Section<[ReportData, Rungs]>[] = [
 ];
 
 // What a comparison of two recipes has beside a campaign's: no ladder, no forecast, no search.
-const kOfComparisons = new Set(["comparison", "noise", "spend", "limits", "runs", "repeat", "provenance"]);
+const kOfComparisons = new Set(["comparison", "costs", "noise", "spend", "limits", "runs", "repeat", "provenance"]);
 
 function rungsOf(data: ReportData): Rungs {
   const flops = [...ladderRuns(data).map((run) => run.rung_flops), ...data.isoflop.map((rung) => rung.rung_flops), ...data.learning_rate.map((point) => point.rung_flops)];

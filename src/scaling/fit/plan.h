@@ -35,7 +35,7 @@ struct PlanRequest {
   double served_tokens = 0;  // that the model reads or writes in its life; 0: it is not served
   std::string form =
       {};  // whose parameters are shown and whose sizes are approach 3; empty: the one that the runs favour
-  int bootstrap = 200, threads = 1;
+  int bootstrap = 400, threads = 1;
   uint64_t seed = 1;
 };
 

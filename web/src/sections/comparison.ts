@@ -11,6 +11,7 @@ export function comparisonSection(data: ReportData): Child[] {
     ["Verdict on the second recipe", h("strong", {}, result.verdict)],
     ["Difference, bits per byte", `${signed(result.difference, 4)} (95%, at any time: ${interval(result.low, result.high, 4)}); below 0 the second is better`],
     ...(result.compute_multiplier ? [["Worth in compute", `${bounded(result.compute_multiplier)} (${worthRange(result.compute_multiplier.low, result.compute_multiplier.high)})`] as [string, Child]] : []),
+    ...(result.time_multiplier ? [["Worth in time, on this machine", `${bounded(result.time_multiplier)} (${worthRange(result.time_multiplier.low, result.time_multiplier.high)})`] as [string, Child]] : []),
     ...(isNumber(result.more_budget) ? [["To decide it", `about ${fixed(result.more_budget, 1)} times the budget`] as [string, Child]] : []),
   ];
   return [
@@ -20,7 +21,7 @@ export function comparisonSection(data: ReportData): Child[] {
         "The comparison at each rung",
         [
           { title: "Rung, FLOPs", cell: (row) => scientific(row.flops) },
-          { title: "Difference, bits per byte", number: true, cell: (row) => `${signed(row.difference, 4)} (${interval(row.low, row.high, 4)})` },
+          { title: "Difference, bits per byte, 90%", number: true, cell: (row) => `${signed(row.difference, 4)} (${interval(row.low, row.high, 4)})` },
           { title: "Worth in compute", number: true, cell: (row) => bounded(row.compute_multiplier) },
           { title: "90%", number: true, cell: (row) => worthRange(row.compute_multiplier.low, row.compute_multiplier.high) },
           { title: "Pairs", number: true, cell: (row) => integer(row.pairs) },
