@@ -69,6 +69,11 @@ OrderedJson limits_json(const OrderedJson& report) {
   OrderedJson limits = OrderedJson::array();
   const auto number = [&](const char* field) { return report[field].is_number(); };
   const auto of = [&](const char* field) { return report[field].get<double>(); };
+  if (number("audit_bits_per_byte") && number("locked_bits_per_byte") && !number("audit_sampling_sd"))
+    limits.push_back(fmt::format(
+        "The best model is at {:.3f} bits per byte on the audit split and at {:.3f} on the locked one, all of one "
+        "document: how far other text would differ cannot be known from it.",
+        of("audit_bits_per_byte"), of("locked_bits_per_byte")));
   if (number("audit_sampling_sd") && number("locked_sampling_sd")) {
     const double audit = of("audit_bits_per_byte"), locked = of("locked_bits_per_byte");
     const double audit_half = kNormal90 * of("audit_sampling_sd"), locked_half = kNormal90 * of("locked_sampling_sd");

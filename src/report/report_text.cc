@@ -53,13 +53,17 @@ std::vector<ledger::FindingRecord> adopted_findings(const ledger::Ledger& ledger
 
 // What all adopted changes are worth together: measured as one on the audit split, at the highest rung that says
 // something; else the product of the findings, each measured on top of the ones before it.
-std::optional<ledger::Interval> total_multiplier(const ledger::Ledger& ledger,
-                                                 const std::vector<ledger::FindingRecord>& findings) {
+struct Total {
+  ledger::Interval multiplier;
+  double flops = 0;  // of the runs that measured it; 0: of several rungs
+};
+std::optional<Total> total_multiplier(const ledger::Ledger& ledger,
+                                      const std::vector<ledger::FindingRecord>& findings) {
   for (const auto& gain : ledger.all<ledger::GainRecord>()) {
     if (gain.value.split == protocol::Split::kLocked) continue;
-    std::optional<ledger::Interval> best;
+    std::optional<Total> best;
     for (const ledger::GainRecord::Rung& rung : gain.value.rungs)
-      if (std::isfinite(rung.effect.multiplier.value)) best = rung.effect.multiplier;
+      if (std::isfinite(rung.effect.multiplier.value)) best = Total{rung.effect.multiplier, rung.effect.flops};
     if (best) return best;
   }
   // Independent errors add up in logarithms; an open end leaves the product's open.
@@ -72,7 +76,7 @@ std::optional<ledger::Interval> total_multiplier(const ledger::Ledger& ledger,
     above += std::pow(std::log(own.high / own.value), 2);
   }
   const double low = std::isfinite(below) ? std::exp(value - std::sqrt(below)) : -INFINITY;
-  return ledger::Interval{std::exp(value), low, std::exp(value + std::sqrt(above))};
+  return Total{{std::exp(value), low, std::exp(value + std::sqrt(above))}};
 }
 
 std::string changes_text(size_t n) {
@@ -89,20 +93,25 @@ std::string found_sentence(const ledger::Ledger& ledger) {
     return fmt::format("Found nothing better: of {} change{} to the recipe that {} tried, none passed the test.",
                        search->tried, search->tried == 1 ? "" : "s", search->tried == 1 ? "was" : "were");
   }
-  const std::optional<ledger::Interval> total = total_multiplier(ledger, findings);
-  if (!total)
+  const std::optional<Total> measured = total_multiplier(ledger, findings);
+  if (!measured)
     return fmt::format("Found {} change{} to the recipe that lower{} the loss; the compute that saves cannot be said.",
                        findings.size(), findings.size() == 1 ? "" : "s", findings.size() == 1 ? "s" : "");
+  const ledger::Interval* total = &measured->multiplier;
+  const std::string at =
+      measured->flops > 0 ? fmt::format(", measured with runs of {}", format_flops(measured->flops)) : "";
   const std::string without =
       fmt::format("without {} to the recipe that this lab adopted, the same loss takes", changes_text(findings.size()));
   if (is_bound(*total) || total->value >= evidence::kFarthestMultiple) {
     const double least = is_bound(*total) ? total->value : evidence::kFarthestMultiple;
-    return fmt::format("Found at least {0:.3g}x: {1} at least {0:.3g} times the training compute.", least, without);
+    return fmt::format("Found at least {0:.3g}x: {1} at least {0:.3g} times the training compute{2}.", least, without,
+                       at);
   }
   std::string interval;
   if (std::isfinite(total->low) || std::isfinite(total->high))
     interval = fmt::format(" (90% interval: {} to {})", times_text(total->low), times_text(total->high));
-  return fmt::format("Found {0:.2f}x: {1} {0:.2f} times the training compute{2}.", total->value, without, interval);
+  return fmt::format("Found {0:.2f}x: {1} {0:.2f} times the training compute{2}{3}.", total->value, without, interval,
+                     at);
 }
 
 // At ten times, or the farthest below it that the runs carry; null: none.
@@ -225,7 +234,7 @@ std::string found_rows(const ledger::Ledger& ledger) {
     rows +=
         row_below(fmt::format("{} {}: {} compute", finding.id, finding.change, multiplier_text(finding.multiplier)));
   if (const auto total = findings.size() > 1 ? total_multiplier(ledger, findings) : std::nullopt)
-    rows += row_below("together: " + multiplier_text(*total) + " compute");
+    rows += row_below("together: " + multiplier_text(total->multiplier) + " compute");
   return rows;
 }
 

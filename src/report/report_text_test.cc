@@ -65,8 +65,9 @@ TEST(ReportText, HeadlineSaysWhatWasFoundAndWhatTenTimesMultiplies) {
   lab.finish();
   EXPECT_EQ(lab.head().main,
             "Found 1.14x: without the change to the recipe that this lab adopted, the same loss takes 1.14 times the "
-            "training compute (90% interval: 1.05x to 1.22x). With 10 times the 6.5e10 FLOPs of this lab's largest "
-            "training runs, a model is predicted to reach 1.919 bits per byte (90% interval: 1.834 to 2.009); the best "
+            "training compute (90% interval: 1.05x to 1.22x), measured with runs of 1e10 FLOPs. With 10 times the "
+            "6.5e10 FLOPs of this lab's largest training runs, a model is predicted to reach 1.919 bits per byte (90% "
+            "interval: 1.834 to 2.009); the best "
             "one here reached 2.091 on the same text (lower is better).");
 }
 
@@ -88,7 +89,8 @@ TEST(ReportText, AMultiplierThatIsOnlyBoundedIsCalledAtLeast) {
   lab.gain({9, 9, INFINITY});
   lab.finish();
   EXPECT_THAT(lab.head().main, HasSubstr("Found at least 9x: "));
-  EXPECT_THAT(lab.head().main, HasSubstr("takes at least 9 times the training compute."));
+  EXPECT_THAT(lab.head().main,
+              HasSubstr("takes at least 9 times the training compute, measured with runs of 1e10 FLOPs."));
 }
 
 TEST(ReportText, NothingFoundIsSaidWithWhatWasTried) {

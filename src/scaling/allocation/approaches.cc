@@ -208,19 +208,19 @@ Approach parametric_approach(const Fit& fit) {
     result.missing = fit.warnings.empty() ? "the runs cannot tell the exponents apart" : fit.warnings.front();
     return result;
   }
-  const auto sixfold = [](double N) { return 6 * N; };
+  const auto per_token = [&](double N) { return fit.flops_rule.per_token(N); };
   constexpr double kStep = 2;  // either way in compute
   const auto line_of = [&](const Law& law) {
     const Loss loss = loss_of(law);
-    const double low = std::log(best_size(loss, sixfold, fit.highest_flops / kStep));
-    const double high = std::log(best_size(loss, sixfold, fit.highest_flops * kStep));
+    const double low = std::log(best_size(loss, per_token, fit.highest_flops / kStep));
+    const double high = std::log(best_size(loss, per_token, fit.highest_flops * kStep));
     Line line;
     line.slope = (high - low) / (2 * std::log(kStep));
     line.intercept = 0.5 * (high + low) - line.slope * std::log(fit.highest_flops);
     return line;
   };
-  const double best = best_size(loss_of(fit.law), sixfold, fit.highest_flops);
-  if (best < 2 || 12 * best > fit.highest_flops) {
+  const double best = best_size(loss_of(fit.law), per_token, fit.highest_flops);
+  if (best < 2 || 2 * per_token(best) > fit.highest_flops) {
     result.missing = fmt::format("the form {} has no best size at {:.3g} FLOPs", fit.law.form, fit.highest_flops);
     return result;
   }

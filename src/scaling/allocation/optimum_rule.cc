@@ -96,6 +96,9 @@ Judgement judge(std::span<const Point> points, const std::vector<Bracket>& brack
             fmt::format("the largest size tried is the best on each of {} compute levels: the best may lie anywhere "
                         "above it",
                         voting)};
+  if (voting > 0 && inside == 0)
+    return {Missing::kBothSides,
+            fmt::format("on none of {} compute levels does the lowest loss lie inside the sizes tried", voting)};
   // The upper half of the levels decides, as the forecast starts from there.
   size_t below = 0, above = 0, upper = (curves.size() + 1) / 2;
   for (size_t i = curves.size() - upper; i < curves.size(); ++i) {

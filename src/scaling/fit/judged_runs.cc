@@ -22,12 +22,12 @@ double reuse_of(std::span<const Point> points, const std::vector<FormFit>& forms
   const auto repeated = std::count_if(points.begin(), points.end(), is_repeated);
   if (repeated == 0) return 0;
   const auto form = std::find_if(forms.begin(), forms.end(), [](const FormFit& f) {
-    return f.form == kOfRepeatedData && f.left_out.empty() && f.fit.identified;
+    return f.form == kOfRepeatedData && f.left_out.empty() && f.fit.identified && !f.fit.not_identified.contains("R_D");
   });
   if (form == forms.end()) {
-    notes.push_back(
-        fmt::format("{} runs repeat their data, and the form {} was not fitted: forecasts count all tokens alike",
-                    repeated, kOfRepeatedData));
+    notes.push_back(fmt::format(
+        "{} runs repeat their data, and the form {} is not identified here: forecasts count all tokens alike", repeated,
+        kOfRepeatedData));
     return 0;
   }
   const double reuse = form->fit.law.parameters.at("R_D");

@@ -23,6 +23,7 @@ constexpr double kHint = 0.1;  // below it a bend that is no wall yet is not cal
 constexpr double kPower = 0.8;
 constexpr double kLeastShare = 0.2;  // of the slope, that a change must have to be a wall
 constexpr double kTopDecades = 1.6;  // a wall is looked for in the last decades only
+constexpr double kLeastPower = 0.1;  // for a flat end, without which a call says nothing
 constexpr double kBendDecades = 1;   // before the end, where the bend starts whose power is stated
 constexpr double kLeastDecadesBelow = 1;
 constexpr double kWidestGapDecades = 1.1;  // runs below a wider gap do not count as decades below
@@ -242,7 +243,15 @@ Wall wall_test(std::span<const Point> points, uint64_t seed) {
           ? fmt::format("a change of {:.4f} or more would have been in {:.0f}%", smallest, 100 * kPower)
           : "even a rising loss would often not have been";
   const bool insensitive = wall.power_halved < kPower;
-  if (decision.bent(found)) {
+  const double power_flat = static_cast<double>(std::count_if(changes.begin(), changes.end(),
+                                                              [&](double change) { return change <= slope; })) /
+                            kBentLadders;
+  if (decision.bent(found) && power_flat < kLeastPower) {
+    wall.why = fmt::format(
+        "{}, but a flat end would have been called a wall in {:.0f}% of ladders simulated from these runs, hardly more "
+        "than a straight one",
+        rise, 100 * power_flat);
+  } else if (decision.bent(found)) {
     wall.verdict = WallVerdict::kWall;
     const bool told = std::any_of(runs.begin(), runs.end(), [](const Point& p) { return p.U > 0; });
     wall.why = rise + (told ? ""

@@ -79,7 +79,8 @@ class Planner {
         plan_.largest_cluster_bytes = static_cast<int64_t>(cluster.bytes);
         plan_.largest_cluster_documents = cluster.documents;
       }
-      if (bytes <= large_) {
+      // A cluster cannot be cut; one that a split still holds is judged by.
+      if (bytes <= large_ || (cluster.documents > 1 && bytes <= kSearchShare * total_)) {
         small.push_back(cluster);
         small_bytes += bytes;
       } else if (cluster.documents == 1) {

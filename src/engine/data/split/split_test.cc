@@ -120,6 +120,19 @@ TEST_F(CorpusSplits, ATextThatStandsInAnotherStaysOnItsSide) {
   expect_one_side([](const std::string& text) { return text.substr(200, 1400); });
 }
 
+// With few texts a pair of copies is a large part of the corpus, and is judged by all the same.
+TEST_F(CorpusSplits, CopiesOfFewTextsStayOnOneSide) {
+  for (uint64_t i = 0; i < 100; ++i) {
+    const std::string text = marked(i, 10000);
+    write(fmt::format("a{}", i), text);
+    write(fmt::format("b{}", i), with_line_ends(text, "\r\n"));
+  }
+  const CorpusManifest manifest = build();
+  EXPECT_EQ(manifest.splitting->near_duplicates, 100);
+  for (const protocol::Split split : {protocol::Split::kSearch, protocol::Split::kAudit, protocol::Split::kLocked})
+    EXPECT_LT(manifest.splitting->overlap.at(std::string(name(split))), 0.05);
+}
+
 TEST_F(CorpusSplits, RecordsOfAFileAreSplit) {
   std::string text;
   for (uint64_t i = 0; i < 3000; ++i)
@@ -193,7 +206,7 @@ TEST_F(CorpusSplits, TextThatIsAllAlikeIsSplitAllTheSameAndSaysSo) {
   for (uint64_t i = 0; i < 400; ++i) write(fmt::format("{}", i), words(2000, 1) + words(500, 100 + i));
   const CorpusManifest manifest = build();
   EXPECT_EQ(manifest.splitting->near_duplicates, 0);
-  EXPECT_THAT(manifest.splitting->rule, testing::HasSubstr("only equal texts"));
+  EXPECT_THAT(manifest.splitting->rule, ::testing::HasSubstr("only equal texts"));
   EXPECT_NEAR(manifest.splitting->overlap[1], 0.8, 0.01);
 }
 
