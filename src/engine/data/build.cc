@@ -86,12 +86,18 @@ void count(const SplitPlan& plan, CorpusManifest& manifest) {
                                       .gap_bytes = plan.gap_bytes};
 }
 
-// The first plan whose splits hold enough documents, else the last; counted in the manifest. Text that is all alike,
-// from one template say, leaves nothing to judge by: then only equal texts are kept together.
+// The first plan whose splits hold enough documents, else the first that holds enough text, else the last; counted in
+// the manifest. Text that is all alike, from one template say, leaves nothing to judge by: then only equal texts are
+// kept together.
 SplitPlan planned(const std::vector<Document>& documents, const Clusters& clusters, const FirstPass& pass,
                   CorpusManifest& manifest) {
+  struct Attempt {
+    const std::vector<uint32_t>* cluster;
+    bool of_few_documents;
+  };
   SplitPlan plan;
-  for (const auto* cluster : {&clusters.cluster, &clusters.equal}) {
+  for (const auto& [cluster, of_few_documents] :
+       {Attempt{&clusters.cluster, false}, Attempt{&clusters.cluster, true}, Attempt{&clusters.equal, false}}) {
     std::vector<PlanDocument> of_plan;
     for (size_t d = 0; d < documents.size(); ++d) {
       uint64_t digest = 0;
@@ -102,7 +108,7 @@ SplitPlan planned(const std::vector<Document>& documents, const Clusters& cluste
       plan = plan_splits(of_plan, rule,
                          [&](uint32_t d, uint64_t position) { return snapped(pass, documents[d], position); });
       count(plan, manifest);
-      if (!holds_enough(manifest)) continue;
+      if (!holds_enough(manifest) && !(of_few_documents && smallest(manifest.split_bytes) >= kMinSplitBytes)) continue;
       if (cluster == &clusters.equal)
         manifest.splitting->rule += "; here only equal texts stay on one side, because nearly all of it is alike";
       return plan;

@@ -125,10 +125,11 @@ TEST_F(CorpusSplits, CopiesOfFewTextsStayOnOneSide) {
   for (uint64_t i = 0; i < 100; ++i) {
     const std::string text = marked(i, 10000);
     write(fmt::format("a{}", i), text);
-    write(fmt::format("b{}", i), with_line_ends(text, "\r\n"));
+    write(fmt::format("b{}", i), edited(text, 100));
   }
   const CorpusManifest manifest = build();
   EXPECT_EQ(manifest.splitting->near_duplicates, 100);
+  EXPECT_EQ(manifest.splitting->rule.find("only equal texts"), std::string::npos);
   for (const double overlap : manifest.splitting->overlap) EXPECT_LT(overlap, 0.05);
 }
 
