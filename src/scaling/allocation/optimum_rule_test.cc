@@ -17,7 +17,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-double sixfold(double N) {
+double six_per_token(double N) {
   return 6 * N;
 }
 
@@ -38,7 +38,7 @@ struct World {
     return E + std::pow(A * std::pow(N, -alpha) + B * std::pow(D, -beta), kappa);
   }
   double best(double flops) const {
-    return best_size([this](double N, double D) { return loss(N, D); }, sixfold, flops);
+    return best_size([this](double N, double D) { return loss(N, D); }, six_per_token, flops);
   }
   Point run(double N, double D) { return {N, D, loss(N, D) * std::exp(noise * rng.normal()), 6 * N * D}; }
 };
@@ -60,13 +60,14 @@ OptimumRule rule_of(const std::vector<Point>& points) {
   return optimum_of(points, Forecaster(points));
 }
 
-std::optional<std::vector<Point>> shared_runs(const Path& from_data) {
+std::optional<std::vector<Point>> ladder_at_hand(const Path& from_data) {
   const char* folder = std::getenv("FLYWHEEL_SHARED_DATA");
   const Path file = Path(folder != nullptr ? folder : "") / from_data;
   if (folder == nullptr || !std::filesystem::exists(file)) return std::nullopt;
   return parse_runs(real_file_system().read(file), file.string()).points;
 }
-constexpr const char* kNeedsData = "set FLYWHEEL_SHARED_DATA to the folder that holds scaling/*.csv of the test";
+constexpr const char* kNeedsSharedLadders =
+    "set FLYWHEEL_SHARED_DATA to the folder that holds scaling/*.csv of the test";
 
 TEST(OptimumRule, IsIdentifiedWhereLevelsBracketItAndItsIntervalsHoldTheTruth) {
   int size_inside = 0, far_inside = 0, exponent_inside = 0, identified = 0, ladders = 0;
@@ -184,8 +185,8 @@ TEST(OptimumRule, PublicLaddersWhoseMinimaLieInsideTheirSizesStayIdentified) {
         "misfitting_isoflop", "porian_refinedweb_base_long_kaplan_kaplan",
         "porian_refinedweb_base_long_kaplan_standard", "porian_refinedweb_base_short_chinchilla_standard",
         "porian_refinedweb_base_short_kaplan_standard", "porian_refinedweb_tuned_short_const_standard"}) {
-    const auto points = shared_runs(Path("scaling") / (std::string(name) + ".csv"));
-    if (!points) GTEST_SKIP() << kNeedsData;
+    const auto points = ladder_at_hand(Path("scaling") / (std::string(name) + ".csv"));
+    if (!points) GTEST_SKIP() << kNeedsSharedLadders;
     const OptimumRule rule = rule_of(*points);
     EXPECT_TRUE(rule.identified) << name << ": " << rule.why;
     EXPECT_GT(rule.a.value, 0.3) << name;
@@ -194,8 +195,8 @@ TEST(OptimumRule, PublicLaddersWhoseMinimaLieInsideTheirSizesStayIdentified) {
 }
 
 TEST(OptimumRule, APublishedLadderAtOneRatioHasNoneAndItsPathIsForecast) {
-  const auto points = shared_runs("../cases/cerebras_loss2.csv");
-  if (!points) GTEST_SKIP() << kNeedsData;
+  const auto points = ladder_at_hand("../cases/cerebras_loss2.csv");
+  if (!points) GTEST_SKIP() << kNeedsSharedLadders;
   const Forecaster forecaster(*points);
   const OptimumRule rule = optimum_of(*points, forecaster);
   EXPECT_FALSE(rule.identified);
