@@ -8,6 +8,7 @@
 #include "base/statistics.h"
 #include "scaling/fit/fit_result.h"
 #include "scaling/fit/judged_runs.h"
+#include "scaling/tables/runs_clean.h"
 
 namespace flywheel::scaling {
 namespace {
@@ -185,8 +186,9 @@ PlanResult make_plans(const PlanRuns& runs, const PlanRequest& request) {
   options.bootstrap = request.bootstrap;
   options.seed = request.seed;
   options.threads = request.threads;
-  JudgedRuns judged =
-      request.form.empty() ? judge_runs(runs.points, options) : judge_runs(runs.points, options, {request.form});
+  const std::vector<Point> points =
+      merge_alike(runs.points);  // as a fit does, so that large tables are planned from too
+  JudgedRuns judged = request.form.empty() ? judge_runs(points, options) : judge_runs(points, options, {request.form});
   PlanResult result{.fit = std::move(judged.law),
                     .forecaster = std::move(judged.forecaster),
                     .optimum = std::move(judged.optimum),
