@@ -158,7 +158,7 @@ export function backtestSection(data: ReportData): Child[] {
         { title: "Predicted", number: true, cell: (row) => fixed(row.predicted) },
         { title: "90% interval", number: true, cell: (row) => interval(row.low, row.high) },
         { title: "Measured", number: true, cell: (row) => fixed(row.measured) },
-        { title: "Error", number: true, value: (row) => row.error_percent, cell: (row) => h("span", { class: row.inside ? "good" : "bad" }, `${signed(row.error_percent)}% ${row.inside ? "✓" : "✗"}`) },
+        { title: "Prediction off by", number: true, value: (row) => row.error_percent, cell: (row) => h("span", { class: row.inside ? "good" : "bad" }, `${signed(row.error_percent)}% ${row.inside ? "✓" : "✗"}`) },
       ],
       data.backtests,
     ),
