@@ -110,6 +110,11 @@ std::string found_sentence(const ledger::Ledger& ledger) {
   std::string interval;
   if (std::isfinite(total->low) || std::isfinite(total->high))
     interval = fmt::format(" (90% interval: {} to {})", times_text(total->low), times_text(total->high));
+  if (total->low <= 1)
+    return fmt::format(
+        "Adopted {} to the recipe that passed the test; {} worth {:.2f}x compute{}{}, so no gain is sure there.",
+        changes_text(findings.size()), findings.size() == 1 ? "it is" : "together they are", total->value, interval,
+        at);
   return fmt::format("Found {0:.2f}x: {1} {0:.2f} times the training compute{2}{3}.", total->value, without, interval,
                      at);
 }

@@ -71,6 +71,18 @@ TEST(ReportText, HeadlineSaysWhatWasFoundAndWhatTenTimesMultiplies) {
             "one here reached 2.091 on the same text (lower is better).");
 }
 
+TEST(ReportText, AGainThatMayBeNoneIsNotCalledFound) {
+  MadeUpLab lab;
+  lab.ledger->append(SearchRecord{.tried = 75});
+  lab.finding("p1", {1.3, 1.05, 1.6});
+  lab.gain({1.03, 0.94, 1.13});
+  lab.finish();
+  EXPECT_THAT(
+      lab.head().main,
+      HasSubstr("Adopted the change to the recipe that passed the test; it is worth 1.03x compute (90% interval: "
+                "0.94x to 1.13x), measured with runs of 1e10 FLOPs, so no gain is sure there."));
+}
+
 TEST(ReportText, WithoutATestOfAllTogetherTheFindingsAreMultiplied) {
   MadeUpLab lab;
   lab.ledger->append(SearchRecord{.tried = 34});
