@@ -42,7 +42,7 @@ struct Lab {
   std::function<bool()> should_stop;
 
   Path runs() const { return options.lab / "runs"; }
-  // Tokens of each evaluation on the search split.
+  // Tokens of each evaluation of a run, on any split.
   double eval_tokens() const;
   // Limit on the training tokens of one run: the corpus times the most epochs allowed.
   double max_tokens() const { return options.max_epochs * static_cast<double>(options.train_tokens); }

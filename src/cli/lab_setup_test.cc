@@ -10,13 +10,18 @@
 namespace flywheel::cli {
 namespace {
 
+// Enough for a corpus.
+void write_text(const Path& path) {
+  std::string words;
+  for (int i = 0; i < 20000; ++i) words += std::to_string(i * 7919 % 10007) + (i % 50 == 49 ? "\n\n" : " ");
+  real_file_system().write_atomic(path, words);
+}
+
 // What is there of a new lab in which `work` turned out to be about bad input after a run of `stage`.
 bool is_kept(const std::string& stage) {
   const flywheel::testing::TemporaryFolder folder;
   const Path lab = folder.path() / "lab", text = folder.path() / "text";
-  std::string words;
-  for (int i = 0; i < 20000; ++i) words += std::to_string(i * 7919 % 10007) + (i % 50 == 49 ? "\n\n" : " ");
-  real_file_system().write_atomic(text, words);
+  write_text(text);
   ProgressPrinter printer;
   try {
     with_lab(lab, {text.string()}, ledger::Question{}, {}, printer,
@@ -36,9 +41,7 @@ bool is_kept(const std::string& stage) {
 TEST(LabSetup, ANewLabKeepsTheCommandThatMadeItAndGoingOnDoesNotChangeIt) {
   const flywheel::testing::TemporaryFolder folder;
   const Path lab = folder.path() / "lab", text = folder.path() / "text";
-  std::string words;
-  for (int i = 0; i < 20000; ++i) words += std::to_string(i * 7919 % 10007) + (i % 50 == 49 ? "\n\n" : " ");
-  real_file_system().write_atomic(text, words);
+  write_text(text);
   ProgressPrinter printer;
   for (const char* slots : {"2", "4"})
     with_lab(lab, {text.string()}, ledger::Question{}, {"flywheel", "run", "--slots", slots}, printer,

@@ -2,16 +2,15 @@
 
 #include <cmath>
 
+#include "base/cluster_error.h"
+
 namespace flywheel::evidence {
 
 std::optional<double> sampling_sd(std::span<const DocumentSum> sums) {
-  double bits = 0, bytes = 0;
-  for (const DocumentSum& sum : sums) bits += sum.bits, bytes += sum.bytes;
-  if (sums.size() < 2 || bytes <= 0) return std::nullopt;
-  double squares = 0;
-  for (const DocumentSum& sum : sums) squares += std::pow(sum.bits - bits / bytes * sum.bytes, 2);
-  const auto n = static_cast<double>(sums.size());
-  return std::sqrt(n / (n - 1) * squares) / bytes;
+  std::vector<double> bits, bytes;
+  double all = 0;
+  for (const DocumentSum& sum : sums) bits.push_back(sum.bits), bytes.push_back(sum.bytes), all += sum.bytes;
+  return all > 0 ? ratio_sd(bits, bytes) : std::nullopt;
 }
 
 std::optional<double> paired_sampling_sd(std::span<const DocumentSums> base, std::span<const DocumentSums> candidate) {

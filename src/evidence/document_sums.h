@@ -1,6 +1,5 @@
 // Sampling error over documents: what a loss, or a difference of two, would vary by if other documents of the same
-// source had been scored. Documents are the clusters, since bytes of one are alike (Cochran 1977, section 9: a ratio
-// estimated from clusters, linearised). Pure.
+// source had been scored. Documents are the clusters, since bytes of one are alike (base/cluster_error.h). Pure.
 #pragma once
 
 #include <cstdint>

@@ -38,8 +38,8 @@ struct PairedEffect {
   std::vector<double> at_least;   // of each: how many times the compute the base loses with all the same; 0: not shown
   double cost = 1;                // over the rungs
   Interval time{NAN, 0, INFINITY};  // seconds over the base's, over all pairs (90%, Student's t of the logarithms)
-  // Of a difference over all rungs, in compute. The value is NaN where it cannot be said; a bound that one rung has is
-  // that rung's.
+  // Of a difference over all rungs, in compute. The value is NaN where it cannot be said; bounds of single rungs are
+  // not carried over.
   Interval multiplier_of(const Interval& difference) const;
   // The same in seconds: what the base would take to reach the candidate's loss, at its own speed, over what the
   // candidate took. NaN where no time was measured.

@@ -208,21 +208,6 @@ OrderedJson law_json(const std::optional<FitRecord>& fit) {
           {"points", fit->data.size()}, {"identified", fit->identified}, {"warnings", fit->warnings}};
 }
 
-OrderedJson optimum_json(const std::optional<OptimumRecord>& optimum) {
-  if (!optimum) return nullptr;
-  OrderedJson wanted = OrderedJson::array();
-  for (const OptimumRecord::Wanted& run : optimum->runs_to_identify)
-    wanted.push_back(OrderedJson{{"params", run.params}, {"tokens", run.tokens}, {"flops", run.flops}});
-  return {{"identified", optimum->identified},
-          {"why", optimum->why},
-          {"model", optimum->model},
-          {"a", optimum->a},
-          {"low", optimum->low},
-          {"high", optimum->high},
-          {"runs_to_identify", wanted},
-          {"warnings", optimum->warnings}};
-}
-
 OrderedJson backtest_json(const std::optional<TopForecast>& forecast, const std::optional<ScoreRecord>& score) {
   if (!forecast) return nullptr;
   return {{"train_below_flops", forecast->train_below_flops},
@@ -286,7 +271,9 @@ OrderedJson report_json(const Ledger& ledger) {
   report["noise"] = noise_json(ledger);
   report["law"] = law_json(final_fit(ledger));
   report["backtest"] = backtest_json(latest<TopForecast>(ledger), latest<ScoreRecord>(ledger));
-  report["optimum"] = optimum_json(latest<OptimumRecord>(ledger));
+  report["optimum"] = nullptr;
+  if (const auto optimum = latest<OptimumRecord>(ledger))
+    report["optimum"] = OrderedJson(Codec<OptimumRecord>::to_json(*optimum));
   report["forecast"] = forecast_json(latest<FutureForecast>(ledger));
   report["wall"] = wall_json(latest<WallRecord>(ledger));
   report["findings"] = findings_json(ledger);

@@ -21,8 +21,8 @@ struct DocumentLoss {
 struct SampleLoss {
   double loss = 0;           // nats per scored token
   double bits_per_byte = 0;  // total bits over the number of scored tokens that are bytes
-  // Standard error of bits_per_byte as an estimate for all text that the split is drawn from: of a ratio of sums, by
-  // linearisation, with documents as clusters (Cochran 1977, section 6.4). Empty with fewer than two documents.
+  // Standard error of bits_per_byte as an estimate for all text that the split is drawn from, with documents as
+  // clusters (base/cluster_error.h). Empty with fewer than two documents.
   std::optional<double> sampling_sd{};
   int64_t tokens = 0, bytes = 0;
   std::string segments{};                 // hash of the list
@@ -31,8 +31,5 @@ struct SampleLoss {
 
 // `nats`: of every scored token, in the order of the list.
 SampleLoss sample_loss(const data::EvalSample& sample, std::span<const double> nats);
-
-// Standard error of sum(y) / sum(x) over clusters; empty with fewer than two.
-std::optional<double> ratio_sd(std::span<const double> y, std::span<const double> x);
 
 }  // namespace flywheel::train

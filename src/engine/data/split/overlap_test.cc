@@ -3,20 +3,16 @@
 #include <gtest/gtest.h>
 
 #include "base/rng.h"
+#include "testing/random_text.h"
 
 namespace flywheel::data {
 namespace {
 
-std::string noise(size_t bytes, uint64_t seed) {
-  Rng rng(seed);
-  std::string text;
-  while (text.size() < bytes) text += static_cast<char>('!' + rng.below(90));
-  return text;
-}
+using flywheel::testing::random_text;
 
 // A text of `bytes` in which passages of `length` bytes of `source` stand, one every `every` bytes.
 std::string planted(const std::string& source, size_t bytes, size_t length, size_t every, uint64_t seed) {
-  std::string text = noise(bytes, seed);
+  std::string text = random_text(bytes, seed);
   Rng rng(seed);
   for (size_t at = 0; at + length <= bytes; at += every)
     text.replace(at, length, source, rng.below(source.size() - length), length);
@@ -32,7 +28,7 @@ double measured(const std::string& evaluation, const std::string& train) {
 }
 
 TEST(VerbatimOverlap, IsTheShareThatWasPlanted) {
-  const std::string train = noise(300000, 1);
+  const std::string train = random_text(300000, 1);
   for (const auto& [length, every] :
        {std::pair<size_t, size_t>{64, 640}, {65, 500}, {100, 250}, {200, 400}, {5000, 9000}}) {
     const std::string text = planted(train, 90000, length, every, length);
@@ -43,16 +39,16 @@ TEST(VerbatimOverlap, IsTheShareThatWasPlanted) {
 }
 
 TEST(VerbatimOverlap, FewerThan64BytesAreNone) {
-  const std::string train = noise(300000, 1);
+  const std::string train = random_text(300000, 1);
   const std::string short_passages = planted(train, 90000, 60, 300, 5);
   EXPECT_EQ(measured(short_passages, train), 0);
-  EXPECT_EQ(measured(noise(63, 9), noise(63, 9)), 0);
-  EXPECT_EQ(measured(noise(64, 9), noise(64, 9)), 1);
+  EXPECT_EQ(measured(random_text(63, 9), random_text(63, 9)), 0);
+  EXPECT_EQ(measured(random_text(64, 9), random_text(64, 9)), 1);
 }
 
 TEST(VerbatimOverlap, LineEndsDoNotHideACopy) {
   std::string train;
-  for (uint64_t i = 0; i < 100; ++i) train += noise(30, i) + "\n";
+  for (uint64_t i = 0; i < 100; ++i) train += random_text(30, i) + "\n";
   std::string copy;
   for (const char c : train) copy += c == '\n' ? "\r\n" : std::string(1, c);
   EXPECT_EQ(measured(copy, train), 1);
@@ -60,14 +56,14 @@ TEST(VerbatimOverlap, LineEndsDoNotHideACopy) {
 }
 
 TEST(VerbatimOverlap, BlanksAndManyCopiesTakeNoTimeToSpeakOf) {
-  const std::string licence = noise(400, 3);
+  const std::string licence = random_text(400, 3);
   VerbatimOverlap overlap;
   std::string evaluation, train;
   for (uint64_t i = 0; i < 200; ++i) {
-    overlap.add(0, licence + noise(400, 1000 + i));
+    overlap.add(0, licence + random_text(400, 1000 + i));
     overlap.add(2, std::string(5000, ' '));
   }
-  for (uint64_t i = 0; i < 2000; ++i) overlap.look_at(licence + noise(100, 5000 + i) + std::string(200, ' '));
+  for (uint64_t i = 0; i < 2000; ++i) overlap.look_at(licence + random_text(100, 5000 + i) + std::string(200, ' '));
   EXPECT_NEAR(overlap.share(0), 0.5, 0.001);
   EXPECT_EQ(overlap.share(1), 0);
   EXPECT_EQ(overlap.share(2), 1);

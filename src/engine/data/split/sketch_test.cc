@@ -6,16 +6,12 @@
 
 #include "base/rng.h"
 #include "engine/data/split/near_duplicates.h"
+#include "testing/random_text.h"
 
 namespace flywheel::data {
 namespace {
 
-std::string random_bytes(size_t bytes, uint64_t seed) {
-  Rng rng(seed);
-  std::string text;
-  while (text.size() < bytes) text += static_cast<char>('!' + rng.below(90));
-  return text;
-}
+using flywheel::testing::random_text;
 
 struct Sketched {
   Sketch sketch;
@@ -31,7 +27,7 @@ Sketched sketched(const std::string& text, size_t at_once = 1 << 20) {
 }
 
 TEST(Sketcher, DoesNotDependOnChunks) {
-  std::string text = "\xef\xbb\xbf \r\n" + random_bytes(3 << 20, 1) + "\r\n\r\n";
+  std::string text = "\xef\xbb\xbf \r\n" + random_text(3 << 20, 1) + "\r\n\r\n";
   for (size_t i = 1000; i < text.size() - 10; i += 1000) text[i] = '\r', text[i + 1] = '\n';
   const Sketched whole = sketched(text, text.size());
   for (const size_t at_once : {1000u, 4097u, 65536u}) {
@@ -58,7 +54,7 @@ double found_with(double share, size_t bytes) {
   for (uint32_t i = 0; i < kPairs; ++i)
     for (uint64_t side = 0; side < 2; ++side) {
       Sketcher sketcher;
-      sketcher.push(random_bytes(common, i) + random_bytes(bytes - common, 100000 + 2 * i + side));
+      sketcher.push(random_text(common, i) + random_text(bytes - common, 100000 + 2 * i + side));
       sketches.push_back(sketcher.finish(hashes));
     }
   const Clusters clusters = near_duplicate_clusters(sketches, hashes, 2);
