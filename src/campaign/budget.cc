@@ -8,11 +8,11 @@ CampaignBudget::CampaignBudget(const Lab& lab)
     : lab_(lab), stopwatch_(lab.options.lab / "elapsed", lab.clock, lab.options.started_clock_seconds) {}
 
 double CampaignBudget::seconds_left() const {
-  return is_time() ? lab_.options.budget.seconds - seconds() - final_seconds_ : 1e18;
+  return is_time() ? lab_.options.budget.seconds - seconds() - last_look_.seconds : 1e18;
 }
 
 double CampaignBudget::flops_left() const {
-  return is_flops() ? lab_.options.budget.flops - lab_.ledger.spend().flops() : 1e30;
+  return is_flops() ? lab_.options.budget.flops - lab_.ledger.spend().flops() - last_look_.flops : 1e30;
 }
 
 double CampaignBudget::share_left() const {
@@ -25,7 +25,8 @@ double CampaignBudget::flops_left_by_speed(const Throughput& speed) const {
 }
 
 double CampaignBudget::cost(const workload::Configuration& configuration, const workload::SizedRun& run) const {
-  return is_flops() ? run.budget_flops() : lab_.cost_flops(configuration, run);
+  return is_flops() ? workload::budget_flops(lab_.workload, configuration, run, lab_.eval_tokens())
+                    : lab_.cost_flops(configuration, run);
 }
 
 LadderLimits CampaignBudget::limits(double fraction) const {
@@ -40,8 +41,8 @@ LadderLimits CampaignBudget::limits(double fraction) const {
 scheduler::Deadline CampaignBudget::deadline() const {
   scheduler::Deadline deadline;
   if (is_time())
-    deadline.at_clock_seconds = stopwatch_.clock_at(kHardStop * lab_.options.budget.seconds - final_seconds_);
-  deadline.flops = lab_.options.budget.flops;
+    deadline.at_clock_seconds = stopwatch_.clock_at(kHardStop * lab_.options.budget.seconds - last_look_.seconds);
+  if (is_flops()) deadline.flops = std::max(lab_.options.budget.flops - last_look_.flops, 1.0);
   return deadline;
 }
 

@@ -1,5 +1,5 @@
-// What is left of a campaign's budget, in seconds or in FLOPs: those of training models, and of the optimizers' own
-// work beside them.
+// What is left of a campaign's budget, in seconds or in FLOPs: those of training models, of the optimizers' own work
+// beside them, and of evaluations.
 #pragma once
 
 #include "campaign/ladder.h"
@@ -10,6 +10,12 @@
 
 namespace flywheel::campaign {
 
+// What is kept for the end of a campaign: the last evaluations and the report.
+struct LastLook {
+  double seconds = 5, flops = 0;
+  int64_t tokens = 262144;  // that each of its evaluations scores
+};
+
 inline constexpr double kHardStop = 1.02;  // Hard stop at 102% of the time budget.
 
 // Not thread safe.
@@ -19,7 +25,7 @@ class CampaignBudget {
 
   bool is_time() const { return lab_.options.budget.seconds > 0; }
   bool is_flops() const { return lab_.options.budget.flops > 0; }
-  // What is left after the reserve for the final evaluations. Without a budget of that kind: a very large number.
+  // What is left after what is kept for the last look. Without a budget of that kind: a very large number.
   double seconds_left() const;
   double flops_left() const;
   double share_left() const;
@@ -31,9 +37,8 @@ class CampaignBudget {
   LadderLimits limits(double fraction) const;
   scheduler::Deadline deadline() const;
 
-  // The reserve for the final evaluations and the report.
-  double final_seconds() const { return final_seconds_; }
-  void keep_final_seconds(double seconds) { final_seconds_ = seconds; }
+  const LastLook& last_look() const { return last_look_; }
+  void keep(const LastLook& last_look) { last_look_ = last_look; }
   // Once the budget is spent no run is started any more.
   bool is_spent() const { return spent_; }
   void mark_spent() { spent_ = true; }
@@ -44,7 +49,7 @@ class CampaignBudget {
  private:
   const Lab& lab_;
   Stopwatch stopwatch_;
-  double final_seconds_ = 5;
+  LastLook last_look_;
   bool spent_ = false;
 };
 

@@ -276,14 +276,15 @@ TEST_F(CampaignTest, WhereTheTrunksCheckpointIsGoneTheRunIsTrainedInFull) {
   // Deleted between the plan of a rung and the start of its first run.
   runner_.before_start = [&] {
     for (const auto& entry : std::filesystem::directory_iterator(folder_.path() / "runs"))
-      if (entry.path().filename().string().starts_with("ladder-r1"))
+      if (entry.path().filename().string().starts_with("ladder-r"))
         std::filesystem::remove(entry.path() / protocol::kStableFile);
   };
   ASSERT_EQ(run(), CampaignEnd::kFinished);
   const auto ledger = read();
   int lost = 0;
   for (const auto& row : ledger->runs()) {
-    if (row.reason.rfind("input: branch", 0) != 0 || row.stage == protocol::Stage::kReplicate) continue;
+    // Runs of the top rung that are lost are trained again only where the budget is not spent.
+    if (row.reason.rfind("input: branch", 0) != 0 || row.stage != protocol::Stage::kLadder) continue;
     ++lost;
     const auto instead = ledger->run(row.run + "-full");
     ASSERT_TRUE(instead) << row.run;
@@ -291,7 +292,7 @@ TEST_F(CampaignTest, WhereTheTrunksCheckpointIsGoneTheRunIsTrainedInFull) {
     EXPECT_NEAR(instead->tokens / row.tokens, 1, 0.01);
     EXPECT_DOUBLE_EQ(instead->spent_flops, instead->flops);
   }
-  EXPECT_GE(lost, 1) << said_;  // the sizes of two rungs overlap in one at least
+  EXPECT_GE(lost, 1) << said_;  // sizes recur from rung to rung
   EXPECT_TRUE(ledger->last<ledger::ScoreRecord>().has_value()) << said_;
   for (const RungMinimum& rung : rung_minima(*ledger)) EXPECT_GE(rung.points.size(), 2u);
 }
@@ -312,8 +313,9 @@ TEST_F(CampaignTest, AFlopBudgetIsNeverExceeded) {
   options_.budget = {.seconds = 0, .flops = 2e13};
   ASSERT_EQ(run(), CampaignEnd::kFinished);
   const auto ledger = read();
-  EXPECT_LE(ledger->spend().train_flops, 2e13);
-  EXPECT_GE(ledger->spend().train_flops, 0.8 * 2e13);
+  EXPECT_LE(ledger->spend().flops(), 2e13);
+  EXPECT_GE(ledger->spend().flops(), 0.8 * 2e13);
+  EXPECT_GT(ledger->spend().evaluation_flops, 0);
   EXPECT_TRUE(ledger->last<ledger::ScoreRecord>().has_value()) << said_;
 }
 

@@ -90,7 +90,7 @@ Cost stage_cost(const Workload& workload, const Configuration& configuration, co
   Cost cost;
   for (const SizedRun& run : runs) {
     seconds.push_back(throughput.seconds(run.parameters, cost_flops(workload, configuration, run, limits.eval_tokens)));
-    cost.flops += run.budget_flops();
+    cost.flops += budget_flops(workload, configuration, run, limits.eval_tokens);
   }
   cost.wall_seconds = makespan(seconds, limits.slots);
   return cost;

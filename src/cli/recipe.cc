@@ -10,7 +10,9 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "engine/train/costs.h"
+#include "recipe/run_spec.h"
 #include "recipe/size.h"
+#include "workload/flywheel/sizes.h"
 
 namespace flywheel::cli {
 namespace {
@@ -35,6 +37,7 @@ struct SizedRecipe {
   recipe::Size size;
   recipe::Counts counts;
   protocol::StepCosts step;
+  double evaluation_flops = 0;  // of one
   double optimizer_flops() const { return step.optimizer_flops * static_cast<double>(size.steps); }
   double lookup_bytes() const { return step.lookup_bytes(1.0 * size.tokens(), 1.0 * size.steps); }
 };
@@ -42,11 +45,13 @@ struct SizedRecipe {
 SizedRecipe sized(const recipe::Recipe& recipe, double flops, bool spent) {
   constexpr int kRounds = 4;  // as workload::at_cost
   const recipe::Size size = recipe::size_for_flops(recipe, flops);
-  SizedRecipe run{size, count(recipe, size), train::step_costs(recipe, size)};
+  SizedRecipe run{.size = size, .counts = count(recipe, size), .step = train::step_costs(recipe, size)};
   for (int i = 0; spent && i < kRounds; ++i) {
     const double model = recipe::training_flops(recipe, run.size);
     run.size = recipe::with_flops(recipe, run.size, flops * model / (model + run.optimizer_flops()));
   }
+  run.evaluation_flops =
+      static_cast<double>(recipe::RunSpec{}.eval_tokens) * workload::evaluation_flops_per_scored(recipe, run.size);
   return run;
 }
 
@@ -62,6 +67,7 @@ Json size_json(const recipe::Recipe& recipe, double flops, bool spent) {
               {"tokens", run.size.tokens()},
               {"training_flops", recipe::training_flops(recipe, run.size)},
               {"optimizer_flops", run.optimizer_flops()},
+              {"evaluation_flops", run.evaluation_flops},
               {"lookup_bytes", run.lookup_bytes()},
               {"artifact_bytes", run.step.artifact_bytes}};
 }
@@ -78,12 +84,14 @@ std::string size_line(const recipe::Recipe& recipe, double flops, bool spent) {
   const double tables = run.step.table_parameters, vectors = static_cast<double>(counts.parameters) - matrices - tables;
   return fmt::format(
       "# {:>9.3g} FLOP: {} matrix parameters{} (+{} in look-up tables, {} in vectors), width {}, depth {}, {} tokens, "
-      "{} "
-      "steps of {} x {}\n#   and the optimizer {} ({:.0f}% of the model's), look-ups {} moved, model file {}\n",
+      "{} steps of {} x {}\n#   and the optimizer {} ({:.0f}% of the model's), an evaluation of {} tokens {}, look-ups "
+      "{} moved, "
+      "model file {}\n",
       flops, format_count(matrices), active, format_count(tables), format_count(vectors), size.width, size.layers,
       format_count(static_cast<double>(size.tokens())), size.steps, size.batch_sequences, size.context,
       format_flops(run.optimizer_flops()), 100 * run.optimizer_flops() / recipe::training_flops(recipe, size),
-      format_bytes(run.lookup_bytes()), format_bytes(run.step.artifact_bytes));
+      recipe::RunSpec{}.eval_tokens, format_flops(run.evaluation_flops), format_bytes(run.lookup_bytes()),
+      format_bytes(run.step.artifact_bytes));
 }
 
 int show(const RecipeOptions& options) {

@@ -48,6 +48,7 @@ Json to_json(const ledger::Ledger& ledger, const ledger::RunRow& row) {
           {"flops_done", row.flops_done},
           {"spent_flops", row.spent_flops},
           {"spent_optimizer_flops", row.spent_optimizer_flops},
+          {"spent_evaluation_flops", row.spent_evaluation_flops},
           {"peak_memory_bytes", row.peak_memory_bytes},
           {"predicted_memory_bytes", row.predicted_memory_bytes}};
 }

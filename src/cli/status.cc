@@ -70,6 +70,7 @@ Json to_json(const Status& status, const std::string& lab) {
            {{"slot_seconds", status.spend.slot_seconds},
             {"train_flops", status.spend.train_flops},
             {"optimizer_flops", status.spend.optimizer_flops},
+            {"evaluation_flops", status.spend.evaluation_flops},
             {"runs_done", status.spend.runs_done},
             {"runs_failed", status.spend.runs_failed}}},
           {"known", status.known},

@@ -42,6 +42,7 @@ void fold_into(RunRow& row, int64_t, const AttemptEnded& attempt) {
   row.seconds += attempt.measured->seconds;
   row.spent_flops += attempt.measured->flops;
   row.spent_optimizer_flops += attempt.measured->optimizer_flops.value_or(0);
+  row.spent_evaluation_flops += attempt.measured->evaluation_flops.value_or(0);
 }
 
 void fold_into(RunRow& row, int64_t sequence, const RunFinished& finished) {
@@ -58,6 +59,7 @@ void fold_into(RunRow& row, int64_t sequence, const RunFinished& finished) {
   row.cpu_seconds += measured.cpu_seconds;
   row.spent_flops += measured.attempt_flops.value_or(measured.flops);
   row.spent_optimizer_flops += measured.optimizer_flops.value_or(0);
+  row.spent_evaluation_flops += measured.evaluation_flops.value_or(0);
   row.peak_memory_bytes = measured.peak_memory_bytes;
 }
 
@@ -136,6 +138,7 @@ std::vector<std::string> row_difference(const RunRow& expected, const RunRow& fo
   compare("tokens_done", expected.tokens_done, found.tokens_done);
   compare("spent_flops", expected.spent_flops, found.spent_flops);
   compare("spent_optimizer_flops", expected.spent_optimizer_flops, found.spent_optimizer_flops);
+  compare("spent_evaluation_flops", expected.spent_evaluation_flops, found.spent_evaluation_flops);
   compare("peak_memory_bytes", expected.peak_memory_bytes, found.peak_memory_bytes);
   compare("predicted_memory_bytes", expected.predicted_memory_bytes, found.predicted_memory_bytes);
   compare("record", expected.record, found.record);

@@ -18,6 +18,7 @@ void Index::count(const RunRow& row, int sign) {
   runs_.slot_seconds += sign * row.seconds;
   runs_.train_flops += sign * row.spent_flops;
   runs_.optimizer_flops += sign * row.spent_optimizer_flops;
+  runs_.evaluation_flops += sign * row.spent_evaluation_flops;
   runs_.runs_done += row.state == protocol::RunState::kDone ? sign : 0;
   runs_.runs_failed += row.state == protocol::RunState::kFailed ? sign : 0;
 }
@@ -41,6 +42,8 @@ void Index::apply(const RawRecord& record, const RunRow* row) {
     decisions_.try_emplace(json_field_or<std::string>(payload, "stage", "", where), record.payload);
   } else if (record.kind == "spend") {
     other_seconds_ += Codec<SpendRecord>::decode(record.payload, where).seconds;
+  } else if (record.kind == kKindOf<EvaluationRecord>.kind) {
+    other_evaluation_flops_ += Codec<EvaluationRecord>::decode(record.payload, where).evaluation_flops.value_or(0);
   }
 }
 
@@ -63,6 +66,7 @@ const std::string* Index::decision(const std::string& stage) const {
 Spend Index::spend() const {
   Spend spend = runs_;
   spend.slot_seconds += other_seconds_;
+  spend.evaluation_flops += other_evaluation_flops_;
   return spend;
 }
 

@@ -34,6 +34,7 @@ class Index {
   std::map<std::string, std::string> decisions_;  // payload by stage; the first one stands
   Spend runs_;                                    // of all rows
   double other_seconds_ = 0;                      // of spend records
+  double other_evaluation_flops_ = 0;             // of evaluation records
 
   void count(const RunRow& row, int sign);
 };

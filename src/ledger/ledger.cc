@@ -25,7 +25,7 @@ CREATE TABLE runs(run TEXT PRIMARY KEY, stage TEXT, recipe_hash TEXT, state TEXT
   tokens REAL, flops REAL, reserved_seconds REAL, seed INTEGER, data_seed INTEGER, attempts INTEGER,
   failed_attempts INTEGER, reason TEXT, bits_per_byte REAL, loss REAL, seconds REAL, cpu_seconds REAL, flops_done REAL,
   tokens_done REAL, spent_flops REAL, peak_memory_bytes INTEGER, predicted_memory_bytes INTEGER, record INTEGER,
-  start_record INTEGER, finish_record INTEGER, spent_optimizer_flops REAL) WITHOUT ROWID;
+  start_record INTEGER, finish_record INTEGER, spent_optimizer_flops REAL, spent_evaluation_flops REAL) WITHOUT ROWID;
 )";
 
 int64_t single_integer(Database& database, const char* sql) {
@@ -81,9 +81,8 @@ Path temporary_copy(const Path& file) {
 
 }  // namespace
 
-bool has_optimizer_column(Database& database) {
-  const std::string sql =
-      fmt::format("SELECT count(*) FROM pragma_table_info('runs') WHERE name = '{}'", kOptimizerColumn);
+bool has_column(Database& database, const char* name) {
+  const std::string sql = fmt::format("SELECT count(*) FROM pragma_table_info('runs') WHERE name = '{}'", name);
   return single_integer(database, sql.c_str()) > 0;
 }
 
@@ -113,8 +112,8 @@ std::unique_ptr<Ledger> Ledger::open(const Path& lab_directory) {
   check_is_ledger(database);
   database.execute("PRAGMA journal_mode = WAL");
   database.execute("PRAGMA synchronous = FULL");
-  if (!has_optimizer_column(database))
-    database.execute(fmt::format("ALTER TABLE runs ADD COLUMN {} REAL", kOptimizerColumn).c_str());
+  for (const char* name : kLaterColumns)
+    if (!has_column(database, name)) database.execute(fmt::format("ALTER TABLE runs ADD COLUMN {} REAL", name).c_str());
   return std::unique_ptr<Ledger>(new Ledger(std::move(state)));
 }
 

@@ -46,8 +46,10 @@ struct RunRow {
   std::optional<double> bits_per_byte, loss;
   double seconds = 0, cpu_seconds = 0;  // of all attempts; slot seconds
   double flops_done = 0, tokens_done = 0;
-  double spent_flops = 0;            // of all attempts; more than flops_done where work was lost
-  double spent_optimizer_flops = 0;  // the optimizer's own work beside them; 0 where it was not counted
+  double spent_flops = 0;  // of all attempts; more than flops_done where work was lost
+  // Beside them: the optimizer's own work and the run's evaluations; 0 where they were not counted.
+  double spent_optimizer_flops = 0, spent_evaluation_flops = 0;
+  double all_spent_flops() const { return spent_flops + spent_optimizer_flops + spent_evaluation_flops; }
   uint64_t peak_memory_bytes = 0, predicted_memory_bytes = 0;
   int64_t record = 0;         // sequence of the run record
   int64_t start_record = 0;   // of the last start record; 0: never started
@@ -70,9 +72,9 @@ struct NewRecord {
 enum class Recording { kRecorded, kAlreadyPlanned, kAlreadyFinished, kUnknownRun };
 
 struct Spend {
-  double slot_seconds = 0, train_flops = 0, optimizer_flops = 0;
+  double slot_seconds = 0, train_flops = 0, optimizer_flops = 0, evaluation_flops = 0;
   int64_t runs_done = 0, runs_failed = 0;
-  double flops() const { return train_flops + optimizer_flops; }  // that a budget is charged
+  double flops() const { return train_flops + optimizer_flops + evaluation_flops; }  // that a budget is charged
 };
 
 // Keeps a listener of on_append subscribed as long as it lives.

@@ -295,40 +295,50 @@ TEST(Ledger, AgreesWithAPlainModelUnderRandomOperationsAndReopening) {
   }
 }
 
-TEST(Ledger, SpendHasModelsAndOptimizersApart) {
+TEST(Ledger, SpendHasModelsOptimizersAndEvaluationsApart) {
   TemporaryFolder folder;
   {
     auto ledger = Ledger::open(folder.path());
     for (const char* run : {"a", "b"}) ledger->append("run", planned(run));
     ledger->append("start", {{"run", "a"}});
-    ledger->append(
-        "attempt",
-        {{"run", "a"}, {"state", "failed"}, {"attempt", 1}, {"seconds", 1}, {"flops", 4e8}, {"optimizer_flops", 1e8}});
+    ledger->append("attempt", {{"run", "a"},
+                               {"state", "failed"},
+                               {"attempt", 1},
+                               {"seconds", 1},
+                               {"flops", 4e8},
+                               {"optimizer_flops", 1e8},
+                               {"evaluation_flops", 3e7}});
     for (const char* run : {"a", "b"}) {
       Json done = finished(run);
       done["optimizer_flops"] = 2.5e8;
+      done["evaluation_flops"] = 1e7;
       ledger->append("finish", done);
     }
+    // Of a finished run, by the lab itself.
+    ledger->append(EvaluationRecord{.run = "a", .tokens = 100, .loss = 1, .bits_per_byte = 2, .evaluation_flops = 5e7});
     EXPECT_DOUBLE_EQ(ledger->spend().train_flops, 2.4e9);
     EXPECT_DOUBLE_EQ(ledger->spend().optimizer_flops, 6e8);
-    EXPECT_DOUBLE_EQ(ledger->spend().flops(), 3e9);
+    EXPECT_DOUBLE_EQ(ledger->spend().evaluation_flops, 1e8);
+    EXPECT_DOUBLE_EQ(ledger->spend().flops(), 3.1e9);
   }
   auto again = Ledger::open(folder.path());
-  EXPECT_DOUBLE_EQ(again->spend().flops(), 3e9);
+  EXPECT_DOUBLE_EQ(again->spend().flops(), 3.1e9);
+  EXPECT_DOUBLE_EQ(again->run("a")->spent_evaluation_flops, 4e7);
   EXPECT_DOUBLE_EQ(again->run("a")->spent_optimizer_flops, 3.5e8);
   EXPECT_THAT(again->verify().problems, ::testing::IsEmpty());
 }
 
 // Table `runs` as programs before wrote it.
-TEST(Ledger, OneFromBeforeOptimizersWereCountedIsReadAndContinued) {
+TEST(Ledger, OneFromBeforeOptimizersAndEvaluationsWereCountedIsReadAndContinued) {
   TemporaryFolder folder;
   {
     auto ledger = Ledger::open(folder.path());
     ledger->append("run", planned("a"));
     ledger->append("finish", finished("a"));
   }
-  Database(folder.path() / "ledger.sqlite", Database::Mode::kReadWrite)
-      .execute("ALTER TABLE runs DROP COLUMN spent_optimizer_flops");
+  for (const char* column : {"spent_optimizer_flops", "spent_evaluation_flops"})
+    Database(folder.path() / "ledger.sqlite", Database::Mode::kReadWrite)
+        .execute(fmt::format("ALTER TABLE runs DROP COLUMN {}", column).c_str());
   {
     auto ledger = Ledger::open_read_only(folder.path());
     EXPECT_DOUBLE_EQ(ledger->spend().flops(), 1e9);
@@ -338,7 +348,8 @@ TEST(Ledger, OneFromBeforeOptimizersWereCountedIsReadAndContinued) {
   auto ledger = Ledger::open(folder.path());
   ledger->append("run", planned("b"));
   Json done = finished("b");
-  done["optimizer_flops"] = 5e8;
+  done["optimizer_flops"] = 4e8;
+  done["evaluation_flops"] = 1e8;
   ledger->append("finish", done);
   EXPECT_DOUBLE_EQ(ledger->spend().flops(), 2.5e9);
   EXPECT_THAT(ledger->verify().problems, ::testing::IsEmpty());

@@ -62,6 +62,7 @@ RunRow read_row(Statement& s) {
   row.start_record = s.integer();
   row.finish_record = s.integer();
   row.spent_optimizer_flops = s.real();
+  row.spent_evaluation_flops = s.real();
   row.segments = s.text();
   return row;
 }
@@ -94,8 +95,8 @@ bool is_a(const RecordKind& kind, const RawRecord& record) {
 
 void Ledger::State::write_row(const RunRow& row) {
   static const std::string kSql =
-      fmt::format("INSERT OR REPLACE INTO runs({}, {}) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                  kRowColumns, kOptimizerColumn);
+      fmt::format("INSERT OR REPLACE INTO runs({}, {}) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                  kRowColumns, fmt::join(kLaterColumns, ", "));
   Statement& s = prepared(kSql.c_str());
   s.bind(row.run).bind(row.stage.text()).bind(row.recipe_hash).bind(protocol::name(row.state));
   s.bind(row.rung_flops).bind(row.parameters).bind(row.tokens).bind(row.flops).bind(row.reserved_seconds);
@@ -105,17 +106,20 @@ void Ledger::State::write_row(const RunRow& row) {
   bind_optional(s, row.loss);
   s.bind(row.seconds).bind(row.cpu_seconds).bind(row.flops_done).bind(row.tokens_done).bind(row.spent_flops);
   s.bind(bits(row.peak_memory_bytes)).bind(bits(row.predicted_memory_bytes));
-  s.bind(row.record).bind(row.start_record).bind(row.finish_record).bind(row.spent_optimizer_flops);
+  s.bind(row.record).bind(row.start_record).bind(row.finish_record);
+  s.bind(row.spent_optimizer_flops).bind(row.spent_evaluation_flops);
   s.run();
 }
 
 std::vector<RunRow> Ledger::State::stored_rows() {
-  // The table of an older lab has no column for the segments, so all labs' come from the run records; nor has it one
-  // for the optimizer's FLOPs, which were not counted then.
+  // The table of an older lab has no column for the segments, so all labs' come from the run records; nor may it
+  // have those for what was not counted then.
+  std::string later;
+  for (const char* name : kLaterColumns) later += fmt::format(", {}", has_column(*database, name) ? name : "0.0");
   const std::string sql = fmt::format(
-      "SELECT {}, {}, CASE WHEN json_valid(payload) THEN coalesce(json_extract(payload, '$.segments'), '') ELSE '' END "
+      "SELECT {}{}, CASE WHEN json_valid(payload) THEN coalesce(json_extract(payload, '$.segments'), '') ELSE '' END "
       "FROM runs LEFT JOIN records ON records.sequence = runs.record ORDER BY record, run",
-      kRowColumns, has_optimizer_column(*database) ? kOptimizerColumn : "0.0");
+      kRowColumns, later);
   Statement s(*database, sql.c_str());
   std::vector<RunRow> rows;
   while (s.step()) rows.push_back(read_row(s));
@@ -123,8 +127,9 @@ std::vector<RunRow> Ledger::State::stored_rows() {
 }
 
 void Ledger::State::load() {
-  static const std::string kSql = fmt::format(
-      "SELECT {} FROM records WHERE kind IN ('attempt', 'plan', 'spend') ORDER BY sequence", kRecordColumns);
+  static const std::string kSql =
+      fmt::format("SELECT {} FROM records WHERE kind IN ('attempt', 'plan', 'spend', 'evaluation') ORDER BY sequence",
+                  kRecordColumns);
   database->execute("BEGIN");  // one look at all tables: a living owner may append meanwhile
   try {
     Index index;

@@ -59,9 +59,9 @@ struct Ledger::State {
   Index index_;
 };
 
-// Of table `runs`: the later one of its columns, which ledgers of before get when they are opened for writing.
-inline constexpr const char* kOptimizerColumn = "spent_optimizer_flops";
-bool has_optimizer_column(Database& database);
+// Of table `runs`: the later ones of its columns, which ledgers of before get when they are opened for writing.
+inline constexpr const char* kLaterColumns[] = {"spent_optimizer_flops", "spent_evaluation_flops"};
+bool has_column(Database& database, const char* name);
 
 // As JSON, for those that read fields of any kind.
 Record with_json(const RawRecord& record, const Path& file);

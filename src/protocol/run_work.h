@@ -1,5 +1,5 @@
-// The work of a run: its training FLOPs by step, those of model and optimizer apart, from which the lab computes
-// progress and cost without knowing what is trained.
+// The work of a run: its training FLOPs by step, those of model and optimizer apart, and those of its evaluations, from
+// which the lab computes progress and cost without knowing what is trained.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,18 @@ struct RunWork {
 
   // Of the optimizer's own work, beside flops_before(); the same in every step. 0: not counted.
   double optimizer_flops_per_step = 0;
+  // Of one evaluation of the model. 0: not counted.
+  double evaluation_flops = 0;
+  int64_t evaluation_every = 0;  // steps; the last step is evaluated in any case. 0: it alone
 
   double history_flops() const { return flops_before(first_step); }
   double own_flops() const { return flops_before(steps) - history_flops(); }
   double own_optimizer_flops() const { return optimizer_flops_per_step * static_cast<double>(steps - first_step); }
+  double own_evaluation_flops() const {
+    const int64_t on_the_way =
+        evaluation_every > 0 ? (steps - 1) / evaluation_every - first_step / evaluation_every : 0;
+    return evaluation_flops * static_cast<double>(on_the_way + 1);
+  }
 };
 
 }  // namespace flywheel::protocol

@@ -34,6 +34,11 @@ void check_branch(const RunSpec& spec, const std::string& where) {
 
 }  // namespace
 
+int64_t evaluation_interval(const RunSpec& spec) {
+  if (spec.eval_every_fraction <= 0) return spec.size.steps;
+  return std::max<int64_t>(1, std::llround(spec.eval_every_fraction * static_cast<double>(spec.size.steps)));
+}
+
 Json to_json(const RunSpec& spec) {
   Json json{{"schema", 1},
             {"id", spec.id},

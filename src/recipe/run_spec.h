@@ -48,6 +48,9 @@ struct RunSpec {
   bool keep_stable = false;  // leave a stable.bin where the decay begins, for runs that branch from this one
 };
 
+// Steps between evaluations; the last step is evaluated in any case.
+int64_t evaluation_interval(const RunSpec& spec);
+
 Json to_json(const RunSpec& spec);
 // Throws kBadInput naming file and field.
 RunSpec run_spec_from_json(const Json& json, const std::string& where);

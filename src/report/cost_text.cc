@@ -26,9 +26,15 @@ std::string row(const std::string& indent, const char* name, double base, double
 }  // namespace
 
 std::string spend_text(const ledger::Spend& spend) {
-  if (spend.optimizer_flops <= 0) return format_flops(spend.train_flops) + " (optimizers not counted)";
-  return fmt::format("{}: {} of models, {} of their optimizers", format_flops(spend.flops()),
-                     format_flops(spend.train_flops), format_flops(spend.optimizer_flops));
+  const bool optimizers = spend.optimizer_flops > 0, evaluations = spend.evaluation_flops > 0;
+  std::string text = format_flops(spend.flops());
+  if (optimizers || evaluations) text += fmt::format(": {} of training models", format_flops(spend.train_flops));
+  if (optimizers) text += fmt::format(", {} of their optimizers", format_flops(spend.optimizer_flops));
+  if (evaluations) text += fmt::format(", {} of evaluations", format_flops(spend.evaluation_flops));
+  if (spend.train_flops <= 0 || (optimizers && evaluations)) return text;
+  return text + fmt::format(" ({} not counted)", optimizers    ? "evaluations"
+                                                 : evaluations ? "optimizers"
+                                                               : "optimizers and evaluations");
 }
 
 std::string costs_text(const ledger::ComparedCosts& costs, const std::string& indent) {

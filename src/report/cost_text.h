@@ -8,7 +8,7 @@
 
 namespace flywheel::report {
 
-// "1.2e12 FLOP: 1e12 FLOP of models, 2e11 FLOP of their optimizers".
+// "1.4e12 FLOP: 1e12 FLOP of training models, 2e11 FLOP of their optimizers, 2e11 FLOP of evaluations".
 std::string spend_text(const ledger::Spend& spend);
 // Lines that start with `indent`. "-": not known.
 std::string costs_text(const ledger::ComparedCosts& costs, const std::string& indent);

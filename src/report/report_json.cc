@@ -143,9 +143,9 @@ OrderedJson machine_json(const std::optional<MachineRecord>& machine) {
           {"peak_gflops_bf16", or_null(machine->peak_gflops_bf16)}};
 }
 
-// Whether the program that ran the lab counted its optimizers: ledgers of before say nothing about them.
-bool counted(const Ledger& ledger) {
-  return ledger.runs().empty() || ledger.spend().optimizer_flops > 0;
+// Null where the program that ran the lab did not count these FLOPs: ledgers of before say nothing about them.
+OrderedJson counted(const Ledger& ledger, double flops) {
+  return ledger.runs().empty() || flops > 0 ? OrderedJson(flops) : OrderedJson();
 }
 
 // A finding's costs also stand under names of their own, null where they are not known.
@@ -184,7 +184,8 @@ OrderedJson spend_json(const Ledger& ledger) {
   const auto finished = latest<ReportRecord>(ledger);
   return {{"seconds", finished ? OrderedJson(finished->seconds) : OrderedJson()},
           {"train_flops", spend.train_flops},
-          {"optimizer_flops", counted(ledger) ? OrderedJson(spend.optimizer_flops) : OrderedJson()},
+          {"optimizer_flops", counted(ledger, spend.optimizer_flops)},
+          {"evaluation_flops", counted(ledger, spend.evaluation_flops)},
           {"runs", spend.runs_done + spend.runs_failed},
           {"slot_busy_fraction", finished ? OrderedJson(finished->slot_busy_fraction) : OrderedJson()}};
 }

@@ -13,9 +13,9 @@ int64_t step_of(const protocol::RunEvent& event) {
   return found != event.fields.end() && found->is_number_integer() ? found->get<int64_t>() : 0;
 }
 
-// Empty where the trainer's optimizer is not counted.
-std::optional<double> counted(double optimizer_flops) {
-  return optimizer_flops > 0 ? std::optional(optimizer_flops) : std::nullopt;
+// Empty where the trainer's optimizer, or its evaluations, are not counted.
+std::optional<double> counted(double flops) {
+  return flops > 0 ? std::optional(flops) : std::nullopt;
 }
 
 }  // namespace
@@ -57,6 +57,7 @@ void Attempt::apply(const protocol::RunEvent& event) {
   last_t_ = std::max(last_t_, event.t);
   furthest_step_ = std::max(furthest_step_, step);
   if (event.type == "start") gave_up_.reset();
+  if (event.type == "eval") ++evaluations_;
   if (event.type == "failed") failure_ = outcome_.reason;
   if (event.type == "stopped") {
     const auto reason = event.fields.find("reason");
@@ -94,6 +95,10 @@ double Attempt::spent_optimizer_flops() const {
   return work_.optimizer_flops_per_step * static_cast<double>(steps_before_ + furthest_step_ - resumed_step_);
 }
 
+double Attempt::spent_evaluation_flops() const {
+  return work_.evaluation_flops * static_cast<double>(evaluations_);
+}
+
 double Attempt::seconds_left(double attempt_seconds, double expected_seconds) const {
   const double trained = own_flops_ > 0 ? spent_flops() / own_flops_ : fraction();
   const double left = 1 - fraction();
@@ -124,6 +129,7 @@ ledger::RunFinished Attempt::finished() const {
                      .flops = flops(outcome_.step),
                      .attempt_flops = spent_flops(),
                      .optimizer_flops = counted(spent_optimizer_flops()),
+                     .evaluation_flops = counted(spent_evaluation_flops()),
                      .train_seconds = outcome_.train_seconds,
                      .cpu_seconds = outcome_.cpu_seconds,
                      .peak_memory_bytes = outcome_.peak_memory_bytes,

@@ -31,6 +31,7 @@ class Attempt {
   double event_seconds() const;          // between this attempt's first and last event
   double spent_flops() const;            // by this attempt, including work since the last checkpoint
   double spent_optimizer_flops() const;  // likewise
+  double spent_evaluation_flops() const;
   double seconds_left(double attempt_seconds, double expected_seconds) const;
 
   // A finish record with the fields that events determine.
@@ -52,6 +53,7 @@ class Attempt {
   double last_t_ = 0;
   int64_t resumed_step_ = 0, furthest_step_ = 0, checkpoint_step_ = 0;
   int64_t steps_before_ = 0;  // likewise
+  int64_t evaluations_ = 0;   // that this attempt made
   double spent_before_ = 0;   // FLOPs that this attempt spent before its last "start" event
   std::optional<std::string> failure_, gave_up_;
 };

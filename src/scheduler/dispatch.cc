@@ -210,6 +210,7 @@ void Scheduler::State::start(Waiting w) {
     ledger::RunFinished record = attempt.finished();
     record.measured->attempt_flops = 0;
     record.measured->optimizer_flops.reset();
+    record.measured->evaluation_flops.reset();
     return finish(w.job, std::move(record), protocol::RunState::kDone, "", 0);
   }
   ++effort.starts;

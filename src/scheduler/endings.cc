@@ -92,15 +92,15 @@ void Scheduler::State::end_failed(Active& child, const std::string& reason, bool
 void Scheduler::State::record_attempt(const Active& child, AttemptState state, const std::string& reason,
                                       double seconds) {
   ledger::AttemptEnded record{.run = child.job.id, .state = state, .reason = reason, .measured = {}};
+  ledger::RunFinished::Measured measured = *child.attempt.finished().measured;
   record.measured = {.attempt = child.attempts.started,
                      .seconds = seconds,
                      .flops = child.attempt.spent_flops(),
-                     .optimizer_flops = {},
-                     .curve = child.attempt.curve()};
-  const double optimizer_flops = child.attempt.spent_optimizer_flops();
-  if (optimizer_flops > 0) record.measured->optimizer_flops = optimizer_flops;
+                     .optimizer_flops = measured.optimizer_flops,
+                     .evaluation_flops = measured.evaluation_flops,
+                     .curve = std::move(measured.curve)};
   ledger.append(record);
-  spent_flops += record.measured->flops + optimizer_flops;
+  spent_flops += record.measured->all_flops();
 }
 
 void Scheduler::State::finish(const Job& job, ledger::RunFinished record, protocol::RunState state,
@@ -111,7 +111,7 @@ void Scheduler::State::finish(const Job& job, ledger::RunFinished record, protoc
   record.seconds = seconds;
   if (record.predicted_memory_bytes == 0) record.predicted_memory_bytes = job.needs.memory_bytes;
   if (ledger.finish_run(record) == ledger::Recording::kRecorded && record.measured)
-    spent_flops += record.measured->attempt_flops.value_or(0) + record.measured->optimizer_flops.value_or(0);
+    spent_flops += record.measured->all_attempt_flops();
   forget_wanted(job.id, state == protocol::RunState::kDone);
 }
 

@@ -38,8 +38,8 @@ struct Job {
   double lookup_bytes = 0, artifact_bytes = 0;  // 0: not known
   std::string branch;                           // id of its trunk; empty: none
 
-  // That it is charged for: the model's and the optimizer's.
-  double budget_flops() const { return new_flops + work.own_optimizer_flops(); }
+  // That it is charged for: those of model, optimizer and evaluations.
+  double budget_flops() const { return new_flops + work.own_optimizer_flops() + work.own_evaluation_flops(); }
 };
 
 }  // namespace flywheel::scheduler

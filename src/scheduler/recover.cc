@@ -61,7 +61,7 @@ void Scheduler::recover(const Rebuild& rebuild) {
     auto child = std::make_unique<Active>(Active{std::move(job), std::move(attempt), attempts, width});
     child->earlier_seconds = child->attempt.event_seconds();
     child->flops_reserved = child->job.budget_flops() * (1 - child->attempt.kept_fraction()) +
-                            child->attempt.spent_flops() + child->attempt.spent_optimizer_flops();
+                            child->attempt.finished().measured->all_attempt_flops();
     Resources needs = child->job.needs;
     needs.cores = width;
     const bool alive = s.runner.adopt(row.run, folder, needs);

@@ -211,21 +211,25 @@ TEST(Scheduler, ABranchedRunReservesAndPaysOnlyForItsOwnPart) {
   EXPECT_EQ(lab.ledger->record(row.record)->payload.at("branch"), "trunk");
 }
 
-TEST(Scheduler, ABudgetOfFlopsPaysForOptimizersToo) {
-  Lab lab;
-  auto list = jobs(3);
-  const double model = flops_of(list[0]);
-  for (Job& job : list) job.work.optimizer_flops_per_step = 0.25 * model / static_cast<double>(job.work.steps);
-  // Enough for the models of three, and for two with their optimizers.
-  EXPECT_EQ(lab.run(list, {.flops = 3 * model}), Status::kOutOfBudget);
-  EXPECT_DOUBLE_EQ(lab.ledger->spend().train_flops, 2 * model);
-  EXPECT_DOUBLE_EQ(lab.ledger->spend().optimizer_flops, 0.5 * model);
-  EXPECT_EQ(lab.run(list, {.flops = 3.75 * model}), Status::kFinished);
-  EXPECT_DOUBLE_EQ(lab.ledger->spend().flops(), 3.75 * model);
-  const auto row = *lab.ledger->run("r0");
-  EXPECT_DOUBLE_EQ(row.spent_flops, model);
-  EXPECT_DOUBLE_EQ(row.spent_optimizer_flops, 0.25 * model);
-  EXPECT_DOUBLE_EQ(lab.ledger->record(row.record)->payload.at("optimizer_flops").get<double>(), 0.25 * model);
+TEST(Scheduler, ABudgetOfFlopsPaysForOptimizersAndEvaluationsToo) {
+  for (const bool optimizer : {true, false}) {
+    Lab lab;
+    auto list = jobs(3);
+    const double model = flops_of(list[0]);
+    for (Job& job : list)
+      if (optimizer)
+        job.work.optimizer_flops_per_step = 0.25 * model / static_cast<double>(job.work.steps);
+      else
+        job.work.evaluation_flops = 0.25 * model;  // one, at the end
+    // Enough for the models of three, and for two with what comes beside.
+    EXPECT_EQ(lab.run(list, {.flops = 3 * model}), Status::kOutOfBudget);
+    EXPECT_DOUBLE_EQ(lab.ledger->spend().train_flops, 2 * model);
+    EXPECT_DOUBLE_EQ(lab.ledger->spend().optimizer_flops, optimizer ? 0.5 * model : 0);
+    EXPECT_DOUBLE_EQ(lab.ledger->spend().evaluation_flops, optimizer ? 0 : 0.5 * model);
+    EXPECT_EQ(lab.run(list, {.flops = 3.75 * model}), Status::kFinished);
+    EXPECT_DOUBLE_EQ(lab.ledger->spend().flops(), 3.75 * model);
+    EXPECT_DOUBLE_EQ(lab.ledger->run("r0")->all_spent_flops(), 1.25 * model);
+  }
 }
 
 TEST(Scheduler, ABranchWhoseTrunkIsGoneFailsForGoodAndCostsNothing) {
@@ -462,14 +466,12 @@ TEST(Scheduler, RandomCampaignsKeepTheSlotsBusyAndEndEveryRun) {
 // One run on each core, thousands of them: what a schedule costs the scheduler itself.
 Effort effort_of_schedule(int runs) {
   Lab lab({.cores = 64});
-  const auto text = [](const Job& job) {  // one step each: few events to write
-    return with_spec(job, [](Json& spec) { spec["steps"] = 1; });
-  };
   std::vector<Job> list;
   Rng rng(1);
   for (int i = 0; i < runs; ++i) {
     const double seconds = static_cast<double>(1 + rng.below(1000));
-    list.push_back(text(small_job(fmt::format("r{}", i), seconds, static_cast<int>(rng.below(3)))));
+    const Job job = small_job(fmt::format("r{}", i), seconds, static_cast<int>(rng.below(3)));
+    list.push_back(with_spec(job, [](Json& spec) { spec["steps"] = 1; }));  // few events to write
     list.back().needs = {.cores = 1 + static_cast<int>(rng.below(4)), .memory_bytes = rng.below(1000)};
     lab.runner.scripts[list.back().id] = {{.seconds = seconds}};
   }

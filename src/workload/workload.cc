@@ -26,11 +26,22 @@ SizedRun at_cost(const Workload& workload, const Configuration& configuration, S
   return run;
 }
 
+double evaluations_flops(const Workload& workload, const Configuration& configuration, const SizedRun& run,
+                         double eval_tokens) {
+  const double evaluation = eval_tokens * workload.evaluation_flops_per_token(configuration, run);
+  // Those on the way that lie in a trunk are the trunk's own.
+  const double own = evaluations(workload, configuration, run, eval_tokens) * run.new_flops / run.flops;
+  return std::max(1.0, own) * evaluation;
+}
+
 double cost_flops(const Workload& workload, const Configuration& configuration, const SizedRun& run,
                   double eval_tokens) {
-  const double evaluation = eval_tokens * workload.evaluation_flops_per_token(configuration, run);
-  return run.new_flops +
-         evaluations(workload, configuration, run, eval_tokens) * evaluation * run.new_flops / run.flops;
+  return run.new_flops + evaluations_flops(workload, configuration, run, eval_tokens);
+}
+
+double budget_flops(const Workload& workload, const Configuration& configuration, const SizedRun& run,
+                    double eval_tokens) {
+  return cost_flops(workload, configuration, run, eval_tokens) + run.new_optimizer_flops;
 }
 
 }  // namespace flywheel::workload

@@ -45,9 +45,6 @@ struct SizedRun {
   double artifact_bytes = 0;  // of the file of trained weights; 0: not known
   std::string model;          // equal for the same model trained for other lengths
   std::shared_ptr<const SizeDetails> details;
-
-  // That a budget is charged: model and optimizer.
-  double budget_flops() const { return new_flops + new_optimizer_flops; }
 };
 
 // The first evaluation at or after `fraction` of the steps, the last one excepted: if it is above `bits_per_byte`, the
@@ -85,6 +82,7 @@ struct Evaluation {
   std::string segments{};                       // hash of the list of segments
   std::optional<int64_t> bytes{}, documents{};  // scored
   std::optional<double> sampling_sd{};          // of bits_per_byte, with documents as clusters
+  std::optional<double> flops{};                // that it took; empty: not counted
 };
 
 // Calls are const and may come from several threads, but for evaluate() and sample(), which wait for a process of their
@@ -149,9 +147,15 @@ bool can_be_judged_on(const Workload& workload, protocol::Split split);
 protocol::Split audit_split(const Workload& workload);
 // The model of `run` trained for as long as model and optimizer together take `flops`, to a step.
 SizedRun at_cost(const Workload& workload, const Configuration& configuration, SizedRun run, double flops);
+// FLOPs of a run's evaluations.
+double evaluations_flops(const Workload& workload, const Configuration& configuration, const SizedRun& run,
+                         double eval_tokens);
 // The model's training and evaluation FLOPs of a run, to which machines' speeds refer.
 double cost_flops(const Workload& workload, const Configuration& configuration, const SizedRun& run,
                   double eval_tokens);
+// What a budget in FLOPs is charged for a run: those of model, optimizer and evaluations.
+double budget_flops(const Workload& workload, const Configuration& configuration, const SizedRun& run,
+                    double eval_tokens);
 // Evaluations of a run, of `eval_tokens` each: as many as cost about 5% of it, at least the last one, at most 20.
 int evaluations(const Workload& workload, const Configuration& configuration, const SizedRun& run, double eval_tokens);
 

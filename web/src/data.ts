@@ -27,7 +27,9 @@ export interface Report {
   spend?: {
     seconds: MaybeNumber;
     train_flops: MaybeNumber;
-    optimizer_flops?: MaybeNumber; // beside train_flops; null: not counted by the program that ran the lab
+    // Beside train_flops; null: not counted by the program that ran the lab.
+    optimizer_flops?: MaybeNumber;
+    evaluation_flops?: MaybeNumber;
     runs: MaybeNumber;
     slot_busy_fraction: MaybeNumber;
   } | null;
@@ -116,7 +118,7 @@ export interface Comparison {
   warning?: string;
   more_budget?: MaybeNumber;
   bound?: MaybeNumber;
-  spend?: { seconds: MaybeNumber; train_flops: MaybeNumber; optimizer_flops?: MaybeNumber; runs: MaybeNumber };
+  spend?: { seconds: MaybeNumber; train_flops: MaybeNumber; optimizer_flops?: MaybeNumber; evaluation_flops?: MaybeNumber; runs: MaybeNumber };
 }
 
 export interface Multiplier {

@@ -82,11 +82,23 @@ Script<ledger::ComparisonRecord> compare_configurations(const Lab& lab, Decision
                                                         workload::ConfigurationPtr candidate) {
   const auto decision = decisions.decide<ledger::CompareDecision>([&] {
     const double left = budget.flops_left_by_speed(book.throughput());
-    const double low = kBudgetShare * left / (2 * kPlannedPairs * (1 + kRungStep));
-    if (low < kSmallestRungFlops)
+    const auto cost = [&](double low) {
+      double flops = 0;
+      for (const workload::Configuration* side : {lab.options.configuration.get(), candidate.get()})
+        for (const double rung : {low, kRungStep * low})
+          flops += budget.cost(*side, workload::at_cost(lab.workload, *side, lab.prior_run(*side, rung), rung));
+      return kPlannedPairs * flops / kBudgetShare;
+    };
+    if (cost(kSmallestRungFlops) > left)
       throw_bad_input(
-          "the budget is too small: two rungs of {} pairs need at least {} of training, there is {}", kPlannedPairs,
-          format_flops(kSmallestRungFlops * 2 * kPlannedPairs * (1 + kRungStep) / kBudgetShare), format_flops(left));
+          "the budget is too small: two rungs of {} pairs need at least {}, evaluations included, there is {}",
+          kPlannedPairs, format_flops(cost(kSmallestRungFlops)), format_flops(left));
+    // Without evaluations the lower rung would be `high`.
+    double low = kSmallestRungFlops, high = kBudgetShare * left / (2 * kPlannedPairs * (1 + kRungStep));
+    while (high / low > 1.001) {
+      const double middle = std::sqrt(low * high);
+      (cost(middle) > left ? high : low) = middle;
+    }
     return ledger::CompareDecision{.rungs = {low, kRungStep * low}};
   });
   const std::vector<double>& rungs = decision.rungs;
@@ -134,6 +146,7 @@ Script<ledger::ComparisonRecord> compare_configurations(const Lab& lab, Decision
   result.spend = {.seconds = budget.seconds(),
                   .train_flops = spend.train_flops,
                   .optimizer_flops = spend.optimizer_flops,
+                  .evaluation_flops = spend.evaluation_flops,
                   .runs = spend.runs_done + spend.runs_failed};
   add_costs(lab.ledger, rungs, pairs, result);
   // The verdict is on runs that cost the same FLOPs; a budget of time asks what seconds are worth too.

@@ -107,7 +107,8 @@ ledger::EvaluationRecord evaluated(const Lab& lab, const std::string& run, proto
           .segments = result.segments,
           .bytes = result.bytes,
           .documents = result.documents,
-          .sampling_sd = result.sampling_sd};
+          .sampling_sd = result.sampling_sd,
+          .evaluation_flops = result.flops};
 }
 
 void forecast_top(const Lab& lab, Decisions& decisions, const CampaignBudget& budget, const RunBook& book,
@@ -233,7 +234,7 @@ void conclude(const Lab& lab, const Ladder& ladder) {
   lab.say(fmt::format("wall: {} ({})", name(wall.verdict), wall.why));
 }
 
-Script<> last_evaluations(const Lab& lab, RunLoop& loop) {
+Script<> last_evaluations(const Lab& lab, const CampaignBudget& budget, RunLoop& loop) {
   const auto best = best_run(lab.ledger);
   if (!best) co_return;
   const double begun = lab.clock.now_seconds();
@@ -241,12 +242,12 @@ Script<> last_evaluations(const Lab& lab, RunLoop& loop) {
     if (!workload::can_be_judged_on(lab.workload, split)) continue;
     if (final_evaluation(lab.ledger, split)) continue;
     co_await loop.give_way();
-    const ledger::EvaluationRecord evaluation = evaluated(lab, best->run, split, kFinalEvalTokens);
+    const ledger::EvaluationRecord evaluation = evaluated(lab, best->run, split, budget.last_look().tokens);
     lab.ledger.append(evaluation);
     lab.say(fmt::format("best model ({}) on the {} split: {:.4f} bits per byte", best->run, name(split),
                         evaluation.bits_per_byte));
   }
-  co_await measure_locked_gain(lab, loop);
+  co_await measure_locked_gain(lab, budget, loop);
   if (!lab.ledger.last<ledger::SampleNote>()) {
     ledger::SampleNote note{.run = best->run, .prompt = "", .text = ""};
     note.text = lab.workload.sample(lab.runs() / best->run, kSampleTokens);

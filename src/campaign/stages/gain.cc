@@ -16,10 +16,9 @@
 namespace flywheel::campaign {
 namespace {
 
-constexpr int kPairs = 4;    // on each rung
-constexpr int kAlone = 3;    // runs of the start on one rung more
-constexpr double kMore = 3;  // FLOPs of the start's additional rung, relative to the upper rung
-constexpr int64_t kLockedTokens = 262144;
+constexpr int kPairs = 4;                 // on each rung
+constexpr int kAlone = 3;                 // runs of the start on one rung more
+constexpr double kMore = 3;               // FLOPs of the start's additional rung, relative to the upper rung
 constexpr double kEvaluationStart = 0.1;  // start-up seconds of an evaluation process
 
 std::string id_of(int pair, size_t rung, bool start) {
@@ -96,14 +95,16 @@ double gain_cost(const std::vector<double>& rungs, const std::function<double(do
 Script<> measure_gain(const Lab& lab, CampaignBudget& budget, const RunBook& book, RunLoop& loop,
                       workload::ConfigurationPtr start, workload::ConfigurationPtr end, std::vector<double> rungs) {
   rungs.push_back(kMore * rungs.back());
-  // Reserves time for the evaluations at the end of the campaign.
+  // Reserves what the evaluations at the end of the campaign take.
   double flops = 0;
   for (const double rung : rungs)
-    flops += (2 * kPairs) * kLockedTokens *
+    flops += (2 * kPairs) * static_cast<double>(budget.last_look().tokens) *
              lab.workload.evaluation_flops_per_token(*start, lab.workload.prior_size(*start, rung));
+  LastLook last_look = budget.last_look();
   if (!book.throughput().empty())
-    budget.keep_final_seconds(budget.final_seconds() + 4 * kPairs * kEvaluationStart +
-                              flops / book.throughput().flops_per_second(1e5));
+    last_look.seconds += 4 * kPairs * kEvaluationStart + flops / book.throughput().flops_per_second(1e5);
+  if (budget.is_flops()) last_look.flops += flops;
+  budget.keep(last_look);
   if (budget.is_spent() || lab.ledger.last<ledger::GainRecord>()) co_return;
   std::vector<PlannedRun> runs;
   for (size_t r = 0; r < rungs.size(); ++r)
@@ -131,21 +132,21 @@ Script<> measure_gain(const Lab& lab, CampaignBudget& budget, const RunBook& boo
   lab.say(fmt::format("together, on the {} split: {}", name(workload::audit_split(lab.workload)), words));
 }
 
-Script<> measure_locked_gain(const Lab& lab, RunLoop& loop) {
+Script<> measure_locked_gain(const Lab& lab, const CampaignBudget& budget, RunLoop& loop) {
   constexpr auto kLocked = protocol::Split::kLocked;
   if (!workload::can_be_judged_on(lab.workload, kLocked)) co_return;
   const auto records = lab.ledger.all<ledger::GainRecord>();
   if (records.size() != 1) co_return;  // not measured on the audit split, or already evaluated
   const ledger::GainRecord& audit = records[0].value;
   std::map<std::string, double> losses;
-  const std::string segments = lab.workload.segments(kLocked, kLockedTokens);
+  const std::string segments = lab.workload.segments(kLocked, budget.last_look().tokens);
   for (const auto& [sequence, time, evaluation] : lab.ledger.all<ledger::EvaluationRecord>())
     if (evaluation.split == kLocked && evaluation.segments == segments)
       losses[evaluation.run] = evaluation.bits_per_byte;
   for (const std::string& id : audit.runs) {
     if (losses.contains(id)) continue;
     co_await loop.give_way();
-    const ledger::EvaluationRecord evaluation = evaluated(lab, id, kLocked, kLockedTokens);
+    const ledger::EvaluationRecord evaluation = evaluated(lab, id, kLocked, budget.last_look().tokens);
     losses[id] = evaluation.bits_per_byte;
     lab.ledger.append(evaluation);
   }

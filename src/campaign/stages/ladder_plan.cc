@@ -10,7 +10,8 @@
 namespace flywheel::campaign {
 namespace {
 
-constexpr double kReportSeconds = 2.0;  // writing the report
+constexpr double kReportSeconds = 2.0;   // writing the report
+constexpr double kLastLookShare = 0.05;  // of the budget, that the last evaluations may take
 // Assumed share of the search, for the scale of the ladder planned before it. What the search really takes is decided
 // action by action, and the ladder is planned again for the rest.
 constexpr double kSearchGuess = 0.45;
@@ -73,16 +74,26 @@ LadderPlan plan_first_ladder(const Lab& lab, Decisions& decisions, CampaignBudge
     const double top_guess =
         budget.is_time() ? budget.seconds_left() * options.slots / 7 * rate : budget.flops_left() / 7;
     const workload::Configuration& own = *options.configuration;
-    const double evaluation =
-        kFinalEvalTokens * lab.workload.evaluation_flops_per_token(own, lab.workload.prior_size(own, top_guess));
-    budget.keep_final_seconds(
-        std::clamp(2 * evaluation / rate + kReportSeconds + 1, 3.0, std::max(3.0, 0.05 * options.budget.seconds)));
+    const double per_token = lab.workload.evaluation_flops_per_token(own, lab.workload.prior_size(own, top_guess));
+    LastLook last_look;
+    if (budget.is_flops()) {
+      const double affordable = kLastLookShare * budget.flops_left() / (2 * per_token);
+      last_look.tokens =
+          static_cast<int64_t>(std::clamp(affordable, lab.eval_tokens(), static_cast<double>(last_look.tokens)));
+      last_look.flops = 2 * per_token * static_cast<double>(last_look.tokens);
+    }
+    last_look.seconds = std::clamp(2 * per_token * static_cast<double>(last_look.tokens) / rate + kReportSeconds + 1,
+                                   3.0, std::max(3.0, kLastLookShare * options.budget.seconds));
+    budget.keep(last_look);
     const double share = kPlanFraction * (options.proposers.empty() ? 1 : 1 - kSearchGuess);
     return ledger::LadderDecision{
         .plan = plan_ladder(lab.workload, *options.configuration, book.throughput(), budget.limits(share)),
-        .final_seconds = budget.final_seconds()};
+        .final_seconds = last_look.seconds,
+        .final_flops = last_look.flops,
+        .final_tokens = last_look.tokens};
   });
-  budget.keep_final_seconds(decision.final_seconds);
+  budget.keep(
+      {decision.final_seconds, decision.final_flops.value_or(0), decision.final_tokens.value_or(LastLook{}.tokens)});
   const LadderPlan& plan = decision.plan;
   lab.say(fmt::format("plan: {} rungs from {} to {}, {} sizes on the lowest, {} on each middle one, {} on the top",
                       plan.rungs.size(), format_flops(plan.rungs.front()), format_flops(plan.rungs.back()),

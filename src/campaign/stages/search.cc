@@ -214,7 +214,7 @@ class Driver {
     const auto planned = lab_.ledger.at<ledger::RunPlanned>(row->record);
     const double with_optimizer = 1 + planned->value.optimizer_flops.value_or(0) / row->flops;
     result.flops = row->flops * with_optimizer;
-    result.spent_flops = row->spent_flops + row->spent_optimizer_flops;
+    result.spent_flops = row->all_spent_flops();
     result.seconds = row->seconds;
     // Also for a run that was resumed since, so that a campaign that continues after a kill decides the same.
     if (!wanted.resume && wanted.stage == protocol::Stage::kScreen && tell_look(result, with_optimizer)) return result;
@@ -235,7 +235,7 @@ class Driver {
     for (const auto& attempt : lab_.ledger.attempts(result.id)) {
       if (!attempt.value.measured) continue;
       const auto& measured = *attempt.value.measured;
-      spent += measured.flops + measured.optimizer_flops.value_or(0);
+      spent += measured.all_flops();
       if (!attempt.value.reason.starts_with(protocol::kGaveUp) || measured.curve.empty()) continue;
       result.state = search::RunResult::State::kGaveUp;
       result.loss = measured.curve.back().bits_per_byte;
@@ -262,7 +262,7 @@ class Driver {
     if (lab_.ledger.last<ledger::SearchRecord>()) return;
     SearchTotals totals{screen_flops_, rungs_, top_flops_, 0, workload::audit_split(lab_.workload), lab_.runs()};
     for (const ledger::RunRow& row : lab_.ledger.runs())
-      if (is_search(row.stage)) totals.spent_flops += row.spent_flops + row.spent_optimizer_flops;
+      if (is_search(row.stage)) totals.spent_flops += row.all_spent_flops();
     std::vector<ledger::NewRecord> records = search_records(lab_.ledger, loop_, totals);
     const int count = adopted_count(loop_);
     if (count > 0) records.emplace_back(recipe_record(lab_.workload, *loop_.base()));

@@ -18,8 +18,7 @@
 
 namespace flywheel::campaign {
 
-inline constexpr double kPlanFraction = 0.93;        // of the budget left, for planned stages; replicates use the rest
-inline constexpr int64_t kFinalEvalTokens = 262144;  // of the audit and locked splits
+inline constexpr double kPlanFraction = 0.93;  // of the budget left, for planned stages; replicates use the rest
 // Of the top rung over the one below; a smaller step would not test extrapolation.
 inline constexpr double kSmallestStep = 1.25;
 inline constexpr double kTopSafety = 0.95;  // share of the time left that the top rung may take
@@ -83,14 +82,14 @@ void conclude(const Lab& lab, const Ladder& ladder);
 ledger::EvaluationRecord evaluated(const Lab& lab, const std::string& run, protocol::Split split, int64_t tokens);
 // Evaluates the best model on the audit split and, once in the life of a lab, on the locked split; the adopted changes
 // are then evaluated on the locked split too.
-Script<> last_evaluations(const Lab& lab, RunLoop& loop);
+Script<> last_evaluations(const Lab& lab, const CampaignBudget& budget, RunLoop& loop);
 
 // ---- gain.cc ----------------------------------------------------------------------------------------------------
 // Measures the total gain of all adopted changes on the audit split: paired runs of `start` and `end` on these rungs.
 Script<> measure_gain(const Lab& lab, CampaignBudget& budget, const RunBook& book, RunLoop& loop,
                       workload::ConfigurationPtr start, workload::ConfigurationPtr end, std::vector<double> rungs);
 // Evaluates the same runs on the locked split, at the end of the lab's life.
-Script<> measure_locked_gain(const Lab& lab, RunLoop& loop);
+Script<> measure_locked_gain(const Lab& lab, const CampaignBudget& budget, RunLoop& loop);
 // FLOPs of measure_gain(); `cost` maps the FLOPs of a run to its cost with evaluations.
 double gain_cost(const std::vector<double>& rungs, const std::function<double(double)>& cost);
 

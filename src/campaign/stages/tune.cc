@@ -14,7 +14,7 @@ namespace flywheel::campaign {
 namespace {
 
 constexpr double kMultiplierStep = 2.0;
-constexpr int kMostExtensions = 3;  // of the sweep, at its edges
+constexpr int kMostSweepExtensions = 3;  // of the sweep, at its edges
 
 // One run of the sweep or of the check, and the factor on the configuration's learning rates.
 struct SweepRun {
@@ -76,7 +76,7 @@ Script<> tune(const Lab& lab, Decisions& decisions, const CampaignBudget& budget
     co_await loop.ensure(runs_of(swept));
     if (budget.is_spent()) break;
     choice = choose_multiplier(sweep.outcomes(swept));
-    if ((!choice.at_low_edge && !choice.at_high_edge) || extension == kMostExtensions) break;
+    if ((!choice.at_low_edge && !choice.at_high_edge) || extension == kMostSweepExtensions) break;
     // A rate that was tried already, even one that diverged, is not tried again.
     const double next =
         choice.at_low_edge ? choice.best_sampled / kMultiplierStep : choice.best_sampled * kMultiplierStep;

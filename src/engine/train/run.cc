@@ -33,10 +33,9 @@ uint64_t peak_memory_bytes() {
   return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
 }
 
-// Every `fraction` of the steps, at least one step; 0 with `zero` steps.
-int64_t interval(double fraction, int64_t steps, int64_t zero) {
-  if (fraction <= 0) return zero;
-  return std::max<int64_t>(1, std::llround(fraction * static_cast<double>(steps)));
+// Steps between "step" events.
+int64_t log_interval(const recipe::RunSpec& spec) {
+  return std::max<int64_t>(1, std::llround(spec.log_every_fraction * static_cast<double>(spec.size.steps)));
 }
 
 std::optional<OrderedJson> finished_record(const Path& events_path) {
@@ -121,7 +120,7 @@ class Run {
         inputs_.corpus.release_pages();
         windows_read_ = 0;
       }
-      if (step_ % interval(spec_.eval_every_fraction, steps, steps) == 0 || step_ == steps) evaluate();
+      if (step_ % recipe::evaluation_interval(spec_) == 0 || step_ == steps) evaluate();
       if (step_ == steps) break;
       if (gives_up()) give_up();
       if (spec_.keep_stable && step_ == recipe::stable_steps(spec_.recipe.schedule, spec_.size)) {
@@ -240,7 +239,7 @@ class Run {
     if (const auto lost = watch_.observe(step_, result.loss, result.gradient_norm))
       throw_failed("diverged: {} (step {})", *lost, step_);
     const int64_t steps = spec_.size.steps;
-    if (step_ != 1 && step_ != steps && step_ % interval(spec_.log_every_fraction, steps, 1) != 0) return;
+    if (step_ != 1 && step_ != steps && step_ % log_interval(spec_) != 0) return;
     const double now = events_.seconds();
     const double speed = (tokens_at(step_) - tokens_at(logged_step_)) / std::max(1e-9, now - logged_seconds_);
     logged_step_ = step_;
@@ -291,7 +290,7 @@ class Run {
   // Checked only at the first evaluation at or after the fraction; a run resumed from its checkpoint is past it.
   bool gives_up() const {
     if (!spec_.stop_above || evaluated_step_ != step_) return false;
-    const int64_t every = interval(spec_.eval_every_fraction, spec_.size.steps, spec_.size.steps);
+    const int64_t every = recipe::evaluation_interval(spec_);
     const auto far =
         static_cast<int64_t>(std::ceil(spec_.stop_above->fraction * static_cast<double>(spec_.size.steps) - 1e-9));
     if (step_ < far || step_ - every >= std::max<int64_t>(far, 1)) return false;

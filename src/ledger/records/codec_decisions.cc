@@ -27,6 +27,8 @@ template <typename V>
 void fields(V& v, LadderDecision& r) {
   fields(v, r.plan);
   v.required("final_seconds", r.final_seconds);
+  v.sparse("final_flops", r.final_flops);
+  v.sparse("final_tokens", r.final_tokens);
 }
 
 template <typename V>

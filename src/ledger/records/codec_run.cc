@@ -50,6 +50,7 @@ void fields(V& v, AttemptEnded::Measured& m) {
   v.field("seconds", m.seconds);
   v.field("flops", m.flops);
   v.sparse("optimizer_flops", m.optimizer_flops);
+  v.sparse("evaluation_flops", m.evaluation_flops);
   v.field("curve", m.curve);
 }
 
@@ -76,6 +77,7 @@ void fields(V& v, RunFinished::Measured& m) {
   v.field("flops", m.flops);
   v.sparse("attempt_flops", m.attempt_flops);
   v.sparse("optimizer_flops", m.optimizer_flops);
+  v.sparse("evaluation_flops", m.evaluation_flops);
   v.field("train_seconds", m.train_seconds);
   v.field("cpu_seconds", m.cpu_seconds);
   v.field("peak_memory_bytes", m.peak_memory_bytes);

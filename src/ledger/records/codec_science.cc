@@ -127,6 +127,7 @@ void fields(V& v, EvaluationRecord& r) {
   v.sparse("bytes", r.bytes);
   v.sparse("documents", r.documents);
   v.sparse("sampling_sd", r.sampling_sd);
+  v.sparse("evaluation_flops", r.evaluation_flops);
 }
 
 template struct Codec<FitRecord>;

@@ -171,6 +171,7 @@ void fields(V& v, ComparisonRecord::Spend& s) {
   v.field("seconds", s.seconds);
   v.field("train_flops", s.train_flops);
   v.sparse("optimizer_flops", s.optimizer_flops);
+  v.sparse("evaluation_flops", s.evaluation_flops);
   v.field("runs", s.runs);
 }
 

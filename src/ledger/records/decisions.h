@@ -26,7 +26,10 @@ struct LadderFields {
 // "ladder"
 struct LadderDecision {
   LadderFields plan{};
-  double final_seconds = 0;  // kept for the last evaluations and the report
+  // Kept for the last evaluations and the report; and the tokens that each of these scores.
+  double final_seconds = 0;
+  std::optional<double> final_flops{};
+  std::optional<int64_t> final_tokens{};
 };
 // "ladder after the search"
 struct SecondLadderDecision {

@@ -55,7 +55,9 @@ struct AttemptEnded {
   struct Measured {
     int attempt = 1;
     double seconds = 0, flops = 0;
-    std::optional<double> optimizer_flops{};  // beside `flops`; not there: not counted
+    // Beside `flops`, of the optimizer and of the attempt's evaluations; not there: not counted.
+    std::optional<double> optimizer_flops{}, evaluation_flops{};
+    double all_flops() const { return flops + optimizer_flops.value_or(0) + evaluation_flops.value_or(0); }
     std::vector<RunCurvePoint> curve{};
   };
   std::optional<Measured> measured{};
@@ -75,11 +77,16 @@ struct RunFinished {
     std::optional<int64_t> eval_bytes{}, eval_documents{};  // that bits_per_byte is of
     double tokens = 0, flops = 0;                           // that the model was trained with
     std::optional<double> attempt_flops{};                  // that the last attempt spent; not there: `flops`
-    std::optional<double> optimizer_flops{};  // that the last attempt's optimizer took beside; not there: not counted
+    // Beside, of the last attempt's optimizer and evaluations; not there: not counted.
+    std::optional<double> optimizer_flops{}, evaluation_flops{};
     double train_seconds = 0, cpu_seconds = 0;
     uint64_t peak_memory_bytes = 0;
     std::string precision{}, program{};
     std::vector<RunCurvePoint> curve{};
+    // That the last attempt spent.
+    double all_attempt_flops() const {
+      return attempt_flops.value_or(flops) + optimizer_flops.value_or(0) + evaluation_flops.value_or(0);
+    }
   };
   std::optional<Measured> measured{};
 };

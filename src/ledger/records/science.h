@@ -102,6 +102,7 @@ struct EvaluationRecord {
   std::string segments{};                       // hash of the list of segments; empty: left out, of older versions
   std::optional<int64_t> bytes{}, documents{};  // scored
   std::optional<double> sampling_sd{};          // of bits_per_byte, with documents as clusters
+  std::optional<double> evaluation_flops{};     // that it took; not there: not counted
 };
 
 }  // namespace flywheel::ledger

@@ -114,7 +114,7 @@ struct ComparisonRecord {
   std::optional<double> more_budget{};  // to decide it, times this one's; not finite: it cannot be said
   struct Spend {
     double seconds = 0, train_flops = 0;
-    std::optional<double> optimizer_flops{};  // beside train_flops
+    std::optional<double> optimizer_flops{}, evaluation_flops{};  // beside train_flops
     int64_t runs = 0;
   };
   Spend spend{};

@@ -4,7 +4,6 @@
 #include "base/json.h"
 #include "base/subprocess.h"
 #include "protocol/run_events.h"
-#include "protocol/segments.h"
 #include "recipe/active.h"
 #include "recipe/phases.h"
 #include "workload/flywheel/recipe_configuration.h"
@@ -14,14 +13,17 @@
 namespace flywheel::workload {
 namespace {
 
-protocol::RunWork work_of(const recipe::Recipe& recipe, const recipe::Size& size, double optimizer_flops_per_step) {
-  const double sequence_flops = count(recipe, size).flops_per_token * size.context;
+protocol::RunWork work_of(const recipe::RunSpec& spec, double optimizer_flops_per_step) {
+  const recipe::Size& size = spec.size;
+  const double sequence_flops = count(spec.recipe, size).flops_per_token * size.context;
   return {
       .steps = size.steps,
       .first_step = size.trunk_steps,
       .flops_before = [sequence_flops, size](
                           int64_t step) { return sequence_flops * static_cast<double>(size.sequences_before(step)); },
-      .optimizer_flops_per_step = optimizer_flops_per_step};
+      .optimizer_flops_per_step = optimizer_flops_per_step,
+      .evaluation_flops = evaluation_flops_per_scored(spec.recipe, size) * static_cast<double>(spec.eval_tokens),
+      .evaluation_every = recipe::evaluation_interval(spec)};
 }
 
 std::string output_of(const std::vector<std::string>& arguments) {
@@ -93,8 +95,7 @@ SizedRun FlywheelWorkload::prior_size(const Configuration& configuration, double
 }
 
 double FlywheelWorkload::evaluation_flops_per_token(const Configuration& configuration, const SizedRun& run) const {
-  const recipe::Size& size = size_of(run);
-  return count(recipe_of(configuration), size).forward_flops_per_token * protocol::tokens_read_per_scored(size.context);
+  return evaluation_flops_per_scored(recipe_of(configuration), size_of(run));
 }
 
 bool FlywheelWorkload::can_branch(const Configuration& configuration) const {
@@ -154,18 +155,14 @@ RunPlan FlywheelWorkload::plan(const Configuration& configuration, const SizedRu
   if (request.stop) spec.stop_above = recipe::StopAbove{request.stop->fraction, request.stop->bits_per_byte};
   return {.spec = recipe::to_json(spec).dump(1) + "\n",
           .segments = spec.eval_segments,
-          .work = work_of(spec.recipe, spec.size,
-                          step_costs(configuration.identity(), spec.recipe, spec.size).optimizer_flops),
+          .work = work_of(spec, step_costs(configuration.identity(), spec.recipe, spec.size).optimizer_flops),
           .needs = needs(spec)};
 }
 
 RunPlan FlywheelWorkload::read_plan(const std::string& spec, const std::string& where) const {
   const recipe::RunSpec read = recipe::run_spec_from_json(parse_json(spec, where), where);
   const double optimizer_flops = step_costs(recipe::recipe_hash(read.recipe), read.recipe, read.size).optimizer_flops;
-  return {.spec = spec,
-          .segments = read.eval_segments,
-          .work = work_of(read.recipe, read.size, optimizer_flops),
-          .needs = needs(read)};
+  return {.spec = spec, .segments = read.eval_segments, .work = work_of(read, optimizer_flops), .needs = needs(read)};
 }
 
 protocol::Resources FlywheelWorkload::needs(const recipe::RunSpec& spec) const {
@@ -192,6 +189,8 @@ Evaluation FlywheelWorkload::evaluate(const Path& run_directory, protocol::Split
                         .segments = json_field<std::string>(json, "segments", "evaluate"),
                         .bytes = json_field<int64_t>(json, "bytes", "evaluate"),
                         .documents = json_field<int64_t>(json, "documents", "evaluate")};
+  const recipe::RunSpec spec = recipe::load_run_spec(run_directory / protocol::kSpecFile);
+  evaluation.flops = evaluation_flops_per_scored(spec.recipe, spec.size) * static_cast<double>(evaluation.tokens);
   if (!json.at("sampling_sd").is_null()) evaluation.sampling_sd = json_field<double>(json, "sampling_sd", "evaluate");
   return evaluation;
 }

@@ -66,6 +66,25 @@ TEST(FlywheelWorkload, EvaluationsStayASmallShareOfARunAtAnyContext) {
   }
 }
 
+TEST(FlywheelWorkload, APlanIsChargedForTheEvaluationsThatItsSpecAsksFor) {
+  const FlywheelWorkload workload = workload_with_lists();
+  for (const int context : {64, 128, 512}) {
+    const ConfigurationPtr configuration = with_context(context);
+    for (const double flops : {1e10, 1e12}) {
+      const SizedRun run = workload.prior_size(*configuration, flops);
+      RunRequest request;
+      request.id = "a";
+      request.evaluations = evaluations(workload, *configuration, run, request.eval_tokens);
+      const RunPlan plan = workload.plan(*configuration, run, request);
+      const double once = request.eval_tokens * workload.evaluation_flops_per_token(*configuration, run);
+      EXPECT_NEAR(plan.work.own_evaluation_flops(), request.evaluations * once, 1e-6 * once) << context << " " << flops;
+      EXPECT_NEAR(plan.work.own_evaluation_flops(),
+                  evaluations_flops(workload, *configuration, run, request.eval_tokens), 1e-6 * once);
+      EXPECT_EQ(workload.read_plan(plan.spec, "spec").work.own_evaluation_flops(), plan.work.own_evaluation_flops());
+    }
+  }
+}
+
 // An optimizer that takes `each` FLOPs a step.
 FlywheelWorkload with_optimizer(double each, int* asked = nullptr) {
   return FlywheelWorkload({.corpus = "/corpus", .step_costs = [=](const recipe::Recipe&, const recipe::Size&) {
@@ -88,7 +107,8 @@ TEST(FlywheelWorkload, AComparedRunCostsItsRungOptimizerIncluded) {
       const SizedRun run = at_cost(workload, *configuration, workload.prior_size(*configuration, rung), rung);
       EXPECT_EQ(run.model, free.model);
       EXPECT_NEAR((run.flops + run.optimizer_flops) / rung, 1, 1 / steps + 0.005) << rung << " " << share;
-      EXPECT_NEAR(run.budget_flops(), run.flops + run.optimizer_flops, 1);
+      EXPECT_NEAR(budget_flops(workload, *configuration, run, 4096),
+                  run.flops + run.optimizer_flops + evaluations_flops(workload, *configuration, run, 4096), 1);
       EXPECT_LT(run.tokens, free.tokens);
     }
   }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/format.h"
+#include "protocol/segments.h"
 #include "recipe/size.h"
 #include "workload/flywheel/recipe_configuration.h"
 
@@ -63,6 +64,10 @@ std::vector<SizedRun> isoflop_runs_of(const recipe::Recipe& recipe, double flops
   }
   const auto begin = runs.begin() + static_cast<std::ptrdiff_t>(best);
   return {begin, begin + static_cast<std::ptrdiff_t>(std::min(wanted, runs.size() - best))};
+}
+
+double evaluation_flops_per_scored(const recipe::Recipe& recipe, const recipe::Size& size) {
+  return count(recipe, size).forward_flops_per_token * protocol::tokens_read_per_scored(size.context);
 }
 
 }  // namespace flywheel::workload

@@ -15,4 +15,7 @@ inline constexpr double kSizeSpacing = 1.6;  // between neighbouring sizes of a 
 std::vector<SizedRun> isoflop_runs_of(const recipe::Recipe& recipe, double flops, double centre, int count_wanted,
                                       double max_tokens);
 
+// FLOPs of judging a model, for each token that is scored: a longer context reads more for it (protocol/segments.h).
+double evaluation_flops_per_scored(const recipe::Recipe& recipe, const recipe::Size& size);
+
 }  // namespace flywheel::workload

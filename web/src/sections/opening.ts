@@ -31,6 +31,7 @@ function spent(report: ReportData["report"]): string {
     isNumber(spend?.slot_busy_fraction) ? `slots busy ${percent(spend.slot_busy_fraction * 100)}` : "busy share not measured",
     isNumber(spend?.train_flops) ? `${scientific(spend.train_flops)} FLOPs of training` : "FLOPs not measured",
     ...(isNumber(spend?.optimizer_flops) ? [`${scientific(spend.optimizer_flops)} of the optimizer's own`] : []),
+    ...(isNumber(spend?.evaluation_flops) ? [`${scientific(spend.evaluation_flops)} of evaluations`] : []),
   ].join("; ");
 }
 

@@ -73,6 +73,7 @@ export function spendSection(data: ReportData): Child[] {
       { class: "lede" },
       spend && isNumber(spend.seconds) && isNumber(spend.train_flops) ? `${duration(spend.seconds)} by the clock and ${scientific(spend.train_flops)} FLOPs of models. ` : "Not measured: the total. ",
       spend && isNumber(spend.optimizer_flops) ? `The optimizer's own work took ${scientific(spend.optimizer_flops)} FLOPs. ` : "",
+      spend && isNumber(spend.evaluation_flops) ? `Evaluations took ${scientific(spend.evaluation_flops)} FLOPs. ` : "",
       spend && isNumber(spend.slot_busy_fraction) ? `Slots were busy ${percent(spend.slot_busy_fraction * 100)} of the time.` : "Not measured: how busy the slots were.",
     ),
     stages.length === 0
