@@ -220,7 +220,7 @@ TEST(Scheduler, ABudgetOfFlopsPaysForOptimizersAndEvaluationsToo) {
       if (optimizer)
         job.work.optimizer_flops_per_step = 0.25 * model / static_cast<double>(job.work.steps);
       else
-        job.work.evaluation_flops = 0.25 * model;  // one, at the end
+        job.work.evaluation_flops = 0.25 * model / 4, job.work.evaluation_every = job.work.steps / 4;
     // Enough for the models of three, and for two with what comes beside.
     EXPECT_EQ(lab.run(list, {.flops = 3 * model}), Status::kOutOfBudget);
     EXPECT_DOUBLE_EQ(lab.ledger->spend().train_flops, 2 * model);
