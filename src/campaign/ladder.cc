@@ -134,12 +134,18 @@ LadderPlan plan_ladder(const Workload& workload, const Configuration& configurat
 
   if (!fits(cost_of_top(smallest_top), limits)) {
     const Cost cost = cost_of_top(smallest_top);
+    const auto advice = [](double needed, double left) -> std::string {
+      constexpr double kToSpare = 1.05;  // a larger budget's last look takes more
+      const double times = std::ceil(10 * kToSpare * needed / left) / 10;
+      return times < 1000 ? fmt::format(". Give about {:.1f} times as much", times) : "";
+    };
     if (limits.wall_seconds > 0 && cost.wall_seconds > limits.wall_seconds)
       throw_bad_input(
-          "the budget is too small: the smallest ladder takes about {} on this machine, and {} are left for it",
-          format_seconds(cost.wall_seconds), format_seconds(std::max(limits.wall_seconds, 0.0)));
-    throw_bad_input("the budget is too small: the smallest ladder needs about {}, and {} are left for it",
-                    format_flops(cost.flops), format_flops(limits.flops));
+          "the budget is too small: the smallest ladder takes about {} on this machine, and {} are left for it{}",
+          format_seconds(cost.wall_seconds), format_seconds(limits.wall_seconds),
+          advice(cost.wall_seconds, limits.wall_seconds));
+    throw_bad_input("the budget is too small: the smallest ladder needs about {}, and {} are left for it{}",
+                    format_flops(cost.flops), format_flops(limits.flops), advice(cost.flops, limits.flops));
   }
   double low = smallest_top, high = 1e28;
   while (high / low > 1.01) {
