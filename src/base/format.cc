@@ -74,6 +74,37 @@ std::string format_flops(double flops) {
   return format_power(flops) + " FLOPs";
 }
 
+std::string with_short_numbers(std::string_view text) {
+  constexpr size_t kMostDigits = 5;
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const auto is_word = [&](char c) {
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+  };
+  std::string result;
+  size_t at = 0;
+  while (at < text.size()) {
+    const bool begins = is_digit(text[at]) && (at == 0 || (!is_word(text[at - 1]) && text[at - 1] != '.'));
+    double value = 0;
+    const auto [end, error] = std::from_chars(text.data() + at, text.data() + text.size(), value);
+    if (!begins || error != std::errc()) {
+      result += text[at++];
+      continue;
+    }
+    const std::string_view number = text.substr(at, static_cast<size_t>(end - (text.data() + at)));
+    at += number.size();
+    const std::string_view mantissa = number.substr(0, number.find_first_of("eE"));
+    const size_t significant = mantissa.find_first_of("123456789");
+    const size_t digits =
+        significant == std::string_view::npos
+            ? 0
+            : static_cast<size_t>(
+                  std::count_if(mantissa.begin() + static_cast<std::ptrdiff_t>(significant), mantissa.end(), is_digit));
+    const bool long_fraction = mantissa.find('.') != std::string_view::npos && digits > kMostDigits;
+    result += long_fraction ? fmt::format("{:.4g}", value) : std::string(number);
+  }
+  return result;
+}
+
 std::string shell_command(const std::vector<std::string>& arguments) {
   std::string line;
   for (const std::string& argument : arguments) {

@@ -24,6 +24,10 @@ std::string format_count(double count);      // "1.3M"
 std::string format_power(double value);      // "6.5e10": three digits, as --budget and --flops read it
 std::string format_flops(double flops);      // "3.2e12 FLOPs"
 
+// `text` in which numbers with a fraction of many digits have four significant ones: "optimizer.momentum=0.9312". For
+// eyes only; what is to be read back keeps every digit.
+std::string with_short_numbers(std::string_view text);
+
 // A command as a shell reads it back: arguments with other characters than plain ones are quoted.
 std::string shell_command(const std::vector<std::string>& arguments);
 

@@ -19,6 +19,15 @@ TEST(Format, AShellReadsBackTheArgumentsOfACommand) {
   EXPECT_EQ(shell_command({"it's", "", "$HOME", "*"}), R"('it'\''s' '' '$HOME' '*')");
 }
 
+TEST(Format, LongFractionsAreShortenedAndNothingElse) {
+  EXPECT_EQ(with_short_numbers("optimizer.momentum=0.93121234567, b=0.00012345678"),
+            "optimizer.momentum=0.9312, b=0.0001235");
+  EXPECT_EQ(with_short_numbers("x=-1.2345678e-07"), "x=-1.235e-07");
+  for (const char* kept :
+       {"model.width=123456789", "x=0.25", "x=0.12345", "p1.2345678", "v1_2.3456789", "", "3.", "a.b"})
+    EXPECT_EQ(with_short_numbers(kept), kept);
+}
+
 TEST(Format, LinesBreakAtBlanksOnlyAndKeepTheirWidth) {
   EXPECT_EQ(wrapped("one two three", 8), "one two\nthree");
   EXPECT_EQ(wrapped("one two three", 9, 2), "one two\n  three");

@@ -236,8 +236,8 @@ std::string found_rows(const ledger::Ledger& ledger) {
                                                        search->tried == 1 ? "" : "s", findings.size())
                                          : fmt::format("{} so far", findings.size()));
   for (const ledger::FindingRecord& finding : findings)
-    rows +=
-        row_below(fmt::format("{} {}: {} compute", finding.id, finding.change, multiplier_text(finding.multiplier)));
+    rows += row_below(fmt::format("{} {}: {} compute", finding.id, with_short_numbers(finding.change),
+                                  multiplier_text(finding.multiplier)));
   if (const auto total = findings.size() > 1 ? total_multiplier(ledger, findings) : std::nullopt)
     rows += row_below("together: " + multiplier_text(total->multiplier) + " compute");
   return rows;
@@ -384,7 +384,8 @@ std::string findings_text(const ledger::Ledger& ledger) {
   std::string text;
   for (const auto& record : ledger.all<ledger::FindingRecord>()) {
     const ledger::FindingRecord& f = record.value;
-    std::string finding = fmt::format("{}  {}: {} compute", f.id, f.change, multiplier_text(f.multiplier));
+    std::string finding =
+        fmt::format("{}  {}: {} compute", f.id, with_short_numbers(f.change), multiplier_text(f.multiplier));
     if (f.time_multiplier) finding += fmt::format(", {} time on this machine", multiplier_text(*f.time_multiplier));
     text += wrapped(finding, kColumns, 4) + "\n";
     if (f.costs) text += costs_text(*f.costs, "    ");

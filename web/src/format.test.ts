@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytes, duration, fixed, labelsOf, logTicks, offBy, percent, ratioTicks, roomyTicks, scientific, short, signed, time, withPowers } from "./format";
+import { bytes, duration, fixed, labelsOf, logTicks, offBy, percent, ratioTicks, roomyTicks, scientific, short, signed, time, withPowers, withShortNumbers } from "./format";
 
 test("numbers too large or small for plain digits become powers of ten", () => {
   assert.equal(scientific(1e12), "10¹²");
@@ -9,6 +9,11 @@ test("numbers too large or small for plain digits become powers of ten", () => {
   assert.equal(scientific(2.5e-7), "2.5×10⁻⁷");
   assert.equal(scientific(0), "0");
   assert.equal(scientific(12), "12");
+});
+
+test("long fractions in a change are shortened, and nothing else", () => {
+  assert.equal(withShortNumbers("optimizer.momentum=0.93121234567, b=0.00012345678"), "optimizer.momentum=0.9312, b=0.0001235");
+  for (const kept of ["model.width=123456789", "x=0.25", "x=0.12345", "p1.2345678", "v1_2.3456789", "3.", ""]) assert.equal(withShortNumbers(kept), kept);
 });
 
 test("units follow the size, also where rounding crosses one", () => {

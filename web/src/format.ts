@@ -7,6 +7,10 @@ const raise = (exponent: number): string =>
 
 export const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
 
+// "optimizer.momentum=0.9312": numbers with a fraction of many digits have four significant ones.
+export const withShortNumbers = (text: string): string =>
+  text.replace(/(?<![\w.])\d+\.\d+(?:[eE][-+]?\d+)?(?![\w.])/g, (number) => (number.replace(/[eE].*/, "").replace(/^[0.]+/, "").replace(".", "").length > 5 ? String(Number(Number(number).toPrecision(4))) : number));
+
 // 3.2×10¹¹; powers of ten as 10¹¹, and what only rounds to one as 1.0×10¹¹.
 export function scientific(value: MaybeNumber, digits = 2): string {
   if (!isNumber(value)) return "–";

@@ -1,7 +1,7 @@
 // What the search found: findings, everything adopted together, and what became of every proposal.
 import { outcomeOf, type Finding, type ReportData, type SearchProposal, type SearchRecord } from "../data";
 import { h, missing, table, type Child } from "../dom";
-import { bytes, fixed, integer, isNumber, scientific, short, signed } from "../format";
+import { bytes, fixed, integer, isNumber, scientific, short, signed, withShortNumbers } from "../format";
 import { bounded, interval, worth, worthRange } from "./worth";
 
 const mean = (values: number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
@@ -15,7 +15,7 @@ function proposalsTable(search: SearchRecord): Child[] {
       table<SearchProposal>(
         "Proposals",
         [
-          { title: "Change", text: true, value: (row) => row.patches.join(", ") || row.label, cell: (row) => row.patches.join(", ") || row.label },
+          { title: "Change", text: true, value: (row) => row.patches.join(", ") || row.label, cell: (row) => exact(row.patches.join(", ") || row.label) },
           { title: "By", text: true, value: (row) => row.proposer, cell: (row) => row.proposer },
           { title: "Became", text: true, value: outcomeOf, cell: (row) => h("strong", {}, outcomeOf(row)) },
           { title: "First runs, bits per byte", number: true, value: (row) => (row.screened.length > 0 ? mean(row.screened) : null), cell: (row) => (row.screened.length > 0 ? `${signed(mean(row.screened), 4)} (${row.screened.length})` : "–") },
@@ -101,6 +101,9 @@ function timeRatio(finding: Finding, seconds: Map<string, number>): Child {
   return base > 0 ? `runs take ${fixed(own / base, 2)}×` : "–";
 }
 
+// A change with its numbers shortened; the pointer shows every digit.
+const exact = (change: string): HTMLElement => h("span", { title: change }, withShortNumbers(change));
+
 // "9.23k → 803k", of the base and with the change.
 const grown = (pair: Finding["parameters"], show: (value: number) => string): string =>
   pair && isNumber(pair.base) && isNumber(pair.candidate) ? `${show(pair.base)} → ${show(pair.candidate)}` : "–";
@@ -121,7 +124,7 @@ export function findingsSection(data: ReportData): Child[] {
     table<Finding>(
       "Findings",
       [
-        { title: "Change", text: true, cell: (row) => row.change },
+        { title: "Change", text: true, cell: (row) => exact(row.change) },
         { title: "Worth in compute", number: true, cell: (row) => stacked(worthOf(row), worthRange(row.low, row.high)) },
         { title: "In time", number: true, cell: (row) => timeRatio(row, seconds) },
         ...(findings.some((row) => row.parameters) ? [{ title: "All parameters", number: true, cell: (row: Finding) => grown(row.parameters, short) }] : []),
