@@ -192,7 +192,10 @@ Evaluation FlywheelWorkload::evaluate(const Path& run_directory, protocol::Split
                         .segments = json_field<std::string>(json, "segments", "evaluate"),
                         .bytes = json_field<int64_t>(json, "bytes", "evaluate"),
                         .documents = json_field<int64_t>(json, "documents", "evaluate")};
-  if (!json.at("sampling_sd").is_null()) evaluation.sampling_sd = json_field<double>(json, "sampling_sd", "evaluate");
+  if (!json.at("sampling_sd").is_null())
+    evaluation.sampling = ClusterError{json_field<double>(json, "sampling_sd", "evaluate")};
+  if (evaluation.sampling && !json.at("sampling_degrees").is_null())
+    evaluation.sampling->degrees = json_field<double>(json, "sampling_degrees", "evaluate");
   return evaluation;
 }
 
