@@ -16,6 +16,7 @@ constexpr size_t kFewestOthers = 5;      // rows to judge one by
 constexpr double kMostOdd = 0.1;         // of a column's cells; more are a ladder with a gap
 constexpr double kNearFlops = 5;         // times 6 N D, as the other rows have it
 constexpr double kMuchBetter = 1.0 / 3;  // of the deviation as stated, that the cell in its likely unit leaves
+constexpr double kSurelyOther = 5;       // decades
 constexpr double kFewestTokens = 1e4, kFewestParameters = 1e4;  // of a table's largest run: nobody trains less
 constexpr double kFewestPerParameter = 0.01;                    // tokens, in some run
 
@@ -118,8 +119,12 @@ class Others {
     }
     if (cell.column->value == &Point::C) return false;
     const double off = deviation(stated), left = deviation(likely);
+    // A law that hardly depends on N or D cannot tell, and nobody trains a run so far beyond all others.
+    if (std::abs(std::log10(factor)) > kSurelyOther) return left < kOutlierDeviations;
     return off > kOutlierDeviations && left < kMuchBetter * off;
   }
+  // Without FLOPs, which would say: whether a likely value fits at all.
+  bool may_be(const Point& likely) const { return ratio_ == 0 && deviation(likely) < kOutlierDeviations; }
   bool by_flops(const Point& stated) const {
     return ratio_ > 0 && std::abs(std::log(flops_ratio(stated) / ratio_)) > std::log(kFarOff);
   }
@@ -141,6 +146,14 @@ std::string warning_of(const RunsTable& table, const OddCell& cell, bool by_flop
       table.rows[cell.row], cell.column->symbol, cell.column->means, value, cell.others.low, cell.others.high,
       by_flops ? "FLOPs fit" : "loss fits", value / cell.factor, std::max(cell.factor, 1 / cell.factor),
       cell.factor > 1 ? "large" : "small");
+}
+
+std::string doubt_of(const RunsTable& table, const OddCell& cell) {
+  return fmt::format(
+      "line {}: {} ({}) is {:.4g}, where the other runs have {:.3g} to {:.3g}: is the cell in another unit? Losses "
+      "cannot tell, so the run counts as it is",
+      table.rows[cell.row], cell.column->symbol, cell.column->means, table.points[cell.row].*cell.column->value,
+      cell.others.low, cell.others.high);
 }
 
 // "thousands", "millions", "billions", "trillions" for powers 1 to 4 of 1000.
@@ -166,14 +179,18 @@ void leave_out_other_units(RunsTable& table) {
   std::vector<size_t> kept;
   for (size_t i = 0; i < table.points.size(); ++i) {
     const Point& stated = table.points[i];
-    std::optional<OddCell> likeliest;
+    std::optional<OddCell> likeliest, possible;
     double least = INFINITY;
     for (OddCell cell : odd) {
       if (cell.row != i) continue;
       for (const double factor : {1e-12, 1e-9, 1e-6, 1e-3, 1e3, 1e6, 1e9, 1e12}) {
         Point likely = stated;
         const double value = likely.*cell.column->value /= factor;
-        if (value < cell.others.low || value > cell.others.high || !others.fits_only(stated, cell, factor)) continue;
+        if (value < cell.others.low || value > cell.others.high) continue;
+        if (!others.fits_only(stated, cell, factor)) {
+          if (others.may_be(likely)) possible = cell;
+          continue;
+        }
         if (const double left = others.deviation(likely); left < least) {
           least = left;
           cell.factor = factor;
@@ -185,6 +202,7 @@ void leave_out_other_units(RunsTable& table) {
       table.warnings.push_back(warning_of(table, *likeliest, others.by_flops(stated)));
     else
       kept.push_back(i);
+    if (possible && !likeliest) table.warnings.push_back(doubt_of(table, *possible));
   }
   if (kept.size() < table.points.size()) table = selected(table, kept);
 }

@@ -80,6 +80,22 @@ TEST(OtherUnits, ARunThatIsMerelyFarLargerStays) {
     }
 }
 
+// Losses so scattered that a law hardly depends on sizes: a thousand is doubted, a billion is no run of anybody's.
+TEST(OtherUnits, WhereLossesCannotTellAThousandIsDoubtedAndABillionLeftOut) {
+  const auto scattered = [](double factor) {
+    return left(false, [&](auto& points) {
+      Rng rng(8);
+      for (Point& p : points) p.L *= std::exp(0.2 * rng.normal());
+      points[12].N *= factor;
+    });
+  };
+  const RunsTable thousand = scattered(1e3), billion = scattered(1e9);
+  EXPECT_EQ(thousand.points.size(), 25u);
+  EXPECT_THAT(thousand.warnings, ElementsAre(AllOf(HasSubstr("line 14: N"), HasSubstr("counts as it is"))));
+  EXPECT_EQ(billion.points.size(), 24u);
+  EXPECT_THAT(billion.warnings, ElementsAre(HasSubstr("1e+09 times too large")));
+}
+
 TEST(OtherUnits, AWrongLossIsNoWrongUnit) {
   EXPECT_EQ(left(false, [](auto& points) { points[24].L *= 1.5; }).points.size(), 25u);
 }
