@@ -21,14 +21,14 @@ evidence::DocumentSums document_sums(const Path& run_directory) {
   return sums;
 }
 
-std::optional<double> paired_sampling_sd(const Path& runs, const std::vector<std::string>& base,
-                                         const std::vector<std::string>& candidate) {
+std::optional<ClusterError> paired_sampling_error(const Path& runs, const std::vector<std::string>& base,
+                                                  const std::vector<std::string>& candidate) {
   const auto all = [&](const std::vector<std::string>& ids) {
     std::vector<evidence::DocumentSums> sums;
     for (const std::string& id : ids) sums.push_back(document_sums(runs / id));
     return sums;
   };
-  return evidence::paired_sampling_sd(all(base), all(candidate));
+  return evidence::paired_sampling_error(all(base), all(candidate));
 }
 
 }  // namespace flywheel::campaign

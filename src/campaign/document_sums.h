@@ -14,7 +14,7 @@ namespace flywheel::campaign {
 evidence::DocumentSums document_sums(const Path& run_directory);
 // Sampling error of the mean difference of pairs of runs, candidate minus base, over documents; empty where it is not
 // known. `runs`: the folder of the lab's run directories.
-std::optional<double> paired_sampling_sd(const Path& runs, const std::vector<std::string>& base,
-                                         const std::vector<std::string>& candidate);
+std::optional<ClusterError> paired_sampling_error(const Path& runs, const std::vector<std::string>& base,
+                                                  const std::vector<std::string>& candidate);
 
 }  // namespace flywheel::campaign

@@ -43,25 +43,23 @@ ledger::FindingRecord finding(const ledger::Ledger& ledger, const search::Search
   const evidence::Standing& standing = loop.policy().standings()[i];
   // Relative to the base that it was tested against, since an adoption changes the base on both rungs.
   std::vector<evidence::RungPairs> confirm = item.confirm;
-  // Both rungs are scored on the same documents: their errors do not average out.
-  std::optional<double> sampling_sd;
+  std::optional<ClusterError> sampling;
   for (size_t r = 0; r < item.confirm_runs.size(); ++r) {
     std::vector<std::string> base;
     for (const std::string& run : item.confirm_runs[r]) base.push_back(run + "-base");
-    confirm[r].sampling_sd = paired_sampling_sd(totals.runs, base, item.confirm_runs[r]);
-    if (confirm[r].sampling_sd) sampling_sd = std::max(sampling_sd.value_or(0), *confirm[r].sampling_sd);
+    confirm[r].sampling = paired_sampling_error(totals.runs, base, item.confirm_runs[r]);
+    sampling = evidence::wider(sampling, confirm[r].sampling);
   }
   const evidence::PairedEffect effect = evidence::paired_effect(confirm);
-  ledger::FindingRecord record{
-      .id = id_of(i),
-      .proposer = item.proposer,
-      .label = item.label,
-      .change = fmt::format("{}", fmt::join(item.patches, ", ")),
-      .patches = item.patches,
-      .recipe_hash = item.identity,
-      .difference = evidence::widened(standing.confirmed->interval(0.1), sampling_sd, kNormal90),
-      .sampling_sd = sampling_sd,
-      .split = totals.split};
+  ledger::FindingRecord record{.id = id_of(i),
+                               .proposer = item.proposer,
+                               .label = item.label,
+                               .change = fmt::format("{}", fmt::join(item.patches, ", ")),
+                               .patches = item.patches,
+                               .recipe_hash = item.identity,
+                               .difference = evidence::widened(standing.confirmed->interval(0.1), sampling, 0.9),
+                               .sampling = sampling,
+                               .split = totals.split};
   record.multiplier = effect.multiplier_of(record.difference);
   record.slope = effect.slope;
   record.by_rung = effect.rungs;

@@ -1,6 +1,7 @@
 // flywheel evaluate: the loss of a trained run on one split.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <memory>
 
 #include "base/json.h"
@@ -45,8 +46,9 @@ int evaluate(const EvaluateOptions& options) {
     if (options.by_document) json["by_document"] = by_document(result);
     fmt::print("{}\n", json.dump());
   } else {
-    const std::string sampling =
-        result.sampling_sd ? fmt::format(", sampling error {:.4f}", *result.sampling_sd) : std::string();
+    const double half = result.sampling ? result.sampling->half_width(0.9) : INFINITY;
+    const std::string sampling = std::isfinite(half) ? fmt::format(" \u00b1 {:.4f} (90%, over documents)", half)
+                                                     : ", of too few documents to tell its sampling error";
     fmt::print("{} on {}: {:.4f} bits per byte{} ({} bytes of {} documents, list {}, after {} of {} steps)\n",
                run.spec.id, options.split, result.bits_per_byte, sampling, result.bytes, result.documents.size(),
                result.segments, run.progress.step, run.spec.size.steps);

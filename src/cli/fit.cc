@@ -10,6 +10,7 @@
 #include "base/file_system.h"
 #include "base/format.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "cli/cli.h"
 #include "cli/fit_command.h"
 #include "cli/fit_curves.h"
@@ -98,6 +99,7 @@ void run_fit(const FitCommand& command) {
   const auto start = std::chrono::steady_clock::now();
   const scaling::FitRequest request = request_of(command);
   std::vector<scaling::FitInput> inputs = scaling::fit_inputs(read_table_file(command.runs), command.runs, request);
+  for (const std::string& warning : inputs.front().table.warnings) log_warning(warning);
   std::vector<scaling::Point> wanted;
   if (!command.predict.empty())
     wanted = scaling::parse_runs(read_table_file(command.predict), command.predict, false).points;

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/format.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "cli/cli.h"
 #include "cli/plan_source.h"
 #include "report/plan_text.h"
@@ -126,10 +127,12 @@ Action declare_plan(Arguments& arguments) {
     const scaling::PlanRequest request = request_of(*options, source);
     const scaling::PlanResult result = scaling::make_plans(source.runs, request);
     const OrderedJson json = report::plan_json(source.runs, source.unit, request, result, recipe_sizes(source, result));
-    if (options->json)
+    if (options->json) {
+      for (const std::string& warning : source.runs.warnings) log_warning(warning);
       fmt::print("{}\n", json_line(json));
-    else
+    } else {
       report::print_plan(json);
+    }
     return 0;
   };
 }

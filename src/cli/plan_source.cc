@@ -10,6 +10,7 @@
 #include "ledger/ledger.h"
 #include "recipe/size.h"
 #include "scaling/fit/fit_input.h"
+#include "scaling/tables/other_units.h"
 #include "scaling/tables/sweep_table.h"
 
 namespace flywheel::cli {
@@ -19,10 +20,13 @@ PlanSource plan_source_from_csv(const std::string& path, int drop_highest) {
   source.unit = "in the unit of the runs' loss column";
   const std::string text = real_file_system().read(path);
   scaling::RunsTable table = scaling::parse_runs(text, path);
+  scaling::leave_out_other_units(table);
   scaling::drop_highest(table, drop_highest, path);
   std::vector<scaling::SweepRun> sweep = scaling::parse_sweep(text, path, table);
   std::vector<scaling::Point> points = sweep.empty() ? table.points : scaling::best_of_each(sweep, table);
   source.runs = scaling::plan_runs(path, std::move(points), std::move(sweep));
+  source.runs.warnings = table.warnings;
+  for (std::string& said : scaling::columns_in_other_units(table)) source.runs.warnings.push_back(std::move(said));
   return source;
 }
 

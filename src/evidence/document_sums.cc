@@ -2,18 +2,18 @@
 
 #include <cmath>
 
-#include "base/cluster_error.h"
-
 namespace flywheel::evidence {
 
-std::optional<double> sampling_sd(std::span<const DocumentSum> sums) {
+std::optional<ClusterError> sampling_error(std::span<const DocumentSum> sums) {
   std::vector<double> bits, bytes;
   double all = 0;
   for (const DocumentSum& sum : sums) bits.push_back(sum.bits), bytes.push_back(sum.bytes), all += sum.bytes;
-  return all > 0 ? ratio_sd(bits, bytes) : std::nullopt;
+  if (!(all > 0)) return std::nullopt;
+  return sums.size() < 2 ? ClusterError{.sd = 0, .degrees = 0} : ratio_error(bits, bytes);
 }
 
-std::optional<double> paired_sampling_sd(std::span<const DocumentSums> base, std::span<const DocumentSums> candidate) {
+std::optional<ClusterError> paired_sampling_error(std::span<const DocumentSums> base,
+                                                  std::span<const DocumentSums> candidate) {
   if (base.empty() || base.size() != candidate.size()) return std::nullopt;
   DocumentSums differences = base.front();
   for (DocumentSum& difference : differences) difference.bits = 0;
@@ -26,12 +26,18 @@ std::optional<double> paired_sampling_sd(std::span<const DocumentSums> base, std
       differences[d].bits += (candidate[pair][d].bits - base[pair][d].bits) / pairs;
     }
   }
-  return sampling_sd(differences);
+  return sampling_error(differences);
 }
 
-Interval widened(const Interval& interval, const std::optional<double>& sd, double deviations) {
-  if (!sd) return interval;
-  const double more = deviations * *sd;
+std::optional<ClusterError> wider(const std::optional<ClusterError>& a, const std::optional<ClusterError>& b) {
+  constexpr double kLevel = 0.9;
+  if (!a || !b) return a ? a : b;
+  return b->half_width(kLevel) > a->half_width(kLevel) ? b : a;
+}
+
+Interval widened(const Interval& interval, const std::optional<ClusterError>& error, double level) {
+  if (!error) return interval;
+  const double more = error->half_width(level);
   return {interval.value, interval.value - std::hypot(interval.value - interval.low, more),
           interval.value + std::hypot(interval.high - interval.value, more)};
 }

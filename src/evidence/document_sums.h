@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "base/cluster_error.h"
 #include "evidence/multiplier.h"
 
 namespace flywheel::evidence {
@@ -18,13 +19,16 @@ struct DocumentSum {
 };
 using DocumentSums = std::vector<DocumentSum>;
 
-// Of one model's bits per byte. Empty for fewer than two documents.
-std::optional<double> sampling_sd(std::span<const DocumentSum> sums);
+// Of one model's bits per byte. Empty for no documents; of one alone it cannot be told (ClusterError).
+std::optional<ClusterError> sampling_error(std::span<const DocumentSum> sums);
 // Of the mean difference of pairs in bits per byte, candidate minus base, each pair scored on the same documents.
-// Paired by document, so that what makes a document hard for both does not count. Empty for fewer than two documents,
-// no pairs, or where two evaluations are not of the same documents and bytes.
-std::optional<double> paired_sampling_sd(std::span<const DocumentSums> base, std::span<const DocumentSums> candidate);
-// The interval with this further error, independent of its own; `deviations`: half of its width in standard deviations.
-Interval widened(const Interval& interval, const std::optional<double>& sd, double deviations);
+// Paired by document, so that what makes a document hard for both does not count. Empty for no documents, no pairs, or
+// where two evaluations are not of the same documents and bytes.
+std::optional<ClusterError> paired_sampling_error(std::span<const DocumentSums> base,
+                                                  std::span<const DocumentSums> candidate);
+// The one that is the wider at 90%, of rungs that are scored on the same documents: their errors do not average out.
+std::optional<ClusterError> wider(const std::optional<ClusterError>& a, const std::optional<ClusterError>& b);
+// The interval of this level (0.9: 90%) with this further error, independent of its own.
+Interval widened(const Interval& interval, const std::optional<ClusterError>& error, double level);
 
 }  // namespace flywheel::evidence

@@ -38,7 +38,11 @@ double bits_per_byte(const DocumentSums& sums) {
   return bits / bytes;
 }
 
-TEST(SamplingSd, IsTheDeviationOverSamplesOfDocuments) {
+std::optional<ClusterError> pair_error(const DocumentSums& base, const DocumentSums& candidate) {
+  return paired_sampling_error(std::vector<DocumentSums>{base}, std::vector<DocumentSums>{candidate});
+}
+
+TEST(SamplingError, IsTheDeviationOverSamplesOfDocuments) {
   Rng rng(1);
   std::vector<double> losses, differences, said, said_of_pairs;
   int inside = 0, pair_inside = 0;
@@ -47,55 +51,58 @@ TEST(SamplingSd, IsTheDeviationOverSamplesOfDocuments) {
     const Sample s = sample({}, rng);
     losses.push_back(bits_per_byte(s.base));
     differences.push_back(bits_per_byte(s.candidate) - losses.back());
-    said.push_back(*sampling_sd(s.base));
-    said_of_pairs.push_back(
-        *paired_sampling_sd(std::vector<DocumentSums>{s.base}, std::vector<DocumentSums>{s.candidate}));
-    inside += std::abs(losses.back() - 2) < kNormal90 * said.back();
-    pair_inside += std::abs(differences.back() + 0.02) < kNormal90 * said_of_pairs.back();
+    const ClusterError error = *sampling_error(s.base), of_pairs = *pair_error(s.base, s.candidate);
+    said.push_back(error.sd);
+    said_of_pairs.push_back(of_pairs.sd);
+    inside += std::abs(losses.back() - 2) < error.half_width(0.9);
+    pair_inside += std::abs(differences.back() + 0.02) < of_pairs.half_width(0.9);
   }
   EXPECT_NEAR(mean(said) / standard_deviation(losses), 1, 0.06);
   EXPECT_NEAR(mean(said_of_pairs) / standard_deviation(differences), 1, 0.06);
-  EXPECT_NEAR(inside / static_cast<double>(kSamples), 0.89, 0.02);  // a normal's 90% with a deviation from 60 documents
-  EXPECT_NEAR(pair_inside / static_cast<double>(kSamples), 0.89, 0.02);
+  EXPECT_NEAR(inside / static_cast<double>(kSamples), 0.9, 0.015);
+  EXPECT_NEAR(pair_inside / static_cast<double>(kSamples), 0.9, 0.015);
   // Paired by document it is a small part of the level's.
   EXPECT_LT(mean(said_of_pairs), 0.05 * mean(said));
 }
 
 // Bytes taken for independent say far too little.
-TEST(SamplingSd, CountsDocumentsAndNotTheirParts) {
+TEST(SamplingError, CountsDocumentsAndNotTheirParts) {
   Rng rng(2);
   const Sample s = sample({}, rng);
   DocumentSums parts;
   for (const DocumentSum& sum : s.base)
     for (int i = 0; i < static_cast<int>(sum.bytes / 128); ++i)
       parts.push_back({static_cast<int64_t>(parts.size()), sum.bits * 128 / sum.bytes, 128});
-  EXPECT_GT(*sampling_sd(s.base), 2.5 * *sampling_sd(parts));
+  EXPECT_GT(sampling_error(s.base)->sd, 2.5 * sampling_error(parts)->sd);
 }
 
-TEST(SamplingSd, IsNotSaidOfOneDocumentOrOfDifferentOnes) {
+TEST(SamplingError, IsNotSaidOfDifferentDocumentsAndCannotBeToldOfOne) {
   const DocumentSums one{{0, 200, 100}}, two{{0, 200, 100}, {1, 210, 100}}, others{{0, 200, 100}, {2, 210, 100}};
-  EXPECT_FALSE(sampling_sd(one));
-  EXPECT_FALSE(paired_sampling_sd(std::vector<DocumentSums>{two}, std::vector<DocumentSums>{others}));
-  EXPECT_FALSE(paired_sampling_sd(std::vector<DocumentSums>{two}, std::vector<DocumentSums>{one}));
-  EXPECT_FALSE(paired_sampling_sd({}, {}));
-  EXPECT_EQ(*paired_sampling_sd(std::vector<DocumentSums>{two}, std::vector<DocumentSums>{two}), 0);
+  EXPECT_FALSE(pair_error(two, others));
+  EXPECT_FALSE(pair_error(two, one));
+  EXPECT_FALSE(paired_sampling_error({}, {}));
+  EXPECT_EQ(pair_error(two, two)->sd, 0);
+  EXPECT_TRUE(std::isinf(sampling_error(one)->half_width(0.9)));
+  EXPECT_TRUE(std::isinf(widened({1, 0.7, 1.3}, pair_error(one, one), 0.9).high));
 }
 
-TEST(SamplingSd, WidensAnIntervalAsAnIndependentError) {
-  const Interval interval = widened({1, 0.7, 1.3}, 0.4 / kNormal90, kNormal90);
+TEST(SamplingError, WidensAnIntervalAsAnIndependentError) {
+  const Interval interval = widened({1, 0.7, 1.3}, ClusterError{.sd = 0.4 / kNormal90}, 0.9);
   EXPECT_NEAR(interval.low, 0.5, 1e-12);
   EXPECT_NEAR(interval.high, 1.5, 1e-12);
-  EXPECT_EQ(widened({1, 0.7, 1.3}, std::nullopt, kNormal90).low, 0.7);
-  EXPECT_EQ(widened({1, -INFINITY, 1.3}, 0.1, kNormal90).low, -INFINITY);
+  EXPECT_EQ(widened({1, 0.7, 1.3}, std::nullopt, 0.9).low, 0.7);
+  EXPECT_NEAR(widened({1, 1, 1}, ClusterError{.sd = 0.1, .degrees = 3}, 0.95).high,
+              1 + 0.1 * student_quantile(0.975, 3), 1e-12);
+  EXPECT_EQ(widened({1, -INFINITY, 1.3}, ClusterError{.sd = 0.1}, 0.9).low, -INFINITY);
 }
 
-TEST(SamplingSd, IsInTheIntervalOfARung) {
+TEST(SamplingError, IsInTheIntervalOfARung) {
   std::vector<RungPairs> rungs{{1e10, {3, 3.01, 2.99}, {-0.02, -0.021, -0.019}},
                                {4e10, {2.7, 2.71, 2.69}, {-0.02, -0.021, -0.019}}};
   const Interval seeds = paired_effect(rungs).rungs[0].difference;
-  for (RungPairs& rung : rungs) rung.sampling_sd = 0.02;
+  for (RungPairs& rung : rungs) rung.sampling = ClusterError{.sd = 0.02};
   const RungEffect both = paired_effect(rungs).rungs[0];
-  EXPECT_EQ(both.sampling_sd, 0.02);
+  EXPECT_EQ(both.sampling->sd, 0.02);
   EXPECT_NEAR(both.difference.high - both.difference.value, std::hypot(seeds.high - seeds.value, kNormal90 * 0.02),
               1e-9);
   EXPECT_LT(both.multiplier.low, 1);

@@ -73,7 +73,7 @@ PairedEffect paired_effect(std::span<const RungPairs> rungs) {
     const RungPairs& rung = rungs[i];
     if (rung.difference.empty()) continue;
     const double base = mean(rung.base);
-    const Interval difference = widened(student90(rung.difference), rung.sampling_sd, kNormal90);
+    const Interval difference = widened(student90(rung.difference), rung.sampling, 0.9);
     double at_least = 0;
     std::vector<double> reached;
     for (size_t k = 0; k < rung.difference.size(); ++k) reached.push_back(rung.base[k] + rung.difference[k]);
@@ -87,7 +87,7 @@ PairedEffect paired_effect(std::span<const RungPairs> rungs) {
     multiplier.low = std::max(multiplier.low, at_least);
     if (!(multiplier.high >= multiplier.low)) multiplier.high = INFINITY;
     effect.rungs.push_back(
-        {rung.flops, static_cast<int>(rung.difference.size()), difference, multiplier, rung.sampling_sd});
+        {rung.flops, static_cast<int>(rung.difference.size()), difference, multiplier, rung.sampling});
     effect.at_least.push_back(at_least);
   }
   if (effect.rungs.empty()) return effect;

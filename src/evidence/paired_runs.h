@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "base/cluster_error.h"
 #include "evidence/multiplier.h"
 
 namespace flywheel::evidence {
@@ -21,7 +22,7 @@ struct RungPairs {
   std::vector<double> base{}, difference{};
   double cost = 1;             // FLOPs that the candidate's runs spend over the base's, optimizers included
   std::vector<double> time{};  // seconds of the candidate's run over its base's, of each pair; empty: not measured
-  std::optional<double> sampling_sd{};  // of the mean difference, over documents (document_sums.h)
+  std::optional<ClusterError> sampling{};  // of the mean difference, over documents (document_sums.h)
 };
 // A multiplier beyond this is extrapolated too far and is reported as a bound only.
 inline constexpr double kFarthestMultiple = 8;

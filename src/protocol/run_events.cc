@@ -78,8 +78,9 @@ void apply_eval(RunOutcome& outcome, const Json& fields, int64_t step) {
   outcome.segments = segments;
   outcome.eval_bytes = static_cast<int64_t>(count_or(fields, "bytes", 0));
   outcome.eval_documents = static_cast<int64_t>(count_or(fields, "documents", 0));
-  outcome.sampling_sd.reset();
-  if (const double sd = number_or(fields, "sampling_sd", std::nan("")); std::isfinite(sd)) outcome.sampling_sd = sd;
+  outcome.sampling.reset();
+  if (const double sd = number_or(fields, "sampling_sd", std::nan("")); std::isfinite(sd))
+    outcome.sampling = ClusterError{.sd = sd, .degrees = number_or(fields, "sampling_degrees", INFINITY)};
   std::erase_if(outcome.curve, [&](const RunOutcome::EvaluationPoint& point) { return point.step >= step; });
   RunOutcome::EvaluationPoint point;
   point.tokens = number_or(fields, "tokens", outcome.tokens);

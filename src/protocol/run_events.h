@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/cluster_error.h"
 #include "base/file_system.h"
 #include "base/json.h"
 
@@ -18,10 +19,11 @@ namespace flywheel::protocol {
 //              "predicted_memory_bytes", *"resumed_step", *"tokens", *"flops"}
 //  step       {"t","type","step","tokens","loss","learning_rate","gradient_norm","tokens_per_second"}
 //  eval       {"t","type","step","tokens","flops","split","loss","bits_per_byte","segments","bytes","documents",
-//              "sampling_sd"}
+//              "sampling_sd","sampling_degrees"}
 //  checkpoint {"t","type","step"}
 //  done {"t","type","step","tokens","flops","spent_flops","optimizer_flops","loss","bits_per_byte","train_seconds",
-//        "cpu_seconds","peak_memory_bytes","segments","bytes","documents","sampling_sd"}: FLOPs are the model's;
+//        "cpu_seconds","peak_memory_bytes","segments","bytes","documents","sampling_sd",
+//         "sampling_degrees"}: FLOPs are the model's;
 //        spent_flops and optimizer_flops this run's own
 //  stopped    {"t","type","step","reason"}   by its spec's stop_above; a checkpoint follows, then exit code 75
 //  failed     {"t","type","step","reason"}   reason starts with one word: diverged, memory, disk, input, crash
@@ -68,7 +70,7 @@ struct RunOutcome {
   std::string eval_split;  // of the first evaluation; evaluations on other splits do not enter the curve
   std::string segments;    // of the last evaluation; earlier ones on another list are not in the curve
   int64_t eval_bytes = 0, eval_documents = 0;  // that it scored; 0: not said
-  std::optional<double> sampling_sd;           // of its bits per byte, as an estimate for other text of this kind
+  std::optional<ClusterError> sampling;        // of its bits per byte, as an estimate for other text of this kind
   std::vector<EvaluationPoint> curve;          // evaluations, by step, resumed duplicates merged
 };
 // What the reason of a "stopped" event begins with.

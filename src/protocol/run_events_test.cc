@@ -55,18 +55,20 @@ TEST_F(Events, EvaluationsOfOtherTextAreNoPartOfTheCurve) {
     return line.substr(0, line.find_last_of('}')) + rest + "}\n";
   };
   append(kStart + eval(10, 3.0) + eval(20, 2.5) + resumed(20) +
-         scored(30, 2.25, R"(,"segments":"a1","bytes":1000,"documents":7,"sampling_sd":0.04)"));
+         scored(30, 2.25, R"(,"segments":"a1","bytes":1000,"documents":7,"sampling_sd":0.04,"sampling_degrees":6.5)"));
   RunOutcome outcome = read_outcome(path_);
   ASSERT_EQ(outcome.curve.size(), 1u);
   EXPECT_EQ(outcome.curve[0].bits_per_byte, 2.25);
   EXPECT_EQ(outcome.segments, "a1");
   EXPECT_EQ(outcome.eval_bytes, 1000);
   EXPECT_EQ(outcome.eval_documents, 7);
-  EXPECT_EQ(outcome.sampling_sd, 0.04);
+  ASSERT_TRUE(outcome.sampling);
+  EXPECT_EQ(outcome.sampling->sd, 0.04);
+  EXPECT_EQ(outcome.sampling->degrees, 6.5);
   append(scored(40, 2.0, R"(,"segments":"a1","bytes":1000,"documents":1,"sampling_sd":null)"));
   outcome = read_outcome(path_);
   EXPECT_EQ(outcome.curve.size(), 2u);
-  EXPECT_FALSE(outcome.sampling_sd);
+  EXPECT_FALSE(outcome.sampling);
 }
 
 TEST_F(Events, TornLastLineWaitsForItsEnd) {

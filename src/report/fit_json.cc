@@ -167,7 +167,8 @@ OrderedJson fit_json(const FitResult& result) {
   json["forms"] = forms_json(result.forms);
   json["left_out"] = left_out_json(result.forms);
   json["identified"] = first.identified;
-  json["warnings"] = first.warnings;
+  json["warnings"] = result.input.table.warnings;
+  for (const std::string& warning : first.warnings) json["warnings"].push_back(warning);
   for (const std::string& warning : result.optimum.warnings) json["warnings"].push_back(warning);
   json["notes"] = result.input.notes;
   json["outliers"] = outliers_json(result);

@@ -105,12 +105,13 @@ OrderedJson plan_json(const scaling::PlanRuns& runs, const std::string& unit, co
                       {"parameters", OrderedJson::object()},
                       {"not_identified", OrderedJson(result.fit.not_identified)},
                       {"identified", result.fit.identified},
-                      {"warnings", result.fit.warnings},
+                      {"warnings", runs.warnings},
                       {"notes", result.notes},
                       {"optimum", optimum_json(result.optimum)},
                       {"plans", OrderedJson::array()}};
   for (const auto& [name, value] : result.fit.law.parameters)
     json["parameters"][name] = result.fit.not_identified.contains(name) ? OrderedJson() : OrderedJson(value);
+  for (const std::string& warning : result.fit.warnings) json["warnings"].push_back(warning);
   for (const std::string& warning : result.optimum.warnings) json["warnings"].push_back(warning);
   for (size_t i = 0; i < result.plans.size(); ++i)
     json["plans"].push_back(row_json(result.plans[i], request, result, sizes.empty() ? nullptr : &sizes[i]));

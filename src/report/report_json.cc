@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/cluster_error.h"
 #include "base/format.h"
 #include "base/json.h"
-#include "base/statistics.h"
 #include "campaign/costs.h"
 #include "campaign/points.h"
 #include "protocol/splits.h"
@@ -37,7 +37,7 @@ OrderedJson or_null(const std::optional<T>& value) {
 // version did not measure it.
 OrderedJson evaluation_json(const std::string& run, std::string_view split, const Json& measured) {
   OrderedJson json{{"run", run}, {"split", split}};
-  for (const char* field : {"bits_per_byte", "sampling_sd", "documents", "bytes"})
+  for (const char* field : {"bits_per_byte", "sampling_sd", "sampling_degrees", "documents", "bytes"})
     json[field] = measured.contains(field) ? OrderedJson(measured[field]) : OrderedJson();
   return json;
 }
@@ -64,6 +64,17 @@ OrderedJson evaluation_of(const Ledger& ledger, protocol::Split split) {
                 : evaluation_json("", name(split), Json::object());
 }
 
+}  // namespace
+
+double sampling_half_width(const OrderedJson& report, const std::string& split) {
+  ClusterError error{.sd = report[split + "_sampling_sd"].get<double>()};
+  if (const OrderedJson& degrees = report.value(split + "_sampling_degrees", OrderedJson()); degrees.is_number())
+    error.degrees = degrees.get<double>();
+  return error.half_width(0.9);
+}
+
+namespace {
+
 // What the numbers above are of, where a reader might take them for more.
 OrderedJson limits_json(const OrderedJson& report) {
   OrderedJson limits = OrderedJson::array();
@@ -76,11 +87,16 @@ OrderedJson limits_json(const OrderedJson& report) {
         of("audit_bits_per_byte"), of("locked_bits_per_byte")));
   if (number("audit_sampling_sd") && number("locked_sampling_sd")) {
     const double audit = of("audit_bits_per_byte"), locked = of("locked_bits_per_byte");
-    const double audit_half = kNormal90 * of("audit_sampling_sd"), locked_half = kNormal90 * of("locked_sampling_sd");
-    std::string text = fmt::format(
-        "The best model is at {:.3f} \u00b1 {:.3f} bits per byte on the audit split and at {:.3f} \u00b1 {:.3f} on the "
-        "locked one (90%, over documents)",
-        audit, audit_half, locked, locked_half);
+    const double audit_half = sampling_half_width(report, "audit"), locked_half = sampling_half_width(report, "locked");
+    const auto of_split = [](double loss, double half, const char* split) {
+      return std::isfinite(half) ? fmt::format("{:.3f} \u00b1 {:.3f} bits per byte on the {} split", loss, half, split)
+                                 : fmt::format(
+                                       "{:.3f} bits per byte on the {} split, whose documents are too few to "
+                                       "tell an error",
+                                       loss, split);
+    };
+    std::string text = fmt::format("The best model is at {} and at {} (90%, over documents)",
+                                   of_split(audit, audit_half, "audit"), of_split(locked, locked_half, "locked"));
     text += std::abs(audit - locked) > std::hypot(audit_half, locked_half)
                 ? ": the two differ by more than these errors explain, so the splits hold different text"
                 : "";
@@ -293,6 +309,7 @@ OrderedJson report_json(const Ledger& ledger) {
     const OrderedJson evaluation = evaluation_of(ledger, split);
     report[std::string(name(split)) + "_bits_per_byte"] = evaluation["bits_per_byte"];
     report[std::string(name(split)) + "_sampling_sd"] = evaluation["sampling_sd"];
+    report[std::string(name(split)) + "_sampling_degrees"] = evaluation["sampling_degrees"];
   }
   if (const auto comparison = latest<ComparisonRecord>(ledger))  // of `flywheel compare`
     report["comparison"] = OrderedJson(Codec<ComparisonRecord>::to_json(*comparison));

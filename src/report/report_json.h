@@ -14,6 +14,9 @@ namespace flywheel::report {
 OrderedJson report_json(const ledger::Ledger& ledger);
 // The fit of all rungs, once it was made.
 std::optional<ledger::FitRecord> final_fit(const ledger::Ledger& ledger);
+// Half of the 90% interval of the best model's loss on a split ("audit", "locked") over its documents; infinite where
+// they are too few to tell. REQUIRES its sampling_sd in the report.
+double sampling_half_width(const OrderedJson& report, const std::string& split);
 // One line per run, tab separated, with a header.
 std::string results_tsv(const ledger::Ledger& ledger);
 

@@ -184,7 +184,7 @@ std::optional<std::string> splits_sentence(const OrderedJson& report) {
                     *locked_sd = number_in(report, "locked_sampling_sd");
   if (audit == nullptr || locked == nullptr || audit_sd == nullptr || locked_sd == nullptr) return std::nullopt;
   const double difference = locked->get<double>() - audit->get<double>();
-  const double expected = kNormal90 * std::hypot(audit_sd->get<double>(), locked_sd->get<double>());
+  const double expected = std::hypot(sampling_half_width(report, "audit"), sampling_half_width(report, "locked"));
   if (std::abs(difference) <= expected) return std::nullopt;
   return fmt::format(
       "The best model's loss on the locked split is {} by {} bits per byte than on the audit split, and the sampling "
@@ -300,13 +300,14 @@ std::string best_row(const OrderedJson& report) {
     const OrderedJson* value = number_in(report, field);
     if (value == nullptr) return fmt::format("{} not measured", name);
     std::string text = fmt::format("{} {}", name, fixed(value->get<double>(), 4));
-    if (const OrderedJson* error = number_in(report, sd))
-      text += fmt::format(" \u00b1 {}", fixed(error->get<double>(), 4));
-    return text;
+    if (number_in(report, sd) == nullptr) return text;
+    const double half = sampling_half_width(report, name);
+    return text +
+           (std::isfinite(half) ? fmt::format(" \u00b1 {}", fixed(half, 4)) : " (of too few documents for \u00b1)");
   };
   return row("best model", split("audit", "audit_bits_per_byte", "audit_sampling_sd") + ", " +
                                split("locked", "locked_bits_per_byte", "locked_sampling_sd") +
-                               " bits per byte (\u00b1 standard error over documents)");
+                               " bits per byte (\u00b1: 90% over documents)");
 }
 
 std::string spent_row(const ledger::Ledger& ledger) {

@@ -133,6 +133,9 @@ TEST(ReportText, WhatLimitsTheForecastFollowsInPlainWords) {
       more[1],
       "Which model size is best for a given compute is not known: the smallest size tried is best on every rung.");
   EXPECT_THAT(more[2], HasSubstr("higher by 0.100 bits per byte than on the audit split"));
+  report["locked_sampling_degrees"] = 0;  // too few documents to tell
+  EXPECT_EQ(headline(*lab.ledger, report).more.size(), 2u);
+  report.erase("locked_sampling_degrees");
   report["locked_bits_per_byte"] = 2.03;  // within 1.645 times 0.0224
   EXPECT_EQ(headline(*lab.ledger, report).more.size(), 2u);
 }

@@ -122,7 +122,7 @@ ledger::RunFinished Attempt::finished() const {
   record.predicted_memory_bytes = outcome_.predicted_memory_bytes;
   record.measured = {.bits_per_byte = outcome_.bits_per_byte,
                      .loss = outcome_.loss,
-                     .sampling_sd = outcome_.sampling_sd,
+                     .sampling = outcome_.sampling,
                      .eval_bytes = {},
                      .eval_documents = {},
                      .tokens = outcome_.tokens,

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/cluster_error.h"
 #include "base/file_system.h"
 #include "base/json_fwd.h"
 #include "protocol/resources.h"
@@ -81,7 +82,7 @@ struct Evaluation {
   int64_t tokens = 0;
   std::string segments{};                       // hash of the list of segments
   std::optional<int64_t> bytes{}, documents{};  // scored
-  std::optional<double> sampling_sd{};          // of bits_per_byte, with documents as clusters
+  std::optional<ClusterError> sampling{};       // of bits_per_byte, with documents as clusters
   std::optional<double> flops{};                // that it took; empty: not counted
 };
 

@@ -57,7 +57,9 @@ export interface Report {
   audit_bits_per_byte?: MaybeNumber;
   locked_bits_per_byte?: MaybeNumber;
   audit_sampling_sd?: MaybeNumber; // by documents
+  audit_sampling_degrees?: MaybeNumber; // of freedom; 0: too few documents to tell
   locked_sampling_sd?: MaybeNumber;
+  locked_sampling_degrees?: MaybeNumber;
   evaluations?: Evaluation[] | null;
   optimum?: Optimum | null;
   pareto?: ParetoRow[] | null;
@@ -70,6 +72,7 @@ export interface Evaluation {
   split: string;
   bits_per_byte: MaybeNumber;
   sampling_sd?: MaybeNumber; // by documents
+  sampling_degrees?: MaybeNumber; // of its Student\'s t; 0: too few documents to tell
   documents?: MaybeNumber;
   bytes?: MaybeNumber;
 }
@@ -113,6 +116,7 @@ export interface Comparison {
   cpu_share?: MaybeNumber; // of its runs' seconds that the processor worked for them
   costs?: ComparedCosts[];
   sampling_sd?: MaybeNumber; // of the difference, over documents
+  sampling_degrees?: MaybeNumber; // of its Student\'s t; 0: too few documents to tell
   rungs: RungEffect[];
   why?: string;
   warning?: string;
@@ -192,6 +196,7 @@ export interface Finding {
   artifact_bytes?: BothSides | null;
   costs?: ComparedCosts;
   sampling_sd?: MaybeNumber; // of the difference, over documents
+  sampling_degrees?: MaybeNumber; // of its Student\'s t; 0: too few documents to tell
   warning?: string;
 }
 
@@ -215,7 +220,7 @@ export interface SearchGain {
   slope?: { value: MaybeNumber; sd: MaybeNumber };
   runs?: string[];
   inside?: boolean | null; // of the locked one: inside the audit split's intervals
-  rungs: { flops: number; pairs: number; sampling_sd?: MaybeNumber; difference: number; low: MaybeNumber; high: MaybeNumber; compute_multiplier: { value: MaybeNumber; low: MaybeNumber; high: MaybeNumber }; at_least: MaybeNumber }[];
+  rungs: { flops: number; pairs: number; sampling_sd?: MaybeNumber; sampling_degrees?: MaybeNumber; difference: number; low: MaybeNumber; high: MaybeNumber; compute_multiplier: { value: MaybeNumber; low: MaybeNumber; high: MaybeNumber }; at_least: MaybeNumber }[];
 }
 
 export interface SearchRecord {

@@ -33,19 +33,17 @@ ledger::ComparisonRecord answer_of(const evidence::PairedComparison& comparison,
                                    const std::array<std::vector<int>, 2>& pairs, const Path& runs) {
   ledger::ComparisonRecord result{.verdict = comparison.verdict()};
   auto measured = comparison.rungs();
-  // Both rungs are scored on the same documents: their errors do not average out.
   for (size_t r = 0; r < measured.size(); ++r) {
     std::vector<std::string> base, candidate;
     for (const int pair : pairs[r]) {
       base.push_back(base_id(pair));
       candidate.push_back(candidate_id(pair));
     }
-    measured[r].sampling_sd = paired_sampling_sd(runs, base, candidate);
-    if (measured[r].sampling_sd)
-      result.sampling_sd = std::max(result.sampling_sd.value_or(0), *measured[r].sampling_sd);
+    measured[r].sampling = paired_sampling_error(runs, base, candidate);
+    result.sampling = evidence::wider(result.sampling, measured[r].sampling);
   }
   const evidence::PairedEffect effect = evidence::paired_effect(measured);
-  result.difference = evidence::widened(comparison.difference(), result.sampling_sd, normal_quantile(0.975));
+  result.difference = evidence::widened(comparison.difference(), result.sampling, 0.95);
   if (!comparison.test()) result.difference.value = std::nan("");
   if (effect.rungs.size() == 2) result.multiplier = effect.multiplier_of(result.difference);
   result.rungs = effect.rungs;

@@ -107,7 +107,7 @@ ledger::EvaluationRecord evaluated(const Lab& lab, const std::string& run, proto
           .segments = result.segments,
           .bytes = result.bytes,
           .documents = result.documents,
-          .sampling_sd = result.sampling_sd,
+          .sampling = result.sampling,
           .evaluation_flops = result.flops};
 }
 

@@ -58,7 +58,7 @@ ledger::GainRecord gain_record(const ledger::Ledger& ledger, protocol::Split spl
       ends.push_back(of_end->first);
       pairs[r].difference.push_back(of_end->second - of_start->second);
     }
-    if (!runs.empty()) pairs[r].sampling_sd = paired_sampling_sd(runs, starts, ends);
+    if (!runs.empty()) pairs[r].sampling = paired_sampling_error(runs, starts, ends);
   }
   const evidence::PairedEffect effect = evidence::paired_effect(pairs);
   words = in_words(effect);

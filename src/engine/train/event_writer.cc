@@ -10,7 +10,8 @@ OrderedJson sample_fields(const SampleLoss& loss) {
   return {{"segments", loss.segments},
           {"bytes", loss.bytes},
           {"documents", loss.documents.size()},
-          {"sampling_sd", loss.sampling_sd ? OrderedJson(*loss.sampling_sd) : OrderedJson()}};
+          {"sampling_sd", loss.sampling ? OrderedJson(loss.sampling->sd) : OrderedJson()},
+          {"sampling_degrees", loss.sampling ? OrderedJson(loss.sampling->degrees) : OrderedJson()}};
 }
 
 EventWriter::EventWriter(FileSystem& files, Clock& clock, const Path& path, double seconds_before)

@@ -70,7 +70,7 @@ TEST(LoadedModel, AModelThatReadsNoContextScoresTheSameAtAnyContext) {
     for (const int context : {16, 64, 96, 127, 129, 256, 512}) {
       const SampleLoss other = loss_at(context, 1 + context % 2, false, dtype);
       EXPECT_EQ(other.bits_per_byte, expected.bits_per_byte) << context;
-      EXPECT_EQ(other.sampling_sd, expected.sampling_sd) << context;
+      EXPECT_EQ(other.sampling->sd, expected.sampling->sd) << context;
       EXPECT_EQ(other.segments, expected.segments);
       EXPECT_EQ(other.bytes, expected.bytes);
     }

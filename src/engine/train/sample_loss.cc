@@ -3,7 +3,6 @@
 #include <numbers>
 
 #include "base/check.h"
-#include "base/cluster_error.h"
 
 namespace flywheel::train {
 
@@ -30,7 +29,7 @@ SampleLoss sample_loss(const data::EvalSample& sample, std::span<const double> n
     bits.push_back(document.nats / std::numbers::ln2);
     bytes.push_back(static_cast<double>(document.bytes));
   }
-  result.sampling_sd = ratio_sd(bits, bytes);
+  result.sampling = ratio_error(bits, bytes);
   return result;
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/cluster_error.h"
 #include "engine/data/segments.h"
 
 namespace flywheel::train {
@@ -21,9 +22,9 @@ struct DocumentLoss {
 struct SampleLoss {
   double loss = 0;           // nats per scored token
   double bits_per_byte = 0;  // total bits over the number of scored tokens that are bytes
-  // Standard error of bits_per_byte as an estimate for all text that the split is drawn from, with documents as
-  // clusters (base/cluster_error.h). Empty with fewer than two documents.
-  std::optional<double> sampling_sd{};
+  // Of bits_per_byte as an estimate for all text that the split is drawn from, with documents as clusters. Empty with
+  // fewer than two documents.
+  std::optional<ClusterError> sampling{};
   int64_t tokens = 0, bytes = 0;
   std::string segments{};                 // hash of the list
   std::vector<DocumentLoss> documents{};  // in order

@@ -30,7 +30,8 @@ TEST(SampleLoss, IsOfTheWholeListAndOfEachDocument) {
   EXPECT_EQ(loss.documents[0].bytes, 3);
   EXPECT_NEAR(loss.documents[0].nats, 6.5, 1e-12);
   EXPECT_EQ(loss.documents[1].begin, 40);
-  EXPECT_NEAR(*loss.sampling_sd, *ratio_sd(std::vector{6.5, 4.0}, std::vector{3.0, 1.0}) / std::numbers::ln2, 1e-12);
+  const auto error = ratio_error(std::vector{6.5, 4.0}, std::vector{3.0, 1.0});
+  EXPECT_NEAR(loss.sampling->sd, error->sd / std::numbers::ln2, 1e-12);
 }
 
 }  // namespace

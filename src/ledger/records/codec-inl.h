@@ -212,6 +212,19 @@ struct Reader {
   }
 };
 
+// A sampling error's two fields. Without degrees of freedom, as in ledgers of older versions: those of a normal.
+template <typename V>
+void sampling_fields(V& v, std::optional<ClusterError>& error) {
+  std::optional<double> sd, degrees;
+  if (error) {
+    sd = error->sd;
+    if (std::isfinite(error->degrees)) degrees = error->degrees;
+  }
+  v.sparse("sampling_sd", sd);
+  v.sparse("sampling_degrees", degrees);
+  if (sd) error = ClusterError{.sd = *sd, .degrees = degrees.value_or(ClusterError{}.degrees)};
+}
+
 template <Struct T>
 Json to_value(const T& value) {
   Writer writer;

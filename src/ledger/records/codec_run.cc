@@ -70,7 +70,7 @@ template <typename V>
 void fields(V& v, RunFinished::Measured& m) {
   v.nullable("bits_per_byte", m.bits_per_byte);
   v.nullable("loss", m.loss);
-  v.sparse("sampling_sd", m.sampling_sd);
+  sampling_fields(v, m.sampling);
   v.sparse("bytes", m.eval_bytes);
   v.sparse("documents", m.eval_documents);
   v.field("tokens", m.tokens);

@@ -126,7 +126,7 @@ void fields(V& v, EvaluationRecord& r) {
   v.unless_empty("segments", r.segments);
   v.sparse("bytes", r.bytes);
   v.sparse("documents", r.documents);
-  v.sparse("sampling_sd", r.sampling_sd);
+  sampling_fields(v, r.sampling);
   v.sparse("evaluation_flops", r.evaluation_flops);
 }
 

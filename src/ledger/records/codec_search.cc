@@ -54,7 +54,7 @@ void fields(V& v, RungEffect& r) {
   v.field("pairs", r.pairs);
   interval_fields(v, r.difference, "difference");
   v.field("compute_multiplier", r.multiplier);
-  v.sparse("sampling_sd", r.sampling_sd);
+  sampling_fields(v, r.sampling);
 }
 
 template <typename V>
@@ -95,7 +95,7 @@ void fields(V& v, FindingRecord& r) {
   v.field("slope", r.slope);
   v.field("rungs", r.rungs);
   v.field("by_rung", r.by_rung);
-  v.sparse("sampling_sd", r.sampling_sd);
+  sampling_fields(v, r.sampling);
   v.field("pairs", r.pairs);
   v.field("log_e", r.log_e);
   v.field("level", r.level);
@@ -180,7 +180,7 @@ void fields(V& v, ComparisonRecord& r) {
   v.required("verdict", r.verdict);
   interval_fields(v, r.difference, "difference");
   v.nullable("compute_multiplier", r.multiplier);
-  v.sparse("sampling_sd", r.sampling_sd);
+  sampling_fields(v, r.sampling);
   v.sparse("time_multiplier", r.time_multiplier);
   v.sparse("cpu_share", r.cpu_share);
   v.sparse("costs", r.costs);

@@ -3,6 +3,8 @@
 
 #include <optional>
 
+#include "base/cluster_error.h"
+
 namespace flywheel::ledger {
 
 // Not finite: not known. In JSON such an end is null; read back, a missing value is NaN and a missing end infinite.
@@ -33,9 +35,9 @@ struct ComparedCosts {
 struct RungEffect {
   double flops = 0;
   int pairs = 0;
-  Interval difference{};                // of bits per byte, candidate minus base: over seeds and documents
-  Interval multiplier{};                // of compute, the optimizer's included
-  std::optional<double> sampling_sd{};  // of the difference, over documents; empty: not in the intervals
+  Interval difference{};                   // of bits per byte, candidate minus base: over seeds and documents
+  Interval multiplier{};                   // of compute, the optimizer's included
+  std::optional<ClusterError> sampling{};  // of the difference, over documents; empty: not in the intervals
 };
 
 }  // namespace flywheel::ledger

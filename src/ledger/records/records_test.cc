@@ -113,7 +113,7 @@ TEST(Records, ThoseOfRunsGoToTheirStructsAndBack) {
   round_trip<RunFinished>(
       R"__({"bits_per_byte":2.5,"bytes":36800,"cpu_seconds":0.5,"curve":[],"documents":40,"flops":5000.0,"loss)__"
       R"__(":1.75,"peak_memory_bytes":0,"precision":"fp32","predicted_memory_bytes":7,"program":"flywheel 0.2)__"
-      R"__(","run":"r6","sampling_sd":0.05,"seconds":0.25,"state":"done","tokens":640.0,"train_seconds":0.125})__");
+      R"__(","run":"r6","sampling_degrees":6.5,"sampling_sd":0.05,"seconds":0.25,"state":"done","tokens":640.0,"train_seconds":0.125})__");
   round_trip<RunFinished>(
       R"__({"predicted_memory_bytes":101,"reason":"memory: needs 101 bytes, 100 are allowed for all runs","run")__"
       R"__(:"r4","seconds":0.0,"state":"failed"})__");

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/cluster_error.h"
 #include "protocol/splits.h"
 #include "protocol/verdicts.h"
 
@@ -101,7 +102,7 @@ struct EvaluationRecord {
   double loss = 0, bits_per_byte = 0;
   std::string segments{};                       // hash of the list of segments; empty: left out, of older versions
   std::optional<int64_t> bytes{}, documents{};  // scored
-  std::optional<double> sampling_sd{};          // of bits_per_byte, with documents as clusters
+  std::optional<ClusterError> sampling{};       // of bits_per_byte, with documents as clusters
   std::optional<double> evaluation_flops{};     // that it took; not there: not counted
 };
 

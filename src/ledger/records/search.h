@@ -28,10 +28,10 @@ struct ProposalRecord {
 struct FindingRecord {
   std::string id{}, proposer{}, label{}, change{};
   std::vector<std::string> patches{};
-  std::string recipe_hash{};            // of the base with it
-  Interval difference{};                // over seeds and documents
-  std::optional<double> sampling_sd{};  // of the difference, over documents; empty: not in the interval
-  Interval multiplier{};                // of compute; fields "compute_multiplier", "low", "high"
+  std::string recipe_hash{};               // of the base with it
+  Interval difference{};                   // over seeds and documents
+  std::optional<ClusterError> sampling{};  // of the difference, over documents; empty: not in the interval
+  Interval multiplier{};                   // of compute; fields "compute_multiplier", "low", "high"
   Slope slope{};
   std::vector<double> rungs{};  // FLOPs
   std::vector<RungEffect> by_rung{};
@@ -102,9 +102,9 @@ struct GainRecord {
 // "comparison": the answer of `flywheel compare`.
 struct ComparisonRecord {
   protocol::ComparisonVerdict verdict = protocol::ComparisonVerdict::kUndecided;
-  Interval difference{};                 // over seeds and documents
-  std::optional<double> sampling_sd{};   // as in FindingRecord
-  std::optional<Interval> multiplier{};  // field "compute_multiplier"; empty: null
+  Interval difference{};                   // over seeds and documents
+  std::optional<ClusterError> sampling{};  // as in FindingRecord
+  std::optional<Interval> multiplier{};    // field "compute_multiplier"; empty: null
   std::optional<Interval> time_multiplier{};
   std::optional<double> cpu_share{};                  // of the seconds of its runs that the processor worked for them
   std::optional<std::vector<ComparedCosts>> costs{};  // of each rung

@@ -9,22 +9,9 @@
 
 #include "base/error.h"
 #include "scaling/laws/form_weights.h"
+#include "scaling/tables/other_units.h"
 
 namespace flywheel::scaling {
-namespace {
-
-RunsTable select(const RunsTable& table, const std::vector<size_t>& kept) {
-  RunsTable part = table;
-  part.points.clear(), part.rows.clear(), part.groups.clear();
-  for (const size_t i : kept) {
-    part.points.push_back(table.points[i]);
-    part.rows.push_back(table.rows[i]);
-    if (!table.groups.empty()) part.groups.push_back(table.groups[i]);
-  }
-  return part;
-}
-
-}  // namespace
 
 void drop_highest(RunsTable& table, int dropped, const std::string& where) {
   const size_t count = static_cast<size_t>(std::max(0, dropped));
@@ -37,7 +24,7 @@ void drop_highest(RunsTable& table, int dropped, const std::string& where) {
                    [&](size_t a, size_t b) { return table.points[a].L > table.points[b].L; });
   order.erase(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count));
   std::sort(order.begin(), order.end());
-  table = select(table, order);
+  table = selected(table, order);
 }
 
 namespace {
@@ -67,6 +54,7 @@ std::vector<FitInput> fit_inputs(std::string_view text, const std::string& where
   options.skip_bad_rows = request.skip_bad_rows;
   options.group = request.group;
   RunsTable table = parse_runs(text, where, options);
+  leave_out_other_units(table);
   if (!request.unit.empty()) table.unit = request.unit;
   std::vector<std::string> notes;
   if (!table.skipped.empty())
@@ -96,7 +84,7 @@ std::vector<FitInput> fit_inputs(std::string_view text, const std::string& where
       std::vector<size_t> members;
       for (size_t i = 0; i < table.groups.size(); ++i)
         if (table.groups[i] == name) members.push_back(i);
-      input.table = select(table, members);
+      input.table = selected(table, members);
     }
     drop_highest(input.table, request.drop_highest, where);
     merge(input);
@@ -128,7 +116,7 @@ void drop_rows(FitInput& input, const std::vector<size_t>& rows) {
   std::vector<size_t> kept;
   for (size_t i = 0; i < dropped.size(); ++i)
     if (!dropped[i]) kept.push_back(i);
-  input.table = select(input.table, kept);
+  input.table = selected(input.table, kept);
   merge(input);
 }
 

@@ -54,6 +54,41 @@ TEST(FitResult, OutliersAreDroppedWhenAsked) {
   EXPECT_EQ(dropped.outlier_table.points.size(), kept.input.table.points.size());
 }
 
+// Stated four times over, a table says what it says once.
+TEST(FitResult, RowsStatedAgainAddNothing) {
+  const std::string once = ladder(1.01);
+  const size_t header = once.find('\n') + 1;
+  std::string four = once;
+  for (int i = 0; i < 3; ++i) four += once.substr(header);
+  const FitRequest request{.forms = {"chinchilla"}, .bootstrap = 20};
+  const FitResult a = result_of(once, request), b = result_of(four, request);
+  EXPECT_EQ(a.input.table.points.size(), b.input.table.points.size());
+  EXPECT_EQ(a.first().interval95, b.first().interval95);
+  EXPECT_EQ(a.forecast[1].optimum.N_low, b.forecast[1].optimum.N_low);
+  EXPECT_EQ(a.forecast[1].optimum.high, b.forecast[1].optimum.high);
+  EXPECT_TRUE(a.input.table.warnings.empty());
+  EXPECT_EQ(b.input.table.warnings.size(), 1U);
+}
+
+// The table without the row, and not one that reaches a billion times as far.
+TEST(FitResult, ACellInAnotherUnitSetsNoRange) {
+  std::string good = ladder(1), bad = good, without = good;
+  size_t line = 0;
+  for (int i = 0; i < 8; ++i) line = good.find('\n', line) + 1;
+  const size_t comma = good.find(',', line), end = good.find('\n', line) + 1;
+  ASSERT_EQ(good.substr(comma - 4, 4), "e+07");
+  bad.replace(comma - 2, 2, "16");
+  without.erase(line, end - line);
+  const FitRequest request{.forms = {"chinchilla"}, .bootstrap = 10};
+  const FitResult mended = result_of(without, request), result = result_of(bad, request);
+  EXPECT_EQ(result.optimum.highest_flops, mended.optimum.highest_flops);
+  EXPECT_EQ(result.optimum.reach_flops, mended.optimum.reach_flops);
+  EXPECT_EQ(result.forecast[0].optimum.N, mended.forecast[0].optimum.N);
+  ASSERT_EQ(result.input.table.warnings.size(), 1U);
+  EXPECT_THAT(result.input.table.warnings[0],
+              ::testing::AllOf(::testing::HasSubstr("line 9: N"), ::testing::HasSubstr("1e+09 times too large")));
+}
+
 TEST(FitResult, PlansAndFitsShareOneOptimum) {
   const FitResult fitted = result_of(ladder(1), {.forms = {"chinchilla", "tied", "kappa"}, .bootstrap = 10});
   const PlanRuns runs = plan_runs("t", parse_runs(ladder(1), "t.csv").points, {});

@@ -154,7 +154,7 @@ Plan plan_for(double flops, const PlanRuns& runs, const PlanRequest& request, co
 }  // namespace
 
 PlanRuns plan_runs(std::string name, std::vector<Point> points, std::vector<SweepRun> sweep) {
-  PlanRuns runs{std::move(name), std::move(points), std::move(sweep), 0, 0, 0, {}};
+  PlanRuns runs{std::move(name), std::move(points), std::move(sweep), 0, 0, 0, {}, {}};
   const auto without = [&](double SweepRun::*rate) {
     return std::count_if(runs.sweep.begin(), runs.sweep.end(), [&](const SweepRun& run) { return run.*rate == 0; });
   };

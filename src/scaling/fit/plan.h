@@ -21,11 +21,12 @@ struct PlanRuns {
   std::vector<Point> points;    // of the law; the best of each (N, D) where rates vary
   std::vector<SweepRun> sweep;  // all runs, where rates vary; empty: they do not
   double lowest_flops = 0, highest_flops = 0;
-  double highest_ratio = 0;        // tokens per parameter
-  std::vector<std::string> notes;  // on what was left out
+  double highest_ratio = 0;             // tokens per parameter
+  std::vector<std::string> notes;       // on what was left out
+  std::vector<std::string> warnings{};  // of the table they are from
 };
 
-// Fills in the last three. Throws kBadInput for fewer runs of different (N, D) than kFewestFitted.
+// Fills in those from lowest_flops to notes. Throws kBadInput for fewer runs of different (N, D) than kFewestFitted.
 PlanRuns plan_runs(std::string name, std::vector<Point> points, std::vector<SweepRun> sweep);
 
 struct PlanRequest {

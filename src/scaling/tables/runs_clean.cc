@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/statistics.h"
+#include "scaling/tables/other_units.h"
 
 namespace flywheel::scaling {
 namespace {
@@ -120,15 +121,16 @@ std::vector<std::string> suspicions(const RunsTable& table, const std::string& w
   const double loss = median_of(points, [](const Point& p) { return p.L; });
   const double tokens = median_of(points, [](const Point& p) { return p.D; });
   const double size = median_of(points, [](const Point& p) { return p.N; });
-  if (loss > tokens || loss > size)
+  constexpr double kHighestLoss = 30;  // nats or bits; what is above is no loss
+  if ((loss > tokens || loss > size) && loss > kHighestLoss)
     throw_bad_input(
         "{}: the losses (median {:.4g}) exceed the {} (median {:.4g}): columns are swapped; check the header", where,
         loss, loss > tokens ? "tokens" : "parameters", std::min(tokens, size));
-  std::vector<std::string> notes;
-  if (tokens < 0.05 * size)
+  std::vector<std::string> notes = columns_in_other_units(table);
+  if (notes.empty() && tokens < 0.05 * size)
     notes.push_back(fmt::format("the median run has {:.3g} tokens per parameter: are N and D swapped?", tokens / size));
   const double ratio = median_of(points, [](const Point& p) { return flops_of(p) / (6 * p.N * p.D); });
-  if (ratio < 0.1 || ratio > 10)
+  if (notes.empty() && (ratio < 0.1 || ratio > 10))
     notes.push_back(fmt::format("FLOPs are {:.3g} times 6 N D: check the units of C, N and D", ratio));
 
   std::map<Key, std::vector<size_t>> same;
@@ -147,7 +149,8 @@ std::vector<std::string> suspicions(const RunsTable& table, const std::string& w
       first_several = fmt::format("lines {} and {}", table.rows[members[0]], table.rows[members[1]]);
   }
   if (copies > 0)
-    notes.push_back(fmt::format("{} row(s) repeat another one exactly ({}): each counts", copies, first_copy));
+    notes.push_back(fmt::format(
+        "{} row(s) have the N, D and loss of another one ({}), and differ elsewhere: each counts", copies, first_copy));
   if (several > 0)
     notes.push_back(fmt::format(
         "{} (N, D) have several losses ({} first): each row is a run; for seeds --reduce mean, for a sweep of "

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <map>
 #include <optional>
 
 #include "base/csv.h"
@@ -163,7 +164,80 @@ void refuse_bad_rows(const std::vector<std::string>& bad, const std::string& whe
                   bad.size() == 1 ? "" : fmt::format("{} bad rows, the first of them:", bad.size()), listed);
 }
 
+// Rows that repeat an earlier one in every cell.
+class Copies {
+ public:
+  explicit Copies(const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+      const std::string plain = plain_column_name(name);
+      numbers_rows_.push_back(plain.empty() || plain == "index" || plain.starts_with("unnamed"));
+      names_runs_ = names_runs_ || plain.find("seed") != std::string::npos || plain == "run" || plain == "runid" ||
+                    plain == "id" || plain == "name";
+    }
+  }
+  void add(const CsvReader& row, std::string_view loss) {
+    std::string cells;
+    for (size_t c = 0; c < row.cells().size(); ++c)
+      if (!numbers_rows_[c]) cells += row.cell(c) + '\x1f';
+    first_.push_back(seen_.try_emplace(std::move(cells), first_.size()).first->second);
+    const size_t point = loss.find_first_of(".,");
+    digits_ = std::max(digits_, point == std::string_view::npos ? size_t{0} : loss.size() - point - 1);
+  }
+  void leave_out(RunsTable& table) const {
+    std::vector<size_t> kept;
+    std::string example;
+    for (size_t i = 0; i < first_.size(); ++i) {
+      if (first_[i] == i)
+        kept.push_back(i);
+      else if (example.empty())
+        example = fmt::format("line {} repeats line {}", table.rows[i], table.rows[first_[i]]);
+    }
+    if (kept.size() == first_.size()) return;
+    const size_t copies = first_.size() - kept.size();
+    if (may_be_replicates(table)) {
+      table.warnings.push_back(fmt::format(
+          "{} row(s) repeat another in every cell ({}), and losses of {} decimals may agree by chance: each "
+          "counts as a run; add a column seed, or take copies out",
+          copies, example, digits_));
+      return;
+    }
+    table = selected(table, kept);
+    table.warnings.push_back(
+        fmt::format("{} row(s) repeat another in every cell ({}): a run that is stated several times counts once; if "
+                    "they are runs of other seeds, add a column seed",
+                    copies, example));
+  }
+
+ private:
+  // Losses of few digits make replicates look alike; a table that has others which differ may hold such.
+  bool may_be_replicates(const RunsTable& table) const {
+    constexpr size_t kFewDigits = 3;
+    if (names_runs_ || digits_ > kFewDigits) return false;
+    std::map<std::pair<double, double>, double> losses;
+    return std::any_of(table.points.begin(), table.points.end(), [&](const Point& p) {
+      return losses.try_emplace({p.N, p.D}, p.L).first->second != p.L;
+    });
+  }
+
+  std::vector<bool> numbers_rows_;
+  bool names_runs_ = false;
+  size_t digits_ = 0;  // decimals of the losses, the most of any row
+  std::map<std::string, size_t> seen_;
+  std::vector<size_t> first_;  // of each row: the first one like it
+};
+
 }  // namespace
+
+RunsTable selected(const RunsTable& table, const std::vector<size_t>& kept) {
+  RunsTable part = table;
+  part.points.clear(), part.rows.clear(), part.groups.clear();
+  for (const size_t i : kept) {
+    part.points.push_back(table.points[i]);
+    part.rows.push_back(table.rows[i]);
+    if (!table.groups.empty()) part.groups.push_back(table.groups[i]);
+  }
+  return part;
+}
 
 RunsTable parse_runs(std::string_view text, const std::string& where, const TableOptions& options) {
   CsvReader reader(text, where, {.separators = kRunsSeparators, .tells_damage = true});
@@ -171,6 +245,7 @@ RunsTable parse_runs(std::string_view text, const std::string& where, const Tabl
   RunsTable table;
   const Header header = read_header(reader, where, options, table);
   std::vector<std::string> bad;
+  Copies copies(reader.names());
   while (reader.next()) {
     Point point;
     const std::string wrong = read_row(reader, header, options, point);
@@ -181,10 +256,12 @@ RunsTable parse_runs(std::string_view text, const std::string& where, const Tabl
     table.points.push_back(point);
     table.rows.push_back(reader.line());
     if (header.group >= 0) table.groups.emplace_back(reader.cell_or_empty(header.group));
+    copies.add(reader, reader.cell_or_empty(header.at[kL]));
   }
   if (!bad.empty() && (!options.skip_bad_rows || table.points.empty())) refuse_bad_rows(bad, where);
   if (table.points.empty()) throw_bad_input("{}: a header but no runs, expected one run a line", where);
   table.skipped = std::move(bad);
+  if (options.loss_required) copies.leave_out(table);
   return table;
 }
 

@@ -79,7 +79,7 @@ TEST(RunsTable, NamesLineAndColumnOfAMistake) {
 
 TEST(RunsTable, ListsTheFirstBadRowsOrLeavesThemOutAsTold) {
   std::string text = "N,D,L\n";
-  for (int i = 0; i < 20; ++i) text += i % 2 == 0 ? "1e6,1e7,2\n" : "1e6,oops,2\n";
+  for (int i = 0; i < 20; ++i) text += std::to_string(i + 1) + (i % 2 == 0 ? "e6,1e7,2\n" : "e6,oops,2\n");
   const std::string message = refused(text);
   EXPECT_THAT(message, AllOf(HasSubstr("10 bad rows"), HasSubstr("line 3"), HasSubstr("line 11")));
   EXPECT_THAT(message, testing::Not(HasSubstr("line 13")));
@@ -98,6 +98,30 @@ TEST(RunsTable, GroupsByAColumn) {
   EXPECT_THAT(table.groups, testing::ElementsAre("c4", "pile"));
   options.group = "nothing";
   EXPECT_THAT(refusal([&] { parse_runs("N,D,L\n1,2,3\n", "x.csv", options); }), HasSubstr("nothing"));
+}
+
+TEST(RunsTable, RowsThatRepeatAnotherAreOneRun) {
+  const RunsTable table = parse("N,D,L\n1e6,1e7,3\n2e6,1e7,2.9\n1e6,1e7,3\n1e6,1e7,3\n1e6,2e7,3\n");
+  EXPECT_THAT(table.rows, testing::ElementsAre(2, 3, 6));
+  ASSERT_EQ(table.warnings.size(), 1u);
+  EXPECT_THAT(table.warnings[0], AllOf(HasSubstr("2 row(s)"), HasSubstr("line 4 repeats line 2")));
+  EXPECT_TRUE(parse("N,D,L\n1e6,1e7,3\n1e6,1e7,3.0001\n").warnings.empty());
+  // A column that counts the rows is no run's.
+  EXPECT_EQ(parse(",N,D,L\n0,1e6,1e7,3\n1,1e6,1e7,3\n").points.size(), 1u);
+  EXPECT_EQ(parse_runs("N,D\n1e6,1e7\n1e6,1e7\n", "x.csv", false).points.size(), 2u) << "predictions are answered";
+}
+
+TEST(RunsTable, ReplicatesThatLookAlikeAreRuns) {
+  EXPECT_EQ(parse("N,D,L,seed\n1e6,1e7,3.12345,1\n1e6,1e7,3.12345,2\n").points.size(), 2u);
+  EXPECT_EQ(parse("N,D,L,lr\n1e6,1e7,3.12345,1\n1e6,1e7,3.12345,2\n").points.size(), 2u);
+  // Two decimals, and replicates that differ: two that agree may be chance.
+  const char* rounded = "N,D,L\n1e6,1e7,3.12\n1e6,1e7,3.12\n1e6,1e7,3.13\n";
+  const RunsTable table = parse(rounded);
+  EXPECT_EQ(table.points.size(), 3u);
+  ASSERT_EQ(table.warnings.size(), 1u);
+  EXPECT_THAT(table.warnings[0], HasSubstr("by chance"));
+  EXPECT_EQ(parse("N,D,L\n1e6,1e7,3.1234\n1e6,1e7,3.1234\n1e6,1e7,3.1235\n").points.size(), 2u);
+  EXPECT_EQ(parse("N,D,L,seed\n1e6,1e7,3.12,1\n1e6,1e7,3.12,1\n1e6,1e7,3.13,2\n").points.size(), 2u);
 }
 
 TEST(RunsClean, ReducesSeveralLossesOfOneRun) {
@@ -121,7 +145,7 @@ TEST(RunsClean, NotesWhatIsSuspicious) {
   const auto notes = [](const std::string& text) { return testing::PrintToString(suspicions(parse(text), "x.csv")); };
   EXPECT_THAT(notes("N,D,L\n1e9,1e6,3\n2e9,1e6,2\n"), HasSubstr("swapped"));
   EXPECT_THAT(notes("N,D,C,L\n1e6,1e7,1e20,3\n"), HasSubstr("units"));
-  EXPECT_THAT(notes("N,D,L\n1e6,1e7,3\n1e6,1e7,3\n"), HasSubstr("line 3 repeats line 2"));
+  EXPECT_THAT(notes("N,D,L,lr\n1e6,1e7,3,1\n1e6,1e7,3,2\n"), HasSubstr("line 3 repeats line 2"));
   EXPECT_THAT(notes("N,D,L\n1e6,1e7,3\n1e6,1e7,2\n"), HasSubstr("--reduce min"));
   EXPECT_EQ(suspicions(parse("N,D,L\n1e6,1e7,3\n1e6,1e8,2\n"), "x.csv").size(), 0u);
   EXPECT_THAT(refusal([] { suspicions(parse("N,D,L\n1e9,2.5,900\n1e9,2.4,800\n"), "x.csv"); }), HasSubstr("swapped"));

@@ -191,7 +191,10 @@ Evaluation FlywheelWorkload::evaluate(const Path& run_directory, protocol::Split
                         .documents = json_field<int64_t>(json, "documents", "evaluate")};
   const recipe::RunSpec spec = recipe::load_run_spec(run_directory / protocol::kSpecFile);
   evaluation.flops = evaluation_flops_per_scored(spec.recipe, spec.size) * static_cast<double>(evaluation.tokens);
-  if (!json.at("sampling_sd").is_null()) evaluation.sampling_sd = json_field<double>(json, "sampling_sd", "evaluate");
+  if (!json.at("sampling_sd").is_null())
+    evaluation.sampling = ClusterError{json_field<double>(json, "sampling_sd", "evaluate")};
+  if (evaluation.sampling && !json.at("sampling_degrees").is_null())
+    evaluation.sampling->degrees = json_field<double>(json, "sampling_degrees", "evaluate");
   return evaluation;
 }
 

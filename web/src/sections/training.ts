@@ -52,7 +52,7 @@ function evaluations(rows: Evaluation[] | null | undefined): Child[] | null {
       [
         { title: "Run", cell: (row) => h("span", { class: "name", title: row.run }, row.run) },
         { title: "Split", cell: (row) => row.split },
-        { title: "Bits per byte, ± SD by documents", number: true, cell: (row) => fixed(row.bits_per_byte, 4) + (isNumber(row.sampling_sd) ? ` ± ${fixed(row.sampling_sd, 4)}` : "") },
+        { title: "Bits per byte, ± SD by documents", number: true, cell: (row) => fixed(row.bits_per_byte, 4) + (isNumber(row.sampling_sd) && row.sampling_degrees !== 0 ? ` ± ${fixed(row.sampling_sd, 4)}` : "") },
         { title: "Documents", number: true, cell: (row) => integer(row.documents) },
         { title: "Bytes", number: true, cell: (row) => bytes(row.bytes) },
       ],
