@@ -49,9 +49,10 @@ void refuse_when_nothing_was_read(const CorpusManifest& manifest, const FileList
 
 // The first line start from `position` on, else the first character, within the snapping distance.
 uint64_t snapped(const FirstPass& pass, const Document& document, uint64_t position) {
-  std::string text;
-  pass.read(document, position, std::min(document.length, position + kMostSnapBytes), text);
-  if (const size_t line = text.find('\n'); line != std::string::npos) return position + line + 1;
+  std::string buffer;
+  const std::string_view text =
+      pass.read(document, position, std::min(document.length, position + kMostSnapBytes), buffer);
+  if (const size_t line = text.find('\n'); line != std::string_view::npos) return position + line + 1;
   size_t character = 0;
   while (character < std::min<size_t>(text.size(), 3) && (static_cast<unsigned char>(text[character]) & 0xc0) == 0x80)
     ++character;
@@ -172,14 +173,13 @@ class SecondPass {
   void write_tokens(Split split, CorpusManifest& manifest) {
     const Path path = folder_ / token_file_name(split);
     TokenFileWriter writer(path);
-    std::string text;
+    std::string buffer;
     size_t seen = 0;
     for (const Piece& piece : plan_.pieces) {
       if (piece.split != split) continue;
       for (uint64_t begin = piece.begin; begin < piece.end; begin += kReadBytes) {
         look_for_a_stop(seen);
-        pass_.read(documents_[piece.document], begin, std::min(piece.end, begin + kReadBytes), text);
-        writer.add_text(text);
+        writer.add_text(pass_.read(documents_[piece.document], begin, std::min(piece.end, begin + kReadBytes), buffer));
       }
       writer.end_document();
     }
@@ -188,7 +188,7 @@ class SecondPass {
   }
 
   void measure_overlap() {
-    std::string text;
+    std::string buffer;
     size_t seen = 0;
     for (const bool train : {false, true})
       for (const Piece& piece : plan_.pieces) {
@@ -199,7 +199,8 @@ class SecondPass {
           const uint64_t before = train ? std::min<uint64_t>(begin - piece.begin, 2 * kVerbatimBytes) : 0;
           const size_t group = train ? 0 : static_cast<size_t>(piece.split) - 1;
           if (!train && overlap_.bytes(group) >= kOverlapBytes) break;
-          pass_.read(documents_[piece.document], begin - before, std::min(piece.end, begin + kReadBytes), text);
+          const std::string_view text =
+              pass_.read(documents_[piece.document], begin - before, std::min(piece.end, begin + kReadBytes), buffer);
           if (train) {
             overlap_.look_at(text);
           } else {

@@ -18,33 +18,22 @@ std::string_view trimmed(std::string_view line) {
   return line.substr(begin, line.find_last_not_of(" \t\r\n") - begin + 1);
 }
 
-// Lines that are complete, blank ones left out. False when one of the first is no JSON object.
-bool has_json_lines(std::string_view text, bool whole_file, int& lines) {
-  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-  lines = 0;
-  while (!text.empty() && lines < kLinesLookedAt) {
-    const size_t end = text.find('\n');
-    if (end == std::string_view::npos && !whole_file) break;
-    const std::string_view line = trimmed(text.substr(0, end));
-    if (!line.empty()) {
-      if (line.front() != '{' || !Json::accept(line)) return false;
-      ++lines;
-    }
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-  }
-  return true;
+bool is_object(std::string_view line) {
+  return line.front() == '{' && Json::accept(line);
 }
 
-// The end of the first line at or after `from` that is the separator; npos: none is complete.
-size_t end_of_text_line(std::string_view text, size_t from, bool whole_file) {
-  for (size_t at = text.find(kEndOfText, from); at != std::string_view::npos; at = text.find(kEndOfText, at + 1)) {
-    if (at > 0 && text[at - 1] != '\n') continue;
-    size_t end = at + kEndOfText.size();
-    while (end < text.size() && (text[end] == ' ' || text[end] == '\r')) ++end;
-    if (end == text.size()) return whole_file ? end : std::string_view::npos;
-    if (text[end] == '\n') return end + 1;
+// A line, its end aside.
+bool ends_texts(std::string_view line) {
+  return line.starts_with(kEndOfText) && line.find_first_not_of(" \r", kEndOfText.size()) == std::string_view::npos;
+}
+
+bool has_end_of_text_line(std::string_view text, bool whole_file) {
+  for (size_t begin = 0, end; begin < text.size(); begin = end + 1) {
+    end = text.find('\n', begin);
+    if (end == std::string_view::npos) return whole_file && ends_texts(text.substr(begin));
+    if (ends_texts(text.substr(begin, end - begin))) return true;
   }
-  return std::string_view::npos;
+  return false;
 }
 
 }  // namespace
@@ -67,27 +56,44 @@ void DocumentReader::finish() {
 }
 
 void DocumentReader::decide(bool whole_file) {
-  const size_t first = std::min(buffer_.find_first_not_of("\xef\xbb\xbf \t\r\n"), buffer_.size());
-  const bool braced = first < buffer_.size() && buffer_[first] == '{';
   if (!whole_file && buffer_.size() < kHeadBytes) return;
-  if (braced) {
-    int lines = 0;
-    if (has_json_lines(buffer_, whole_file, lines)) {
-      if (lines >= 2) {
-        form_ = Form::kJsonLines;
-        return;
-      }
-      if (!whole_file && buffer_.size() < kJsonHeadBytes) return;
+  if (may_be_json_lines(whole_file)) {
+    if (json_lines_ >= 2) {
+      form_ = Form::kJsonLines;
+      line_ = searched_ = 0;
+      return;
     }
+    if (!whole_file && buffer_.size() < kJsonHeadBytes) return;
   }
-  if (end_of_text_line(std::string_view(buffer_).substr(0, kHeadBytes), 0, whole_file) != std::string_view::npos) {
+  if (has_end_of_text_line(std::string_view(buffer_).substr(0, kHeadBytes), whole_file)) {
     form_ = Form::kEndOfTextLines;
+    line_ = searched_ = 0;
     return;
   }
   form_ = Form::kWhole;
   any_ = !buffer_.empty();
   if (any_) sink_.text(buffer_);
   buffer_ = {};
+}
+
+// Looks at those of the first lines that were completed since it last looked.
+bool DocumentReader::may_be_json_lines(bool whole_file) {
+  const std::string_view text(buffer_);
+  if (searched_ == 0) {
+    const size_t first = text.find_first_not_of("\xef\xbb\xbf \t\r\n");
+    if (first == std::string_view::npos || text[first] != '{') return false;
+    if (text.starts_with(kByteOrderMark)) line_ = kByteOrderMark.size();
+  }
+  while (json_lines_ < kLinesLookedAt && line_ < text.size()) {
+    const size_t end = std::min(text.find('\n', std::max(line_, searched_)), text.size());
+    searched_ = end;
+    if (end == text.size() && !whole_file) break;
+    const std::string_view line = trimmed(text.substr(line_, end - line_));
+    if (!line.empty() && !is_object(line)) return false;
+    json_lines_ += !line.empty();
+    line_ = end + 1;
+  }
+  return true;
 }
 
 void DocumentReader::document(std::string_view text) {
@@ -98,31 +104,17 @@ void DocumentReader::document(std::string_view text) {
 void DocumentReader::take_records(bool whole_file) {
   const std::string_view text(buffer_);
   size_t begin = 0;
-  while (begin < text.size()) {
-    size_t end;
-    if (form_ == Form::kJsonLines) {
-      end = text.find('\n', begin);
-      if (end != std::string_view::npos) ++end;
-    } else {
-      end = end_of_text_line(text, begin, false);
-    }
-    if (end == std::string_view::npos) break;
+  for (size_t end; (end = text.find('\n', searched_)) != std::string_view::npos; line_ = searched_ = end + 1) {
+    const std::string_view line = text.substr(line_, end - line_);
     // Blank lines belong to the record after them.
-    if (trimmed(text.substr(begin, end - begin)).empty() && end < text.size()) {
-      const size_t more = text.find_first_not_of(" \t\r\n", end);
-      if (more == std::string_view::npos) break;
-      const size_t next = text.find('\n', more);
-      if (next == std::string_view::npos) break;
-      end = next + 1;
-    }
-    document(text.substr(begin, end - begin));
-    begin = end;
+    if (form_ == Form::kJsonLines ? trimmed(line).empty() : !ends_texts(line)) continue;
+    document(text.substr(begin, end + 1 - begin));
+    begin = end + 1;
   }
-  if (whole_file && begin < text.size()) {
-    document(text.substr(begin));
-    begin = text.size();
-  }
+  searched_ = text.size();
+  if (whole_file && begin < text.size()) document(text.substr(begin));
   buffer_.erase(0, begin);
+  line_ -= begin, searched_ -= begin;
 }
 
 }  // namespace flywheel::data

@@ -27,12 +27,15 @@ class DocumentReader {
  private:
   enum class Form { kUnknown, kWhole, kJsonLines, kEndOfTextLines };
   void decide(bool whole_file);
+  bool may_be_json_lines(bool whole_file);
   void take_records(bool whole_file);
   void document(std::string_view text);
 
   Sink sink_;
   std::string buffer_;
   Form form_ = Form::kUnknown;
+  size_t line_ = 0, searched_ = 0;  // in buffer_: the line that is not yet complete, and its part without an end
+  int json_lines_ = 0;
   bool any_ = false;
 };
 

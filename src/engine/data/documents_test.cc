@@ -60,6 +60,22 @@ TEST(Documents, ARecordOfAFileOfRecordsIsOne) {
   EXPECT_EQ(documents_of("{\"a\":1}\r\n\r\n{\"a\":2}\n\n\n{\"a\":3}", 3).size(), 3u);
 }
 
+TEST(Documents, AreTheSameHoweverTheyArrive) {
+  std::string lines, texts;
+  for (int i = 0; lines.size() < 150000; ++i) {
+    lines += fmt::format("{{\"id\": {}, \"text\": \"{}\"}}", i, std::string(static_cast<size_t>(i % 7) * 1000, 'a'));
+    for (int blank = i % 5; blank >= 0; --blank) lines += blank % 2 == 0 ? "\n" : " \r\n";
+    texts += fmt::format("{}\n<|endoftext|>{}", i, i % 3 == 0 ? " no\n" : i % 3 == 1 ? "  \r\n" : "\n");
+    texts += std::string(static_cast<size_t>(i % 7) * 1000, '\n');
+  }
+  for (const std::string& text : {lines, lines + "\n \n", texts, texts + "<|endoftext|> "}) {
+    const auto whole = documents_of(text, text.size());
+    EXPECT_GT(whole.size(), 10u);
+    EXPECT_EQ(joined(whole), text);
+    for (const size_t at_once : {1u, 3u, 20u, 3000u}) EXPECT_EQ(documents_of(text, at_once), whole) << at_once;
+  }
+}
+
 TEST(Documents, ALineThatEndsTextsEndsThem) {
   const std::string text = "one\nline\n<|endoftext|>\ntwo <|endoftext|> is no line\n<|endoftext|>\nthree\n";
   const auto documents = documents_of(text, 4);

@@ -45,6 +45,12 @@ int utf8_length(std::string_view s, size_t i) {
   return length;
 }
 
+// True where each of the eight bytes is 0x20 to 0x7e.
+bool all_printable(uint64_t word) {
+  constexpr uint64_t kOnes = 0x0101010101010101ULL, kTops = 0x80 * kOnes;
+  return ((word | (word - 0x20 * kOnes) | (word + kOnes)) & kTops) == 0;
+}
+
 // libarchive does not check a gzip file's own checksum; we do.
 class Crc32 {
  public:
@@ -201,6 +207,13 @@ bool looks_binary(std::string_view sample, bool whole_text) {
   if (sample.substr(0, kNulSampleBytes).find('\0') != std::string_view::npos) return true;
   size_t strange = 0;
   for (size_t i = 0; i < sample.size();) {
+    if (uint64_t word; i + sizeof word <= sample.size()) {
+      std::memcpy(&word, sample.data() + i, sizeof word);
+      if (all_printable(word)) {
+        i += sizeof word;
+        continue;
+      }
+    }
     const auto byte = static_cast<unsigned char>(sample[i]);
     if (byte < 0x80) {
       strange += byte == 0x7f || (byte < 0x20 && (byte < '\t' || byte > '\r'));

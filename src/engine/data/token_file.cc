@@ -97,16 +97,17 @@ void SequentialFile::cut_back(uint64_t offset) {
   offset_ = offset;
 }
 
-void SequentialFile::read(uint64_t offset, size_t bytes, std::string& out) const {
-  out.resize(bytes);
+std::string_view SequentialFile::read(uint64_t offset, size_t bytes, std::string& buffer) const {
+  if (buffer.size() < bytes) buffer.resize(bytes);
   for (size_t done = 0; done < bytes;) {
-    const ssize_t n = ::pread(fd_, out.data() + done, bytes - done, static_cast<off_t>(offset + done));
+    const ssize_t n = ::pread(fd_, buffer.data() + done, bytes - done, static_cast<off_t>(offset + done));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0)
       throw_failed("cannot read {}: {}", path_.string(),
                    n == 0 ? "it is shorter than what was written" : errno_text(errno));
     done += static_cast<size_t>(n);
   }
+  return {buffer.data(), bytes};
 }
 
 void TokenFileWriter::add_text(std::string_view text) {

@@ -36,9 +36,10 @@ class SequentialFile {
   SequentialFile& operator=(const SequentialFile&) = delete;
   void write(const void* data, size_t bytes);
   void flush();
-  void sync();                                                       // flush and fsync
-  void cut_back(uint64_t offset);                                    // forgets everything from there on
-  void read(uint64_t offset, size_t bytes, std::string& out) const;  // REQUIRES flushed; thread safe
+  void sync();                     // flush and fsync
+  void cut_back(uint64_t offset);  // forgets everything from there on
+  // Into the buffer, which never shrinks. REQUIRES flushed; thread safe.
+  std::string_view read(uint64_t offset, size_t bytes, std::string& buffer) const;
   uint64_t offset() const { return offset_; }
   const Path& path() const { return path_; }
 

@@ -192,8 +192,8 @@ std::vector<Document> FirstPass::gather(CorpusManifest& manifest, std::vector<ui
   return documents;
 }
 
-void FirstPass::read(const Document& document, uint64_t begin, uint64_t end, std::string& text) const {
-  workers_[document.spill].spill->read(document.offset + begin, end - begin, text);
+std::string_view FirstPass::read(const Document& document, uint64_t begin, uint64_t end, std::string& buffer) const {
+  return workers_[document.spill].spill->read(document.offset + begin, end - begin, buffer);
 }
 
 }  // namespace flywheel::data

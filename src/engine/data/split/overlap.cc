@@ -20,6 +20,13 @@ constexpr uint32_t kMostLooks = 64;
 constexpr int kSeenBits = 18;   // of the cache of what was looked at
 constexpr int kFilterBits = 4;  // of the filter's size over the number of anchors, in powers of 2
 
+constexpr size_t kPlacesLookedAt = 256;  // at a time
+
+template <typename T>
+void prefetch(const T& what) {
+  __builtin_prefetch(&what);
+}
+
 std::string_view with_plain_line_ends(std::string_view text, std::string& buffer) {
   if (text.find('\r') == std::string_view::npos) return text;
   buffer.clear();
@@ -112,9 +119,30 @@ void VerbatimOverlap::look_at(std::string_view train) {
   if (anchors_.empty()) return;
   train = with_plain_line_ends(train, buffer_);
   for_each_anchor(train, [&](size_t at, uint64_t hash) {
-    const uint64_t key = mix64(hash), bit = key >> filter_shift_;
-    if (filter_[bit >> 6] >> (bit & 63) & 1) found(train, at, key);
+    const uint64_t key = mix64(hash);
+    prefetch(filter_[key >> filter_shift_ >> 6]);
+    places_.push_back({at, key});
+    if (places_.size() == kPlacesLookedAt) look_at_places(train);
   });
+  look_at_places(train);
+}
+
+// Many together, because most of the time memory is waited for.
+void VerbatimOverlap::look_at_places(std::string_view train) {
+  std::erase_if(places_, [&](const Place& place) {
+    const uint64_t bit = place.key >> filter_shift_;
+    const bool indexed = filter_[bit >> 6] >> (bit & 63) & 1;
+    if (indexed) prefetch(slots_[place.key >> slot_shift_]);
+    return !indexed;
+  });
+  std::erase_if(places_, [&](const Place& place) {
+    const uint32_t first = slots_[place.key >> slot_shift_];
+    if (first != 0) prefetch(anchors_[first - 1]);
+    return first == 0;
+  });
+  for (const Place& place : places_) prefetch(texts_[anchors_[slots_[place.key >> slot_shift_] - 1].begin]);
+  for (const Place& place : places_) found(train, place.at, place.key);
+  places_.clear();
 }
 
 // Nothing new is found where the same text stood around the same anchor before.

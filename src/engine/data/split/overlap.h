@@ -40,7 +40,12 @@ class VerbatimOverlap {
     uint32_t begin = 0, end = 0;
     size_t group = 0;
   };
+  struct Place {  // of an anchor in a text that is trained on
+    size_t at;
+    uint64_t key;
+  };
   void index();
+  void look_at_places(std::string_view train);
   bool seen(std::string_view around);
   void found(std::string_view train, size_t at, uint64_t key);
   // True when nothing more can be found there.
@@ -53,6 +58,7 @@ class VerbatimOverlap {
   std::vector<uint64_t> filter_;  // bits of the keys that are indexed
   std::vector<uint64_t> seen_;    // a cache of hashes
   std::vector<char> covered_;     // bytes of texts_
+  std::vector<Place> places_;     // still to look at
   uint64_t bytes_[kGroups] = {};
   int slot_shift_ = 0, filter_shift_ = 0;
   bool indexed_ = false;

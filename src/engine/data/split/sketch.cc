@@ -43,25 +43,32 @@ void Sketcher::push(std::string_view text) {
     if (text.empty()) return;
     begun_ = true;
   }
-  while (!text.empty()) {
-    if (std::exchange(after_return_, false) && text.front() == '\n') text.remove_prefix(1);
-    const size_t line = std::min(text.find('\r'), text.size());
-    text_.append(text, 0, line);
-    if (line == text.size()) break;
-    text_ += '\n';
-    after_return_ = true;
-    text.remove_prefix(line + 1);
-  }
-  // White space at the end may be the document's end, and then does not count.
-  while (text_.size() > kHeldBytes && text_.find_last_not_of(kBlanks) >= kHeldBytes) {
-    large_ = true;
-    take_in(kHeldBytes, kMostShift);
-    text_.erase(0, kHeldBytes - (kShingleBytes - 1));
-  }
+  for (; !text.empty(); text.remove_prefix(std::min(text.size(), kHeldBytes))) append(text.substr(0, kHeldBytes));
 }
 
-void Sketcher::take_in(size_t bytes, int shift) {
-  const std::string_view text(text_.data(), bytes);
+void Sketcher::append(std::string_view text) {
+  while (!text.empty()) {
+    if (std::exchange(after_return_, false) && text.front() == '\n') text.remove_prefix(1);
+    const std::string_view line = text.substr(0, text.find('\r'));
+    // White space at the end may be the document's end, and then does not count.
+    if (const size_t last = line.find_last_not_of(kBlanks); last != std::string_view::npos)
+      filled_ = text_.size() + last + 1;
+    text_ += line;
+    if (line.size() == text.size()) break;
+    text_ += '\n';
+    after_return_ = true;
+    text.remove_prefix(line.size() + 1);
+  }
+  size_t begin = 0;
+  for (; filled_ > begin + kHeldBytes; begin += kHeldBytes - (kShingleBytes - 1)) {
+    large_ = true;
+    take_in({text_.data() + begin, kHeldBytes}, kMostShift);
+  }
+  text_.erase(0, begin);
+  filled_ -= begin;
+}
+
+void Sketcher::take_in(std::string_view text, int shift) {
   text_hash_ = hashed(text_hash_, text);
   const uint64_t bound = shingle_bound(shift);
   for_each_window<kShingleBytes>(text, [&](size_t, uint64_t hash) {
@@ -70,10 +77,9 @@ void Sketcher::take_in(size_t bytes, int shift) {
 }
 
 Sketch Sketcher::finish(std::vector<uint64_t>& hashes) {
-  const size_t last = text_.find_last_not_of(kBlanks);
-  text_.resize(last == std::string::npos ? 0 : last + 1);
+  text_.resize(filled_);
   const int shift = large_ ? kMostShift : shift_of(text_.size());
-  take_in(text_.size(), shift);
+  take_in(text_, shift);
   std::sort(hashes_.begin(), hashes_.end());
   hashes_.erase(std::unique(hashes_.begin(), hashes_.end()), hashes_.end());
   const Sketch sketch{.text_hash = text_hash_,
@@ -83,7 +89,7 @@ Sketch Sketcher::finish(std::vector<uint64_t>& hashes) {
   hashes.insert(hashes.end(), hashes_.begin(), hashes_.end());
   text_.clear();
   hashes_.clear();
-  text_hash_ = 0;
+  text_hash_ = filled_ = 0;
   begun_ = after_return_ = large_ = false;
   return sketch;
 }

@@ -35,9 +35,11 @@ class Sketcher {
   Sketch finish(std::vector<uint64_t>& hashes);
 
  private:
-  void take_in(size_t bytes, int shift);
+  void append(std::string_view text);
+  void take_in(std::string_view text, int shift);
 
-  std::string text_;  // what is not yet taken in
+  std::string text_;   // what is not yet taken in
+  size_t filled_ = 0;  // of it, white space at its end aside
   std::vector<uint64_t> hashes_;
   uint64_t text_hash_ = 0;
   bool begun_ = false, after_return_ = false, large_ = false;

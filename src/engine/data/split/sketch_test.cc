@@ -38,6 +38,18 @@ TEST(Sketcher, DoesNotDependOnChunks) {
   EXPECT_NEAR(static_cast<double>(whole.hashes.size()), (3 << 20) / 64.0, 1000);
 }
 
+TEST(Sketcher, BlanksWithinALongTextCountAndThoseAtItsEndDoNot) {
+  const std::string blanks(3 << 20, ' '), begin = random_text(100, 1), end = random_text(1000, 2);
+  const Sketched whole = sketched(begin + blanks + end, 5 << 20);
+  for (const size_t at_once : {1000u, 1u << 20}) {
+    const Sketched parts = sketched(begin + blanks + end + blanks, at_once);
+    EXPECT_EQ(parts.sketch.text_hash, whole.sketch.text_hash);
+    EXPECT_EQ(parts.hashes, whole.hashes);
+  }
+  EXPECT_NE(sketched(begin + blanks + blanks + end).sketch.text_hash, whole.sketch.text_hash);
+  EXPECT_EQ(sketched(begin + blanks).sketch.text_hash, sketched(begin).sketch.text_hash);
+}
+
 TEST(Sketcher, TextsThatDifferInBlanksAroundThemAndLineEndsAreEqual) {
   const uint64_t hash = sketched("one\ntwo").sketch.text_hash;
   for (const char* text : {"one\r\ntwo\r\n", "\xef\xbb\xbfone\ntwo", "  one\rtwo \t"})
