@@ -79,6 +79,8 @@ int main(int count, char** arguments) {
     fmt::print(
         "\nmedian error over ladders (mean coverage), interval score once inflated to the first row's coverage\n");
     print_summary(own, own);
+    const Table plain = measure("no backtests", own_intervals(), paths, false);
+    print_summary(plain, plain);
     for (const char* form : {"chinchilla", "kappa"})
       print_summary(measure(form, usual(form, resamples), paths, false), own);
   } catch (const std::exception& e) {
