@@ -11,6 +11,7 @@
 
 #include "base/file_system.h"
 #include "base/statistics.h"
+#include "scaling/forecast/backtest.h"
 #include "scaling/forecast/forecaster.h"
 #include "scaling/laws/law.h"
 #include "scaling/tables/runs_table.h"
@@ -77,9 +78,19 @@ inline Method usual(const std::string& form, int resamples) {
   };
 }
 
+// Intervals as the model has them, and as the program shows them: scaled by backtests on the runs below.
+inline Method own_intervals(const scaling::Beliefs& beliefs = {}) {
+  return [beliefs](const std::vector<Point>& below) -> Predict {
+    const auto forecaster = std::make_shared<scaling::Forecaster>(below, beliefs);
+    return [forecaster](const Point& p) { return forecaster->predict(p.N, p.D, p.aspect); };
+  };
+}
+
 inline Method ours(const scaling::Beliefs& beliefs = {}) {
   return [beliefs](const std::vector<Point>& below) -> Predict {
     const auto forecaster = std::make_shared<scaling::Forecaster>(below, beliefs);
+    forecaster->error_inflation =
+        scaling::inflation_from_backtest(scaling::backtest(below, scaling::kBacktestLevels, beliefs));
     return [forecaster](const Point& p) { return forecaster->predict(p.N, p.D, p.aspect); };
   };
 }

@@ -57,6 +57,7 @@ const Learnt kLearnt[] = {
     {"far_width", &Beliefs::far_width, 1, 0.3},
 };
 constexpr size_t kLearntCount = std::size(kLearnt);
+constexpr size_t kFirstWidth = kLearntCount - 2;
 using Steps = std::vector<double>;  // from neutral, in log_sd
 
 Beliefs beliefs_at(const Steps& steps) {
@@ -78,18 +79,20 @@ double log_density(const Miss& m) {
 
 // What beliefs are learnt by: the log density of held-out runs, mean over the runs of a cut, sum over cuts and ladders,
 // less what beliefs far from neutral cost.
-double worth(const std::vector<Split>& splits, const Steps& steps) {
+double worth(const std::vector<Split>& splits, const Steps& steps, bool shown) {
+  const Beliefs beliefs = beliefs_at(steps);
   double sum = 0;
   for (const Split& split : splits) {
     double score = 0;
-    for (const Miss& m : misses_of(ours(beliefs_at(steps)), split)) score += log_density(m);
+    for (const Miss& m : misses_of(shown ? ours(beliefs) : own_intervals(beliefs), split)) score += log_density(m);
     sum += score / static_cast<double>(split.above.size());
   }
   for (const double step : steps) sum -= 0.5 * step * step;
   return std::isfinite(sum) ? sum : -1e300;
 }
 
-// Each belief in turn a step up or down, where that is worth more; steps grow that succeed and shrink that fail.
+// Each belief in turn a step up or down, where that is worth more; steps grow that succeed and shrink that fail. All
+// are learnt of the model's own intervals, which are quick; at last the widths, of intervals as the program shows them.
 Beliefs learn(const std::vector<Ladder>& ladders, const std::string& left_out, int rounds) {
   std::vector<Split> splits;
   for (const Ladder& ladder : ladders)
@@ -100,35 +103,28 @@ Beliefs learn(const std::vector<Ladder>& ladders, const std::string& left_out, i
       splits.push_back(std::move(split));
     }
   Steps at(kLearntCount, 0.0), lengths(kLearntCount, 0.8);
-  double best = worth(splits, at);
-  for (int round = 0; round < rounds; ++round)
-    for (size_t i = 0; i < kLearntCount; ++i) {
-      bool moved = false;
-      for (const double sign : {1.0, -1.0}) {
-        Steps trial = at;
-        trial[i] += sign * lengths[i];
-        const double value = worth(splits, trial);
-        if (value <= best) continue;
-        best = value, at = trial, moved = true;
-        lengths[i] *= sign;  // this way first, next time
-        break;
+  for (const bool shown : {false, true}) {
+    double best = worth(splits, at, shown);
+    for (int round = 0; round < rounds; ++round)
+      for (size_t i = shown ? kFirstWidth : 0; i < kLearntCount; ++i) {
+        bool moved = false;
+        for (const double sign : {1.0, -1.0}) {
+          Steps trial = at;
+          trial[i] += sign * lengths[i];
+          const double value = worth(splits, trial, shown);
+          if (value <= best) continue;
+          best = value, at = trial, moved = true;
+          lengths[i] *= sign;  // this way first, next time
+          break;
+        }
+        lengths[i] *= moved ? 1.3 : 0.5;
       }
-      lengths[i] *= moved ? 1.3 : 0.5;
-    }
+  }
   const Beliefs beliefs = beliefs_at(at);
   fmt::print("{:<12}", left_out.empty() ? "from all" : left_out);
   for (const Learnt& l : kLearnt) fmt::print(" {} {:.3g}", l.name, beliefs.*l.value);
   fmt::print("\n");
   return beliefs;
-}
-
-// Intervals as a user sees them: widened where backtests on the runs below call for it.
-Method with_own_backtests(const Beliefs& beliefs) {
-  return [beliefs](const std::vector<Point>& below) -> Predict {
-    const auto forecaster = std::make_shared<scaling::Forecaster>(below, beliefs);
-    forecaster->error_inflation = scaling::inflation_from_backtest(scaling::backtest(below, 3, beliefs));
-    return [forecaster](const Point& p) { return forecaster->predict(p.N, p.D, p.aspect); };
-  };
 }
 
 struct Table {
@@ -171,14 +167,14 @@ void print_errors(const Table& table) {
   fmt::print("\n");
 }
 
-// Interval score of each family, mean over its ladders and cuts, at the first table's coverage of each cut.
-void print_scores(const std::vector<const Table*>& tables) {
+// Interval score of each family, mean over its ladders and cuts; `alike`: at the first table's coverage of each cut.
+void print_scores(const std::vector<const Table*>& tables, bool alike) {
   std::map<std::string, std::vector<std::vector<double>>> scores;
   for (size_t t = 0; t < tables.size(); ++t)
     for (size_t c = 0; c < kCutCount; ++c) {
       if (tables[t]->ladders[c].empty()) continue;
       const double wanted = coverage(tables[0]->ladders[c], 1);
-      const double inflate = t == 0 ? 1 : inflation_for(tables[t]->ladders[c], wanted);
+      const double inflate = t == 0 || !alike ? 1 : inflation_for(tables[t]->ladders[c], wanted);
       for (size_t i = 0; i < tables[t]->ladders[c].size(); ++i) {
         auto& row = scores[tables[t]->families[c][i]];
         row.resize(tables.size());
@@ -201,17 +197,19 @@ void compare(const std::vector<Ladder>& ladders, const std::map<std::string, Bel
     return found == learnt.end() ? learnt.at("") : found->second;
   };
   const Table apart = measure("kept apart", ladders, [&](const Ladder& l) { return ours(beliefs_of(l)); });
-  print_errors(apart);
-  print_errors(
-      measure("with own backtests", ladders, [&](const Ladder& l) { return with_own_backtests(beliefs_of(l)); }));
-  print_errors(measure("the program's beliefs", ladders, [&](const Ladder&) { return ours(); }));
+  const Table own =
+      measure("without backtests", ladders, [&](const Ladder& l) { return own_intervals(beliefs_of(l)); });
+  const Table program = measure("the program's beliefs", ladders, [&](const Ladder&) { return ours(); });
+  const Table program_own = measure("without backtests", ladders, [&](const Ladder&) { return own_intervals(); });
+  for (const Table* table : {&apart, &own, &program, &program_own}) print_errors(*table);
   const auto form = [&](const char* name) {
     return measure(name, ladders, [&](const Ladder&) { return usual(name, resamples); });
   };
   const Table chinchilla = form("chinchilla"), kappa = form("kappa");
   print_errors(chinchilla);
   print_errors(kappa);
-  if (resamples > 0) print_scores({&apart, &chinchilla, &kappa});
+  print_scores({&apart, &own, &program, &program_own}, false);
+  if (resamples > 0) print_scores({&apart, &chinchilla, &kappa}, true);
 }
 
 }  // namespace

@@ -54,8 +54,8 @@ void print_summary(const Table& table, const Table& wanted) {
       errors.push_back(median_error_percent(ladder));
       scores.push_back(interval_score(ladder, inflate));
     }
-    fmt::print("  k {:>3}: {:5.2f}% ({:3.0f}%) score {:6.2f} x{:<6.3g}", kCuts[c], quantile(errors, 0.5),
-               100 * coverage(table.ladders[c], 1), quantile(scores, 0.5), inflate);
+    fmt::print("  k {:>3}: {:5.2f}% ({:3.0f}%) score {:6.2f}, mean {:6.2f} x{:<6.3g}", kCuts[c], quantile(errors, 0.5),
+               100 * coverage(table.ladders[c], 1), quantile(scores, 0.5), mean(scores), inflate);
   }
   fmt::print("  {:.2f} s\n", table.seconds);
 }
@@ -77,8 +77,11 @@ int main(int count, char** arguments) {
     }
     const Table own = measure("ours", ours(), paths, true);
     fmt::print(
-        "\nmedian error over ladders (mean coverage), interval score once inflated to the first row's coverage\n");
+        "\nmedian error over ladders (mean coverage), median and mean interval score once inflated to the first row's "
+        "coverage\n");
     print_summary(own, own);
+    const Table plain = measure("no backtests", own_intervals(), paths, false);
+    print_summary(plain, plain);
     for (const char* form : {"chinchilla", "kappa"})
       print_summary(measure(form, usual(form, resamples), paths, false), own);
   } catch (const std::exception& e) {

@@ -161,13 +161,13 @@ void say_backtests(const FitResult& result, std::vector<std::string>& words) {
       "Forecasts from the lower part of these runs missed the upper part by {:.2g}% (median of {}, up to {} times "
       "the compute fitted); {} lay inside their 90% intervals.{}",
       median(errors), errors.size(), times(farthest), inside,
-      result.forecaster.error_inflation.largest() > 1.005
-          ? fmt::format(" The intervals shown are {:.2f} times as wide for it at 3x, {:.2f} times at 10x and {:.2f} "
+      result.forecaster.error_inflation.is_one()
+          ? ""
+          : fmt::format(" The intervals shown are {:.2f} times as wide for it at 3x, {:.2f} times at 10x and {:.2f} "
                         "times at 100x.",
                         result.forecaster.error_inflation.at_multiple(3),
                         result.forecaster.error_inflation.at_multiple(10),
-                        result.forecaster.error_inflation.at_multiple(100))
-          : ""));
+                        result.forecaster.error_inflation.at_multiple(100))));
   words.push_back(
       fmt::format("Nothing here was tested farther than {} times beyond the runs fitted; a forecast for "
                   "more is an assumption that nothing changes.",

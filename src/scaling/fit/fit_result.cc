@@ -86,7 +86,7 @@ FitResult fit_input(const FitRequest& request, FitInput input, const std::vector
                    .dropped = drop,
                    .reuse = reuse,
                    .forecaster = Forecaster(points),
-                   .backtest = scaling::backtest(points, 3),
+                   .backtest = scaling::backtest(points, kBacktestLevels),
                    .wall = wall_test(points, request.seed),
                    .optimum = {},
                    .forecast = {},

@@ -61,7 +61,7 @@ JudgedRuns judge_runs(std::span<const Point> points, const FitOptions& options, 
   std::vector<Point> fresh(points.begin(), points.end());
   for (Point& p : fresh) p = in_fresh_tokens(p, reuse);
   JudgedRuns judged{.forecaster = Forecaster(fresh),
-                    .backtest = backtest(fresh, 3),
+                    .backtest = backtest(fresh, kBacktestLevels),
                     .law = {},
                     .optimum = {},
                     .notes = std::move(notes)};

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/statistics.h"
 #include "scaling/forecast/forecaster.h"
 
 namespace flywheel::scaling {
@@ -50,6 +51,9 @@ std::vector<BacktestRow> backtest(std::span<const Point> points, int min_levels,
           row.measured = std::min(row.measured, p.L);
           row.held_out_flops = std::max(row.held_out_flops, flops_of(p));
           const Optimum one = forecaster.predict(p.N, p.D, p.aspect);
+          const double deviations = 2 * kNormal90 * std::log(p.L / one.loss) / std::log(one.high / one.low);
+          row.mean_square +=
+              std::min(deviations * deviations, kLargestSquare) / static_cast<double>(levels[held].size());
           if (forecast.loss == 0 || one.loss < forecast.loss) forecast = one;
         }
         row.predicted = forecast.loss;
@@ -59,6 +63,7 @@ std::vector<BacktestRow> backtest(std::span<const Point> points, int min_levels,
         row.inside = row.low <= row.measured && row.measured <= row.high;
         row.decades = std::max(0.0, std::log10(row.held_out_flops / forecaster.highest_flops()));
         row.points = static_cast<int>(below.size());
+        row.share = static_cast<double>(below.size()) / static_cast<double>(points.size());
         rows.push_back(row);
       }
     }

@@ -10,12 +10,19 @@
 
 namespace flywheel::scaling {
 
+inline constexpr int kBacktestLevels = 3;  // below each origin of the backtests that intervals rest on
+inline constexpr double kLargestSquare = 100;
+
 struct BacktestRow {
   double train_below_flops = 0, held_out_flops = 0;
   double predicted = 0, low = 0, high = 0, measured = 0, error_percent = 0;  // (predicted - measured) / measured
   bool inside = false;
   double decades = 0;  // from the highest FLOPs fitted to those held out
   int points = 0;      // fitted
+  double share = 0;    // of the ladder's runs, fitted
+  // Of the errors of all runs of the level in standard deviations of their intervals, each square at most
+  // kLargestSquare, so that one wild run does not decide.
+  double mean_square = 0;
 };
 // Rolling origin: for each compute level with at least min_levels levels below it, fit below, predict the best loss of
 // that level and of all levels above it from their sizes alone.

@@ -18,8 +18,11 @@ constexpr double kNegligible = 1e-3;                   // models of less weight 
 constexpr double kNearDecades = 0.5, kFarDecades = 2;  // of Beliefs::near_width and far_width
 constexpr int kDraws = 128;  // laws drawn from the posterior, for the interval of the optimal size
 
-// Standard deviations, in log loss, of what shapes add, of which the likeliest is taken where shapes vary.
-constexpr double kShapeSds[] = {0, 0.0025, 0.005, 0.01, 0.02};
+// Standard deviations, in log loss, of what shapes add, and how shapes compare between sizes, of which the likeliest
+// are taken where shapes vary.
+constexpr double kShapeSds[] = {0, 0.0025, 0.005, 0.02};
+constexpr double kShapeTilts[] = {0, 0.25, 0.5};
+constexpr double kShapeSdWhileTilts = 0.01;
 constexpr double kMisfitWhileShapes = 0.025;
 constexpr double kLeastShapes = 0.2;  // shapes that differ by less, in ln(width / depth), are one
 
@@ -78,7 +81,7 @@ struct Forecaster::State {
   Runs runs;
   FlopsRule rule;
   double highest_flops = 0;
-  double shape_sd = 0;
+  double shape_sd = 0, shape_tilt = 0;
   std::vector<MisfitFit> fits;
   std::vector<MisfitModel> models;
   // Laws drawn from the posterior of all models, in proportion to weight, and covariance^-1 residual of each.
@@ -99,7 +102,7 @@ struct Forecaster::State {
     Eigen::VectorXd k = Eigen::VectorXd::Zero(runs.size());
     if (shape_sd == 0) return k;
     for (Eigen::Index i = 0; i < runs.size(); ++i)
-      k[i] = shape_sd * shape_sd * shape_correlation(beliefs, runs.site(static_cast<size_t>(i)), site);
+      k[i] = shape_sd * shape_sd * shape_correlation(beliefs, shape_tilt, runs.site(static_cast<size_t>(i)), site);
     return k;
   }
   double law(const LawVector& theta, double ln_n, double ln_d, double* gradient = nullptr) const {
@@ -206,17 +209,17 @@ Forecaster::Forecaster(std::span<const Point> points, const Beliefs& beliefs) : 
   law_prior(s.runs, s.beliefs, start, unused);
   Eigen::MatrixXd of_shape = Eigen::MatrixXd::Zero(n, n);
   if (shapes_vary(s.runs)) {
-    double most = -INFINITY, likeliest = 0;
-    const auto covariance_of_shapes = [&](double sd) {
-      s.shape_sd = sd;
+    double most = -INFINITY, sd = 0, tilt = 0;
+    const auto consider = [&](double this_sd, double this_tilt) {
+      s.shape_sd = this_sd, s.shape_tilt = this_tilt;
       for (Eigen::Index i = 0; i < n; ++i) of_shape.col(i) = s.of_shapes(s.runs.site(static_cast<size_t>(i)));
-    };
-    for (const double sd : kShapeSds) {
-      covariance_of_shapes(sd);
       const MisfitFit fit = fit_misfit(s.runs, correlation, of_shape, s.beliefs, kMisfitWhileShapes, start);
-      if (fit.log_evidence > most) most = fit.log_evidence, likeliest = sd;
-    }
-    covariance_of_shapes(likeliest);
+      if (fit.log_evidence > most) most = fit.log_evidence, sd = this_sd, tilt = this_tilt;
+    };
+    for (const double other : kShapeTilts) consider(kShapeSdWhileTilts, other);
+    for (const double other : kShapeSds) consider(other, tilt);
+    s.shape_sd = sd, s.shape_tilt = tilt;
+    for (Eigen::Index i = 0; i < n; ++i) of_shape.col(i) = s.of_shapes(s.runs.site(static_cast<size_t>(i)));
   }
   std::vector<MisfitFit> fits;
   double best = -INFINITY;

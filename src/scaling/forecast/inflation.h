@@ -1,5 +1,5 @@
-// How much wider than the model says intervals are made because backtests on the same ladder missed by more than their
-// intervals allow. Each distance has its own factor: a failure far beyond the runs says nothing of forecasts nearby.
+// How much wider or narrower than the model says intervals are made by what backtests on the same ladder show. Each
+// distance has its own factor: a failure far beyond the runs says nothing of forecasts nearby.
 #pragma once
 
 #include <array>
@@ -9,21 +9,26 @@ namespace flywheel::scaling {
 
 struct BacktestRow;
 
-// Factors on the standard deviation of log loss, never below 1, at some distances beyond the highest FLOPs fitted;
-// between them linear in decades, outside of them that of the nearest.
+// Factors on the standard deviation of log loss at some distances beyond the highest FLOPs fitted; between them linear
+// in decades, outside of them that of the nearest.
 class ErrorInflation {
  public:
   static constexpr std::array<double, 5> kDecades = {0.2, 0.5, 1, 1.5, 2};
 
   ErrorInflation() { factors_.fill(1); }
-  // The factor for which the errors of backtests at about each distance lie inside their 90% intervals. Few rows say
-  // little: a factor starts from that of the distance before, the first from 1, with the weight of kPriorRows rows.
+  // The mean of the log factor at each distance given the errors of backtests at about it; not the likeliest, since few
+  // errors are more often small than large and would narrow intervals that are right. Before, the log is believed to be
+  // that of the distance before, give or take kChangeLogSd; the first 0, give or take kLogSd. All errors of one origin
+  // share its law's misfit, so they count as one, which says more the more of the ladder's runs the origin had: by the
+  // square of that share, because larger origins contain the smaller. Errors have tails: Student's t of kTail degrees.
   explicit ErrorInflation(const std::vector<BacktestRow>& rows);
-  static constexpr double kPriorRows = 4;
+  static constexpr double kLogSd = 0.5;  // what campaigns believe of their spread
+  static constexpr double kChangeLogSd = 0.3;
+  static constexpr double kTail = 10;
 
   double at_decades(double decades) const;
   double at_multiple(double flops_ratio) const;  // of FLOPs to the highest fitted
-  double largest() const;
+  bool is_one() const;                           // within half a percent, at all distances
 
  private:
   std::array<double, kDecades.size()> factors_;

@@ -96,8 +96,9 @@ double misfit_correlation(const Beliefs& beliefs, const Site& a, const Site& b) 
          beliefs.rough_share * std::exp(-compute);
 }
 
-double shape_correlation(const Beliefs& beliefs, const Site& a, const Site& b) {
-  const double apart = std::abs(a.ln_aspect - b.ln_aspect);  // NAN where a shape is not known
+double shape_correlation(const Beliefs& beliefs, double tilt, const Site& a, const Site& b) {
+  const double apart =
+      std::abs(a.ln_aspect - b.ln_aspect - tilt * (a.ln_n - b.ln_n));  // NAN where a shape is not known
   return std::isnan(apart) ? 0 : matern(apart / beliefs.reach_shape);
 }
 

@@ -10,8 +10,9 @@
 namespace flywheel::scaling {
 namespace {
 
-// Aspect ratios from 4 to 250 about a best one near 60; what a shape loses grows with the square of its distance.
-std::vector<Point> ladder_of_shapes(uint64_t seed) {
+// Aspect ratios from 4 to 250 about a best one, near 60 for 1e6 parameters, that goes as N^tilt; what a shape loses
+// grows with the square of its distance.
+std::vector<Point> ladder_of_shapes(uint64_t seed, double tilt = 0) {
   Rng rng(seed, 5);
   Ladder ladder;
   ladder.rungs = 6;
@@ -23,7 +24,8 @@ std::vector<Point> ladder_of_shapes(uint64_t seed) {
   for (Point& p : points) {
     const double off = -2.7 + 4.1 * rng.uniform();
     p.aspect = 60 * std::exp(off);
-    p.L *= std::exp(0.006 * off * off);
+    const double apart = off - tilt * std::log(p.N / 1e6);
+    p.L *= std::exp(0.006 * apart * apart);
   }
   return points;
 }
@@ -32,11 +34,11 @@ struct Score {
   double coverage = 0, error = 0;
 };
 
-Score score(bool shapes_known) {
+Score score(bool shapes_known, double tilt = 0) {
   Score score;
   double runs = 0;
   for (uint64_t seed = 0; seed < 60; ++seed) {
-    std::vector<Point> points = ladder_of_shapes(seed);
+    std::vector<Point> points = ladder_of_shapes(seed, tilt);
     if (!shapes_known)
       for (Point& p : points) p.aspect = 0;
     const std::vector<Point> below(points.begin(), points.end() - 6), top(points.end() - 6, points.end());
@@ -54,6 +56,14 @@ Score score(bool shapes_known) {
 
 TEST(Shape, IntervalsHoldOnLaddersOfManyShapesAndErrorsShrink) {
   const Score known = score(true), unknown = score(false);
+  EXPECT_GE(known.coverage, 0.85);
+  EXPECT_LE(known.coverage, 0.95);
+  EXPECT_LT(known.error, 0.7 * unknown.error);
+}
+
+// Where depth decides, an aspect ratio that costs little in a large model costs much in a small one.
+TEST(Shape, TheSameHoldsWhereDepthDecides) {
+  const Score known = score(true, 0.5), unknown = score(false, 0.5);
   EXPECT_GE(known.coverage, 0.85);
   EXPECT_LE(known.coverage, 0.95);
   EXPECT_LT(known.error, 0.7 * unknown.error);

@@ -143,7 +143,7 @@ export interface FitData {
   backtest: BacktestByDistance[];
   backtest_rows: BacktestRow[];
   error_inflation: number | null; // at 10x
-  error_inflation_at: { multiply: number; factor: number }[]; // how many times wider backtests made the intervals, by distance
+  error_inflation_at: { multiply: number; factor: number }[]; // how many times as wide backtests made the intervals, by distance
   misfit: Misfit[];
   optimum: Optimum | null;
   allocation: Exponent | null;

@@ -9,9 +9,8 @@ import { absent, between, coverageVerdict, lossInterval, wallSentence } from "..
 function inflationSentence(data: FitData): string {
   const at = data.error_inflation_at.length > 0 ? data.error_inflation_at : isNumber(data.error_inflation) ? [{ multiply: 10, factor: data.error_inflation }] : [];
   if (at.length === 0) return "";
-  const wider = at.filter((row) => row.factor > 1.005);
-  if (wider.length === 0) return " The intervals of the forecasts above needed no widening for these errors.";
-  return ` For these errors the intervals of forecasts are widened: ${wider.map((row) => `${fixed(row.factor, 2)} times at ${short(row.multiply)}×`).join(", ")}.`;
+  if (at.every((row) => Math.abs(row.factor - 1) < 0.005)) return " These errors left the intervals of the forecasts above as they were.";
+  return ` For these errors the intervals of forecasts are scaled: ${at.map((row) => `${fixed(row.factor, 2)} times as wide at ${short(row.multiply)}×`).join(", ")}.`;
 }
 
 export function backtestSection(data: FitData): Child[] {
