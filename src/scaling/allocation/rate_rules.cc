@@ -14,7 +14,7 @@ namespace {
 
 // A run whose loss is this much above the cell's best, relatively, counts half: far from the optimum a high learning
 // rate costs more than a quadratic says.
-constexpr double kWidth = 0.01;
+constexpr double kOfLoss = 0.01;
 constexpr double kHuber = 1.5;  // in robust standard deviations
 constexpr int kRounds = 12;
 
@@ -80,7 +80,7 @@ RateCell solve_cell(std::span<const SweepRun> runs) {
     x_low = std::min(x_low, x), x_high = std::max(x_high, x), y_low = std::min(y_low, y), y_high = std::max(y_high, y);
     rows.row(i) = features(axes, x, y).transpose();
     losses[i] = std::log(run.loss / best->loss);
-    weights[i] = 1 / (1 + std::pow(losses[i] / kWidth, 2));
+    weights[i] = 1 / (1 + std::pow(losses[i] / kOfLoss, 2));
   }
   const Eigen::VectorXd c = robust_solve(rows, losses, weights);
   double x = 0, y = 0;

@@ -11,7 +11,7 @@
 namespace flywheel::scaling {
 namespace {
 
-constexpr size_t kFewestRuns = 6;
+constexpr size_t kFewestOfAFit = 6;
 
 }  // namespace
 
@@ -39,7 +39,7 @@ std::vector<BacktestRow> backtest(std::span<const Point> points, int min_levels,
   std::vector<BacktestRow> rows;
   std::vector<Point> below;
   for (size_t cut = 0; cut < levels.size(); ++cut) {
-    if (cut >= static_cast<size_t>(std::max(1, min_levels)) && below.size() >= kFewestRuns) {
+    if (cut >= static_cast<size_t>(std::max(1, min_levels)) && below.size() >= kFewestOfAFit) {
       const Forecaster forecaster(below, beliefs);
       for (size_t held = cut; held < levels.size(); ++held) {
         BacktestRow row;

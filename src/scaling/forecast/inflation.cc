@@ -12,7 +12,7 @@ namespace {
 
 constexpr double kStep = 0.01;  // of the log factor, over which its posterior is summed
 constexpr int kSteps = 250;     // either way of 0
-constexpr double kNegligible = 0.005;
+constexpr double kNoFactor = 0.005;
 
 // Share of each of two neighbouring distances at this one: `lower` and `share` of the one after it.
 struct Place {
@@ -81,8 +81,7 @@ double ErrorInflation::at_multiple(double flops_ratio) const {
 }
 
 bool ErrorInflation::is_one() const {
-  return std::all_of(factors_.begin(), factors_.end(),
-                     [](double factor) { return std::abs(factor - 1) < kNegligible; });
+  return std::all_of(factors_.begin(), factors_.end(), [](double factor) { return std::abs(factor - 1) < kNoFactor; });
 }
 
 }  // namespace flywheel::scaling

@@ -13,7 +13,7 @@ namespace {
 constexpr int kMostShift = 6;
 constexpr size_t kWantedShingles = 32;  // of a short document
 constexpr size_t kHeldBytes = 1 << 20;  // of a document at a time
-constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf", kBlanks = " \t\n\v\f\r";
+constexpr std::string_view kMark = "\xef\xbb\xbf", kBlanks = " \t\n\v\f\r";
 
 int shift_of(size_t bytes) {
   int shift = 0;
@@ -38,7 +38,7 @@ uint64_t hashed(uint64_t hash, std::string_view text) {
 
 void Sketcher::push(std::string_view text) {
   if (!begun_) {
-    if (text_.empty() && text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+    if (text_.empty() && text.starts_with(kMark)) text.remove_prefix(kMark.size());
     text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
     if (text.empty()) return;
     begun_ = true;
