@@ -127,6 +127,17 @@ const ledger::FutureForecast::Entry* tenfold(const ledger::FutureForecast& futur
   return found;
 }
 
+// What a forecast leaves out where the corpus is too small for it; empty: nothing.
+std::string passes_text(const ledger::Ledger& ledger, const ledger::FutureForecast::Entry& entry) {
+  const auto corpus = last_of<ledger::CorpusRecord>(ledger);
+  if (!corpus) return "";
+  const auto train = corpus->splits.find("train");
+  if (train == corpus->splits.end()) return "";
+  const double passes = entry.tokens / static_cast<double>(train->second.tokens);
+  if (!(passes > 1.05)) return "";
+  return fmt::format("{:.1f} passes over this corpus, counted as if all text were new", passes);
+}
+
 std::string forecast_sentence(const ledger::Ledger& ledger) {
   const auto future = last_of<ledger::FutureForecast>(ledger);
   const ledger::FutureForecast::Entry* entry = future ? tenfold(*future) : nullptr;
@@ -145,6 +156,7 @@ std::string forecast_sentence(const ledger::Ledger& ledger) {
       fmt::format("With {:g} times the {} of this lab's largest training runs, a model is predicted to reach {}",
                   entry->multiply, format_flops(entry->flops / entry->multiply),
                   loss_text(entry->bits_per_byte, entry->low, entry->high, 3, "90% interval"));
+  if (const std::string passes = passes_text(ledger, *entry); !passes.empty()) sentence += fmt::format(" ({})", passes);
   if (const auto best = campaign::best_run(ledger))
     sentence += fmt::format("; the best one here reached {} on the same text (lower is better)",
                             fixed(*best->bits_per_byte, 3));
@@ -278,6 +290,7 @@ std::string forecast_rows(const ledger::Ledger& ledger) {
                                    loss_text(entry.bits_per_byte, entry.low, entry.high, 3, "90%"));
     if (std::isfinite(entry.params) && std::isfinite(entry.tokens))
       text += fmt::format("; {} parameters, {} tokens", format_count(entry.params), format_count(entry.tokens));
+    if (const std::string passes = passes_text(ledger, entry); !passes.empty()) text += ", " + passes;
     rows += row(rows.empty() ? "forecast" : "", text);
   }
   const auto top = last_of<ledger::TopForecast>(ledger);

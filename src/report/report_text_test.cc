@@ -71,6 +71,20 @@ TEST(ReportText, HeadlineSaysWhatWasFoundAndWhatTenTimesMultiplies) {
             "one here reached 2.091 on the same text (lower is better).");
 }
 
+TEST(ReportText, AForecastThatOutrunsTheCorpusSaysHowOftenItIsRead) {
+  for (const int64_t train : {1000000, 3000000}) {
+    MadeUpLab lab;
+    lab.run("top-r4-n0", 2.091);
+    lab.forecast();  // of 2e6 tokens
+    lab.ledger->append(CorpusRecord{.splits = {{"train", {.bytes = train, .tokens = train}}}});
+    const auto says = HasSubstr("2.0 passes over this corpus, counted as if all text were new");
+    if (train < 2000000)
+      EXPECT_THAT(lab.head().main, says);
+    else
+      EXPECT_THAT(lab.head().main, ::testing::Not(says));
+  }
+}
+
 TEST(ReportText, AGainThatMayBeNoneIsNotCalledFound) {
   MadeUpLab lab;
   lab.ledger->append(SearchRecord{.tried = 75});
