@@ -33,7 +33,11 @@ class EngineWorkload : public workload::FlywheelWorkload {
     return {.loss = 1.0,
             .bits_per_byte = bits_per_byte_of(run, split),
             .tokens = tokens,
-            .segments = segments(split, tokens)};
+            .segments = segments(split, tokens),
+            .bytes = {},
+            .documents = {},
+            .sampling = {},
+            .flops = evaluation_flops(run, tokens)};
   }
   std::string sample(const Path&, int) override { return "int main() {}"; }
 };

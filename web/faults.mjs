@@ -40,6 +40,8 @@ function faults() {
       if (axis.getAttribute("aria-label") === "x-axis tick label" && names.length < 2) found.push(`${where}an axis with ${names.length} labels`);
     }
   }
+  for (const chart of document.querySelectorAll(".chart"))
+    if (visible(chart) && chart.querySelector("svg") === null) found.push(`an empty chart: ${chart.className}`);
   if (document.documentElement.scrollWidth > innerWidth) found.push(`the page is ${document.documentElement.scrollWidth} wide on a screen of ${innerWidth}`);
   return [...new Set(found)];
 }

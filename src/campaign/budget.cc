@@ -12,7 +12,7 @@ double CampaignBudget::seconds_left() const {
 }
 
 double CampaignBudget::flops_left() const {
-  return is_flops() ? lab_.options.budget.flops - lab_.ledger.spend().flops() - last_look_.flops : 1e30;
+  return is_flops() ? lab_.options.budget.flops - lab_.ledger.spend().flops() - last_look_flops() : 1e30;
 }
 
 double CampaignBudget::share_left() const {
@@ -42,7 +42,7 @@ scheduler::Deadline CampaignBudget::deadline() const {
   scheduler::Deadline deadline;
   if (is_time())
     deadline.at_clock_seconds = stopwatch_.clock_at(kHardStop * lab_.options.budget.seconds - last_look_.seconds);
-  if (is_flops()) deadline.flops = std::max(lab_.options.budget.flops - last_look_.flops, 1.0);
+  if (is_flops()) deadline.flops = std::max(lab_.options.budget.flops - last_look_flops(), 1.0);
   return deadline;
 }
 

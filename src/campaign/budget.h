@@ -12,8 +12,10 @@ namespace flywheel::campaign {
 
 // What is kept for the end of a campaign: the last evaluations and the report.
 struct LastLook {
-  double seconds = 5, flops = 0;
-  int64_t tokens = 262144;  // that each of its evaluations scores
+  double seconds = 5;
+  int64_t tokens = 262144;  // that each of the best model's two evaluations scores
+  double flops = 0;         // of these two; 0 without a budget in FLOPs
+  double gain_flops = 0;    // of the gain's looks on the locked split
 };
 
 inline constexpr double kHardStop = 1.02;  // Hard stop at 102% of the time budget.
@@ -39,6 +41,7 @@ class CampaignBudget {
 
   const LastLook& last_look() const { return last_look_; }
   void keep(const LastLook& last_look) { last_look_ = last_look; }
+  double last_look_flops() const { return last_look_.flops + last_look_.gain_flops; }
   // Once the budget is spent no run is started any more.
   bool is_spent() const { return spent_; }
   void mark_spent() { spent_ = true; }

@@ -74,7 +74,7 @@ struct Campaign::Parts {
       branches.release_all();
       conclude(lab, ladder);
     }
-    co_await last_evaluations(lab, budget, loop);
+    co_await last_evaluations(lab, budget, book, loop);
   }
 
   Script<> comparison(workload::ConfigurationPtr candidate, ledger::ComparisonRecord& result) {

@@ -23,7 +23,10 @@ double makespan(std::vector<double> seconds, int slots) {
 
 std::vector<double> geometric_rungs(double top, double range, int rungs) {
   std::vector<double> flops;
-  for (int i = 0; i < rungs; ++i) flops.push_back(top / range * std::pow(range, static_cast<double>(i) / (rungs - 1)));
+  // Of twelve digits, so that a rung of two plans is one rung.
+  for (int i = 0; i < rungs; ++i)
+    flops.push_back(
+        std::stod(fmt::format("{:.12g}", top / range * std::pow(range, static_cast<double>(i) / (rungs - 1)))));
   return flops;
 }
 
@@ -147,7 +150,9 @@ LadderPlan plan_ladder(const Workload& workload, const Configuration& configurat
     throw_bad_input("the budget is too small: the smallest ladder needs about {}, and {} are left for it{}",
                     format_flops(cost.flops), format_flops(limits.flops), advice(cost.flops, limits.flops));
   }
-  double low = smallest_top, high = 1e28;
+  // Upwards from what fits: of a model far beyond the budget even the costs are costly to count.
+  double low = smallest_top, high = 2 * low;
+  while (fits(cost_of_top(high), limits) && high < data_top) low = high, high *= 2;
   while (high / low > 1.01) {
     const double middle = std::sqrt(low * high);
     (fits(cost_of_top(middle), limits) ? low : high) = middle;

@@ -45,7 +45,7 @@ double RunBook::cost_flops(const PlannedRun& run, double eval_tokens) const {
 }
 
 double RunBook::expected_seconds(const PlannedRun& run) const {
-  return throughput_.empty() ? 1 : throughput_.seconds(run.size.parameters, cost_flops(run, lab_.eval_tokens()));
+  return throughput_.empty() ? 1 : throughput_.seconds(run.size.parameters, cost_flops(run, eval_tokens_of(lab_, run)));
 }
 
 scheduler::Job RunBook::job_of(const PlannedRun& run) const {

@@ -2,6 +2,7 @@
 // which the lab computes progress and cost without knowing what is trained.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 
@@ -21,11 +22,17 @@ struct RunWork {
 
   double history_flops() const { return flops_before(first_step); }
   double own_flops() const { return flops_before(steps) - history_flops(); }
-  double own_optimizer_flops() const { return optimizer_flops_per_step * static_cast<double>(steps - first_step); }
-  double own_evaluation_flops() const {
-    const int64_t on_the_way =
-        evaluation_every > 0 ? (steps - 1) / evaluation_every - first_step / evaluation_every : 0;
-    return evaluation_flops * static_cast<double>(on_the_way + 1);
+  double own_optimizer_flops() const { return optimizer_flops_after(first_step); }
+  double own_evaluation_flops() const { return evaluation_flops_after(first_step); }
+  // What comes beside the model's own from this step on.
+  double beside_after(int64_t step) const { return optimizer_flops_after(step) + evaluation_flops_after(step); }
+
+  double optimizer_flops_after(int64_t step) const {
+    return optimizer_flops_per_step * static_cast<double>(steps - step);
+  }
+  double evaluation_flops_after(int64_t step) const {
+    const int64_t on_the_way = evaluation_every > 0 ? (steps - 1) / evaluation_every - step / evaluation_every : 0;
+    return evaluation_flops * static_cast<double>(std::max<int64_t>(on_the_way, 0) + 1);
   }
 };
 

@@ -23,5 +23,13 @@ TEST(RunWork, ATrunksEvaluationsAreNotThoseOfItsBranch) {
   EXPECT_EQ(branch.own_evaluation_flops(), 2 * 3);  // 75 and 100: that at 50 was the trunk's
 }
 
+TEST(RunWork, NearTheEndTheLastEvaluationIsStillToCome) {
+  const RunWork work{.steps = 100, .optimizer_flops_per_step = 2, .evaluation_flops = 30, .evaluation_every = 25};
+  EXPECT_EQ(work.beside_after(0), 200 + 4 * 30);
+  EXPECT_EQ(work.beside_after(60), 80 + 2 * 30);
+  EXPECT_EQ(work.beside_after(99), 2 + 30);
+  EXPECT_EQ(work.beside_after(100), 30);  // trained, and not yet judged
+}
+
 }  // namespace
 }  // namespace flywheel::protocol

@@ -13,6 +13,12 @@ int64_t step_of(const protocol::RunEvent& event) {
   return found != event.fields.end() && found->is_number_integer() ? found->get<int64_t>() : 0;
 }
 
+// Whether an evaluation is on this split; those of other splits are the trainer's own affair.
+bool is_on(const protocol::RunEvent& event, const std::string& split) {
+  const auto found = event.fields.find("split");
+  return found == event.fields.end() || !found->is_string() || found->get<std::string>() == split;
+}
+
 // Empty where the trainer's optimizer, or its evaluations, are not counted.
 std::optional<double> counted(double flops) {
   return flops > 0 ? std::optional(flops) : std::nullopt;
@@ -57,7 +63,8 @@ void Attempt::apply(const protocol::RunEvent& event) {
   last_t_ = std::max(last_t_, event.t);
   furthest_step_ = std::max(furthest_step_, step);
   if (event.type == "start") gave_up_.reset();
-  if (event.type == "eval") ++evaluations_;
+  if (event.type == "eval" && is_on(event, outcome_.eval_split)) ++evaluations_;
+  if (event.type == "done" && evaluations_ == 0) evaluations_ = 1;  // a trainer that says only its end
   if (event.type == "failed") failure_ = outcome_.reason;
   if (event.type == "stopped") {
     const auto reason = event.fields.find("reason");
@@ -83,6 +90,9 @@ double Attempt::fraction() const {
 }
 double Attempt::kept_fraction() const {
   return own_fraction(checkpoint_step_);
+}
+int64_t Attempt::kept_step() const {
+  return std::clamp(checkpoint_step_, work_.first_step, work_.steps);
 }
 double Attempt::event_seconds() const {
   return first_t_ ? std::max(0.0, last_t_ - *first_t_) : 0;

@@ -28,6 +28,7 @@ class Attempt {
   // Fraction of the steps that the run itself trains; a trunk's steps do not count.
   double fraction() const;
   double kept_fraction() const;          // the same at the last checkpoint
+  int64_t kept_step() const;             // of that checkpoint, or where the run begins
   double event_seconds() const;          // between this attempt's first and last event
   double spent_flops() const;            // by this attempt, including work since the last checkpoint
   double spent_optimizer_flops() const;  // likewise
@@ -52,9 +53,10 @@ class Attempt {
   std::optional<double> first_t_;
   double last_t_ = 0;
   int64_t resumed_step_ = 0, furthest_step_ = 0, checkpoint_step_ = 0;
-  int64_t steps_before_ = 0;  // likewise
-  int64_t evaluations_ = 0;   // that this attempt made
-  double spent_before_ = 0;   // FLOPs that this attempt spent before its last "start" event
+  // Before its last "start" event: steps that this attempt made, FLOPs that it spent.
+  int64_t steps_before_ = 0;
+  double spent_before_ = 0;
+  int64_t evaluations_ = 0;  // that it made, on the split of the run
   std::optional<std::string> failure_, gave_up_;
 };
 

@@ -50,11 +50,12 @@ ledger::RunPlanned run_record(const Job& job) {
   return record;
 }
 
-Request request_of(const Job& job, int width, double left, int64_t order) {
+// `left`: of what it trains itself; `step`: from which it goes on.
+Request request_of(const Job& job, int width, double left, int64_t step, int64_t order) {
   Request request;
   request.priority = job.priority;
   request.expected_seconds = job.expected_seconds * left;
-  request.flops = job.budget_flops() * left;
+  request.flops = job.flops_left(left, step);
   request.needs = job.needs;
   request.needs.cores = width;
   request.order = order;
@@ -117,7 +118,7 @@ Room Scheduler::State::room() {
 void Scheduler::State::wait(Job job, Attempts attempts) {
   // What its checkpoint holds need not be trained, or reserved, again.
   const Attempt earlier(job.work, directory(job.id), -1);
-  const Request request = request_of(job, width(job), 1 - earlier.kept_fraction(), next_order++);
+  const Request request = request_of(job, width(job), 1 - earlier.kept_fraction(), earlier.kept_step(), next_order++);
   (is_wanted(job.id) ? queue : leftovers).insert(request);
   order_of[job.id] = request.order;
   waiting.emplace(request.order, Waiting{std::move(job), request, attempts});
@@ -250,7 +251,7 @@ std::optional<Waiting> Scheduler::State::next_filler(const Room& room) {
   // One that is known already (running, waiting or ended) cannot fill the slot.
   if (!job || ledger.run(job->id)) return std::nullopt;
   check_id(job->id);
-  const Request request = request_of(*job, width(*job), 1, next_order++);
+  const Request request = request_of(*job, width(*job), 1, job->work.first_step, next_order++);
   if (fits(request, room) != Fit::kNow) return std::nullopt;
   ledger.append(run_record(*job));
   next_filler_seconds = 0;

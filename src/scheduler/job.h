@@ -18,7 +18,7 @@ using protocol::Resources;
 struct Job {
   std::string id;
   std::string spec;        // text of spec.json, for the trainer alone
-  protocol::RunWork work;  // training FLOPs by step
+  protocol::RunWork work;  // FLOPs by step
   protocol::StageName stage;
   double rung_flops = 0;
   // Wall clock seconds on the resources it needs; 0: unknown. A run that would end after the deadline is not started.
@@ -39,7 +39,9 @@ struct Job {
   std::string branch;                           // id of its trunk; empty: none
 
   // That it is charged for: those of model, optimizer and evaluations.
-  double budget_flops() const { return new_flops + work.own_optimizer_flops() + work.own_evaluation_flops(); }
+  double budget_flops() const { return flops_left(1, work.first_step); }
+  // Likewise, from this step on, where `left` of the model's own FLOPs are left. The last evaluation is always to come.
+  double flops_left(double left, int64_t step) const { return left * new_flops + work.beside_after(step); }
 };
 
 }  // namespace flywheel::scheduler

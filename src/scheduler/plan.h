@@ -16,7 +16,7 @@ using protocol::Resources;
 struct Request {
   int priority = 0;
   double expected_seconds = 0;  // remaining once started; 0: unknown, fits any deadline
-  double flops = 0;             // remaining to be trained
+  double flops = 0;             // remaining to be spent
   Resources needs = {};
   int64_t order = 0;  // in which it was requested; identifies it
 };

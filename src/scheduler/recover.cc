@@ -60,7 +60,7 @@ void Scheduler::recover(const Rebuild& rebuild) {
     const int width = s.width(job);
     auto child = std::make_unique<Active>(Active{std::move(job), std::move(attempt), attempts, width});
     child->earlier_seconds = child->attempt.event_seconds();
-    child->flops_reserved = child->job.budget_flops() * (1 - child->attempt.kept_fraction()) +
+    child->flops_reserved = child->job.flops_left(1 - child->attempt.kept_fraction(), child->attempt.kept_step()) +
                             child->attempt.finished().measured->all_attempt_flops();
     Resources needs = child->job.needs;
     needs.cores = width;

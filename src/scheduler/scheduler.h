@@ -25,7 +25,7 @@ struct Limits {
 // The caller turns a campaign's budget into a time on the Clock, time between restarts excluded.
 struct Deadline {
   double at_clock_seconds = 0;  // of the Clock; 0: none
-  double flops = 0;             // total training FLOPs of the lab (ledger spend); 0: none
+  double flops = 0;             // that the lab may have spent (ledger spend); 0: none
 };
 
 // Asked for one more job whenever cores would stay idle, with the seconds until the last wanted run is expected to end.

@@ -37,7 +37,7 @@ struct Active {
   int width = 1;                  // cores that it holds, or needs
   std::vector<int> slots = {};    // indices of cores that it holds; empty: adopted when none was free
   Resources held = {.cores = 0};  // taken off the capacity
-  double flops_reserved = 0;      // FLOPs left to train when it started
+  double flops_reserved = 0;      // what was left to spend when it started
   double since_seconds = 0;       // Clock, at the start or the adoption
   double earlier_seconds = 0;     // of this attempt before the adoption, as its events tell
   double last_event_seconds = 0;
@@ -74,7 +74,7 @@ struct Scheduler::State {
   std::set<int> free_slots;
   Resources held = {.cores = 0};
   double reserved_flops = 0;
-  double spent_flops = 0;  // of the ledger, of models and optimizers
+  double spent_flops = 0;  // of the ledger, as budgets are charged
   int wanted_active = 0;
 
   double capacity_seconds = 0;  // Clock, when the capacity was last read

@@ -72,7 +72,7 @@ struct RunRequest {
 struct RunPlan {
   std::string spec;           // text of spec.json, opaque to the lab
   std::string segments;       // hash of the list of segments that it is scored on; empty: the trainer's own
-  protocol::RunWork work;     // training FLOPs by step
+  protocol::RunWork work;     // FLOPs by step, of the optimizer and of evaluations
   protocol::Resources needs;  // cores, predicted peak of memory, GPUs
 };
 

@@ -21,6 +21,7 @@ namespace {
 constexpr int kSampleTokens = 400;
 constexpr double kForecastMultiples[] = {3, 10, 100};
 constexpr int kFrontierPoints = 48;
+constexpr int64_t kFewestLastTokens = 1024;  // below, a last look says nothing
 
 scaling::FitOptions fit_options(const Lab& lab) {
   return {.seed = lab.options.seed, .threads = 1};
@@ -92,6 +93,29 @@ std::string in_words(const ledger::FutureForecast::Entry& entry) {
                                                  : std::string("along the ladder's own sizes"));
 }
 
+// The last look may be at the largest of the top rung's models.
+void keep_last_look(const Lab& lab, const workload::Configuration& configuration,
+                    const std::vector<workload::SizedRun>& sizes, CampaignBudget& budget) {
+  if (!budget.is_flops()) return;
+  double most = 0;
+  for (const workload::SizedRun& size : sizes)
+    most = std::max(most, lab.workload.evaluation_flops_per_token(configuration, size));
+  LastLook last_look = budget.last_look();
+  last_look.flops = 2 * static_cast<double>(last_look.tokens) * most;
+  budget.keep(last_look);
+}
+
+// Tokens of each of `looks` evaluations of this run: fewer than planned where the budget does not pay for them.
+int64_t last_tokens(const Lab& lab, const CampaignBudget& budget, const RunBook& book, const std::string& run,
+                    size_t looks) {
+  const int64_t tokens = budget.last_look().tokens;
+  const PlannedRun* planned = book.find(run);
+  if (!budget.is_flops() || planned == nullptr) return tokens;
+  const double per_token = lab.workload.evaluation_flops_per_token(*planned->configuration, planned->size);
+  const double left = lab.options.budget.flops - lab.ledger.spend().flops() - budget.last_look().gain_flops;
+  return std::clamp<int64_t>(static_cast<int64_t>(left / (static_cast<double>(looks) * per_token)), 0, tokens);
+}
+
 }  // namespace
 
 ledger::EvaluationRecord evaluated(const Lab& lab, const std::string& run, protocol::Split split, int64_t tokens) {
@@ -111,7 +135,7 @@ ledger::EvaluationRecord evaluated(const Lab& lab, const std::string& run, proto
           .evaluation_flops = result.flops};
 }
 
-void forecast_top(const Lab& lab, Decisions& decisions, const CampaignBudget& budget, const RunBook& book,
+void forecast_top(const Lab& lab, Decisions& decisions, CampaignBudget& budget, const RunBook& book,
                   const Branches& branches, Ladder& ladder) {
   LadderPlan& plan = ladder.plan;
   const auto decision = decisions.decide<ledger::TopDecision>([&] {
@@ -126,10 +150,11 @@ void forecast_top(const Lab& lab, Decisions& decisions, const CampaignBudget& bu
                                .centre = optimum_so_far(lab, ladder, flops)};
   });
   plan.rungs.back() = decision.flops;
-  if (lab.ledger.last<ledger::TopForecast>()) return;
-  const std::vector<LadderPoint> below = ladder_runs(lab.ledger, ladder.top_flops() * 0.999);
   const auto sizes = lab.workload.isoflop_runs(*ladder.configuration, ladder.top_flops(), decision.centre,
                                                plan.top_sizes, lab.max_tokens());
+  keep_last_look(lab, *ladder.configuration, sizes, budget);
+  if (lab.ledger.last<ledger::TopForecast>()) return;
+  const std::vector<LadderPoint> below = ladder_runs(lab.ledger, ladder.top_flops() * 0.999);
   const std::vector<PlannedRun> runs = runs_of_rung(lab, branches, ladder, protocol::Stage::kTop, ladder.top(), sizes);
   std::vector<RunSite> sites;
   for (const PlannedRun& run : runs)
@@ -234,20 +259,29 @@ void conclude(const Lab& lab, const Ladder& ladder) {
   lab.say(fmt::format("wall: {} ({})", name(wall.verdict), wall.why));
 }
 
-Script<> last_evaluations(const Lab& lab, const CampaignBudget& budget, RunLoop& loop) {
+Script<> last_evaluations(const Lab& lab, const CampaignBudget& budget, const RunBook& book, RunLoop& loop) {
   const auto best = best_run(lab.ledger);
   if (!best) co_return;
   const double begun = lab.clock.now_seconds();
-  for (const protocol::Split split : {protocol::Split::kAudit, protocol::Split::kLocked}) {
-    if (!workload::can_be_judged_on(lab.workload, split)) continue;
-    if (final_evaluation(lab.ledger, split)) continue;
+  std::vector<protocol::Split> splits;
+  for (const protocol::Split split : {protocol::Split::kAudit, protocol::Split::kLocked})
+    if (workload::can_be_judged_on(lab.workload, split) && !final_evaluation(lab.ledger, split))
+      splits.push_back(split);
+  for (size_t i = 0; i < splits.size(); ++i) {
+    const protocol::Split split = splits[i];
+    const int64_t tokens = last_tokens(lab, budget, book, best->run, splits.size() - i);
+    if (tokens < kFewestLastTokens) {
+      lab.say(fmt::format("the best model ({}) is not looked at on the {} split: the budget is spent", best->run,
+                          name(split)));
+      continue;
+    }
     co_await loop.give_way();
-    const ledger::EvaluationRecord evaluation = evaluated(lab, best->run, split, budget.last_look().tokens);
+    const ledger::EvaluationRecord evaluation = evaluated(lab, best->run, split, tokens);
     lab.ledger.append(evaluation);
     lab.say(fmt::format("best model ({}) on the {} split: {:.4f} bits per byte", best->run, name(split),
                         evaluation.bits_per_byte));
   }
-  co_await measure_locked_gain(lab, budget, loop);
+  co_await measure_locked_gain(lab, loop);
   if (!lab.ledger.last<ledger::SampleNote>()) {
     ledger::SampleNote note{.run = best->run, .prompt = "", .text = ""};
     note.text = lab.workload.sample(lab.runs() / best->run, kSampleTokens);

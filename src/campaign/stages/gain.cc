@@ -86,35 +86,55 @@ std::optional<bool> inside_audit(const ledger::GainRecord& locked, const ledger:
   return inside;
 }
 
+// The runs that measure the gain on these two rungs, and those of the start on one more.
+std::vector<PlannedRun> gain_runs(const Lab& lab, const workload::ConfigurationPtr& start,
+                                  const workload::ConfigurationPtr& end, const std::vector<double>& rungs) {
+  std::vector<PlannedRun> runs;
+  for (size_t r = 0; r <= rungs.size(); ++r) {
+    const bool alone = r == rungs.size();
+    for (int i = 0; i < (alone ? kAlone : kPairs); ++i)
+      for (const bool is_start : {false, true}) {
+        if (alone && !is_start) continue;
+        // Seeds from the thousand below those of the first proposal.
+        runs.push_back(prior_planned_run(lab, id_of(i, r, is_start), protocol::Stage::kGain, is_start ? start : end,
+                                         alone ? kMore * rungs.back() : rungs[r], search::kConfirmSeeds + i,
+                                         protocol::Split::kAudit));
+      }
+  }
+  return runs;
+}
+
+// FLOPs of the one look that each of them gets on the locked split.
+double locked_flops(const Lab& lab, const std::vector<PlannedRun>& runs) {
+  if (!workload::can_be_judged_on(lab.workload, protocol::Split::kLocked)) return 0;
+  double flops = 0;
+  for (const PlannedRun& run : runs)
+    flops += lab.eval_tokens() * lab.workload.evaluation_flops_per_token(*run.configuration, run.size);
+  return flops;
+}
+
 }  // namespace
 
-double gain_cost(const std::vector<double>& rungs, const std::function<double(double)>& cost) {
-  return 2 * kPairs * (cost(rungs[0]) + cost(rungs[1])) + kAlone * cost(kMore * rungs[1]);
+double gain_cost(const Lab& lab, const CampaignBudget& budget, workload::ConfigurationPtr configuration,
+                 const std::vector<double>& rungs) {
+  double cost = 0;
+  const std::vector<PlannedRun> runs = gain_runs(lab, configuration, configuration, rungs);
+  for (const PlannedRun& run : runs) cost += budget.cost(*run.configuration, run.size);
+  return cost + locked_flops(lab, runs);
 }
 
 Script<> measure_gain(const Lab& lab, CampaignBudget& budget, const RunBook& book, RunLoop& loop,
                       workload::ConfigurationPtr start, workload::ConfigurationPtr end, std::vector<double> rungs) {
+  std::vector<PlannedRun> runs = gain_runs(lab, start, end, rungs);
   rungs.push_back(kMore * rungs.back());
   // Reserves what the evaluations at the end of the campaign take.
-  double flops = 0;
-  for (const double rung : rungs)
-    flops += (2 * kPairs) * static_cast<double>(budget.last_look().tokens) *
-             lab.workload.evaluation_flops_per_token(*start, lab.workload.prior_size(*start, rung));
   LastLook last_look = budget.last_look();
+  last_look.gain_flops = locked_flops(lab, runs);
   if (!book.throughput().empty())
-    last_look.seconds += 4 * kPairs * kEvaluationStart + flops / book.throughput().flops_per_second(1e5);
-  if (budget.is_flops()) last_look.flops += flops;
+    last_look.seconds += static_cast<double>(runs.size()) * kEvaluationStart +
+                         last_look.gain_flops / book.throughput().flops_per_second(1e5);
   budget.keep(last_look);
   if (budget.is_spent() || lab.ledger.last<ledger::GainRecord>()) co_return;
-  std::vector<PlannedRun> runs;
-  for (size_t r = 0; r < rungs.size(); ++r)
-    for (int i = 0; i < (r + 1 < rungs.size() ? kPairs : kAlone); ++i)
-      for (const bool is_start : {false, true}) {
-        if (r + 1 == rungs.size() && !is_start) continue;
-        // Seeds from the thousand below those of the first proposal.
-        runs.push_back(prior_planned_run(lab, id_of(i, r, is_start), protocol::Stage::kGain, is_start ? start : end,
-                                         rungs[r], search::kConfirmSeeds + i, protocol::Split::kAudit));
-      }
   const size_t wanted = runs.size();
   const std::vector<ledger::RunRow> rows = co_await loop.ensure(std::move(runs));
   std::map<std::string, double> losses;
@@ -132,21 +152,21 @@ Script<> measure_gain(const Lab& lab, CampaignBudget& budget, const RunBook& boo
   lab.say(fmt::format("together, on the {} split: {}", name(workload::audit_split(lab.workload)), words));
 }
 
-Script<> measure_locked_gain(const Lab& lab, const CampaignBudget& budget, RunLoop& loop) {
+Script<> measure_locked_gain(const Lab& lab, RunLoop& loop) {
   constexpr auto kLocked = protocol::Split::kLocked;
   if (!workload::can_be_judged_on(lab.workload, kLocked)) co_return;
   const auto records = lab.ledger.all<ledger::GainRecord>();
   if (records.size() != 1) co_return;  // not measured on the audit split, or already evaluated
   const ledger::GainRecord& audit = records[0].value;
   std::map<std::string, double> losses;
-  const std::string segments = lab.workload.segments(kLocked, budget.last_look().tokens);
+  const std::string segments = lab.workload.segments(kLocked, static_cast<int64_t>(lab.eval_tokens()));
   for (const auto& [sequence, time, evaluation] : lab.ledger.all<ledger::EvaluationRecord>())
     if (evaluation.split == kLocked && evaluation.segments == segments)
       losses[evaluation.run] = evaluation.bits_per_byte;
   for (const std::string& id : audit.runs) {
     if (losses.contains(id)) continue;
     co_await loop.give_way();
-    const ledger::EvaluationRecord evaluation = evaluated(lab, id, kLocked, budget.last_look().tokens);
+    const ledger::EvaluationRecord evaluation = evaluated(lab, id, kLocked, static_cast<int64_t>(lab.eval_tokens()));
     losses[id] = evaluation.bits_per_byte;
     lab.ledger.append(evaluation);
   }

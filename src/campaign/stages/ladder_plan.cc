@@ -85,15 +85,23 @@ LadderPlan plan_first_ladder(const Lab& lab, Decisions& decisions, CampaignBudge
     last_look.seconds = std::clamp(2 * per_token * static_cast<double>(last_look.tokens) / rate + kReportSeconds + 1,
                                    3.0, std::max(3.0, kLastLookShare * options.budget.seconds));
     budget.keep(last_look);
-    const double share = kPlanFraction * (options.proposers.empty() ? 1 : 1 - kSearchGuess);
-    return ledger::LadderDecision{
-        .plan = plan_ladder(lab.workload, *options.configuration, book.throughput(), budget.limits(share)),
-        .final_seconds = last_look.seconds,
-        .final_flops = last_look.flops,
-        .final_tokens = last_look.tokens};
+    const auto plan_with = [&](double share) {
+      return plan_ladder(lab.workload, *options.configuration, book.throughput(), budget.limits(kPlanFraction * share));
+    };
+    LadderPlan plan;
+    try {
+      plan = plan_with(options.proposers.empty() ? 1 : 1 - kSearchGuess);
+    } catch (const Error&) {
+      plan = plan_with(1);  // too little for a ladder and a search, of which the search will be left out
+    }
+    return ledger::LadderDecision{.plan = plan,
+                                  .final_seconds = last_look.seconds,
+                                  .final_flops = last_look.flops,
+                                  .final_tokens = last_look.tokens};
   });
-  budget.keep(
-      {decision.final_seconds, decision.final_flops.value_or(0), decision.final_tokens.value_or(LastLook{}.tokens)});
+  budget.keep({.seconds = decision.final_seconds,
+               .tokens = decision.final_tokens.value_or(LastLook{}.tokens),
+               .flops = decision.final_flops.value_or(0)});
   const LadderPlan& plan = decision.plan;
   lab.say(fmt::format("plan: {} rungs from {} to {}, {} sizes on the lowest, {} on each middle one, {} on the top",
                       plan.rungs.size(), format_flops(plan.rungs.front()), format_flops(plan.rungs.back()),

@@ -28,6 +28,7 @@ constexpr size_t kFewestRungsLeft = 5;  // of a ladder; fewer do not support a f
 // Share of the budget reserved for the ladder, because the search objective does not value forecasts. Planned stages
 // take up to 1.7 times the expected time when other processes use the machine.
 constexpr double kLadderShare = 1.0 / 3;
+constexpr double kMostOfARung = 5;  // cost of a screening, in those of the base
 
 bool is_search(const protocol::StageName& stage) {
   using protocol::Stage;
@@ -47,6 +48,13 @@ bool leaves_a_ladder(const Lab& lab, const CampaignBudget& budget, const RunBook
   } catch (const Error&) {
     return false;  // not even the smallest ladder fits
   }
+}
+
+// What a run of a search at these FLOPs takes of the budget.
+double run_cost(const Lab& lab, const CampaignBudget& budget, const workload::Configuration& configuration,
+                double flops) {
+  return budget.cost(configuration,
+                     workload::at_cost(lab.workload, configuration, lab.prior_run(configuration, flops), flops));
 }
 
 std::string why_not(double screen_flops) {
@@ -124,13 +132,8 @@ class Driver {
     return options;
   }
 
-  double cost(double flops) const {
-    const workload::Configuration& base = *loop_.base();
-    return budget_.cost(base, workload::at_cost(lab_.workload, base, lab_.prior_run(base, flops), flops));
-  }
-  double gain_reserve() const {
-    return gain_cost(rungs_, [this](double flops) { return cost(flops); });
-  }
+  double cost(double flops) const { return run_cost(lab_, budget_, *loop_.base(), flops); }
+  double gain_reserve() const { return gain_cost(lab_, budget_, loop_.base(), rungs_); }
   // The cost of what follows the search: the ablation and the measurement of the total gain.
   double reserve() const {
     const int count = loop_.policy().adoptions();
@@ -172,9 +175,15 @@ class Driver {
     return run;
   }
 
-  // One screening that does not fit into the time that is left must not end the whole campaign. Throws kBadInput.
+  // One screening that takes many times its rung, since not even a step of it is cheaper, or that does not fit into the
+  // time that is left, must not end the whole campaign. Throws kBadInput.
   void refuse_too_long(const PlannedRun& run) const {
-    if (run.stage != protocol::Stage::kScreen || !budget_.is_time() || lab_.ledger.run(run.id)) return;
+    if (run.stage != protocol::Stage::kScreen || lab_.ledger.run(run.id)) return;
+    const double usual = cost(run.rung_flops), own = budget_.cost(*run.configuration, run.size);
+    if (own > kMostOfARung * usual)
+      throw_bad_input("a run of it takes {}, which is {:.0f} times what the base's takes on this rung",
+                      format_flops(own), own / usual);
+    if (!budget_.is_time()) return;
     const double expected = book_.expected_seconds(run), left = budget_.seconds_left();
     if (expected > left)
       throw_bad_input("it would take {}, and {} are left of the budget", format_seconds(expected),
@@ -295,7 +304,8 @@ Script<> search_configurations(const Lab& lab, Decisions& decisions, CampaignBud
     const double upper = std::max(lowest, kConfirmBelow * screen);
     ledger::SearchDecision made{.screen_flops = screen, .confirm_flops = {upper / kConfirmBelow, upper}};
     made.enough =
-        !budget.is_spent() && leaves_a_ladder(lab, budget, book, *ladder.configuration, kFewestScreens * screen);
+        !budget.is_spent() && leaves_a_ladder(lab, budget, book, *ladder.configuration,
+                                              kFewestScreens * run_cost(lab, budget, *ladder.configuration, screen));
     if (!made.enough) made.limits = {why_not(screen)};
     return made;
   });

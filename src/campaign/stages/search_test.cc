@@ -123,6 +123,37 @@ TEST(CampaignSearch, AdoptsWhatIsRealAndClimbsTheLadderWithIt) {
     }
 }
 
+// Looks at a model with a longer context cost several times as much, those of the end too.
+TEST(CampaignSearch, AFlopBudgetIsKeptWhereALongerContextIsAdopted) {
+  SearchedLab lab;
+  lab.options.list = "[[change]]\nid = \"longer\"\npatches = [\"model.context=512\"]\n";
+  const auto bits_of = lab.runner.bits_per_byte_of;
+  lab.runner.bits_per_byte_of = [=](const recipe::RunSpec& spec) {
+    return bits_of(spec) - (spec.recipe.model.context == 512 ? 0.3 : 0);
+  };
+  ASSERT_EQ(lab.run(), CampaignEnd::kFinished) << lab.said;
+  const auto ledger = lab.read();
+  ASSERT_EQ(ledger->all<ledger::FindingRecord>().size(), 1u) << lab.said;
+  EXPECT_LE(ledger->spend().flops(), lab.options.budget.flops) << lab.said;
+  double looks = 0;
+  for (const auto& record : ledger->all<ledger::EvaluationRecord>()) looks += record.value.evaluation_flops.value_or(0);
+  EXPECT_GT(looks, 0);
+  EXPECT_LT(looks, 0.15 * lab.options.budget.flops);
+  EXPECT_TRUE(final_evaluation(*ledger, protocol::Split::kLocked)) << lab.said;
+}
+
+// One step of it takes more than the rung.
+TEST(CampaignSearch, AChangeWhoseRunsTakeManyTimesTheirRungIsNotRun) {
+  SearchedLab lab;
+  lab.options.list = "[[change]]\nid = \"vast\"\npatches = [\"model.context=32768\"]\n";
+  ASSERT_EQ(lab.run(), CampaignEnd::kFinished) << lab.said;
+  const auto proposals = lab.read()->all<ledger::ProposalRecord>();
+  ASSERT_EQ(proposals.size(), 1u) << lab.said;
+  EXPECT_EQ(proposals[0].value.outcome, protocol::Outcome::kFailed);
+  EXPECT_NE(proposals[0].value.reason.find("times what the base's takes"), std::string::npos)
+      << proposals[0].value.reason;
+}
+
 TEST(CampaignSearch, WhereTheBudgetIsTimeAChangeMustBeWorthItsTime) {
   for (const bool slow : {false, true}) {
     SearchedLab lab;

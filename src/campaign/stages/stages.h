@@ -70,7 +70,7 @@ std::vector<scaling::Point> points_below_top(const Lab& lab, const Ladder& ladde
 
 // ---- forecast.cc ------------------------------------------------------------------------------------------------
 // Decides the FLOPs of the top rung and records the forecast of its loss before its first run.
-void forecast_top(const Lab& lab, Decisions& decisions, const CampaignBudget& budget, const RunBook& book,
+void forecast_top(const Lab& lab, Decisions& decisions, CampaignBudget& budget, const RunBook& book,
                   const Branches& branches, Ladder& ladder);
 Script<> top_rung(const Lab& lab, Decisions& decisions, const Branches& branches, Replicates& replicates, RunLoop& loop,
                   const Ladder& ladder);
@@ -82,16 +82,17 @@ void conclude(const Lab& lab, const Ladder& ladder);
 ledger::EvaluationRecord evaluated(const Lab& lab, const std::string& run, protocol::Split split, int64_t tokens);
 // Evaluates the best model on the audit split and, once in the life of a lab, on the locked split; the adopted changes
 // are then evaluated on the locked split too.
-Script<> last_evaluations(const Lab& lab, const CampaignBudget& budget, RunLoop& loop);
+Script<> last_evaluations(const Lab& lab, const CampaignBudget& budget, const RunBook& book, RunLoop& loop);
 
 // ---- gain.cc ----------------------------------------------------------------------------------------------------
 // Measures the total gain of all adopted changes on the audit split: paired runs of `start` and `end` on these rungs.
 Script<> measure_gain(const Lab& lab, CampaignBudget& budget, const RunBook& book, RunLoop& loop,
                       workload::ConfigurationPtr start, workload::ConfigurationPtr end, std::vector<double> rungs);
 // Evaluates the same runs on the locked split, at the end of the lab's life.
-Script<> measure_locked_gain(const Lab& lab, const CampaignBudget& budget, RunLoop& loop);
-// FLOPs of measure_gain(); `cost` maps the FLOPs of a run to its cost with evaluations.
-double gain_cost(const std::vector<double>& rungs, const std::function<double(double)>& cost);
+Script<> measure_locked_gain(const Lab& lab, RunLoop& loop);
+// What measure_gain() takes of the budget if both are this configuration, the looks on the locked split included.
+double gain_cost(const Lab& lab, const CampaignBudget& budget, workload::ConfigurationPtr configuration,
+                 const std::vector<double>& rungs);
 
 // ---- compare.cc -------------------------------------------------------------------------------------------------
 // `flywheel compare`: paired runs of the options' configuration and `candidate` on two rungs with the same seeds and

@@ -20,7 +20,9 @@ double pass_bytes(const UpdateRule& rule, bool averages) {
 
 protocol::StepCosts step_costs(const recipe::Recipe& recipe, const recipe::Size& size) {
   const std::vector<model::ParameterInfo> parameters = model::parameters_of(recipe, size);
-  const OptimizerPlan plan(recipe, size, parameters, /*elements=*/0, tensor::Dtype::kFloat32, /*threads=*/1);
+  // In pieces as large as can be: sizes far beyond this machine are asked for too.
+  const OptimizerPlan plan(recipe, size, parameters, /*elements=*/0, tensor::Dtype::kFloat32, /*threads=*/1,
+                           /*run=*/INT64_MAX);
   protocol::StepCosts costs;
   for (const model::ParameterInfo& parameter : parameters) {
     costs.artifact_bytes += kFloat * static_cast<double>(parameter.shape.elements());

@@ -87,6 +87,16 @@ TEST(StepCosts, OfElementwiseOptimizersAreTermsTimesParameters) {
   }
 }
 
+// Planning asks for sizes far beyond the machine's.
+TEST(StepCosts, OfAHugeModelTakeNoMoreMemoryThanOfASmallOne) {
+  recipe::Recipe recipe;
+  recipe.optimizer.kind = recipe::OptimizerKind::kAdamw;
+  const recipe::Size size = recipe::size_for_flops(recipe, 1e27);
+  const auto parameters = static_cast<double>(count(recipe, size).parameters);
+  EXPECT_GT(parameters, 1e12);
+  EXPECT_GT(step_costs(recipe, size).optimizer_flops, parameters);
+}
+
 TEST(StepCosts, OfMuonTakeFusedMatricesApart) {
   recipe::Recipe recipe = default_with(recipe::OptimizerKind::kMuon);
   recipe.model.ngram_embeddings = 0;

@@ -9,8 +9,6 @@
 namespace flywheel::train {
 namespace {
 
-constexpr int64_t kRun = 16384;  // elements of a piece that is no matrix
-
 // In the order of OptimizerKind: on matrices inside blocks, and on everything else.
 struct KindRules {
   const UpdateRule *matrices, *others;
@@ -57,8 +55,8 @@ bool keeps_average(const recipe::Recipe& recipe) {
 
 OptimizerPlan::OptimizerPlan(const recipe::Recipe& recipe, const recipe::Size& size,
                              std::span<const model::ParameterInfo> parameters, int64_t elements,
-                             tensor::Dtype compute_dtype, int threads) {
-  for (const model::ParameterInfo& parameter : parameters) add(recipe, size, parameter);
+                             tensor::Dtype compute_dtype, int threads, int64_t run) {
+  for (const model::ParameterInfo& parameter : parameters) add(recipe, size, parameter, run);
   scalars = state_elements;
   if (recipe.optimizer.kind == recipe::OptimizerKind::kScheduleFree) state_elements += kScalars;
   average = state_elements;
@@ -66,7 +64,8 @@ OptimizerPlan::OptimizerPlan(const recipe::Recipe& recipe, const recipe::Size& s
   share_out(compute_dtype, threads);
 }
 
-void OptimizerPlan::add(const recipe::Recipe& recipe, const recipe::Size& size, const model::ParameterInfo& parameter) {
+void OptimizerPlan::add(const recipe::Recipe& recipe, const recipe::Size& size, const model::ParameterInfo& parameter,
+                        int64_t run) {
   const KindRules& rules = kRules[static_cast<size_t>(recipe.optimizer.kind)];
   const bool matrix = parameter.group == model::ParameterGroup::kMatrix;
   const int64_t elements = parameter.shape.elements();
@@ -94,8 +93,8 @@ void OptimizerPlan::add(const recipe::Recipe& recipe, const recipe::Size& size, 
     return;
   }
   piece.plane_stride = elements;
-  for (int64_t start = 0; start < elements; start += kRun) {
-    piece.columns = std::min(kRun, elements - start);
+  for (int64_t start = 0; start < elements; start += piece.columns) {
+    piece.columns = std::min(run, elements - start);
     piece.offset = parameter.offset + start;
     piece.state = state_elements + start;
     pieces.push_back(piece);

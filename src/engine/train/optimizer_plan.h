@@ -28,9 +28,11 @@ struct OptimizerPiece {
 };
 
 struct OptimizerPlan {
+  // `run`: elements of a piece of what is updated element by element; runs are what threads share.
   OptimizerPlan(const recipe::Recipe& recipe, const recipe::Size& size,
                 std::span<const model::ParameterInfo> parameters, int64_t elements, tensor::Dtype compute_dtype,
-                int threads);
+                int threads, int64_t run = kRun);
+  static constexpr int64_t kRun = 16384;
 
   std::vector<OptimizerPiece> pieces;
   std::vector<std::vector<size_t>> pieces_of_thread;
@@ -41,7 +43,7 @@ struct OptimizerPlan {
   int64_t largest_piece = 0;           // elements
 
  private:
-  void add(const recipe::Recipe& recipe, const recipe::Size& size, const model::ParameterInfo& parameter);
+  void add(const recipe::Recipe& recipe, const recipe::Size& size, const model::ParameterInfo& parameter, int64_t run);
   void share_out(tensor::Dtype dtype, int threads);
 };
 

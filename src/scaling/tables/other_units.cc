@@ -68,11 +68,21 @@ std::vector<size_t> rows_of_other_flops(const RunsTable& table) {
   const double usual = upper_median(ratios);
   for (size_t i = 0; i < ratios.size(); ++i)
     if (std::abs(std::log(ratios[i] / usual)) > std::log(kFarOff)) rows.push_back(i);
-  return is_few(rows.size(), ratios.size()) ? rows : std::vector<size_t>();
+  return rows;
+}
+
+// Too many of them to leave out.
+std::string many_warning(const RunsTable& table, const std::vector<size_t>& rows) {
+  return fmt::format(
+      "{} of {} rows (line {} first) have FLOPs {:g} times or more away from 6 N D as the other rows have it: N, D or "
+      "FLOPs are stated in several units. They count as they are, and what is fitted to them means nothing: state "
+      "each column in one unit",
+      rows.size(), table.points.size(), table.rows[rows.front()], kFarOff);
 }
 
 std::vector<OddCell> odd_cells(const RunsTable& table) {
-  const std::vector<size_t> rows = rows_of_other_flops(table);
+  std::vector<size_t> rows = rows_of_other_flops(table);
+  if (!is_few(rows.size(), table.points.size())) rows.clear();
   std::vector<OddCell> odd;
   for (const Column& column : kColumns) {
     if (column.value == &Point::C && rows.empty()) continue;
@@ -172,6 +182,8 @@ double largest(const RunsTable& table, double (*of)(const Point&)) {
 
 void leave_out_other_units(RunsTable& table) {
   if (!table.has_loss) return;
+  if (const std::vector<size_t> rows = rows_of_other_flops(table); !is_few(rows.size(), table.points.size()))
+    table.warnings.push_back(many_warning(table, rows));
   const std::vector<OddCell> odd = odd_cells(table);
   if (odd.empty()) return;
   const Others others(table, odd);

@@ -152,10 +152,11 @@ std::vector<std::string> suspicions(const RunsTable& table, const std::string& w
     notes.push_back(fmt::format(
         "{} row(s) have the N, D and loss of another one ({}), and differ elsewhere: each counts", copies, first_copy));
   if (several > 0)
-    notes.push_back(fmt::format(
-        "{} (N, D) have several losses ({} first): each row is a run; for seeds --reduce mean, for a sweep of "
-        "hyperparameters --reduce min, for a log --reduce last",
-        several, first_several));
+    notes.push_back(
+        fmt::format("{} (N, D) have several losses ({} first): each row is a run. Better forecasts: for seeds --reduce "
+                    "mean, for a sweep of "
+                    "hyperparameters --reduce min, for a log --reduce last",
+                    several, first_several));
   return notes;
 }
 

@@ -178,6 +178,11 @@ std::vector<protocol::Split> FlywheelWorkload::splits() const {
   return {protocol::Split::kSearch, protocol::Split::kAudit, protocol::Split::kLocked};
 }
 
+double FlywheelWorkload::evaluation_flops(const Path& run_directory, int64_t tokens) const {
+  const recipe::RunSpec spec = recipe::load_run_spec(run_directory / protocol::kSpecFile);
+  return evaluation_flops_per_scored(spec.recipe, spec.size) * static_cast<double>(tokens);
+}
+
 Evaluation FlywheelWorkload::evaluate(const Path& run_directory, protocol::Split split, int64_t tokens) {
   const std::string text =
       output_of({self_executable().string(), "evaluate", "--dir", run_directory.string(), "--split",
@@ -189,8 +194,7 @@ Evaluation FlywheelWorkload::evaluate(const Path& run_directory, protocol::Split
                         .segments = json_field<std::string>(json, "segments", "evaluate"),
                         .bytes = json_field<int64_t>(json, "bytes", "evaluate"),
                         .documents = json_field<int64_t>(json, "documents", "evaluate")};
-  const recipe::RunSpec spec = recipe::load_run_spec(run_directory / protocol::kSpecFile);
-  evaluation.flops = evaluation_flops_per_scored(spec.recipe, spec.size) * static_cast<double>(evaluation.tokens);
+  evaluation.flops = evaluation_flops(run_directory, evaluation.tokens);
   if (!json.at("sampling_sd").is_null())
     evaluation.sampling = ClusterError{json_field<double>(json, "sampling_sd", "evaluate")};
   if (evaluation.sampling && !json.at("sampling_degrees").is_null())

@@ -60,6 +60,8 @@ class FlywheelWorkload : public Workload {
   std::string segments(protocol::Split split, int64_t tokens) const override {
     return options_.segments(split, tokens);
   }
+  // FLOPs of evaluating the run of this directory.
+  double evaluation_flops(const Path& run_directory, int64_t tokens) const;
   Evaluation evaluate(const Path& run_directory, protocol::Split split, int64_t tokens) override;
   std::string sample(const Path& run_directory, int tokens) override;
 

@@ -149,7 +149,7 @@ export function backtestSection(data: ReportData): Child[] {
   if (data.backtests.length === 0) return [missing("Not made: a backtest needs several rungs below the one it predicts.")];
   const inside = data.backtests.filter((row) => row.inside).length;
   return [
-    h("p", { class: "lede" }, `Each rung predicted from the rungs below it only: ${inside} of ${data.backtests.length} inside the 90% interval (✓). The intervals of the forecasts are as wide as these errors ask for.`),
+    h("p", { class: "lede" }, `Each rung predicted from the rungs below it only: ${inside} of ${data.backtests.length} inside the 90% interval (✓).${data.backtests.length < 5 ? " So few say little of the intervals." : ""}`),
     table(
       "Backtests",
       [

@@ -12,8 +12,8 @@ type Axis = "N" | "D" | "C";
 type Residual = FitPoint & { residual_percent: number };
 
 const kAxes: { axis: Axis; label: string; show: (value: number) => string }[] = [
-  { axis: "N", label: "parameters, N", show: short },
-  { axis: "D", label: "tokens, D", show: short },
+  { axis: "N", label: "parameters, N", show: (value) => short(value) },
+  { axis: "D", label: "tokens, D", show: (value) => short(value) },
   { axis: "C", label: "training FLOPs, C", show: (value) => scientific(value, 1) },
 ];
 
