@@ -28,6 +28,16 @@ test("labels tell 6.5e10 from 6e10 and 1.3e10 from 1e10", { skip }, async () => 
   assert.deepEqual(await texts("#isoflop td:first-child"), rungs);
 });
 
+test("± is half of the 90% interval over documents, said once in words, and a report without it has none", { skip }, async () => {
+  const shown = () => browser.evaluate('[...document.querySelectorAll(".tiles dd, #noise td")].map((element) => element.textContent).filter((text) => text.includes("±"))');
+  await browser.open(page("example"), 1280);
+  const all = (await shown()).join("; ");
+  for (const half of ["± 0.007", "± 0.010", "± 0.0067"]) assert.ok(all.includes(half), `${half} in ${all}`);
+  assert.equal(all.split("90%, over documents").length - 1, 1);
+  await browser.open(page("old"), 1280);
+  assert.deepEqual(await shown(), []);
+});
+
 test("learning curves are lines of more than ten points", { skip }, async () => {
   await browser.open(page("example"), 1280);
   const points = await browser.evaluate('[...document.querySelectorAll("#curves [aria-label=line] path")].map((path) => path.getAttribute("d").split(/[ML]/).length - 1)');

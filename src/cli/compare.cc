@@ -88,7 +88,8 @@ Action declare_compare(Arguments& arguments) {
   arguments.option("--corpus", options->corpus, "Files and folders of text, any number")
       .required()
       .type_name("PATH...");
-  arguments.option("--budget", options->budget, "Time (10m, 2h) or training FLOPs (1e14)").required();
+  arguments.option("--budget", options->budget, "Time (10m, 2h) or FLOPs (1e14) of models, optimizers and evaluations")
+      .required();
   arguments.option("--dir", options->directory, "The comparison's folder; the same one again resumes").show_default();
   arguments.option("--slots", options->slots, "Runs at a time (default: one per core)");
   arguments.option("--seed", options->seed, "Seed").show_default();

@@ -126,11 +126,14 @@ Action declare_plan(Arguments& arguments) {
                                                    : plan_source_from_csv(options->csv, options->drop_highest);
     const scaling::PlanRequest request = request_of(*options, source);
     const scaling::PlanResult result = scaling::make_plans(source.runs, request);
-    const OrderedJson json = report::plan_json(source.runs, source.unit, request, result, recipe_sizes(source, result));
+    OrderedJson json = report::plan_json(source.runs, source.unit, request, result, recipe_sizes(source, result));
+    for (const std::string& warning : source.runs.warnings) log_warning(warning);
     if (options->json) {
-      for (const std::string& warning : source.runs.warnings) log_warning(warning);
       fmt::print("{}\n", json_line(json));
     } else {
+      // What stands on stderr is not said again.
+      auto& warnings = json["warnings"];
+      warnings.erase(warnings.begin(), warnings.begin() + static_cast<std::ptrdiff_t>(source.runs.warnings.size()));
       report::print_plan(json);
     }
     return 0;

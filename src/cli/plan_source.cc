@@ -26,7 +26,7 @@ PlanSource plan_source_from_csv(const std::string& path, int drop_highest) {
   std::vector<scaling::Point> points = sweep.empty() ? table.points : scaling::best_of_each(sweep, table);
   source.runs = scaling::plan_runs(path, std::move(points), std::move(sweep));
   source.runs.warnings = table.warnings;
-  for (std::string& said : scaling::columns_in_other_units(table)) source.runs.warnings.push_back(std::move(said));
+  for (std::string& said : scaling::columns_in_other_units(table)) source.runs.notes.push_back(std::move(said));
   return source;
 }
 

@@ -71,6 +71,25 @@ TEST_F(Plan, SaysSizeTokensLossTimeAndTheCostOfBeingOff) {
   EXPECT_THAT(text, HasSubstr("4x larger"));
 }
 
+TEST_F(Plan, WhatIsOddInTheTableIsSaidOnceAndAsByFit) {
+  std::string table = real_file_system().read(csv), text;
+  table += table.substr(table.rfind('\n', table.size() - 2) + 1);  // its last row once more
+  real_file_system().write_atomic(csv, table);
+  ASSERT_EQ(flywheel({"--csv", csv, "--flops", "1e21", "--bootstrap", "20"}, &text), 0);
+  EXPECT_THAT(errors, HasSubstr("repeat another in every cell"));
+  EXPECT_THAT(text, ::testing::Not(HasSubstr("repeat another in every cell")));
+  std::string shortened = "N,D,L\n";
+  for (const double C : {1e18, 3e18, 1e19, 3e19, 1e20})
+    for (const double ratio : {0.25, 0.5, 1.0, 2.0, 4.0}) {
+      const double N = ratio * 0.25 * std::sqrt(C / 6), D = C / (6 * N);
+      shortened += fmt::format("{},{},{}\n", N / 1e6, D, 1.8 + 480 * std::pow(N, -0.35) + 2000 * std::pow(D, -0.366));
+    }
+  real_file_system().write_atomic(csv, shortened);
+  ASSERT_EQ(flywheel({"--csv", csv, "--flops", "1e14", "--bootstrap", "20", "--json"}, &text), 0) << errors;
+  EXPECT_THAT(Json::parse(text).at("notes").dump(), HasSubstr("N looks stated in millions"));
+  EXPECT_THAT(errors, ::testing::Not(HasSubstr("N looks stated")));
+}
+
 TEST_F(Plan, RefusesWhatIsNoBudgetRateOrSource) {
   const auto refuses = [&](std::vector<std::string> arguments, const char* words) {
     EXPECT_EQ(flywheel(std::move(arguments)), 2) << words;

@@ -184,7 +184,8 @@ Action declare_run(Arguments& arguments) {
   arguments.option("--corpus", options->corpus, "Files and folders of text, any number")
       .required()
       .type_name("PATH...");
-  arguments.option("--budget", options->budget, "Time (90s, 10m, 2h) or training FLOPs (1e14)")
+  arguments
+      .option("--budget", options->budget, "Time (90s, 10m, 2h) or FLOPs (1e14) of models, optimizers and evaluations")
       .required()
       .type_name("TIME|FLOPS");
   arguments.option("--dir", options->directory, "The lab's folder; the same one again resumes").show_default();

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/lab_view.h"
+#include "report/cost_text.h"
 
 namespace flywheel::cli {
 namespace {
@@ -47,8 +48,8 @@ Json to_json(const ledger::Ledger& ledger, const ledger::RunRow& row) {
           {"cpu_seconds", row.cpu_seconds},
           {"flops_done", row.flops_done},
           {"spent_flops", row.spent_flops},
-          {"spent_optimizer_flops", row.spent_optimizer_flops},
-          {"spent_evaluation_flops", row.spent_evaluation_flops},
+          {"spent_optimizer_flops", optional(report::counted(row.spent_optimizer_flops, row.spent_flops))},
+          {"spent_evaluation_flops", optional(report::counted(row.spent_evaluation_flops, row.spent_flops))},
           {"peak_memory_bytes", row.peak_memory_bytes},
           {"predicted_memory_bytes", row.predicted_memory_bytes}};
 }

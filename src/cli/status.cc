@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/lab_view.h"
+#include "report/cost_text.h"
 #include "report/report_json.h"
 #include "report/report_text.h"
 
@@ -62,6 +63,10 @@ void print(const Status& status, const std::string& lab) {
 }
 
 Json to_json(const Status& status, const std::string& lab) {
+  const auto counted = [&](double flops) {
+    const auto known = report::counted(flops, status.spend.train_flops);
+    return known ? Json(*known) : Json();
+  };
   return {{"lab", lab},
           {"process", status.process ? Json(*status.process) : Json()},
           {"stage", status.stage},
@@ -69,8 +74,8 @@ Json to_json(const Status& status, const std::string& lab) {
           {"spend",
            {{"slot_seconds", status.spend.slot_seconds},
             {"train_flops", status.spend.train_flops},
-            {"optimizer_flops", status.spend.optimizer_flops},
-            {"evaluation_flops", status.spend.evaluation_flops},
+            {"optimizer_flops", counted(status.spend.optimizer_flops)},
+            {"evaluation_flops", counted(status.spend.evaluation_flops)},
             {"runs_done", status.spend.runs_done},
             {"runs_failed", status.spend.runs_failed}}},
           {"known", status.known},

@@ -69,6 +69,9 @@ TEST_F(ViewCommands, StatusTellsRunsSpendAndWhatIsKnown) {
   const Json json = Json::parse(flywheel({"status", "--dir", lab, "--json"}).text);
   EXPECT_EQ(json.at("runs").at("failed"), 1);
   EXPECT_EQ(json.at("spend").at("slot_seconds"), 4);
+  // This ledger's runs were trained, and nobody counted what else they took.
+  EXPECT_TRUE(json.at("spend").at("optimizer_flops").is_null());
+  EXPECT_TRUE(json.at("spend").at("evaluation_flops").is_null());
   EXPECT_EQ(json.at("known").at("wall").at("verdict"), "cannot tell");
   EXPECT_TRUE(json.at("process").is_null());
 }
@@ -90,7 +93,12 @@ TEST_F(ViewCommands, StatusNamesTheProcessThatHoldsTheLock) {
 
 TEST_F(ViewCommands, RunsAreFilteredByStageAndState) {
   fill();
-  EXPECT_EQ(Json::parse(flywheel({"runs", "--dir", lab, "--json"}).text).at("runs").size(), 3u);
+  const Json runs = Json::parse(flywheel({"runs", "--dir", lab, "--json"}).text).at("runs");
+  ASSERT_EQ(runs.size(), 3u);
+  for (const char* field : {"spent_optimizer_flops", "spent_evaluation_flops"}) {
+    EXPECT_TRUE(runs[0].at(field).is_null()) << field << ": trained, and not counted";
+    EXPECT_EQ(runs[2].at(field), 0) << field << ": not trained";
+  }
   const Json top = Json::parse(flywheel({"runs", "--dir", lab, "--json", "--stage", "top"}).text);
   ASSERT_EQ(top.at("runs").size(), 1u);
   EXPECT_EQ(top.at("runs")[0].at("run"), "c");

@@ -37,7 +37,12 @@ void rewind_outcome(RunOutcome& outcome, int64_t step) {
     outcome.flops *= share;
     outcome.step = step;
   }
+  const size_t evaluations = outcome.curve.size();
   rewind_to(outcome.curve, step);
+  // The sampling error is of the last evaluation, and an earlier one's is not kept.
+  if (outcome.curve.size() < evaluations) outcome.sampling.reset();
+  // The curve is of one list of segments, so that its size stays as long as any of it does.
+  if (outcome.curve.empty()) outcome.eval_bytes = outcome.eval_documents = 0;
   outcome.loss.reset();
   outcome.bits_per_byte.reset();
   if (!outcome.curve.empty()) {

@@ -151,6 +151,26 @@ TEST_F(Events, OtherSplitsStayOutOfTheCurve) {
   EXPECT_EQ(outcome.bits_per_byte, 4);
 }
 
+TEST_F(Events, WhatAnUndoneEvaluationSaidOfItsTextIsTakenBack) {
+  const auto scored = [](int number, double bits) {
+    std::string line = eval(number, bits);
+    return line.substr(0, line.find_last_of('}')) +
+           R"(,"segments":"a1","bytes":1000,"documents":7,"sampling_sd":0.04})" + "\n";
+  };
+  append(kStart + scored(10, 3.0) + scored(20, 2.5) + resumed(20));
+  EXPECT_TRUE(read_outcome(path_).sampling);  // nothing was undone
+  append(resumed(15));
+  RunOutcome outcome = read_outcome(path_);
+  EXPECT_EQ(outcome.bits_per_byte, 3.0);
+  EXPECT_FALSE(outcome.sampling);
+  EXPECT_EQ(outcome.eval_documents, 7);
+  append(resumed(5));
+  outcome = read_outcome(path_);
+  EXPECT_FALSE(outcome.bits_per_byte);
+  EXPECT_EQ(outcome.eval_bytes, 0);
+  EXPECT_EQ(outcome.eval_documents, 0);
+}
+
 TEST_F(Events, FailureKeepsItsReasonUntilTheRunResumes) {
   append(kStart + step(10) +
          R"({"t":11,"type":"failed","step":11,"reason":"diverged: loss is nan"})"

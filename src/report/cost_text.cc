@@ -25,6 +25,10 @@ std::string row(const std::string& indent, const char* name, double base, double
 
 }  // namespace
 
+std::optional<double> counted(double flops, double train_flops) {
+  return flops > 0 || train_flops <= 0 ? std::optional(flops) : std::nullopt;
+}
+
 std::string spend_text(const ledger::Spend& spend) {
   const bool optimizers = spend.optimizer_flops > 0, evaluations = spend.evaluation_flops > 0;
   std::string text = format_flops(spend.flops());

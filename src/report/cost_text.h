@@ -8,6 +8,9 @@
 
 namespace flywheel::report {
 
+// FLOPs of optimizers or of evaluations beside those of models; empty where models were trained and these not counted,
+// as by earlier programs, which is not 0.
+std::optional<double> counted(double flops, double train_flops);
 // "1.4e12 FLOP: 1e12 FLOP of training models, 2e11 FLOP of their optimizers, 2e11 FLOP of evaluations".
 std::string spend_text(const ledger::Spend& spend);
 // Lines that start with `indent`. "-": not known.

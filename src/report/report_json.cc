@@ -9,6 +9,7 @@
 #include "campaign/costs.h"
 #include "campaign/points.h"
 #include "protocol/splits.h"
+#include "report/cost_text.h"
 
 namespace flywheel::report {
 namespace {
@@ -33,12 +34,23 @@ OrderedJson or_null(const std::optional<T>& value) {
   return value ? OrderedJson(*value) : OrderedJson();
 }
 
+// Of the 90% interval of a loss with this sampling error; infinite where its documents are too few to tell.
+double half_width(const OrderedJson& sd, const OrderedJson& degrees) {
+  ClusterError error{.sd = sd.get<double>()};
+  if (degrees.is_number()) error.degrees = degrees.get<double>();
+  return error.half_width(0.9);
+}
+
 // A loss as an estimate for other text of the corpus's kind: its sampling error is over documents. Null where an older
 // version did not measure it.
 OrderedJson evaluation_json(const std::string& run, std::string_view split, const Json& measured) {
   OrderedJson json{{"run", run}, {"split", split}};
   for (const char* field : {"bits_per_byte", "sampling_sd", "sampling_degrees", "documents", "bytes"})
     json[field] = measured.contains(field) ? OrderedJson(measured[field]) : OrderedJson();
+  json["half90"] = nullptr;  // what a reader is shown after the loss's ±
+  if (json["sampling_sd"].is_number())
+    if (const double half = half_width(json["sampling_sd"], json["sampling_degrees"]); std::isfinite(half))
+      json["half90"] = half;
   return json;
 }
 
@@ -67,25 +79,37 @@ OrderedJson evaluation_of(const Ledger& ledger, protocol::Split split) {
 }  // namespace
 
 double sampling_half_width(const OrderedJson& report, const std::string& split) {
-  ClusterError error{.sd = report[split + "_sampling_sd"].get<double>()};
-  if (const OrderedJson& degrees = report.value(split + "_sampling_degrees", OrderedJson()); degrees.is_number())
-    error.degrees = degrees.get<double>();
-  return error.half_width(0.9);
+  return half_width(report.at(split + "_sampling_sd"), report.value(split + "_sampling_degrees", OrderedJson()));
+}
+
+bool SplitsDifference::unexplained() const {
+  return std::abs(locked_minus_audit) > explained;
+}
+
+std::optional<SplitsDifference> splits_difference(const OrderedJson& report) {
+  for (const char* field : {"audit_bits_per_byte", "locked_bits_per_byte", "audit_sampling_sd", "locked_sampling_sd"})
+    if (!report.contains(field) || !report[field].is_number()) return std::nullopt;
+  return SplitsDifference{
+      .locked_minus_audit = report["locked_bits_per_byte"].get<double>() - report["audit_bits_per_byte"].get<double>(),
+      .explained = std::hypot(sampling_half_width(report, "audit"), sampling_half_width(report, "locked"))};
 }
 
 namespace {
 
 // What the numbers above are of, where a reader might take them for more.
-OrderedJson limits_json(const OrderedJson& report) {
+OrderedJson limits_json(const Ledger& ledger, const OrderedJson& report) {
   OrderedJson limits = OrderedJson::array();
-  const auto number = [&](const char* field) { return report[field].is_number(); };
   const auto of = [&](const char* field) { return report[field].get<double>(); };
-  if (number("audit_bits_per_byte") && number("locked_bits_per_byte") && !number("audit_sampling_sd"))
+  const auto of_one_document = [&](protocol::Split split) {
+    const OrderedJson evaluation = evaluation_of(ledger, split);
+    return evaluation["documents"] == 1 && evaluation["bits_per_byte"].is_number();
+  };
+  if (of_one_document(protocol::Split::kAudit) && of_one_document(protocol::Split::kLocked))
     limits.push_back(fmt::format(
         "The best model is at {:.3f} bits per byte on the audit split and at {:.3f} on the locked one, all of one "
         "document: how far other text would differ cannot be known from it.",
         of("audit_bits_per_byte"), of("locked_bits_per_byte")));
-  if (number("audit_sampling_sd") && number("locked_sampling_sd")) {
+  if (const auto apart = splits_difference(report)) {
     const double audit = of("audit_bits_per_byte"), locked = of("locked_bits_per_byte");
     const double audit_half = sampling_half_width(report, "audit"), locked_half = sampling_half_width(report, "locked");
     const auto of_split = [](double loss, double half, const char* split) {
@@ -97,7 +121,7 @@ OrderedJson limits_json(const OrderedJson& report) {
     };
     std::string text = fmt::format("The best model is at {} and at {} (90%, over documents)",
                                    of_split(audit, audit_half, "audit"), of_split(locked, locked_half, "locked"));
-    text += std::abs(audit - locked) > std::hypot(audit_half, locked_half)
+    text += apart->unexplained()
                 ? ": the two differ by more than these errors explain, so the splits hold different text"
                 : "";
     limits.push_back(text + ".");
@@ -159,11 +183,6 @@ OrderedJson machine_json(const std::optional<MachineRecord>& machine) {
           {"peak_gflops_bf16", or_null(machine->peak_gflops_bf16)}};
 }
 
-// Null where the program that ran the lab did not count these FLOPs: ledgers of before say nothing about them.
-OrderedJson counted(const Ledger& ledger, double flops) {
-  return ledger.runs().empty() || flops > 0 ? OrderedJson(flops) : OrderedJson();
-}
-
 // A finding's costs also stand under names of their own, null where they are not known.
 OrderedJson findings_json(const Ledger& ledger) {
   OrderedJson list = all_of<FindingRecord>(ledger);
@@ -200,8 +219,8 @@ OrderedJson spend_json(const Ledger& ledger) {
   const auto finished = latest<ReportRecord>(ledger);
   return {{"seconds", finished ? OrderedJson(finished->seconds) : OrderedJson()},
           {"train_flops", spend.train_flops},
-          {"optimizer_flops", counted(ledger, spend.optimizer_flops)},
-          {"evaluation_flops", counted(ledger, spend.evaluation_flops)},
+          {"optimizer_flops", or_null(counted(spend.optimizer_flops, spend.train_flops))},
+          {"evaluation_flops", or_null(counted(spend.evaluation_flops, spend.train_flops))},
           {"runs", spend.runs_done + spend.runs_failed},
           {"slot_busy_fraction", finished ? OrderedJson(finished->slot_busy_fraction) : OrderedJson()}};
 }
@@ -310,10 +329,11 @@ OrderedJson report_json(const Ledger& ledger) {
     report[std::string(name(split)) + "_bits_per_byte"] = evaluation["bits_per_byte"];
     report[std::string(name(split)) + "_sampling_sd"] = evaluation["sampling_sd"];
     report[std::string(name(split)) + "_sampling_degrees"] = evaluation["sampling_degrees"];
+    report[std::string(name(split)) + "_half90"] = evaluation["half90"];
   }
   if (const auto comparison = latest<ComparisonRecord>(ledger))  // of `flywheel compare`
     report["comparison"] = OrderedJson(Codec<ComparisonRecord>::to_json(*comparison));
-  report["limits"] = limits_json(report);
+  report["limits"] = limits_json(ledger, report);
   return report;
 }
 

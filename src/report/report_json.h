@@ -17,6 +17,14 @@ std::optional<ledger::FitRecord> final_fit(const ledger::Ledger& ledger);
 // Half of the 90% interval of the best model's loss on a split ("audit", "locked") over its documents; infinite where
 // they are too few to tell. REQUIRES its sampling_sd in the report.
 double sampling_half_width(const OrderedJson& report, const std::string& split);
+// How far the best model's losses on the audit and the locked split lie apart. Empty where a loss or its sampling error
+// is not known.
+struct SplitsDifference {
+  double locked_minus_audit = 0;
+  double explained = 0;  // by the sampling of their documents, at 90%; infinite where they are too few to tell
+  bool unexplained() const;
+};
+std::optional<SplitsDifference> splits_difference(const OrderedJson& report);
 // One line per run, tab separated, with a header.
 std::string results_tsv(const ledger::Ledger& ledger);
 

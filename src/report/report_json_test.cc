@@ -1,5 +1,6 @@
 #include "report/report_json.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/json.h"
@@ -70,6 +71,54 @@ TEST(ReportJson, OfALabFromBeforeOptimizersWereCountedSaysSo) {
   EXPECT_TRUE(read.at("pareto")[0].at("artifact_bytes").is_null());
   for (const char* field : {"time_multiplier", "parameters", "artifact_bytes"})
     EXPECT_TRUE(read.at("findings")[0].at(field).is_null()) << field;
+}
+
+OrderedJson report_of_splits(const ledger::EvaluationRecord& audit, const ledger::EvaluationRecord& locked) {
+  testing::TemporaryFolder folder;
+  const auto ledger = ledger::Ledger::open(folder.path());
+  ledger->append_all({audit, locked});
+  return report_json(*ledger);
+}
+ledger::EvaluationRecord evaluation(protocol::Split split, double bits, std::optional<int64_t> documents,
+                                    std::optional<ClusterError> sampling) {
+  return {.run = "a", .split = split, .bits_per_byte = bits, .documents = documents, .sampling = sampling};
+}
+
+TEST(ReportJson, HalfOfTheIntervalOverDocumentsStandsBesideALoss) {
+  const OrderedJson report =
+      report_of_splits(evaluation(protocol::Split::kAudit, 2, 900, ClusterError{.sd = 0.01}),
+                       evaluation(protocol::Split::kLocked, 2.5, 2, ClusterError{.sd = 0.01, .degrees = 0}));
+  EXPECT_NEAR(report.at("audit_half90").get<double>(), 0.0164485, 1e-6);  // 1.645 standard errors
+  EXPECT_EQ(report.at("evaluations")[0].at("half90"), report.at("audit_half90"));
+  EXPECT_TRUE(report.at("locked_half90").is_null()) << "too few documents to tell";
+  EXPECT_TRUE(report.at("evaluations")[1].at("half90").is_null());
+  const auto apart = splits_difference(report);
+  ASSERT_TRUE(apart);
+  EXPECT_DOUBLE_EQ(apart->locked_minus_audit, 0.5);
+  EXPECT_FALSE(apart->unexplained());
+}
+
+TEST(ReportJson, OneDocumentIsSaidOfOneDocumentOnly) {
+  const auto limits = [](std::optional<int64_t> audit, std::optional<int64_t> locked) {
+    return report_of_splits(evaluation(protocol::Split::kAudit, 2, audit, std::nullopt),
+                            evaluation(protocol::Split::kLocked, 2.5, locked, std::nullopt))
+        .at("limits")
+        .dump();
+  };
+  EXPECT_THAT(limits(1, 1), ::testing::HasSubstr("all of one document"));
+  EXPECT_EQ(limits({}, {}), "[]") << "earlier programs counted none";
+  EXPECT_EQ(limits(1, {}), "[]");
+}
+
+TEST(ReportJson, SplitsThatSamplingDoesNotExplainAreSaidToDiffer) {
+  const auto limits = [](double locked) {
+    return report_of_splits(evaluation(protocol::Split::kAudit, 2, 900, ClusterError{.sd = 0.01}),
+                            evaluation(protocol::Split::kLocked, locked, 900, ClusterError{.sd = 0.02}))
+        .at("limits")
+        .dump();
+  };
+  EXPECT_THAT(limits(2.1), ::testing::HasSubstr("the splits hold different text"));
+  EXPECT_THAT(limits(2.03), ::testing::Not(::testing::HasSubstr("different text")));  // within 1.645 times 0.0224
 }
 
 TEST(ReportJson, AFindingShowsWhatItsSidesCost) {

@@ -190,19 +190,13 @@ std::optional<std::string> optimum_sentence(const OrderedJson& report) {
 }
 
 std::optional<std::string> splits_sentence(const OrderedJson& report) {
-  const OrderedJson *audit = number_in(report, "audit_bits_per_byte"),
-                    *locked = number_in(report, "locked_bits_per_byte"),
-                    *audit_sd = number_in(report, "audit_sampling_sd"),
-                    *locked_sd = number_in(report, "locked_sampling_sd");
-  if (audit == nullptr || locked == nullptr || audit_sd == nullptr || locked_sd == nullptr) return std::nullopt;
-  const double difference = locked->get<double>() - audit->get<double>();
-  const double expected = std::hypot(sampling_half_width(report, "audit"), sampling_half_width(report, "locked"));
-  if (std::abs(difference) <= expected) return std::nullopt;
+  const auto apart = splits_difference(report);
+  if (!apart || !apart->unexplained()) return std::nullopt;
   return fmt::format(
       "The best model's loss on the locked split is {} by {} bits per byte than on the audit split, and the sampling "
-      "of "
-      "their documents explains {} (90%): other text of this corpus may differ as much.",
-      difference > 0 ? "higher" : "lower", fixed(std::abs(difference), 3), fixed(expected, 3));
+      "of their documents explains {} (90%): other text of this corpus may differ as much.",
+      apart->locked_minus_audit > 0 ? "higher" : "lower", fixed(std::abs(apart->locked_minus_audit), 3),
+      fixed(apart->explained, 3));
 }
 
 std::string comparison_sentence(const ledger::ComparisonRecord& result) {

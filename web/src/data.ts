@@ -60,6 +60,8 @@ export interface Report {
   audit_sampling_degrees?: MaybeNumber; // of freedom; 0: too few documents to tell
   locked_sampling_sd?: MaybeNumber;
   locked_sampling_degrees?: MaybeNumber;
+  audit_half90?: MaybeNumber; // half of the 90% interval over documents; null: cannot be told
+  locked_half90?: MaybeNumber;
   evaluations?: Evaluation[] | null;
   optimum?: Optimum | null;
   pareto?: ParetoRow[] | null;
@@ -73,6 +75,7 @@ export interface Evaluation {
   bits_per_byte: MaybeNumber;
   sampling_sd?: MaybeNumber; // by documents
   sampling_degrees?: MaybeNumber; // of its Student\'s t; 0: too few documents to tell
+  half90?: MaybeNumber; // half of its 90% interval; null: cannot be told
   documents?: MaybeNumber;
   bytes?: MaybeNumber;
 }

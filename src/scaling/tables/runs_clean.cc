@@ -141,6 +141,7 @@ std::vector<std::string> suspicions(const RunsTable& table, const std::string& w
     if (members.size() < 2) continue;
     std::map<double, size_t> seen;
     for (const size_t i : members) {
+      if (table.repeated.contains(table.rows[i])) continue;  // a warning says so
       const auto [found, is_new] = seen.emplace(points[i].L, i);
       if (!is_new && ++copies == 1)
         first_copy = fmt::format("line {} repeats line {}", table.rows[i], table.rows[found->second]);

@@ -195,6 +195,8 @@ class Copies {
     if (kept.size() == first_.size()) return;
     const size_t copies = first_.size() - kept.size();
     if (may_be_replicates(table)) {
+      for (size_t i = 0; i < first_.size(); ++i)
+        if (first_[i] != i) table.repeated.insert(table.rows[i]);
       table.warnings.push_back(fmt::format(
           "{} row(s) repeat another in every cell ({}), and losses of {} decimals may agree by chance: each "
           "counts as a run; add a column seed, or take copies out",

@@ -1,6 +1,7 @@
 // Reads a table of finished runs: CSV with the usual column names into points. Pure.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,7 @@ struct RunsTable {
   std::vector<std::string> groups;      // of each point; empty without TableOptions::group
   std::vector<std::string> skipped;     // the bad rows, by skip_bad_rows: "line 7: column D (..): expected .."
   std::vector<std::string> warnings;    // rows that were left out, or look as if they should have been, and why
+  std::set<int> repeated;               // lines that repeat an earlier one in every cell and stay, as replicates may
 };
 // The rows at these indices, in their order.
 RunsTable selected(const RunsTable& table, const std::vector<size_t>& kept);

@@ -120,6 +120,9 @@ TEST(RunsTable, ReplicatesThatLookAlikeAreRuns) {
   EXPECT_EQ(table.points.size(), 3u);
   ASSERT_EQ(table.warnings.size(), 1u);
   EXPECT_THAT(table.warnings[0], HasSubstr("by chance"));
+  EXPECT_THAT(suspicions(table, "x.csv"), testing::ElementsAre(HasSubstr("several losses"))) << "said once";
+  EXPECT_THAT(suspicions(parse("N,D,L,lr\n1e6,1e7,3.12,1\n1e6,1e7,3.12,1\n1e6,1e7,3.12,2\n1e6,1e7,3.13,3\n"), "x.csv"),
+              testing::Contains(HasSubstr("1 row(s) have the N, D and loss of another one (line 4 repeats line 2)")));
   EXPECT_EQ(parse("N,D,L\n1e6,1e7,3.1234\n1e6,1e7,3.1234\n1e6,1e7,3.1235\n").points.size(), 2u);
   EXPECT_EQ(parse("N,D,L,seed\n1e6,1e7,3.12,1\n1e6,1e7,3.12,1\n1e6,1e7,3.13,2\n").points.size(), 2u);
 }

@@ -45,6 +45,7 @@ export function noiseSection(data: ReportData): Child[] {
 // How much of a loss is the choice of the documents it was measured on.
 function evaluations(rows: Evaluation[] | null | undefined): Child[] | null {
   if (!rows || rows.length === 0) return null;
+  const told = rows.some((row) => isNumber(row.half90));
   return [
     h("h3", {}, "What the choice of documents leaves open"),
     table<Evaluation>(
@@ -52,7 +53,7 @@ function evaluations(rows: Evaluation[] | null | undefined): Child[] | null {
       [
         { title: "Run", cell: (row) => h("span", { class: "name", title: row.run }, row.run) },
         { title: "Split", cell: (row) => row.split },
-        { title: "Bits per byte, ± SD by documents", number: true, cell: (row) => fixed(row.bits_per_byte, 4) + (isNumber(row.sampling_sd) && row.sampling_degrees !== 0 ? ` ± ${fixed(row.sampling_sd, 4)}` : "") },
+        { title: told ? "Bits per byte; ±: 90%, over documents" : "Bits per byte", number: true, cell: (row) => fixed(row.bits_per_byte, 4) + (isNumber(row.half90) ? ` ± ${fixed(row.half90, 4)}` : "") },
         { title: "Documents", number: true, cell: (row) => integer(row.documents) },
         { title: "Bytes", number: true, cell: (row) => bytes(row.bytes) },
       ],
