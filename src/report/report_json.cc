@@ -129,12 +129,18 @@ OrderedJson limits_json(const Ledger& ledger, const OrderedJson& report) {
     for (const auto& row : report["forecast"])
       if (row["multiply"] == 10 && row["high"].is_number())
         half = 0.5 * (row["high"].get<double>() - row["low"].get<double>());
-    if (half > 0 && std::abs(audit - locked) > half)
+    if (half > 0 && std::abs(audit - locked) > half && apart->unexplained())
       limits.push_back(fmt::format(
           "They differ by {:.3f}, which is more than the forecast's \u00b1 {:.3f}: the forecast is of the loss on the "
           "search split's own segments, and other text of the corpus has another level.",
           std::abs(audit - locked), half));
   }
+  const OrderedJson scored = evaluation_of(ledger, protocol::Split::kAudit)["documents"];
+  if (const auto corpus = latest<CorpusRecord>(ledger); corpus && scored.is_number() && corpus->documents < scored)
+    limits.push_back(fmt::format(
+        "The corpus is of {} document{}, cut into blocks: errors \"over documents\" are over these blocks, and say "
+        "nothing of other documents.",
+        corpus->documents, corpus->documents == 1 ? "" : "s"));
   if (const OrderedJson& train = report["corpus"]["train_bytes"]; train.is_number())
     for (const auto& row : report["forecast"])
       if (row["tokens"].is_number() && row["tokens"].get<double>() > train.get<double>())
@@ -340,7 +346,8 @@ OrderedJson report_json(const Ledger& ledger) {
 std::string results_tsv(const Ledger& ledger) {
   std::string text =
       "run\tstage\tstate\trung_flops\tparameters\ttokens\tflops\tbits_per_byte\tloss\tseed\tseconds\trecipe\treason\t"
-      "optimizer_flops\ttotal_parameters\tartifact_bytes\tlookup_bytes\n";
+      "optimizer_flops\ttotal_parameters\tartifact_bytes\tlookup_bytes\tspent_flops\tspent_optimizer_flops\t"
+      "spent_evaluation_flops\n";
   for (const RunRow& row : ledger.runs()) {
     std::string reason = row.reason;
     std::replace_if(
@@ -354,10 +361,12 @@ std::string results_tsv(const Ledger& ledger) {
                         row.flops_done, row.bits_per_byte ? fmt::format("{:.6f}", *row.bits_per_byte) : "",
                         row.loss ? fmt::format("{:.6f}", *row.loss) : "", row.seed, row.seconds,
                         row.recipe_hash.substr(0, 12), reason);
-    text += planned ? fmt::format("\t{}\t{:.0f}\t{}\t{}\n", number(planned->value.optimizer_flops),
+    text += planned ? fmt::format("\t{}\t{:.0f}\t{}\t{}", number(planned->value.optimizer_flops),
                                   planned->value.total_parameters, number(planned->value.artifact_bytes),
                                   number(planned->value.lookup_bytes))
-                    : "\t\t\t\t\n";
+                    : "\t\t\t\t";
+    text += fmt::format("\t{:.6g}\t{:.6g}\t{:.6g}\n", row.spent_flops, row.spent_optimizer_flops,
+                        row.spent_evaluation_flops);
   }
   return text;
 }

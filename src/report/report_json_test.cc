@@ -58,6 +58,23 @@ TEST(ReportJson, ShowsTheOptimizersFlopsBesideTheModels) {
   EXPECT_NE(results_tsv(*ledger).find("\t2.5e+08\t3000\t12000\t"), std::string::npos);
 }
 
+TEST(ReportJson, BlocksOfOneDocumentAreNotCalledDocuments) {
+  for (const int64_t documents : {1, 50}) {
+    testing::TemporaryFolder folder;
+    const auto ledger = ledger::Ledger::open(folder.path());
+    ledger->append_all({planned("a", 2.5e8), ledger::RunStarted{.run = "a"}, finished("a", 2.5e8),
+                        ledger::CorpusRecord{.documents = documents},
+                        ledger::EvaluationRecord{.run = "a",
+                                                 .split = protocol::Split::kAudit,
+                                                 .tokens = 100,
+                                                 .loss = 1,
+                                                 .bits_per_byte = 2,
+                                                 .documents = 8}});
+    const std::string limits = report_json(*ledger).at("limits").dump();
+    EXPECT_EQ(limits.find("of 1 document, cut into blocks") != std::string::npos, documents == 1) << limits;
+  }
+}
+
 // What earlier programs did not count is not zero.
 TEST(ReportJson, OfALabFromBeforeOptimizersWereCountedSaysSo) {
   testing::TemporaryFolder folder;
