@@ -161,7 +161,6 @@ ledger::FitRecord fit_record(const std::string& name, const scaling::Fit& fit,
                            .residual_sd = fit.law.residual_sd,
                            .identified = fit.identified,
                            .warnings = fit.warnings,
-                           .error_inflation = fit.error_inflation,
                            .data = {},
                            .backtest = {},
                            .frontier = {}};

@@ -11,8 +11,6 @@
 namespace flywheel::evidence {
 namespace {
 
-constexpr double kStep = 2;  // either way in compute
-
 // Standard deviation of ln multiplier that its 90% interval stands for, and what a straight line misses of a rung.
 double log_sd(const Interval& multiplier) {
   const double low = std::max(multiplier.low, 1e-3), high = std::min(multiplier.high, 1e3);
@@ -20,16 +18,6 @@ double log_sd(const Interval& multiplier) {
 }
 
 }  // namespace
-
-Slope frontier_slope(const scaling::Forecaster& forecaster, double flops) {
-  const scaling::Optimum low = forecaster.compute_optimal(flops / kStep);
-  const scaling::Optimum high = forecaster.compute_optimal(flops * kStep);
-  const std::pair<double, double> sites[] = {{low.N, low.D}, {high.N, high.D}};
-  const std::vector<double> covariance = forecaster.covariance(sites);
-  const double width = 2 * std::log(kStep);
-  return {std::log(high.loss / low.loss) / width,
-          std::sqrt(std::max(0.0, covariance[0] + covariance[3] - 2 * covariance[1])) / width};
-}
 
 Interval compute_multiplier(double base_loss, Slope slope, const Interval& difference) {
   CHECK(base_loss > 0);

@@ -14,16 +14,12 @@
 #include <vector>
 
 #include "ledger/records/effects.h"
-#include "scaling/forecast/forecaster.h"
 
 namespace flywheel::evidence {
 
 using Interval = ledger::Interval;
 using Slope = ledger::Slope;
 using RungEffect = ledger::RungEffect;
-
-// By the forecaster, over a factor of 4 about `flops`; sd from its posterior.
-Slope frontier_slope(const scaling::Forecaster& forecaster, double flops);
 
 // `difference`: of bits per byte, candidate minus base, with its interval of the same level as the result's. The
 // slope's spread widens the interval. A slope that may be 0 gives an infinite end.

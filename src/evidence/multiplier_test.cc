@@ -4,8 +4,6 @@
 
 #include <cmath>
 
-#include "scaling/laws/synthetic_ladder.h"
-
 namespace flywheel::evidence {
 namespace {
 
@@ -50,20 +48,6 @@ TEST(ComputeMultiplier, IsDividedByWhatTheCandidateCostsMore) {
   EXPECT_TRUE(std::isnan(bound.value));
   EXPECT_DOUBLE_EQ(bound.low, 0.4);
   EXPECT_EQ(bound.high, INFINITY);
-}
-
-TEST(ComputeMultiplier, SlopeIsThatOfTheLadder) {
-  scaling::Ladder ladder;
-  ladder.noise = 0.0005;
-  const scaling::Forecaster forecaster(make_ladder(ladder, 1));
-  const double flops = forecaster.highest_flops();
-  const Slope slope = frontier_slope(forecaster, flops);
-  const double measured =
-      std::log(forecaster.compute_optimal(2 * flops).loss / forecaster.compute_optimal(flops / 2).loss) / std::log(4.0);
-  EXPECT_NEAR(slope.value, measured, 1e-9);
-  EXPECT_LT(slope.value, 0);
-  EXPECT_GT(slope.sd, 0);
-  EXPECT_LT(slope.sd, 0.3 * std::abs(slope.value));
 }
 
 TEST(Extrapolation, OfEqualRungsIsTheSameAndLessSureFartherOut) {

@@ -76,12 +76,6 @@ Interval SequentialTest::interval(double alpha) const {
   return result;
 }
 
-int fewest_pairs(double alpha) {
-  SequentialTest test(1);
-  while (test.log_e_better() < -std::log(alpha)) test.add(-1e6);
-  return test.pairs();
-}
-
 double discovery_level(double alpha, int test, int discoveries_before) {
   CHECK(test >= 1 && discoveries_before >= 0);
   return alpha * (discoveries_before + 1) / (static_cast<double>(test) * (test + 1));

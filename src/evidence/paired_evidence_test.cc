@@ -110,13 +110,6 @@ TEST(SequentialTest, MirroredDifferencesGiveTheMirroredEvidence) {
   EXPECT_NEAR(one.interval(0.5).low, -other.interval(0.5).high, 1e-9);
 }
 
-TEST(SequentialTest, FewestPairsAreThoseOfAgreement) {
-  for (const double alpha : {0.05, 0.01, 0.001}) {
-    EXPECT_GE(std::pow(2.0, fewest_pairs(alpha)), 1 / alpha);
-    EXPECT_LE(std::pow(2.0, fewest_pairs(alpha) - 4), 1 / alpha);
-  }
-}
-
 TEST(DiscoveryLevel, SumsToAlphaWhenNothingIsFoundAndGrowsWithDiscoveries) {
   double sum = 0;
   for (int k = 1; k <= 100000; ++k) sum += discovery_level(0.05, k, 0);

@@ -193,19 +193,20 @@ class SecondPass {
     for (const bool train : {false, true})
       for (const Piece& piece : plan_.pieces) {
         if ((piece.split == Split::kTrain) != train) continue;
-        // Pieces of long documents overlap by what a run that is found may reach over their border.
+        if (!train) {
+          look_for_a_stop(seen);
+          const size_t group = static_cast<size_t>(piece.split) - 1;
+          if (overlap_.bytes(group) < kOverlapBytes)
+            overlap_.add(group, pass_.read(documents_[piece.document], piece.begin,
+                                           std::min(piece.end, piece.begin + kOverlapBytes), buffer));
+          continue;
+        }
+        // Parts of long documents overlap by what a run that is found may reach over their border.
         for (uint64_t begin = piece.begin; begin < piece.end; begin += kReadBytes) {
           look_for_a_stop(seen);
-          const uint64_t before = train ? std::min<uint64_t>(begin - piece.begin, 2 * kVerbatimBytes) : 0;
-          const size_t group = train ? 0 : static_cast<size_t>(piece.split) - 1;
-          if (!train && overlap_.bytes(group) >= kOverlapBytes) break;
-          const std::string_view text =
-              pass_.read(documents_[piece.document], begin - before, std::min(piece.end, begin + kReadBytes), buffer);
-          if (train) {
-            overlap_.look_at(text);
-          } else {
-            overlap_.add(group, text);
-          }
+          const uint64_t before = std::min<uint64_t>(begin - piece.begin, 2 * kVerbatimBytes);
+          overlap_.look_at(
+              pass_.read(documents_[piece.document], begin - before, std::min(piece.end, begin + kReadBytes), buffer));
         }
       }
   }

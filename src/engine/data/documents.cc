@@ -58,14 +58,15 @@ void DocumentReader::finish() {
 void DocumentReader::decide(bool whole_file) {
   if (!whole_file && buffer_.size() < kHeadBytes) return;
   if (may_be_json_lines(whole_file)) {
+    if (!whole_file && json_lines_ < kLinesLookedAt && buffer_.size() < kJsonHeadBytes) return;
     if (json_lines_ >= 2) {
       form_ = Form::kJsonLines;
       line_ = searched_ = 0;
       return;
     }
-    if (!whole_file && buffer_.size() < kJsonHeadBytes) return;
   }
-  if (has_end_of_text_line(std::string_view(buffer_).substr(0, kHeadBytes), whole_file)) {
+  const std::string_view head = std::string_view(buffer_).substr(0, kHeadBytes);
+  if (has_end_of_text_line(head, whole_file && head.size() == buffer_.size())) {
     form_ = Form::kEndOfTextLines;
     line_ = searched_ = 0;
     return;
@@ -78,9 +79,10 @@ void DocumentReader::decide(bool whole_file) {
 
 // Looks at those of the first lines that were completed since it last looked.
 bool DocumentReader::may_be_json_lines(bool whole_file) {
-  const std::string_view text(buffer_);
+  // What arrived beyond a head must not count: it depends on the chunks.
+  const std::string_view text = std::string_view(buffer_).substr(0, kJsonHeadBytes);
   if (searched_ == 0) {
-    const size_t first = text.find_first_not_of("\xef\xbb\xbf \t\r\n");
+    const size_t first = text.substr(0, kHeadBytes).find_first_not_of("\xef\xbb\xbf \t\r\n");
     if (first == std::string_view::npos || text[first] != '{') return false;
     if (text.starts_with(kByteOrderMark)) line_ = kByteOrderMark.size();
   }

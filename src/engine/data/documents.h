@@ -11,9 +11,10 @@ inline constexpr const char* kDocumentRule =
     "a file is a document; of a file of JSON objects, one a line, each line is one, and where lines \"<|endoftext|>\" "
     "end documents, what they end";
 
-// Takes the text of one file in any chunks; their concatenation is what the sink gets. Files of records are known by
-// their first lines: two or more, the first eight all JSON objects, or one of the first 64 KiB that is "<|endoftext|>".
-// A record is held in memory, other documents are not.
+// Takes the text of one file in any chunks; their concatenation is what the sink gets, and documents do not depend on
+// the chunks. Files of records are known by their first lines: two or more, the first eight of the first 8 MiB all JSON
+// objects, or one of the first 64 KiB that is "<|endoftext|>". The head that this looks at and records are held in
+// memory, other documents are not.
 class DocumentReader {
  public:
   struct Sink {

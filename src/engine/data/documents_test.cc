@@ -76,6 +76,20 @@ TEST(Documents, AreTheSameHoweverTheyArrive) {
   }
 }
 
+// What a file is must not depend on how much of it has arrived when it is looked at.
+TEST(Documents, AFileIsJudgedByTheSameLinesHoweverItArrives) {
+  const auto expect = [](const std::string& text, size_t count) {
+    for (const size_t at_once : {size_t{5}, size_t{70000}, SIZE_MAX})
+      EXPECT_EQ(documents_of(text, at_once).size(), count) << at_once << " of " << text.size();
+  };
+  for (const size_t bytes : {10000u, 30000u, 60000u}) {
+    expect(json_lines(3, bytes) + "no record\n" + json_lines(20, bytes), 1);
+    expect(json_lines(8, bytes) + "no record\n" + json_lines(20, bytes), 29);
+  }
+  expect(std::string(90000, '\n') + json_lines(20, 10000), 1);                 // blank as far as is looked
+  expect(json_lines(2, 3 << 20) + "{" + std::string(4 << 20, ' ') + "\n", 3);  // the third ends beyond the head
+}
+
 TEST(Documents, ALineThatEndsTextsEndsThem) {
   const std::string text = "one\nline\n<|endoftext|>\ntwo <|endoftext|> is no line\n<|endoftext|>\nthree\n";
   const auto documents = documents_of(text, 4);

@@ -33,7 +33,6 @@ void fields(V& v, FitRecord& r) {
   v.field("residual_sd", r.residual_sd);
   v.field("identified", r.identified);
   v.field("warnings", r.warnings);
-  v.field("error_inflation", r.error_inflation);
   v.field("data", r.data);
   v.sparse("backtest", r.backtest);
   v.sparse("frontier", r.frontier);

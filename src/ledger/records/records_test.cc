@@ -127,7 +127,7 @@ TEST(Records, ThoseOfRunsGoToTheirStructsAndBack) {
 TEST(Records, ThoseOfWhatIsKnownGoToTheirStructsAndBack) {
   round_trip<FitRecord>(
       R"__({"data":[[10256.0,180992.0,4.270866023395799,15585583104.0],[32800.0,63616.0,4.625285268111826,15646)__"
-      R"__(482432.0]],"error_inflation":1.0,"form":"chinchilla","identified":true,"interval95":{"A":[4.04840951)__"
+      R"__(482432.0]],"form":"chinchilla","identified":true,"interval95":{"A":[4.04840951)__"
       R"__(57713424,22.750204982998756],"B":[14.661926729485348,87.0709650070523],"E":[1.7354509451634503,2.951)__"
       R"__(5802616365083],"alpha":[0.3356926133147002,0.35548511508827635],"beta":[0.17462525878006382,0.383683)__"
       R"__(800970076]},"name":"below the top rung","objective":2.8799807245825662e-05,"parameters":{"A":7.90569)__"
@@ -137,7 +137,7 @@ TEST(Records, ThoseOfWhatIsKnownGoToTheirStructsAndBack) {
       R"__({"backtest":[{"error_percent":-2.6872730487992733,"held_out_flops":51652878336.0,"high":3.7535639779)__"
       R"__(62853,"inside":true,"low":3.395527394841747,"measured":3.6686466812302703,"predicted":3.570060127709)__"
       R"__(9002,"train_below_flops":51386130432.0}],"data":[[10256.0,180992.0,4.270866023395799,15585583104.0],)__"
-      R"__([32800.0,63616.0,4.625285268111826,15646482432.0]],"error_inflation":1.0,"form":"chinchilla","fronti)__"
+      R"__([32800.0,63616.0,4.625285268111826,15646482432.0]],"form":"chinchilla","fronti)__"
       R"__(er":[{"bits_per_byte":4.181649060656943,"flops":15554330591.522085,"high":4.372009986909965,"low":3.)__"
       R"__(999576606377317},{"bits_per_byte":4.088315435158807,"flops":18447646190.12956,"high":4.2281206756032)__"
       R"__(566,"low":3.953132935349106}],"identified":true,"interval95":{"A":[1.839963694356907,77.069199303607)__"
@@ -282,6 +282,8 @@ TEST(Records, OfAnotherVersionAreReadAsFarAsTheyGo) {
   const auto finding = Codec<FindingRecord>::decode(R"({"id":"f1","compute_multiplier":1.25})", "test");
   EXPECT_EQ(finding.multiplier.value, 1.25);
   EXPECT_TRUE(std::isinf(finding.multiplier.high));
+  const auto fit = Codec<FitRecord>::decode(R"({"error_inflation":1.0,"form":"kappa","name":"all"})", "test");
+  EXPECT_EQ(fit.form, "kappa");
 }
 
 TEST(Records, ErrorsNameRecordAndField) {

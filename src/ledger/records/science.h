@@ -37,7 +37,6 @@ struct FitRecord {
   double objective = 0, residual_sd = 0;
   bool identified = false;
   std::vector<std::string> warnings{};
-  double error_inflation = 1;
   std::vector<std::array<double, 4>> data{};  // N, D, L, C
   std::optional<std::vector<BacktestEntry>> backtest{};
   std::optional<std::vector<FrontierEntry>> frontier{};

@@ -232,9 +232,4 @@ Approach parametric_approach(const Fit& fit) {
   return result;
 }
 
-std::vector<Approach> all_approaches(std::span<const Point> points, const Fit& fit, const ApproachOptions& options) {
-  return {envelope_approach(points, options), parabola_approach(points, options),
-          interpolation_approach(points, options), parametric_approach(fit)};
-}
-
 }  // namespace flywheel::scaling

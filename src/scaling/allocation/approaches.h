@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -48,8 +47,5 @@ Approach interpolation_approach(std::span<const Point> points, const ApproachOpt
 // 3: of the fitted law and its resamples, at the highest FLOPs fitted and C = 6 N D: beta / (alpha + beta) for
 // chinchilla.
 Approach parametric_approach(const Fit& fit);
-
-std::vector<Approach> all_approaches(std::span<const Point> points, const Fit& fit,
-                                     const ApproachOptions& options = {});
 
 }  // namespace flywheel::scaling

@@ -203,8 +203,7 @@ RateRules fit_rate_rules(std::span<const SweepRun> runs, int resamples, uint64_t
     RateRule* rule;
     bool of_learning_rate, of_size;
   };
-  const Wanted wanted[] = {
-      {&rules.learning_rate, true, true}, {&rules.batch, false, false}, {&rules.batch_of_both, false, true}};
+  const Wanted wanted[] = {{&rules.learning_rate, true, true}, {&rules.batch, false, false}};
   for (const Wanted& w : wanted) *w.rule = power_rule(rules.cells, w.of_learning_rate, w.of_size);
   for (int r = 0; r < resamples; ++r) {
     Rng rng(seed, static_cast<uint64_t>(r));

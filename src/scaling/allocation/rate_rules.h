@@ -46,7 +46,6 @@ struct RateRules {
   std::vector<RateCell> cells;
   RateRule learning_rate;  // of N and D
   RateRule batch;          // of D alone
-  RateRule batch_of_both;  // of N and D: whether N matters
 };
 
 // Runs without a rate that others have are left out. Throws kBadInput for values that are not finite and above 0.

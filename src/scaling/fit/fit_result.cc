@@ -76,7 +76,9 @@ FitResult fit_input(const FitRequest& request, FitInput input, const std::vector
     drop_rows(input, rows);
     forms = fit_forms(input.points, plain_options(request), request.forms);
   }
-  const double reuse = reuse_of(input.points, forms, input.notes);
+  JudgedRuns judged = judge_fits(input.points, forms);
+  input.notes.insert(input.notes.end(), judged.notes.begin(), judged.notes.end());
+  const double reuse = judged.reuse;
   std::vector<Point> points = input.points;
   for (Point& p : points) p = in_fresh_tokens(p, reuse);
   FitResult result{.input = std::move(input),
@@ -85,16 +87,13 @@ FitResult fit_input(const FitRequest& request, FitInput input, const std::vector
                    .outlier_table = seen,
                    .dropped = drop,
                    .reuse = reuse,
-                   .forecaster = Forecaster(points),
-                   .backtest = scaling::backtest(points, kBacktestLevels),
+                   .forecaster = std::move(judged.forecaster),
+                   .backtest = std::move(judged.backtest),
                    .wall = wall_test(points, request.seed),
-                   .optimum = {},
+                   .optimum = std::move(judged.optimum),
                    .forecast = {},
                    .by_distance = {},
                    .predictions = {}};
-  result.forecaster.error_inflation = inflation_from_backtest(result.backtest);
-  // A form's best sizes are for tokens as they were counted, repeated ones included.
-  result.optimum = optimum_of(points, result.forecaster, reuse > 0 ? nullptr : favoured_fit(result.forms));
   result.forecast = forecasts(result.optimum, result.forecaster);
   if (result.forecast.size() < 3)
     result.input.notes.push_back(

@@ -16,8 +16,9 @@ bool is_repeated(const Point& p) {
   return p.U > 0 && p.U < 0.999 * p.D;
 }
 
-}  // namespace
-
+// R_D for runs that repeat their data (U below D), which the forecaster, knowing sizes and tokens only, needs: from the
+// form data_constrained where it is among the fits and identified; 0 where it is not, or where nothing repeats. A note
+// says which.
 double reuse_of(std::span<const Point> points, const std::vector<FormFit>& forms, std::vector<std::string>& notes) {
   const auto repeated = std::count_if(points.begin(), points.end(), is_repeated);
   if (repeated == 0) return 0;
@@ -38,6 +39,8 @@ double reuse_of(std::span<const Point> points, const std::vector<FormFit>& forms
   return reuse;
 }
 
+}  // namespace
+
 Point in_fresh_tokens(Point p, double reuse) {
   if (reuse <= 0 || !is_repeated(p)) return p;
   const double fresh = p.U * (1 + reuse * -std::expm1(-(p.D / p.U - 1) / reuse));
@@ -56,23 +59,25 @@ JudgedRuns judge_runs(std::span<const Point> points, const FitOptions& options, 
       std::find(names.begin(), names.end(), kOfRepeatedData) == names.end())
     names.emplace_back(kOfRepeatedData);
   const std::vector<FormFit> fits = fit_forms(points, plain, names);
+  JudgedRuns judged = judge_fits(points, fits);
+  // Too few runs for a plain fit: a prior holds the parameters.
+  if (favoured_fit(fits) == nullptr && !fits.front().left_out.empty()) judged.law = fit(points, options);
+  return judged;
+}
+
+JudgedRuns judge_fits(std::span<const Point> points, const std::vector<FormFit>& fits) {
   std::vector<std::string> notes;
   const double reuse = reuse_of(points, fits, notes);
   std::vector<Point> fresh(points.begin(), points.end());
   for (Point& p : fresh) p = in_fresh_tokens(p, reuse);
-  JudgedRuns judged{.forecaster = Forecaster(fresh),
-                    .backtest = backtest(fresh, kBacktestLevels),
-                    .law = {},
-                    .optimum = {},
-                    .notes = std::move(notes)};
-  judged.forecaster.error_inflation = inflation_from_backtest(judged.backtest);
   const Fit* favoured = favoured_fit(fits);
-  if (favoured != nullptr)
-    judged.law = *favoured;
-  else if (fits.front().left_out.empty())
-    judged.law = fits.front().fit;
-  else
-    judged.law = fit(points, options);  // too few runs for a plain fit: a prior holds the parameters
+  JudgedRuns judged{.forecaster = Forecaster(fresh),
+                    .backtest = backtest(fresh),
+                    .law = favoured != nullptr ? *favoured : fits.front().fit,
+                    .optimum = {},
+                    .notes = std::move(notes),
+                    .reuse = reuse};
+  judged.forecaster.error_inflation = ErrorInflation(judged.backtest);
   // A form's best sizes are for tokens as they were counted, repeated ones included.
   judged.optimum = optimum_of(fresh, judged.forecaster, reuse > 0 ? nullptr : favoured);
   return judged;

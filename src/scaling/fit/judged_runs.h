@@ -21,17 +21,17 @@ struct JudgedRuns {
   Fit law;  // by published_options(); the first form where none is favoured, held by a prior where runs are too few
   OptimumRule optimum;
   std::vector<std::string> notes;
+  // R_D of the form data_constrained, by which forecaster, backtests and optimum count repeated tokens; 0: all alike.
+  double reuse = 0;
 };
 
 // `options`: bootstrap, seed and threads are used. `forms`: that the law is chosen from, at least one. Throws kBadInput
 // as fit().
 JudgedRuns judge_runs(std::span<const Point> points, const FitOptions& options,
                       const std::vector<std::string>& forms = {"chinchilla", "tied", "kappa"});
+// The same of forms that are fitted; the law is the first form's where none is favoured.
+JudgedRuns judge_fits(std::span<const Point> points, const std::vector<FormFit>& fits);
 
-// R_D for runs that repeat their data (U below D), which the forecaster, knowing sizes and tokens only, needs: from the
-// form data_constrained where it is among the fits and identified; 0 where it is not, or where nothing repeats. A note
-// says which.
-double reuse_of(std::span<const Point> points, const std::vector<FormFit>& forms, std::vector<std::string>& notes);
 // The point in effective (fresh) tokens, C in proportion; itself for reuse 0 and for data seen once (Muennighoff et al.
 // 2023, equation 5). U stays, for the wall test to see which runs repeat.
 Point in_fresh_tokens(Point p, double reuse);

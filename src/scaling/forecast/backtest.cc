@@ -34,12 +34,12 @@ std::vector<std::vector<size_t>> compute_levels(std::span<const Point> points) {
   return levels;
 }
 
-std::vector<BacktestRow> backtest(std::span<const Point> points, int min_levels, const Beliefs& beliefs) {
+std::vector<BacktestRow> backtest(std::span<const Point> points, const Beliefs& beliefs) {
   const std::vector<std::vector<size_t>> levels = compute_levels(points);
   std::vector<BacktestRow> rows;
   std::vector<Point> below;
   for (size_t cut = 0; cut < levels.size(); ++cut) {
-    if (cut >= static_cast<size_t>(std::max(1, min_levels)) && below.size() >= kFewestOfAFit) {
+    if (cut >= kBacktestLevels && below.size() >= kFewestOfAFit) {
       const Forecaster forecaster(below, beliefs);
       for (size_t held = cut; held < levels.size(); ++held) {
         BacktestRow row;

@@ -5,12 +5,11 @@
 #include <vector>
 
 #include "scaling/forecast/beliefs.h"
-#include "scaling/forecast/inflation.h"
 #include "scaling/laws/law.h"
 
 namespace flywheel::scaling {
 
-inline constexpr int kBacktestLevels = 3;  // below each origin of the backtests that intervals rest on
+inline constexpr size_t kBacktestLevels = 3;  // below each origin
 inline constexpr double kLargestSquare = 100;
 
 struct BacktestRow {
@@ -24,11 +23,8 @@ struct BacktestRow {
   // kLargestSquare, so that one wild run does not decide.
   double mean_square = 0;
 };
-// Rolling origin: for each compute level with at least min_levels levels below it, fit below, predict the best loss of
-// that level and of all levels above it from their sizes alone.
-std::vector<BacktestRow> backtest(std::span<const Point> points, int min_levels = 2, const Beliefs& beliefs = {});
-inline ErrorInflation inflation_from_backtest(const std::vector<BacktestRow>& rows) {
-  return ErrorInflation(rows);
-}
+// Rolling origin: for each compute level with at least kBacktestLevels levels below it, fit below, predict the best
+// loss of that level and of all levels above it from their sizes alone.
+std::vector<BacktestRow> backtest(std::span<const Point> points, const Beliefs& beliefs = {});
 
 }  // namespace flywheel::scaling

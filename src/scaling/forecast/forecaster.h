@@ -5,12 +5,13 @@
 //   f  a law: ln(E + (A / N^alpha + B / D^beta)^kappa)
 //   g  what the law misses: a Gaussian process, smooth in (ln C, ln D/N) (Kennedy and O'Hagan 2001, section 4)
 //   e  noise with heavy tails (Student's t); larger for runs far from the frontier and far below the highest compute
-// The size of the misfit is not known: five sizes between 1% and 20% are weighed by their evidence (Laplace's
+// The size of the misfit is not known: five sizes from 1.25% to 20% are weighed by their evidence (Laplace's
 // approximation). The priors of exponents, E, kappa and the misfit's length scales are the same for every ladder
 // and were estimated on public ones (docs/forecast-backtests.md).
 // Deterministic; const functions may be called from several threads.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>

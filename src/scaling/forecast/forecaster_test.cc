@@ -49,7 +49,7 @@ TEST(Forecast, IntervalsHoldOnLaddersTheLawOnlyNearlyFits) {
     const std::vector<Point> all = make_ladder(ladder, seed);
     const std::vector<Point> below(all.begin(), all.end() - ladder.sizes), top(all.end() - ladder.sizes, all.end());
     Forecaster forecaster(below);
-    forecaster.error_inflation = inflation_from_backtest(backtest(below));
+    forecaster.error_inflation = ErrorInflation(backtest(below));
     for (const Point& p : top) {
       const Optimum o = forecaster.predict(p.N, p.D);
       inside += o.low <= p.L && p.L <= o.high;
@@ -150,7 +150,7 @@ TEST(Backtest, RowsSayHowFarOffAllRunsOfALevelWere) {
   ladder.rungs = 5;
   const std::vector<Point> points = make_ladder(ladder, 3);
   const std::vector<std::vector<size_t>> levels = compute_levels(points);
-  const BacktestRow last = backtest(points, 3).back();
+  const BacktestRow last = backtest(points).back();
   std::vector<Point> below;
   for (size_t level = 0; level + 1 < levels.size(); ++level)
     for (const size_t i : levels[level]) below.push_back(points[i]);
@@ -169,12 +169,12 @@ TEST(Backtest, ExactLadderIsForecastAndErrorsWidenIntervals) {
   Ladder ladder;
   ladder.rungs = 6;
   ladder.noise = 0.001;
-  std::vector<BacktestRow> rows = backtest(make_ladder(ladder, 1), 3);
+  std::vector<BacktestRow> rows = backtest(make_ladder(ladder, 1));
   ASSERT_EQ(rows.size(), 6u);  // cuts below levels 4, 5 and 6 and everything above each
   for (const BacktestRow& row : rows) EXPECT_LT(std::abs(row.error_percent), 2);
-  const double before = inflation_from_backtest(rows).at_decades(rows.front().decades);
+  const double before = ErrorInflation(rows).at_decades(rows.front().decades);
   for (BacktestRow& row : rows) row.mean_square = 16;
-  EXPECT_GT(inflation_from_backtest(rows).at_decades(rows.front().decades), std::max(1.5, 1.5 * before));
+  EXPECT_GT(ErrorInflation(rows).at_decades(rows.front().decades), std::max(1.5, 1.5 * before));
 }
 
 }  // namespace

@@ -33,8 +33,8 @@ ErrorInflation of_origins(int origins, double multiple, double deviations) {
 
 TEST(ErrorInflation, NoBacktestsChangeNothing) {
   for (const double multiple : {0.1, 1.0, 3.0, 10.0, 1e4}) EXPECT_DOUBLE_EQ(ErrorInflation().at_multiple(multiple), 1);
-  EXPECT_DOUBLE_EQ(inflation_from_backtest({}).at_multiple(10), 1);
-  EXPECT_TRUE(inflation_from_backtest({}).is_one());
+  EXPECT_DOUBLE_EQ(ErrorInflation(std::vector<BacktestRow>()).at_multiple(10), 1);
+  EXPECT_TRUE(ErrorInflation(std::vector<BacktestRow>()).is_one());
 }
 
 TEST(ErrorInflation, ErrorsAsLargeAsTheirIntervalsSayChangeLittle) {
@@ -54,7 +54,7 @@ TEST(ErrorInflation, FarFailuresLeaveNearIntervalsAlone) {
     return std::log(o.high / o.low);
   };
   const double near = log_width(3), far = log_width(30);
-  forecaster.error_inflation = inflation_from_backtest(rows);
+  forecaster.error_inflation = ErrorInflation(rows);
   EXPECT_NEAR(log_width(3) / near, 1, 0.05);
   EXPECT_GT(log_width(30) / far, 3);
 }
@@ -125,11 +125,11 @@ TEST(ErrorInflation, LaddersThatTheLawFailsWiden) {
   ladder.rungs = 9;
   ladder.noise = 0.001;
   std::vector<Point> points = make_ladder(ladder, 1);
-  const double widths = inflation_from_backtest(backtest(points)).at_multiple(3);
+  const double widths = ErrorInflation(backtest(points)).at_multiple(3);
   const std::vector<std::vector<size_t>> levels = compute_levels(points);
   for (size_t level = 4; level < levels.size(); ++level)
     for (const size_t i : levels[level]) points[i].L *= 1 + 0.05 * (level % 2 == 0 ? 1 : -1);
-  EXPECT_GT(inflation_from_backtest(backtest(points)).at_multiple(3), 1.3 * widths);
+  EXPECT_GT(ErrorInflation(backtest(points)).at_multiple(3), 1.3 * widths);
 }
 
 }  // namespace

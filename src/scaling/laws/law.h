@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -72,7 +71,6 @@ struct Fit {
   // Parameters whose numbers the runs do not identify (identified.h), with the reason; interval95 leaves them out.
   std::map<std::string, std::string> not_identified;
   std::vector<std::string> warnings;  // what is missing and what would cure it
-  double error_inflation = 1;         // intervals are multiplied by this (inflation_from_backtest)
   int starts = 0;                     // that the search compared
   double highest_flops = 0;           // of the runs fitted: where extrapolation starts
   FlopsRule flops_rule;
@@ -84,18 +82,8 @@ Fit fit(std::span<const Point> points, const FitOptions& options);
 
 struct Optimum {
   double N = 0, D = 0, loss = 0, low = 0, high = 0;  // 90% prediction interval
-  double N_low = 0, N_high = 0;                      // 90% of the resamples' optimal sizes (compute_optimal only)
+  double N_low = 0, N_high = 0;                      // 90% of the best sizes, where the size was looked for
 };
-// The size that minimises the law's loss at `flops`. FLOPs per token come from fit.flops_rule, or from the caller.
-Optimum compute_optimal(const Fit& fit, double flops);
-Optimum compute_optimal(const Fit& fit, double flops, const std::function<double(double N)>& flops_per_token);
-// Prediction with its interval at a given size. In log loss the standard deviation is
-//   error_inflation * sqrt(bootstrap^2 + residual^2 + kDriftSd^2 * decades + kBiasSd^2 * decades^2)
-// where decades = log10(C / highest C fitted), 0 inside the data: the form's own error, a random walk and a trend along
-// ln C, of the size that public ladders show (docs/forecast-backtests.md). flops = 0: from fit.flops_rule.
-Optimum predict(const Fit& fit, double N, double D, double flops = 0);
-inline constexpr double kDriftSd = 0.01;  // of log loss per square root of a decade
-inline constexpr double kBiasSd = 0.02;   // of log loss per decade
 
 // Compute levels, lowest first: indices of the points of each. Runs within 20% in C share a level; where C is
 // continuous, a level spans at most a factor of 2.

@@ -37,13 +37,28 @@ uint64_t hashed(uint64_t hash, std::string_view text) {
 }  // namespace
 
 void Sketcher::push(std::string_view text) {
+  while (mark_ < kMark.size() && !text.empty()) {
+    if (text.front() == kMark[mark_]) {
+      text.remove_prefix(1);
+      ++mark_;
+    } else {
+      settle_mark();
+    }
+  }
   if (!begun_) {
-    if (text_.empty() && text.starts_with(kMark)) text.remove_prefix(kMark.size());
     text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
     if (text.empty()) return;
     begun_ = true;
   }
   for (; !text.empty(); text.remove_prefix(std::min(text.size(), kHeldBytes))) append(text.substr(0, kHeldBytes));
+}
+
+// What began like a byte order mark and is none is text.
+void Sketcher::settle_mark() {
+  const std::string_view held = kMark.substr(0, std::exchange(mark_, kMark.size()));
+  if (held.empty() || held == kMark) return;
+  begun_ = true;
+  append(held);
 }
 
 void Sketcher::append(std::string_view text) {
@@ -77,6 +92,7 @@ void Sketcher::take_in(std::string_view text, int shift) {
 }
 
 Sketch Sketcher::finish(std::vector<uint64_t>& hashes) {
+  settle_mark();
   text_.resize(filled_);
   const int shift = large_ ? kMostShift : shift_of(text_.size());
   take_in(text_, shift);
@@ -89,7 +105,7 @@ Sketch Sketcher::finish(std::vector<uint64_t>& hashes) {
   hashes.insert(hashes.end(), hashes_.begin(), hashes_.end());
   text_.clear();
   hashes_.clear();
-  text_hash_ = filled_ = 0;
+  text_hash_ = filled_ = mark_ = 0;
   begun_ = after_return_ = large_ = false;
   return sketch;
 }

@@ -35,6 +35,7 @@ class Sketcher {
   Sketch finish(std::vector<uint64_t>& hashes);
 
  private:
+  void settle_mark();
   void append(std::string_view text);
   void take_in(std::string_view text, int shift);
 
@@ -42,6 +43,7 @@ class Sketcher {
   size_t filled_ = 0;  // of it, white space at its end aside
   std::vector<uint64_t> hashes_;
   uint64_t text_hash_ = 0;
+  size_t mark_ = 0;  // bytes of a byte order mark that were skipped; all of it where there is none
   bool begun_ = false, after_return_ = false, large_ = false;
 };
 

@@ -38,6 +38,15 @@ TEST(Sketcher, DoesNotDependOnChunks) {
   EXPECT_NEAR(static_cast<double>(whole.hashes.size()), (3 << 20) / 64.0, 1000);
 }
 
+TEST(Sketcher, AByteOrderMarkIsOneHoweverItIsCut) {
+  for (const std::string text : {"\xef\xbb\xbfone two", "\xef\xbb\xbf\xef\xbb\xbfone", " \xef\xbb\xbfone",
+                                 "\xef\xbb one", "\xef", "\xef\xbb\xbf", "\xef\xef\xbb\xbf"})
+    for (const size_t at_once : {1u, 2u, 3u, 4u})
+      EXPECT_EQ(sketched(text, at_once).sketch.text_hash, sketched(text).sketch.text_hash) << text << at_once;
+  EXPECT_EQ(sketched("\xef\xbb\xbfone", 1).sketch.text_hash, sketched("one").sketch.text_hash);
+  EXPECT_NE(sketched("\xef\xbbone", 1).sketch.text_hash, sketched("one").sketch.text_hash);
+}
+
 TEST(Sketcher, BlanksWithinALongTextCountAndThoseAtItsEndDoNot) {
   const std::string blanks(3 << 20, ' '), begin = random_text(100, 1), end = random_text(1000, 2);
   const Sketched whole = sketched(begin + blanks + end, 5 << 20);
