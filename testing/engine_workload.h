@@ -19,6 +19,9 @@ class EngineWorkload : public workload::FlywheelWorkload {
   std::function<double(const Path&, protocol::Split)> bits_per_byte_of = [](const Path&, protocol::Split) {
     return 1.5;
   };
+  // What an evaluation says of each document; none: not known.
+  std::function<std::vector<workload::Evaluation::Document>(const Path&, protocol::Split)> documents_of =
+      [](const Path&, protocol::Split) { return std::vector<workload::Evaluation::Document>(); };
   std::map<std::string, int> evaluations;  // by split
   std::string text;                        // which lists of segments there are; empty: none
   std::vector<protocol::Split> judged_on = FlywheelWorkload::splits();
@@ -33,7 +36,8 @@ class EngineWorkload : public workload::FlywheelWorkload {
     return {.loss = 1.0,
             .bits_per_byte = bits_per_byte_of(run, split),
             .tokens = tokens,
-            .segments = segments(split, tokens)};
+            .segments = segments(split, tokens),
+            .by_document = documents_of(run, split)};
   }
   std::string sample(const Path&, int) override { return "int main() {}"; }
 };
