@@ -19,6 +19,9 @@ class EngineWorkload : public workload::FlywheelWorkload {
   std::function<double(const Path&, protocol::Split)> bits_per_byte_of = [](const Path&, protocol::Split) {
     return 1.5;
   };
+  // What an evaluation says of each document; none: not known.
+  std::function<std::vector<workload::Evaluation::Document>(const Path&, protocol::Split)> documents_of =
+      [](const Path&, protocol::Split) { return std::vector<workload::Evaluation::Document>(); };
   std::map<std::string, int> evaluations;  // by split
   std::string text;                        // which lists of segments there are; empty: none
   std::vector<protocol::Split> judged_on = FlywheelWorkload::splits();
@@ -37,7 +40,8 @@ class EngineWorkload : public workload::FlywheelWorkload {
             .bytes = {},
             .documents = {},
             .sampling = {},
-            .flops = evaluation_flops(run, tokens)};
+            .flops = evaluation_flops(run, tokens),
+            .by_document = documents_of(run, split)};
   }
   std::string sample(const Path&, int) override { return "int main() {}"; }
 };

@@ -7,14 +7,20 @@
 
 #include "base/file_system.h"
 #include "evidence/document_sums.h"
+#include "protocol/splits.h"
+#include "workload/workload.h"
 
 namespace flywheel::campaign {
 
-// Of a run's last evaluation; empty where there is no such file, as of trainers that do not write it.
-evidence::DocumentSums document_sums(const Path& run_directory);
+// Of a run's last evaluation, or of `split` as it was evaluated after the run; empty where there is no such file, as of
+// trainers that do not write it.
+evidence::DocumentSums document_sums(const Path& run_directory, std::optional<protocol::Split> split = {});
+// Keeps those of an evaluation after the run, in a file of its own. Nothing where the workload does not know them.
+void keep_document_sums(const Path& run_directory, protocol::Split split, const workload::Evaluation& evaluation);
 // Sampling error of the mean difference of pairs of runs, candidate minus base, over documents; empty where it is not
-// known. `runs`: the folder of the lab's run directories.
+// known. `runs`: the folder of the lab's run directories; `split`: as above.
 std::optional<ClusterError> paired_sampling_error(const Path& runs, const std::vector<std::string>& base,
-                                                  const std::vector<std::string>& candidate);
+                                                  const std::vector<std::string>& candidate,
+                                                  std::optional<protocol::Split> split = {});
 
 }  // namespace flywheel::campaign

@@ -8,7 +8,6 @@
 
 #include "base/statistics.h"
 #include "campaign/costs.h"
-#include "campaign/document_sums.h"
 
 namespace flywheel::campaign {
 namespace {
@@ -42,22 +41,14 @@ ledger::FindingRecord finding(const ledger::Ledger& ledger, const search::Search
   const search::Proposed& item = loop.proposals()[i];
   const evidence::Standing& standing = loop.policy().standings()[i];
   // Relative to the base that it was tested against, since an adoption changes the base on both rungs.
-  std::vector<evidence::RungPairs> confirm = item.confirm;
-  std::optional<ClusterError> sampling;
-  for (size_t r = 0; r < item.confirm_runs.size(); ++r) {
-    std::vector<std::string> base;
-    for (const std::string& run : item.confirm_runs[r]) base.push_back(run + "-base");
-    confirm[r].sampling = paired_sampling_error(totals.runs, base, item.confirm_runs[r]);
-    sampling = evidence::wider(sampling, confirm[r].sampling);
-  }
-  const evidence::PairedEffect effect = evidence::paired_effect(confirm);
+  const auto [effect, difference, sampling] = loop.confirmed(static_cast<int>(i));
   ledger::FindingRecord record{.id = id_of(i),
                                .proposer = item.proposer,
                                .label = item.label,
                                .change = fmt::format("{}", fmt::join(item.patches, ", ")),
                                .patches = item.patches,
                                .recipe_hash = item.identity,
-                               .difference = evidence::widened(standing.confirmed->interval(0.1), sampling, 0.9),
+                               .difference = difference,
                                .sampling = sampling,
                                .split = totals.split};
   record.multiplier = effect.multiplier_of(record.difference);

@@ -14,7 +14,6 @@ struct SearchTotals {
   double top_flops = 0;    // of the ladder, to which findings are extrapolated
   double spent_flops = 0;  // of all runs, those that measure the total gain and all optimizers included
   protocol::Split split = protocol::Split::kAudit;  // on which claims are made
-  Path runs{};                                      // the folder of the lab's run directories
 };
 
 int adopted_count(const search::SearchLoop& loop);

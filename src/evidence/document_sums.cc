@@ -29,10 +29,10 @@ std::optional<ClusterError> paired_sampling_error(std::span<const DocumentSums> 
   return sampling_error(differences);
 }
 
-std::optional<ClusterError> wider(const std::optional<ClusterError>& a, const std::optional<ClusterError>& b) {
-  constexpr double kLevel = 0.9;
+std::optional<ClusterError> wider(const std::optional<ClusterError>& a, const std::optional<ClusterError>& b,
+                                  double level) {
   if (!a || !b) return a ? a : b;
-  return b->half_width(kLevel) > a->half_width(kLevel) ? b : a;
+  return b->half_width(level) > a->half_width(level) ? b : a;
 }
 
 Interval widened(const Interval& interval, const std::optional<ClusterError>& error, double level) {

@@ -26,8 +26,10 @@ std::optional<ClusterError> sampling_error(std::span<const DocumentSum> sums);
 // where two evaluations are not of the same documents and bytes.
 std::optional<ClusterError> paired_sampling_error(std::span<const DocumentSums> base,
                                                   std::span<const DocumentSums> candidate);
-// The one that is the wider at 90%, of rungs that are scored on the same documents: their errors do not average out.
-std::optional<ClusterError> wider(const std::optional<ClusterError>& a, const std::optional<ClusterError>& b);
+// The one that is the wider at this level, of rungs that are scored on the same documents: their errors do not average
+// out.
+std::optional<ClusterError> wider(const std::optional<ClusterError>& a, const std::optional<ClusterError>& b,
+                                  double level);
 // The interval of this level (0.9: 90%) with this further error, independent of its own.
 Interval widened(const Interval& interval, const std::optional<ClusterError>& error, double level);
 

@@ -1,7 +1,9 @@
 #include "evidence/document_sums.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 
 #include "base/rng.h"
@@ -106,6 +108,99 @@ TEST(SamplingError, IsInTheIntervalOfARung) {
   EXPECT_NEAR(both.difference.high - both.difference.value, std::hypot(seeds.high - seeds.value, kNormal90 * 0.02),
               1e-9);
   EXPECT_LT(both.multiplier.low, 1);
+}
+
+// At 90% an error of few degrees of freedom may be the narrower and at 95% the wider.
+TEST(SamplingError, TheWiderOneIsThatOfTheLevelAsked) {
+  const ClusterError few{.sd = 1, .degrees = 3}, many{.sd = 1.55};
+  ASSERT_LT(few.half_width(0.9), many.half_width(0.9));
+  ASSERT_GT(few.half_width(0.95), many.half_width(0.95));
+  EXPECT_EQ(wider(few, many, 0.9)->sd, many.sd);
+  EXPECT_EQ(wider(few, many, 0.95)->sd, few.sd);
+  EXPECT_EQ(wider(few, std::nullopt, 0.95)->sd, few.sd);
+}
+
+// Pairs of two rungs, scored on two lists of one source: what a seed does to a model shows on both lists.
+struct Lists {
+  std::vector<RungPairs> one, other;
+};
+Lists two_lists(Rng& rng, double spread) {
+  constexpr int kPairs = 4;
+  const Source source{.gain_spread = spread, .documents = 40};
+  Lists lists;
+  std::array<Sample, 2> scored = {sample(source, rng), sample(source, rng)};
+  for (int rung = 0; rung < 2; ++rung) {
+    std::array<std::vector<DocumentSums>, 2> base, candidate;
+    std::array<RungPairs, 2> pairs;
+    for (int pair = 0; pair < kPairs; ++pair) {
+      const double seed = 0.004 * rng.normal();
+      for (size_t list = 0; list < 2; ++list) {
+        DocumentSums of_candidate = scored[list].candidate;
+        const double off = seed + 0.002 * rng.normal();
+        for (DocumentSum& sum : of_candidate) sum.bits += off * sum.bytes;
+        base[list].push_back(scored[list].base);
+        candidate[list].push_back(of_candidate);
+        pairs[list].base.push_back(bits_per_byte(scored[list].base));
+        pairs[list].difference.push_back(bits_per_byte(of_candidate) - pairs[list].base.back());
+      }
+    }
+    for (size_t list = 0; list < 2; ++list) {
+      pairs[list].flops = rung == 0 ? 1 : 3;
+      pairs[list].sampling = paired_sampling_error(base[list], candidate[list]);
+    }
+    lists.one.push_back(pairs[0]);
+    lists.other.push_back(pairs[1]);
+  }
+  return lists;
+}
+
+TEST(ListsAgree, NineTimesInTenWhereBothAreOfOneSourceAndRarelyWhereTheyAreNot) {
+  constexpr int kSamples = 500;
+  for (const double spread : {0.01, 0.05}) {  // seeds are most of the error, and documents
+    Rng rng(5);
+    int agreed = 0, inside = 0, apart = 0;
+    for (int i = 0; i < kSamples; ++i) {
+      const Lists lists = two_lists(rng, spread);
+      agreed += lists_agree(lists.one, lists.other).value() ? 1 : 0;
+      bool within = true;  // the other's bare value within the interval of the one
+      for (size_t r = 0; r < 2; ++r) {
+        const Interval interval = widened(student90(lists.one[r].difference), lists.one[r].sampling, 0.9);
+        const double value = mean(lists.other[r].difference);
+        within = within && value >= interval.low && value <= interval.high;
+      }
+      inside += within ? 1 : 0;
+      Lists moved = lists;
+      for (RungPairs& rung : moved.other)
+        for (double& difference : rung.difference) difference += 0.04;
+      apart += lists_agree(moved.one, moved.other).value() ? 0 : 1;
+    }
+    // Not much above either: the half widths are added as if normal, and rungs share their documents.
+    EXPECT_GE(agreed, 0.9 * kSamples) << spread;
+    EXPECT_LE(agreed, 0.985 * kSamples) << spread;
+    EXPECT_GT(apart, 0.8 * kSamples) << spread;
+    if (spread > 0.01) {
+      EXPECT_LT(inside, 0.85 * kSamples);  // one list's interval is too narrow for the difference of two
+    }
+    RecordProperty(fmt::format("spread_{}", spread),
+                   fmt::format("agreed {}, bare value inside {}, apart {}", agreed, inside, apart));
+  }
+}
+
+TEST(ListsAgree, CannotBeToldWithoutBothSamplingErrorsOrWithOnePair) {
+  Rng rng(6);
+  Lists lists = two_lists(rng, 0.05);
+  ASSERT_TRUE(lists_agree(lists.one, lists.other).has_value());
+  const auto sampling = lists.other[1].sampling;
+  lists.other[1].sampling.reset();
+  EXPECT_FALSE(lists_agree(lists.one, lists.other).has_value());
+  lists.other[1].sampling = ClusterError{.sd = 0, .degrees = 0};
+  EXPECT_FALSE(lists_agree(lists.one, lists.other).has_value());
+  lists.other[1].sampling = sampling;
+  for (auto* side : {&lists.one, &lists.other}) side->at(0).difference.resize(1);
+  EXPECT_FALSE(lists_agree(lists.one, lists.other).has_value());
+  for (auto* side : {&lists.one, &lists.other})  // a rung that only the base ran on
+    side->at(0).difference.clear();
+  EXPECT_TRUE(lists_agree(lists.one, lists.other).has_value());
 }
 
 }  // namespace

@@ -21,11 +21,13 @@ using Interval = ledger::Interval;
 using Slope = ledger::Slope;
 using RungEffect = ledger::RungEffect;
 
-// `difference`: of bits per byte, candidate minus base, with its interval of the same level as the result's. The
+// The level of every multiplier, of compute or of time.
+inline constexpr double kWorthLevel = 0.9;
+// `difference`: of bits per byte, candidate minus base, with its interval at kWorthLevel, as the result's is. The
 // slope's spread widens the interval. A slope that may be 0 gives an infinite end.
 Interval compute_multiplier(double base_loss, Slope slope, const Interval& difference);
 
-// The multiplier of a candidate that costs `cost` times the base's; both intervals of one level, independent.
+// The multiplier of a candidate that costs `cost` times the base's; both intervals at kWorthLevel, independent.
 Interval at_equal_cost(const Interval& multiplier, const Interval& cost);
 
 struct Extrapolation {

@@ -48,8 +48,8 @@ bool PairedComparison::look() {
   return true;
 }
 
-Interval PairedComparison::difference() const {
-  return test_ ? test_->interval(options_.alpha) : Interval{0, -INFINITY, INFINITY};
+Interval PairedComparison::difference(double level) const {
+  return test_ ? test_->interval(1 - level) : Interval{0, -INFINITY, INFINITY};
 }
 
 std::optional<double> PairedComparison::more_budget() const {

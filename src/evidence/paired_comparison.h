@@ -48,8 +48,9 @@ class PairedComparison {
   int pairs() const { return static_cast<int>(rungs_[0].difference.size() + rungs_[1].difference.size()); }
   const std::optional<SequentialTest>& test() const { return test_; }
   double evidence_needed() const { return 2 / options_.alpha; }  // that each side's must reach
-  // Of the difference, at any time; open ends where there was no test yet.
-  Interval difference() const;
+  double level() const { return 1 - options_.alpha; }            // of the verdict
+  // Of the difference, at any time, of this level (0.9: 90%); open ends where there was no test yet.
+  Interval difference(double level) const;
   // While undecided: the factor by which the number of pairs would have to grow, extrapolating the evidence per pair
   // for the likelier side. Empty when that evidence does not grow; never infinite.
   std::optional<double> more_budget() const;

@@ -24,11 +24,11 @@ PairedComparison compared(double difference, double noise_sd, int most, uint64_t
 TEST(PairedComparison, SaysBetterWorseAndUndecided) {
   const PairedComparison better = compared(-0.02, 0.005, 60), worse = compared(0.02, 0.005, 60);
   EXPECT_EQ(better.verdict(), ComparisonVerdict::kBetter);
-  EXPECT_LT(better.difference().high, 0);
+  EXPECT_LT(better.difference(better.level()).high, 0);
   EXPECT_GE(better.test()->log_e_better(), std::log(better.evidence_needed()));
   EXPECT_FALSE(better.more_budget());
   EXPECT_EQ(worse.verdict(), ComparisonVerdict::kWorse);
-  EXPECT_GT(worse.difference().low, 0);
+  EXPECT_GT(worse.difference(worse.level()).low, 0);
   EXPECT_EQ(compared(0, 0.005, 24).verdict(), ComparisonVerdict::kUndecided);
 }
 
@@ -39,7 +39,7 @@ TEST(PairedComparison, LooksOnlyOnceBothRungsHavePairsAndLeavesOutThoseOfTheScal
     EXPECT_FALSE(comparison.look());
   }
   EXPECT_FALSE(comparison.test());
-  EXPECT_TRUE(std::isinf(comparison.difference().low));
+  EXPECT_TRUE(std::isinf(comparison.difference(comparison.level()).low));
   for (int i = 0; i < 5; ++i) {
     EXPECT_FALSE(comparison.decided());
     comparison.add(1, 2.7, 2.6);

@@ -3,18 +3,27 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/check.h"
 #include "base/statistics.h"
 #include "evidence/document_sums.h"
 
 namespace flywheel::evidence {
 
-// 90% of Student's t about the mean; infinite for fewer than two.
-Interval student90(const std::vector<double>& values) {
+namespace {
+
+// Student's t of this level about the mean; infinite for fewer than two.
+Interval student(const std::vector<double>& values, double level) {
   const double centre = mean(values);
   if (values.size() < 2) return {centre, -INFINITY, INFINITY};
   const auto n = static_cast<double>(values.size());
-  const double half = student_quantile(0.95, n - 1) * standard_deviation(values) / std::sqrt(n);
+  const double half = student_quantile(0.5 + level / 2, n - 1) * standard_deviation(values) / std::sqrt(n);
   return {centre, centre - half, centre + half};
+}
+
+}  // namespace
+
+Interval student90(const std::vector<double>& values) {
+  return student(values, 0.9);
 }
 
 Slope slope_between(double low_flops, const std::vector<double>& low, double high_flops,
@@ -73,7 +82,7 @@ PairedEffect paired_effect(std::span<const RungPairs> rungs) {
     const RungPairs& rung = rungs[i];
     if (rung.difference.empty()) continue;
     const double base = mean(rung.base);
-    const Interval difference = widened(student90(rung.difference), rung.sampling, 0.9);
+    const Interval difference = widened(student90(rung.difference), rung.sampling, kWorthLevel);
     double at_least = 0;
     std::vector<double> reached;
     for (size_t k = 0; k < rung.difference.size(); ++k) reached.push_back(rung.base[k] + rung.difference[k]);
@@ -114,6 +123,26 @@ Interval PairedEffect::multiplier_of(const Interval& difference) const {
 Interval PairedEffect::time_multiplier_of(const Interval& difference) const {
   if (std::isnan(time.value)) return {NAN, 0, INFINITY};
   return charged(*this, base, difference, time);
+}
+
+std::optional<bool> lists_agree(std::span<const RungPairs> one, std::span<const RungPairs> other) {
+  CHECK(one.size() == other.size());
+  const auto measured = std::count_if(one.begin(), one.end(), [](const RungPairs& r) { return !r.difference.empty(); });
+  if (measured == 0) return std::nullopt;
+  const double level = 1 - (1 - kWorthLevel) / static_cast<double>(measured);
+  bool agree = true;
+  for (size_t r = 0; r < one.size(); ++r) {
+    CHECK(one[r].difference.size() == other[r].difference.size());
+    if (one[r].difference.empty()) continue;
+    if (!one[r].sampling || !other[r].sampling) return std::nullopt;
+    std::vector<double> apart;  // what a seed does to both is not in it
+    for (size_t i = 0; i < one[r].difference.size(); ++i)
+      apart.push_back(other[r].difference[i] - one[r].difference[i]);
+    const Interval interval = widened(widened(student(apart, level), one[r].sampling, level), other[r].sampling, level);
+    if (!std::isfinite(interval.low) || !std::isfinite(interval.high)) return std::nullopt;
+    agree = agree && interval.low <= 0 && interval.high >= 0;
+  }
+  return agree;
 }
 
 }  // namespace flywheel::evidence

@@ -39,14 +39,19 @@ struct PairedEffect {
   std::vector<double> at_least;   // of each: how many times the compute the base loses with all the same; 0: not shown
   double cost = 1;                // over the rungs
   Interval time{NAN, 0, INFINITY};  // seconds over the base's, over all pairs (90%, Student's t of the logarithms)
-  // Of a difference over all rungs, in compute. The value is NaN where it cannot be said; bounds of single rungs are
-  // not carried over.
+  // Of a difference over all rungs with its interval at kWorthLevel, in compute. The value is NaN where it cannot be
+  // said; bounds of single rungs are not carried over.
   Interval multiplier_of(const Interval& difference) const;
   // The same in seconds: what the base would take to reach the candidate's loss, at its own speed, over what the
   // candidate took. NaN where no time was measured.
   Interval time_multiplier_of(const Interval& difference) const;
 };
 PairedEffect paired_effect(std::span<const RungPairs> rungs);
+// Whether two lists of documents, on which the same pairs of runs were scored, agree on the differences: on every rung
+// they are apart by no more than the sampling errors of both lists and what a seed does to one list and not to the
+// other explain, at 90% for all rungs together (Bonferroni). Pair for pair in the same order. Empty where that cannot
+// be told: a sampling error is not known, or a rung has one pair.
+std::optional<bool> lists_agree(std::span<const RungPairs> one, std::span<const RungPairs> other);
 inline constexpr double kUsualSlope = -0.08;  // until it is measured; half of it is its deviation until then
 
 }  // namespace flywheel::evidence

@@ -17,12 +17,12 @@ bool is_bound(const ledger::Interval& multiplier) {
   return std::isfinite(multiplier.value) && multiplier.value == multiplier.low && !std::isfinite(multiplier.high);
 }
 
-std::string multiplier_text(const ledger::Interval& multiplier) {
+std::string multiplier_text(const ledger::Interval& multiplier, std::string_view level) {
   if (!std::isfinite(multiplier.value)) return "cannot be said";
   if (is_bound(multiplier)) return fmt::format("at least {:.3g}x", multiplier.value);
   if (!std::isfinite(multiplier.low) && !std::isfinite(multiplier.high)) return times_text(multiplier.value);
-  return fmt::format("{} ({} to {})", times_text(multiplier.value), times_text(multiplier.low),
-                     times_text(multiplier.high));
+  return fmt::format("{} ({}{}{} to {})", times_text(multiplier.value), level, level.empty() ? "" : ": ",
+                     times_text(multiplier.low), times_text(multiplier.high));
 }
 
 }  // namespace flywheel::report

@@ -214,7 +214,7 @@ std::string comparison_sentence(const ledger::ComparisonRecord& result) {
                                  name(result.verdict), d.value, interval);
   if (result.multiplier && std::isfinite(result.multiplier->value))
     text += fmt::format(", and the base takes {} the training compute for the same loss",
-                        multiplier_text(*result.multiplier));
+                        multiplier_text(*result.multiplier, "90%"));
   return text + ".";
 }
 
@@ -260,10 +260,10 @@ std::string comparison_rows(const ledger::ComparisonRecord& result) {
   std::string rows = row("verdict", std::string(name(result.verdict)) +
                                         "; differences are the second recipe's loss minus the first's, bits per byte");
   rows += row("difference", interval(result.difference) + ", 95% at any time");
-  if (result.multiplier) rows += row("worth", multiplier_text(*result.multiplier) + " compute");
+  if (result.multiplier) rows += row("worth", multiplier_text(*result.multiplier, "90%") + " compute");
   if (result.time_multiplier)
-    rows += row(result.multiplier ? "" : "worth",
-                multiplier_text(*result.time_multiplier) + " time on this machine" + busy_text(result.cpu_share));
+    rows += row(result.multiplier ? "" : "worth", multiplier_text(*result.time_multiplier, "90%") +
+                                                      " time on this machine" + busy_text(result.cpu_share));
   for (const ledger::RungEffect& rung : result.rungs)
     rows += row_below(fmt::format("at {}: {} at 90%, {} pairs, worth {}", format_flops(rung.flops),
                                   interval(rung.difference), rung.pairs, multiplier_text(rung.multiplier)));

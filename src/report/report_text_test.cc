@@ -176,7 +176,7 @@ TEST(ReportText, AComparisonAnswersItsQuestion) {
                                       .multiplier = Interval{1.3, 1.1, 1.5}});
   EXPECT_EQ(lab.head().main,
             "The changed recipe is better: its loss differs by -0.0123 bits per byte (95% interval: -0.0200 to "
-            "-0.0040), and the base takes 1.30x (1.10x to 1.50x) the training compute for the same loss.");
+            "-0.0040), and the base takes 1.30x (90%: 1.10x to 1.50x) the training compute for the same loss.");
   EXPECT_THAT(summary(*lab.ledger, "compare"), Not(HasSubstr("forecast")));
 }
 

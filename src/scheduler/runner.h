@@ -22,7 +22,6 @@ struct Launch {
 struct RunnerEvent {
   enum class What {
     kEnded,            // reported once
-    kWroteEvents,      // the run's events.jsonl has grown; optional, since events are also read periodically
     kCapacityChanged,  // ask capacity() again
   } what = What::kEnded;
   std::string run;    // empty for kCapacityChanged

@@ -70,6 +70,11 @@ struct LoopOptions {
   // For a time budget: the ratio of a proposal's run time to the base's that the adoption rule uses, given the measured
   // one (a campaign returns the recorded ratio). Empty where the budget is FLOPs.
   std::function<std::optional<evidence::Interval>(int proposal, const evidence::Interval& measured)> time_ratio;
+  // The sampling error over documents of the mean difference of these pairs of runs, candidate minus base; empty: not
+  // known. The same for the same finished runs, however often it is asked.
+  std::function<std::optional<ClusterError>(const std::vector<std::string>& base,
+                                            const std::vector<std::string>& candidate)>
+      sampling_error = [](const auto&, const auto&) { return std::nullopt; };
   std::function<void(const std::string&)> say = [](const std::string&) {};
 };
 
@@ -82,6 +87,14 @@ struct Proposed {
   std::vector<std::string> runs;
   std::vector<evidence::RungPairs> confirm;            // of each rung
   std::vector<std::vector<std::string>> confirm_runs;  // those of its pairs; a base's ends in "-base" besides
+  std::optional<evidence::Interval> time;              // the recorded ratio of run times by which it was judged
+};
+
+// What a proposal's confirmation says, by which it is adopted and which is reported.
+struct ConfirmedEffect {
+  evidence::PairedEffect effect;
+  evidence::Interval difference;  // at kWorthLevel: over seeds, and over documents where that error is known
+  std::optional<ClusterError> sampling;
 };
 
 class SearchLoop {
@@ -120,6 +133,7 @@ class SearchLoop {
   const std::vector<ProposerAccount>& accounts() const { return desk_.accounts(); }
   double spent_flops() const { return spent_flops_; }
   double noise_sd() const { return noise_sd_; }
+  ConfirmedEffect confirmed(int proposal) const;  // REQUIRES that it was confirmed
   int stopped() const { return stopped_; }
   double saved_flops() const { return saved_flops_; }
 

@@ -373,6 +373,49 @@ TEST(SearchLoopOfCampaigns, TheBudgetsCurrencyDecides) {
   }
 }
 
+// The interval that is reported decides: over seeds and over documents.
+TEST(SearchLoopOfCampaigns, ASlowerChangeIsAdoptedOnlyWhereTheReportedTimeIntervalIsAboveOne) {
+  struct Case {
+    double sampling_sd;
+    Outcome outcome;
+  };
+  for (const Case& c : {Case{0, Outcome::kAdopted}, {0.005, Outcome::kAdopted}, {0.04, Outcome::kUndecided}}) {
+    int asked = 0;
+    const auto change = [&](LoopOptions& options) {
+      options.time_ratio = [](int, const evidence::Interval& measured) { return std::optional(measured); };
+      options.sampling_error = [&](const std::vector<std::string>& base, const std::vector<std::string>& candidate) {
+        ++asked;
+        EXPECT_EQ(base.size(), candidate.size());
+        for (size_t i = 0; i < base.size(); ++i) EXPECT_EQ(base[i], candidate[i] + "-base");
+        return std::optional(ClusterError{.sd = c.sampling_sd, .degrees = 30});
+      };
+    };
+    Campaign campaign(2, change);
+    const auto seconds_of = [](const WantedRun& wanted) {
+      return wanted.flops / 1e9 * (values_of_point(*wanted.configuration)[0] == 1 ? 1.2 : 1);
+    };
+    campaign.seconds_of = seconds_of;
+    std::map<std::string, RunResult> ledger;
+    campaign.run(ledger);
+    EXPECT_GT(asked, 0);
+    EXPECT_EQ(outcome_of(campaign.loop, "helps.much=on"), c.outcome) << c.sampling_sd << campaign.said;
+    const ConfirmedEffect said = campaign.loop.confirmed(1);
+    EXPECT_EQ(campaign.loop.proposals()[1].patches, std::vector<std::string>{"helps.much=on"});
+    EXPECT_EQ(said.effect.time_multiplier_of(said.difference).low > 1, c.outcome == Outcome::kAdopted);
+    EXPECT_GT(said.effect.time_multiplier_of(said.difference).value, 1);
+    // Killed half way it decides the same.
+    std::map<std::string, RunResult> kept;
+    Campaign killed(2, change);
+    killed.seconds_of = seconds_of;
+    killed.run(kept, static_cast<int>(campaign.asked.size() / 2));
+    Campaign again(2, change);
+    again.seconds_of = seconds_of;
+    again.run(kept);
+    EXPECT_EQ(outcome_of(again.loop, "helps.much=on"), c.outcome);
+    EXPECT_EQ(again.loop.base()->identity(), campaign.loop.base()->identity());
+  }
+}
+
 // Runs that cannot be made to cost the same are charged for what they cost more.
 TEST(SearchLoopOfCampaigns, AGainThatCostsMoreThanItIsWorthIsNotAdopted) {
   Campaign campaign(2);

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/format.h"
 #include "base/statistics.h"
+#include "evidence/document_sums.h"
 #include "search/search_loop.h"
 
 namespace flywheel::search {
@@ -223,11 +224,10 @@ void SearchLoop::adopt(int proposal) {
   base_ = next;
   item.identity = base_->identity();
   adopted_order_.push_back(proposal);
-  const evidence::SequentialTest& test = *policy_.standings()[index].confirmed;
-  const evidence::Interval interval = test.interval(0.1);
+  const evidence::Interval interval = confirmed(proposal).difference;
   options_.say(fmt::format("adopted: {} ({}): {:+.4f} bits per byte (90%: {:+.4f} to {:+.4f}, {} pairs)",
                            item.label.empty() ? item.proposer : item.label, joined(item.patches), interval.value,
-                           interval.low, interval.high, test.pairs()));
+                           interval.low, interval.high, policy_.standings()[index].confirmed->pairs()));
   if (rules_.measures_base_anew) phase_ = Phase::kBase;
 }
 
@@ -241,13 +241,29 @@ void SearchLoop::drop_ablated() {
   }
 }
 
+ConfirmedEffect SearchLoop::confirmed(int proposal) const {
+  const auto index = static_cast<size_t>(proposal);
+  const Proposed& item = proposals_[index];
+  std::vector<evidence::RungPairs> rungs = item.confirm;
+  ConfirmedEffect result;
+  for (size_t r = 0; r < item.confirm_runs.size(); ++r) {
+    std::vector<std::string> base;
+    for (const std::string& run : item.confirm_runs[r]) base.push_back(run + "-base");
+    rungs[r].sampling = options_.sampling_error(base, item.confirm_runs[r]);
+    result.sampling = evidence::wider(result.sampling, rungs[r].sampling, evidence::kWorthLevel);
+  }
+  result.effect = evidence::paired_effect(rungs);
+  if (item.time) result.effect.time = *item.time;
+  result.difference = evidence::widened(policy_.standings()[index].confirmed->interval(1 - evidence::kWorthLevel),
+                                        result.sampling, evidence::kWorthLevel);
+  return result;
+}
+
 // The budget's own currency decides. Pairs are of runs that cost the same FLOPs, so the test itself decides under a
 // budget of FLOPs; what rounding to whole steps leaves between them is charged here. Under a budget of time a change
 // must save more than it adds, and surely so where it is surely slower.
 std::optional<evidence::PolicyOptions::Objection> SearchLoop::objection(int proposal) {
-  const auto index = static_cast<size_t>(proposal);
-  evidence::PairedEffect effect = evidence::paired_effect(proposals_[index].confirm);
-  const evidence::Interval difference = policy_.standings()[index].confirmed->interval(0.1);
+  auto [effect, difference, sampling] = confirmed(proposal);
   const evidence::Interval compute = effect.multiplier_of(difference);
   const auto recorded =
       options_.time_ratio && !std::isnan(effect.time.value) ? options_.time_ratio(proposal, effect.time) : std::nullopt;
@@ -256,6 +272,7 @@ std::optional<evidence::PolicyOptions::Objection> SearchLoop::objection(int prop
     return {{Outcome::kRejected, fmt::format("better, but not at equal cost: {:.3f}x the compute", compute.value)}};
   }
   effect.time = *recorded;
+  proposals_[static_cast<size_t>(proposal)].time = recorded;
   const evidence::Interval time = effect.time_multiplier_of(difference);
   const std::string beside = fmt::format("{:.2f}x the time for {:.2f}x the compute", recorded->value, compute.value);
   if (time.value < 1) return {{Outcome::kRejected, "better, but " + beside}};

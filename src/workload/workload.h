@@ -84,6 +84,11 @@ struct Evaluation {
   std::optional<int64_t> bytes{}, documents{};  // scored
   std::optional<ClusterError> sampling{};       // of bits_per_byte, with documents as clusters
   std::optional<double> flops{};                // that it took; empty: not counted
+  struct Document {
+    int64_t document = 0;  // its name within the list of segments
+    double bytes = 0, bits = 0;
+  };
+  std::vector<Document> by_document{};  // empty: not known
 };
 
 // Calls are const and may come from several threads, but for evaluate() and sample(), which wait for a process of their

@@ -222,7 +222,7 @@ export interface SearchGain {
   flops?: number[];
   slope?: { value: MaybeNumber; sd: MaybeNumber };
   runs?: string[];
-  inside?: boolean | null; // of the locked one: inside the audit split's intervals
+  inside?: boolean | null; // of the locked one: as on the audit split, within the errors of both
   rungs: { flops: number; pairs: number; sampling_sd?: MaybeNumber; sampling_degrees?: MaybeNumber; difference: number; low: MaybeNumber; high: MaybeNumber; compute_multiplier: { value: MaybeNumber; low: MaybeNumber; high: MaybeNumber }; at_least: MaybeNumber }[];
 }
 

@@ -32,6 +32,7 @@ std::string candidate_id(int pair) {
 ledger::ComparisonRecord answer_of(const evidence::PairedComparison& comparison, double far_flops,
                                    const std::array<std::vector<int>, 2>& pairs, const Path& runs) {
   ledger::ComparisonRecord result{.verdict = comparison.verdict()};
+  std::optional<ClusterError> of_worth;
   auto measured = comparison.rungs();
   for (size_t r = 0; r < measured.size(); ++r) {
     std::vector<std::string> base, candidate;
@@ -40,15 +41,19 @@ ledger::ComparisonRecord answer_of(const evidence::PairedComparison& comparison,
       candidate.push_back(candidate_id(pair));
     }
     measured[r].sampling = paired_sampling_error(runs, base, candidate);
-    result.sampling = evidence::wider(result.sampling, measured[r].sampling);
+    result.sampling = evidence::wider(result.sampling, measured[r].sampling, comparison.level());
+    of_worth = evidence::wider(of_worth, measured[r].sampling, evidence::kWorthLevel);
   }
   const evidence::PairedEffect effect = evidence::paired_effect(measured);
-  result.difference = evidence::widened(comparison.difference(), result.sampling, 0.95);
+  result.difference = evidence::widened(comparison.difference(comparison.level()), result.sampling, comparison.level());
   if (!comparison.test()) result.difference.value = std::nan("");
-  if (effect.rungs.size() == 2) result.multiplier = effect.multiplier_of(result.difference);
+  // The difference is of the verdict's level, what it is worth of the level of every multiplier.
+  const evidence::Interval difference =
+      evidence::widened(comparison.difference(evidence::kWorthLevel), of_worth, evidence::kWorthLevel);
+  if (effect.rungs.size() == 2) result.multiplier = effect.multiplier_of(difference);
   result.rungs = effect.rungs;
   if (result.multiplier && !std::isnan(effect.time.value))
-    result.time_multiplier = effect.time_multiplier_of(result.difference);
+    result.time_multiplier = effect.time_multiplier_of(difference);
   if (std::min(measured[0].difference.size(), measured[1].difference.size()) > 1 && effect.slope_is_sure)
     result.warning = evidence::extrapolate(effect.rungs, far_flops).warning;
   if (!comparison.why().empty()) result.why = comparison.why();

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/statistics.h"
+#include "campaign/document_sums.h"
 #include "campaign/points.h"
 #include "campaign/run_forecast.h"
 #include "campaign/stages/stages.h"
@@ -123,6 +124,7 @@ ledger::EvaluationRecord evaluated(const Lab& lab, const std::string& run, proto
   if (const std::string wanted = lab.workload.segments(split, tokens); result.segments != wanted)
     throw_failed("run {}: its evaluation on the {} split scored the list of segments {}, expected {}", run, name(split),
                  result.segments, wanted);
+  keep_document_sums(lab.runs() / run, split, result);  // before the ledger says that it was evaluated
   return {.run = run,
           .split = split,
           .tokens = result.tokens,

@@ -36,31 +36,40 @@ std::string in_words(const evidence::PairedEffect& effect) {
   return words;
 }
 
-// The gain from the losses by run id on one split. The start has an additional rung with more compute. `runs`: the
-// folder of run directories, where the losses are those of the runs' own evaluations; else empty.
-ledger::GainRecord gain_record(const ledger::Ledger& ledger, protocol::Split split, const std::vector<double>& rungs,
-                               const std::map<std::string, double>& losses, const std::string& start,
-                               const std::string& end, const Path& runs, std::string& words) {
-  ledger::GainRecord record{.split = split, .start_hash = start, .recipe_hash = end, .flops = rungs};
-  std::vector<evidence::RungPairs> pairs;
+// The pairs from the losses by run id on one split, and those runs. The start has an additional rung with more compute.
+// `later`: the split, where the losses are of evaluations after the runs; empty: of the runs' own.
+struct GainPairs {
+  std::vector<evidence::RungPairs> rungs;
+  std::vector<std::string> runs;
+};
+GainPairs gain_pairs(const Lab& lab, const std::vector<double>& rungs, const std::map<std::string, double>& losses,
+                     std::optional<protocol::Split> later) {
+  GainPairs result;
+  std::vector<evidence::RungPairs>& pairs = result.rungs;
   for (size_t r = 0; r < rungs.size(); ++r) {
     pairs.push_back({.flops = rungs[r]});
-    pairs[r].cost = cost_ratio(ledger, id_of(0, r, true), id_of(0, r, false));
+    pairs[r].cost = cost_ratio(lab.ledger, id_of(0, r, true), id_of(0, r, false));
     std::vector<std::string> starts, ends;
     for (int i = 0; i < kPairs; ++i) {
       const auto of_end = losses.find(id_of(i, r, false)), of_start = losses.find(id_of(i, r, true));
       if (of_start == losses.end()) continue;
-      record.runs.push_back(of_start->first);
+      result.runs.push_back(of_start->first);
       pairs[r].base.push_back(of_start->second);
       if (of_end == losses.end()) continue;
-      record.runs.push_back(of_end->first);
+      result.runs.push_back(of_end->first);
       starts.push_back(of_start->first);
       ends.push_back(of_end->first);
       pairs[r].difference.push_back(of_end->second - of_start->second);
     }
-    if (!runs.empty()) pairs[r].sampling = paired_sampling_error(runs, starts, ends);
+    pairs[r].sampling = paired_sampling_error(lab.runs(), starts, ends, later);
   }
-  const evidence::PairedEffect effect = evidence::paired_effect(pairs);
+  return result;
+}
+
+// Of a gain whose other fields are given.
+ledger::GainRecord gain_record(ledger::GainRecord record, const GainPairs& pairs, std::string& words) {
+  const evidence::PairedEffect effect = evidence::paired_effect(pairs.rungs);
+  record.runs = pairs.runs;
   words = in_words(effect);
   record.slope = effect.slope;
   for (size_t r = 0; r < effect.rungs.size(); ++r) {
@@ -68,22 +77,6 @@ ledger::GainRecord gain_record(const ledger::Ledger& ledger, protocol::Split spl
     if (effect.at_least[r] > 0) record.rungs.back().at_least = effect.at_least[r];
   }
   return record;
-}
-
-// Whether the gain on the locked split lies within the audit split's interval on every rung; empty when undecidable.
-// The audit split's interval is over documents too where the runs say what they scored on each; else over seeds only,
-// and the splits hold different documents.
-std::optional<bool> inside_audit(const ledger::GainRecord& locked, const ledger::GainRecord& audit) {
-  bool inside = true;
-  for (size_t r = 0; r < locked.rungs.size(); ++r) {
-    const ledger::Interval& here = locked.rungs[r].effect.multiplier;
-    const ledger::Interval& there = audit.rungs[r].effect.multiplier;
-    if (!std::isfinite(here.value)) return std::nullopt;
-    const double low = std::min(std::isfinite(there.low) ? there.low : 0, evidence::kFarthestMultiple);
-    const double high = std::isfinite(there.high) ? there.high : INFINITY;
-    inside = inside && here.value >= low && here.value <= high;
-  }
-  return inside;
 }
 
 // The runs that measure the gain on these two rungs, and those of the start on one more.
@@ -147,8 +140,11 @@ Script<> measure_gain(const Lab& lab, CampaignBudget& budget, const RunBook& boo
     co_return;
   }
   std::string words;
-  lab.ledger.append(gain_record(lab.ledger, workload::audit_split(lab.workload), rungs, losses, start->identity(),
-                                end->identity(), lab.runs(), words));
+  lab.ledger.append(gain_record({.split = workload::audit_split(lab.workload),
+                                 .start_hash = start->identity(),
+                                 .recipe_hash = end->identity(),
+                                 .flops = rungs},
+                                gain_pairs(lab, rungs, losses, {}), words));
   lab.say(fmt::format("together, on the {} split: {}", name(workload::audit_split(lab.workload)), words));
 }
 
@@ -171,12 +167,19 @@ Script<> measure_locked_gain(const Lab& lab, RunLoop& loop) {
     lab.ledger.append(evaluation);
   }
   std::string words;
-  ledger::GainRecord locked =
-      gain_record(lab.ledger, kLocked, audit.flops, losses, audit.start_hash, audit.recipe_hash, {}, words);
-  locked.inside = inside_audit(locked, audit);
+  const GainPairs pairs = gain_pairs(lab, audit.flops, losses, kLocked);
+  ledger::GainRecord locked = gain_record(
+      {.split = kLocked, .start_hash = audit.start_hash, .recipe_hash = audit.recipe_hash, .flops = audit.flops}, pairs,
+      words);
+  std::map<std::string, double> own;  // the same runs on the audit split
+  for (const std::string& id : audit.runs)
+    if (const auto row = lab.ledger.run(id); row && row->bits_per_byte) own[id] = *row->bits_per_byte;
+  locked.inside = evidence::lists_agree(gain_pairs(lab, audit.flops, own, {}).rungs, pairs.rungs);
   lab.ledger.append(locked);
-  lab.say(fmt::format("together, on the locked split: {}; {} the audit split's intervals", words,
-                      locked.inside ? (*locked.inside ? "inside" : "outside") : "no slope to compare with"));
+  lab.say(fmt::format("together, on the locked split: {}; {}", words,
+                      locked.inside ? *locked.inside ? "as on the audit split, within the errors of both"
+                                                     : "not as on the audit split: the errors of both do not explain it"
+                                    : "whether that is as on the audit split cannot be told"));
 }
 
 }  // namespace flywheel::campaign

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "campaign/document_sums.h"
 #include "campaign/points.h"
 #include "campaign/search_records.h"
 #include "campaign/stages/stages.h"
@@ -120,6 +121,9 @@ class Driver {
         .rung_flops = {screen_flops_},
         .target_flops = top_flops_,
         .known = lab_.options.known};
+    options.sampling_error = [this](const auto& base, const auto& candidate) {
+      return paired_sampling_error(lab_.runs(), base, candidate);
+    };
     options.say = lab_.say;
     if (budget_.is_time())
       options.time_ratio = [this](int proposal, const evidence::Interval& measured) {
@@ -269,7 +273,7 @@ class Driver {
 
   void record() {
     if (lab_.ledger.last<ledger::SearchRecord>()) return;
-    SearchTotals totals{screen_flops_, rungs_, top_flops_, 0, workload::audit_split(lab_.workload), lab_.runs()};
+    SearchTotals totals{screen_flops_, rungs_, top_flops_, 0, workload::audit_split(lab_.workload)};
     for (const ledger::RunRow& row : lab_.ledger.runs())
       if (is_search(row.stage)) totals.spent_flops += row.all_spent_flops();
     std::vector<ledger::NewRecord> records = search_records(lab_.ledger, loop_, totals);

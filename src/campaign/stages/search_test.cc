@@ -9,7 +9,9 @@
 #include "base/json.h"
 #include "base/rng.h"
 #include "campaign/campaign.h"
+#include "campaign/document_sums.h"
 #include "campaign/points.h"
+#include "evidence/paired_runs.h"
 #include "protocol/run_events.h"
 #include "testing/engine_workload.h"
 #include "testing/fake_clock.h"
@@ -88,6 +90,27 @@ struct SearchedLab {
     campaign.stop_when([this] { return stop(); });
     campaign.on_line([this](const std::string& line) { said += line + "\n"; });
     return campaign.run();
+  }
+  // From now on runs say what they scored on each document: a change's effect differs from document to document by
+  // `spread`, and its mean is untouched.
+  void score_documents(double spread) {
+    runner.bits_per_byte_of = [this, spread, before = runner.bits_per_byte_of](const recipe::RunSpec& spec) {
+      const double loss = before(spec);
+      const bool changed = spec.recipe.model.rope_base == 20000;
+      workload::Evaluation evaluation;
+      evaluation.by_document = documents(loss, changed ? spread : 0);
+      const Path run = folder.path() / "runs" / spec.id;
+      keep_document_sums(run, protocol::Split::kAudit, evaluation);
+      std::filesystem::rename(run / "documents-audit.json", run / protocol::kDocumentsFile);
+      return loss;
+    };
+  }
+  static std::vector<workload::Evaluation::Document> documents(double loss, double spread) {
+    constexpr int kDocuments = 40;
+    std::vector<workload::Evaluation::Document> documents;
+    for (int d = 0; d < kDocuments; ++d)
+      documents.push_back({d, 1000, 1000 * (loss + 0.2 * std::sin(d) + (d % 2 == 0 ? spread : -spread))});
+    return documents;
   }
   std::unique_ptr<ledger::Ledger> read() const { return ledger::Ledger::open_read_only(folder.path()); }
 };
@@ -173,6 +196,41 @@ TEST(CampaignSearch, WhereTheBudgetIsTimeAChangeMustBeWorthItsTime) {
       }
     }
   }
+}
+
+// What is printed beside a finding is what it was adopted by, after kills as well.
+TEST(CampaignSearch, ASlowerChangeIsAdoptedByTheTimeIntervalThatIsPrinted) {
+  for (const auto& [spread, outcome] :
+       {std::pair{0.02, protocol::Outcome::kAdopted}, std::pair{0.5, protocol::Outcome::kUndecided}})
+    for (const bool kills : {false, true}) {
+      SearchedLab lab;
+      lab.options.budget.flops = 0;
+      lab.options.budget.seconds = 1800;
+      lab.score_documents(spread);
+      const auto seconds_of = lab.runner.seconds_of;
+      lab.runner.seconds_of = [=](const recipe::RunSpec& spec) {
+        return seconds_of(spec) * (spec.recipe.model.rope_base == 20000 ? 1.15 : 1);
+      };
+      int polls = 0, allowed = 400;
+      if (kills) lab.stop = [&] { return ++polls > allowed; };
+      int interruptions = 0;
+      while (lab.run() == CampaignEnd::kInterrupted) {
+        polls = 0, allowed += 400;
+        ASSERT_LT(++interruptions, 200);
+      }
+      EXPECT_EQ(interruptions > 0, kills);
+      const auto ledger = lab.read();
+      for (const auto& record : ledger->all<ledger::ProposalRecord>())
+        if (record.value.label == "real") {
+          EXPECT_EQ(record.value.outcome, outcome) << record.value.reason;
+        }
+      for (const auto& record : ledger->all<ledger::FindingRecord>()) {
+        EXPECT_TRUE(record.value.sampling);
+        ASSERT_TRUE(record.value.time_multiplier);
+        EXPECT_GT(record.value.time_multiplier->low, 1);
+      }
+      EXPECT_EQ(ledger->all<ledger::FindingRecord>().size(), outcome == protocol::Outcome::kAdopted ? 1u : 0u);
+    }
 }
 
 TEST(CampaignSearch, LeavesTheLadderAThirdOfTheBudgetHoweverMuchThereIsToFind) {
@@ -300,12 +358,42 @@ TEST(CampaignSearch, SaysWhatAllIsWorthTogetherOnTheAuditAndOnceOnTheLockedSplit
   EXPECT_EQ(locked, 1 + static_cast<int>(gains[0].value.runs.size()));
   EXPECT_EQ(gains[0].value.split, protocol::Split::kAudit);
   EXPECT_EQ(gains[1].value.split, protocol::Split::kLocked);
-  EXPECT_TRUE(gains[1].value.inside.value());
+  EXPECT_FALSE(gains[1].value.inside);  // nothing is known of the documents
   for (const auto& gain : gains)
     for (const ledger::GainRecord::Rung& rung : gain.value.rungs) {
       EXPECT_NEAR(rung.effect.difference.value, -lab.gain, 0.02);
       EXPECT_GT(rung.effect.multiplier.low, 1);
     }
+}
+
+TEST(CampaignSearch, TheLockedGainHasItsOwnSamplingErrorAndAgreesWithinTheErrorsOfBothSplits) {
+  // The audit split's own interval is about 0.014 either way, of both splits with seeds 0.03.
+  for (const auto& [apart, agrees] : {std::pair{0.018, true}, std::pair{0.1, false}}) {
+    SearchedLab lab;
+    lab.score_documents(0.05);
+    const auto locked_loss = [apart = apart](const Path& run) {
+      const recipe::RunSpec spec = recipe::load_run_spec(run / protocol::kSpecFile);
+      return protocol::read_outcome(run / protocol::kEventsFile).bits_per_byte.value_or(0) +
+             (spec.recipe.model.rope_base == 20000 ? apart : 0);
+    };
+    lab.workload.bits_per_byte_of = [&](const Path& run, protocol::Split) { return locked_loss(run); };
+    lab.workload.documents_of = [&](const Path& run, protocol::Split) {
+      const recipe::RunSpec spec = recipe::load_run_spec(run / protocol::kSpecFile);
+      return SearchedLab::documents(locked_loss(run), spec.recipe.model.rope_base == 20000 ? 0.08 : 0);
+    };
+    ASSERT_EQ(lab.run(), CampaignEnd::kFinished) << lab.said;
+    const auto gains = lab.read()->all<ledger::GainRecord>();
+    ASSERT_EQ(gains.size(), 2u);
+    ASSERT_EQ(gains[1].value.split, protocol::Split::kLocked);
+    for (size_t r = 0; r < gains[1].value.rungs.size(); ++r) {
+      const ledger::RungEffect &audit = gains[0].value.rungs[r].effect, &locked = gains[1].value.rungs[r].effect;
+      EXPECT_NEAR(audit.sampling.value().sd, 0.05 / std::sqrt(39), 1e-6);
+      EXPECT_NEAR(locked.sampling.value().sd, 0.08 / std::sqrt(39), 1e-6);
+      EXPECT_GT(locked.difference.high - locked.difference.value, locked.sampling->half_width(0.9));
+      EXPECT_GT(locked.difference.value, audit.difference.high);  // the audit split's interval alone would not do
+    }
+    EXPECT_EQ(gains[1].value.inside, std::optional(agrees)) << lab.said;
+  }
 }
 
 TEST(CampaignSearch, RunsThatCannotWinAreStoppedHalfWayAndChargedForThat) {
@@ -349,6 +437,20 @@ TEST(CampaignCompare, SaysBetterWorseAndUndecided) {
     ASSERT_TRUE(result);
     EXPECT_EQ(result->verdict, verdict);
     EXPECT_EQ(result->rungs.size(), 2u);
+    // The difference is of the verdict's level, 95%, what it is worth is of 90%: narrower than what the same slope
+    // makes of the 95% interval.
+    evidence::RungPairs pairs[2];
+    for (size_t r = 0; r < 2; ++r) pairs[r].flops = result->rungs[r].flops;
+    for (const auto& row : ledger->runs())
+      for (size_t r = 0; r < 2; ++r)
+        if (row.run.ends_with("-base") && row.rung_flops == pairs[r].flops) {
+          pairs[r].base.push_back(*row.bits_per_byte);
+          const std::string other = row.run.substr(0, row.run.size() - 4) + "candidate";
+          pairs[r].difference.push_back(*ledger->run(other)->bits_per_byte - *row.bits_per_byte);
+        }
+    const evidence::Interval at95 = evidence::paired_effect(pairs).multiplier_of(result->difference);
+    EXPECT_NEAR(result->multiplier->value / at95.value, 1, 0.01);
+    EXPECT_LT(result->multiplier->high / result->multiplier->low, 0.999 * at95.high / at95.low);
     if (gain > 0) {
       EXPECT_LT(result->difference.high, 0);
       EXPECT_GT(result->multiplier->low, 1);

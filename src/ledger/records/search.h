@@ -95,16 +95,16 @@ struct GainRecord {
   std::vector<Rung> rungs{};
   Slope slope{};
   std::vector<std::string> runs{};
-  // Of the locked split only: inside the audit split's intervals; empty: it cannot be said.
+  // Of the locked split only: the same as on audit within the errors of both (90%); empty: it cannot be said.
   std::optional<bool> inside{};
 };
 
 // "comparison": the answer of `flywheel compare`.
 struct ComparisonRecord {
   protocol::ComparisonVerdict verdict = protocol::ComparisonVerdict::kUndecided;
-  Interval difference{};                   // over seeds and documents
+  Interval difference{};                   // over seeds and documents; 95%, the verdict's level
   std::optional<ClusterError> sampling{};  // as in FindingRecord
-  std::optional<Interval> multiplier{};    // field "compute_multiplier"; empty: null
+  std::optional<Interval> multiplier{};    // 90%, as the next; field "compute_multiplier"; empty: null
   std::optional<Interval> time_multiplier{};
   std::optional<double> cpu_share{};                  // of the seconds of its runs that the processor worked for them
   std::optional<std::vector<ComparedCosts>> costs{};  // of each rung

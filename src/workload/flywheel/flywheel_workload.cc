@@ -1,5 +1,7 @@
 #include "workload/flywheel/flywheel_workload.h"
 
+#include <numbers>
+
 #include "base/error.h"
 #include "base/json.h"
 #include "base/subprocess.h"
@@ -186,7 +188,7 @@ double FlywheelWorkload::evaluation_flops(const Path& run_directory, int64_t tok
 Evaluation FlywheelWorkload::evaluate(const Path& run_directory, protocol::Split split, int64_t tokens) {
   const std::string text =
       output_of({self_executable().string(), "evaluate", "--dir", run_directory.string(), "--split",
-                 std::string(protocol::name(split)), "--tokens", std::to_string(tokens), "--json"});
+                 std::string(protocol::name(split)), "--tokens", std::to_string(tokens), "--json", "--by-document"});
   const Json json = parse_json(text, "output of evaluate");
   Evaluation evaluation{.loss = json_field<double>(json, "loss", "evaluate"),
                         .bits_per_byte = json_field<double>(json, "bits_per_byte", "evaluate"),
@@ -199,6 +201,10 @@ Evaluation FlywheelWorkload::evaluate(const Path& run_directory, protocol::Split
     evaluation.sampling = ClusterError{json_field<double>(json, "sampling_sd", "evaluate")};
   if (evaluation.sampling && !json.at("sampling_degrees").is_null())
     evaluation.sampling->degrees = json_field<double>(json, "sampling_degrees", "evaluate");
+  for (const Json& document : json.at("by_document"))
+    evaluation.by_document.push_back({.document = json_field<int64_t>(document, "begin", "evaluate"),
+                                      .bytes = json_field<double>(document, "bytes", "evaluate"),
+                                      .bits = json_field<double>(document, "nats", "evaluate") / std::numbers::ln2});
   return evaluation;
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "recipe/recipe.h"
+#include "recipe/size.h"
 #include "workload/workload.h"
 
 namespace flywheel::workload {

@@ -10,8 +10,8 @@ export function comparisonSection(data: ReportData): Child[] {
   const facts: [string, Child][] = [
     ["Verdict on the second recipe", h("strong", {}, result.verdict)],
     ["Difference, bits per byte", `${signed(result.difference, 4)} (95%, at any time: ${interval(result.low, result.high, 4)}); below 0 the second is better`],
-    ...(result.compute_multiplier ? [["Worth in compute", `${bounded(result.compute_multiplier)} (${worthRange(result.compute_multiplier.low, result.compute_multiplier.high)})`] as [string, Child]] : []),
-    ...(result.time_multiplier ? [["Worth in time, on this machine", `${bounded(result.time_multiplier)} (${worthRange(result.time_multiplier.low, result.time_multiplier.high)})`] as [string, Child]] : []),
+    ...(result.compute_multiplier ? [["Worth in compute", `${bounded(result.compute_multiplier)} (90%: ${worthRange(result.compute_multiplier.low, result.compute_multiplier.high)})`] as [string, Child]] : []),
+    ...(result.time_multiplier ? [["Worth in time, on this machine", `${bounded(result.time_multiplier)} (90%: ${worthRange(result.time_multiplier.low, result.time_multiplier.high)})`] as [string, Child]] : []),
     ...(isNumber(result.more_budget) ? [["To decide it", `about ${fixed(result.more_budget, 1)} times the budget`] as [string, Child]] : []),
   ];
   return [
