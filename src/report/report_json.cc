@@ -365,8 +365,9 @@ std::string results_tsv(const Ledger& ledger) {
                                   planned->value.total_parameters, number(planned->value.artifact_bytes),
                                   number(planned->value.lookup_bytes))
                     : "\t\t\t\t";
-    text += fmt::format("\t{:.6g}\t{:.6g}\t{:.6g}\n", row.spent_flops, row.spent_optimizer_flops,
-                        row.spent_evaluation_flops);
+    text +=
+        fmt::format("\t{:.6g}\t{}\t{}\n", row.spent_flops, number(counted(row.spent_optimizer_flops, row.spent_flops)),
+                    number(counted(row.spent_evaluation_flops, row.spent_flops)));
   }
   return text;
 }

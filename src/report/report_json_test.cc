@@ -83,6 +83,7 @@ TEST(ReportJson, OfALabFromBeforeOptimizersWereCountedSaysSo) {
                       ledger::FindingRecord{.id = "p1", .proposer = "list"}});
   const OrderedJson report = report_json(*ledger);
   EXPECT_TRUE(report.at("spend").at("optimizer_flops").is_null());
+  EXPECT_NE(results_tsv(*ledger).find("\t1e+09\t\t\n"), std::string::npos);
   const Json read = Json::parse(report.dump());
   EXPECT_TRUE(read.at("pareto")[0].at("optimizer_flops").is_null());
   EXPECT_TRUE(read.at("pareto")[0].at("artifact_bytes").is_null());
