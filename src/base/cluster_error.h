@@ -8,6 +8,7 @@
 #include <limits>
 #include <optional>
 #include <span>
+#include <vector>
 
 namespace flywheel {
 
@@ -29,5 +30,15 @@ inline constexpr double kFewestClusters = 2;
 // documents leave few, however many short ones stand beside them. Empty with fewer than two clusters. REQUIRES y and x
 // of one length, x at least 0 and of a sum above 0.
 std::optional<ClusterError> ratio_error(std::span<const double> y, std::span<const double> x);
+
+// Clusters of which another sample would hold just as large a share of x.
+struct Stratum {
+  std::vector<double> y, x;
+};
+// Of sum(y) / sum(x) over all strata, each sampled by its own clusters: what sets strata apart is no error. The degrees
+// of freedom take clusters of all strata to have one variance per y / x. Empty where a stratum has fewer than two.
+std::optional<ClusterError> ratio_error(std::span<const Stratum> strata);
+// (sum x)^2 / sum x^2: how many clusters of one length would say as much. REQUIRES a sum above 0.
+double effective_number(std::span<const double> x);
 
 }  // namespace flywheel
