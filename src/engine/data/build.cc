@@ -173,10 +173,14 @@ class SecondPass {
   void write_tokens(Split split, CorpusManifest& manifest) {
     const Path path = folder_ / token_file_name(split);
     TokenFileWriter writer(path);
+    std::vector<DocumentSource> sources;
     std::string buffer;
     size_t seen = 0;
+    uint64_t tokens = 0;
     for (const Piece& piece : plan_.pieces) {
       if (piece.split != split) continue;
+      sources.push_back({tokens, piece.cluster, piece.block ? 1u : 0u});
+      tokens += piece.end - piece.begin + 1;
       for (uint64_t begin = piece.begin; begin < piece.end; begin += kReadBytes) {
         look_for_a_stop(seen);
         writer.add_text(pass_.read(documents_[piece.document], begin, std::min(piece.end, begin + kReadBytes), buffer));
@@ -185,6 +189,9 @@ class SecondPass {
     }
     manifest.split_sha256[static_cast<size_t>(split)] = writer.finish();
     manifest.split_sample_sha256[static_cast<size_t>(split)] = sample_sha256(MappedFile(path));
+    if (split != Split::kTrain)
+      manifest.split_sources_sha256[static_cast<size_t>(split)] =
+          write_sources(sources, folder_ / sources_file_name(split));
   }
 
   void measure_overlap() {
@@ -249,8 +256,8 @@ void refuse_foreign_folder(const Path& folder) {
   if (!std::filesystem::is_directory(folder, error)) throw_bad_input("corpus folder {}: it is a file", folder.string());
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename().string();
-    if (name != kManifestFile && !name.ends_with(".tokens") && !name.starts_with("spill") &&
-        !name.starts_with(kManifestFile))
+    if (name != kManifestFile && !name.ends_with(".tokens") && !name.ends_with(".sources") &&
+        !name.starts_with("spill") && !name.starts_with(kManifestFile))
       throw_bad_input("corpus folder {}: it holds {}, which is not part of a corpus; name another folder",
                       folder.string(), name);
   }

@@ -94,6 +94,9 @@ Json to_json(const CorpusManifest& manifest) {
                                      {"documents", manifest.split_documents[i]},
                                      {"sha256", manifest.split_sha256[i]},
                                      {"sample_sha256", manifest.split_sample_sha256[i]}};
+  for (size_t i = 0; i < kSplits; ++i)
+    if (const std::string& sha256 = manifest.split_sources_sha256[i]; !sha256.empty())
+      json["splits"][split_name(i)]["sources_sha256"] = sha256;
   if (manifest.splitting) json["splitting"] = to_json(*manifest.splitting);
   json["manifest_sha256"] = checksum_of(json);
   return json;
@@ -123,6 +126,7 @@ CorpusManifest manifest_from_json(const Json& json, const std::string& where) {
     manifest.split_documents[i] = split.integer("documents", 0, kMaxCount);
     manifest.split_sha256[i] = split.text("sha256");
     manifest.split_sample_sha256[i] = split.text("sample_sha256");
+    if (split.has("sources_sha256")) manifest.split_sources_sha256[i] = split.text("sources_sha256");
   }
   if (reader.has("splitting")) manifest.splitting = splitting_from_json(reader.object("splitting"), where);
   return manifest;
@@ -158,6 +162,9 @@ Corpus Corpus::open(const Path& folder) {
     corpus.files_.emplace_back(path);
     if (sample_sha256(corpus.files_.back()) != corpus.manifest_.split_sample_sha256[i])
       throw_bad_input("corpus file {}: the checksum does not match: damaged, build the corpus again", path.string());
+    if (!corpus.manifest_.split_sources_sha256[i].empty())
+      corpus.sources_[i] = read_sources(folder / sources_file_name(static_cast<Split>(i)),
+                                        corpus.manifest_.split_documents[i], corpus.manifest_.split_sources_sha256[i]);
   }
   return corpus;
 }
@@ -178,6 +185,10 @@ void Corpus::release_pages() const {
 std::span<const uint16_t> Corpus::tokens(Split split) const {
   const auto bytes = files_[static_cast<size_t>(split)].bytes();
   return {reinterpret_cast<const uint16_t*>(bytes.data()), bytes.size() / sizeof(uint16_t)};
+}
+
+std::span<const DocumentSource> Corpus::sources(Split split) const {
+  return sources_[static_cast<size_t>(split)];
 }
 
 }  // namespace flywheel::data

@@ -13,6 +13,7 @@
 
 #include "base/file_system.h"
 #include "base/json_fwd.h"
+#include "engine/data/sources.h"
 #include "protocol/splits.h"
 
 namespace flywheel::data {
@@ -51,6 +52,8 @@ struct CorpusManifest {
   std::vector<std::string> notes;                          // a few examples of what was skipped and why
   std::array<std::string, kSplits> split_sha256{};         // of the whole token file
   std::array<std::string, kSplits> split_sample_sha256{};  // of its sampled blocks: what open() checks
+  // Of the file of its documents' sources; empty where there is none: of train, and of older versions.
+  std::array<std::string, kSplits> split_sources_sha256{};
 };
 // The JSON carries a checksum of itself; reading it back checks that.
 Json to_json(const CorpusManifest& manifest);
@@ -77,12 +80,14 @@ CorpusManifest build_corpus(const BuildOptions& options, const Path& folder);
 class Corpus {
  public:
   // Throws kBadInput when the folder is unfinished, of another version, or a token file has another length or sampled
-  // checksum than the manifest says.
+  // checksum than the manifest says, or a file of sources another checksum.
   static Corpus open(const Path& folder);
   // The full checksums of all token files; throws kBadInput naming the first damaged one.
   void verify() const;
   const CorpusManifest& manifest() const { return manifest_; }
   std::span<const uint16_t> tokens(Split split) const;
+  // One of each document, in order; empty where the corpus does not say: of train, and of older versions.
+  std::span<const DocumentSource> sources(Split split) const;
   // Gives the pages read so far back to the system's cache: a run's memory does not grow with what it has read.
   void release_pages() const;
 
@@ -90,6 +95,7 @@ class Corpus {
   Path folder_;
   CorpusManifest manifest_;
   std::vector<MappedFile> files_;
+  std::array<std::vector<DocumentSource>, kSplits> sources_;
 };
 
 // The sequences of one step: a pure function of (corpus, seed, step). Sequence s of step t starts at a uniform offset

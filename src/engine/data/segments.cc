@@ -135,7 +135,11 @@ EvalSample eval_sample(std::span<const uint16_t> tokens, const SegmentList& list
 }
 
 EvalSample eval_sample(const Corpus& corpus, Split split, int64_t wanted_tokens, int context) {
-  return eval_sample(corpus.tokens(split), evaluation_segments(corpus.manifest(), split, wanted_tokens), context);
+  EvalSample sample =
+      eval_sample(corpus.tokens(split), evaluation_segments(corpus.manifest(), split, wanted_tokens), context);
+  if (const auto sources = corpus.sources(split); !sources.empty())
+    for (ScoredPiece& piece : sample.pieces) piece.source = source_of(sources, piece.document);
+  return sample;
 }
 
 }  // namespace flywheel::data

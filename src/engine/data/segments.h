@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,6 +39,7 @@ struct ScoredPiece {
   int64_t document = 0;
   int32_t tokens = 0;
   int32_t bytes = 0;  // tokens that are bytes, not the end of the document: the denominator of bits per byte
+  std::optional<DocumentSource> source{};  // of the document; empty where the corpus does not say
 };
 
 // A list as a model of one context reads it: each segment at the end of a window of `context` inputs, that reads over

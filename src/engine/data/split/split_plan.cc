@@ -192,6 +192,10 @@ class Planner {
     std::sort(pieces_.begin(), pieces_.end(), [](const Piece& a, const Piece& b) {
       return a.document != b.document ? a.document < b.document : a.begin < b.begin;
     });
+    for (Piece& piece : pieces_) {
+      piece.cluster = documents_[piece.document].cluster;
+      piece.block = cut_[piece.document];
+    }
     plan_.pieces = std::move(pieces_);
   }
 

@@ -25,6 +25,8 @@ struct Piece {
   uint32_t document = 0;
   uint64_t begin = 0, end = 0;
   protocol::Split split = protocol::Split::kTrain;
+  uint32_t cluster = 0;  // its document's
+  bool block = false;    // of a document that was cut
 };
 
 struct SplitPlan {
