@@ -1,11 +1,13 @@
-// Costs from a ledger, and which recipes no other beats.
+// Costs from a ledger, and which recipes no other beats; and what runs left of each document.
 #include "campaign/costs.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
 
 #include "base/json.h"
+#include "campaign/document_sums.h"
 #include "testing/temporary_folder.h"
 
 namespace flywheel::campaign {
@@ -91,6 +93,39 @@ TEST(Pareto, RungsAreApartAndEqualsBothStand) {
   entries[1].bits_per_byte = 2.5, entries[1].costs.artifact_bytes = NAN;
   mark_front(entries);
   EXPECT_FALSE(entries[1].on_front);
+}
+
+constexpr auto kAudit = protocol::Split::kAudit;
+
+TEST(DocumentSums, KeepWhatIsDrawnTogether) {
+  const testing::TemporaryFolder folder;
+  workload::Evaluation evaluation;
+  evaluation.by_document = {{.document = 0, .bytes = 10, .bits = 20, .source = 5, .block = true},
+                            {.document = 11, .bytes = 12, .bits = 36, .source = 9}};
+  keep_document_sums(folder.path(), kAudit, evaluation);
+  const evidence::DocumentSums sums = document_sums(folder.path(), kAudit);
+  ASSERT_EQ(sums.size(), 2u);
+  EXPECT_EQ(sums[0].source, 5);
+  EXPECT_TRUE(sums[0].block);
+  EXPECT_EQ(sums[1].document, 11);
+  EXPECT_EQ(sums[1].bytes, 12);
+  EXPECT_EQ(sums[1].bits, 36);
+  EXPECT_EQ(sums[1].source, 9);
+  EXPECT_FALSE(sums[1].block);
+}
+
+TEST(DocumentSums, OfOlderRunsAndOfTrainersAreReadAsBefore) {
+  const testing::TemporaryFolder folder;
+  const auto read = [&](const char* rows) {
+    std::ofstream(folder.path() / "documents.json") << R"({"segments":"a","split":"audit","documents":)" << rows << "}";
+    return document_sums(folder.path());
+  };
+  const evidence::DocumentSums sums = read("[[0,10,20.5],[11,12,36]]");
+  ASSERT_EQ(sums.size(), 2u);
+  EXPECT_EQ(sums[0].bits, 20.5);
+  EXPECT_FALSE(sums[0].source);
+  EXPECT_TRUE(read("[[0,10,20.5,1]]").empty());  // neither form
+  EXPECT_TRUE(read(R"([[0,10,"20"]])").empty());
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/json.h"
 #include "protocol/run_events.h"
@@ -24,9 +26,13 @@ evidence::DocumentSums document_sums(const Path& run_directory, std::optional<pr
   evidence::DocumentSums sums;
   if (!json.is_object() || !json.contains("documents") || !json["documents"].is_array()) return {};
   for (const Json& row : json["documents"]) {
-    if (!row.is_array() || row.size() != 3 || !row[0].is_number() || !row[1].is_number() || !row[2].is_number())
+    if (!row.is_array() || (row.size() != 3 && row.size() != 5) ||
+        !std::all_of(row.begin(), row.end(), [](const Json& value) { return value.is_number(); }))
       return {};
-    sums.push_back({row[0].get<int64_t>(), row[2].get<double>(), row[1].get<double>()});
+    sums.push_back({.document = row[0].get<int64_t>(), .bits = row[2].get<double>(), .bytes = row[1].get<double>()});
+    if (row.size() == 3) continue;  // of a corpus that does not say what is drawn together
+    sums.back().source = row[3].get<int64_t>();
+    sums.back().block = row[4].get<double>() != 0;
   }
   return sums;
 }
@@ -34,7 +40,10 @@ evidence::DocumentSums document_sums(const Path& run_directory, std::optional<pr
 void keep_document_sums(const Path& run_directory, protocol::Split split, const workload::Evaluation& evaluation) {
   if (evaluation.by_document.empty()) return;
   Json rows = Json::array();
-  for (const auto& [document, bytes, bits] : evaluation.by_document) rows.push_back({document, bytes, bits});
+  for (const auto& [document, bytes, bits, source, block] : evaluation.by_document) {
+    rows.push_back({document, bytes, bits});
+    if (source) rows.back().push_back(*source), rows.back().push_back(block ? 1 : 0);
+  }
   const Json json{{"segments", evaluation.segments}, {"split", name(split)}, {"documents", rows}};
   real_file_system().write_atomic(documents_path(run_directory, split), json.dump() + "\n");
 }

@@ -23,9 +23,13 @@ struct EvaluateOptions {
 
 OrderedJson by_document(const train::SampleLoss& result) {
   OrderedJson list = OrderedJson::array();
-  for (const train::DocumentLoss& document : result.documents)
+  for (const train::DocumentLoss& document : result.documents) {
     list.push_back(
         {{"begin", document.begin}, {"tokens", document.tokens}, {"bytes", document.bytes}, {"nats", document.nats}});
+    if (!document.source) continue;
+    list.back()["source"] = document.source->source;
+    list.back()["block"] = document.source->block != 0;
+  }
   return list;
 }
 
@@ -47,11 +51,13 @@ int evaluate(const EvaluateOptions& options) {
     fmt::print("{}\n", json.dump());
   } else {
     const double half = result.sampling ? result.sampling->half_width(0.9) : INFINITY;
-    const std::string sampling = std::isfinite(half) ? fmt::format(" \u00b1 {:.4f} (90%, over documents)", half)
+    const std::string over = words(result.units.value_or(SampledUnits{}));
+    const std::string sampling = std::isfinite(half) ? fmt::format(" \u00b1 {:.4f} (90%, over {})", half, over)
                                                      : ", of too few documents to tell its sampling error";
-    fmt::print("{} on {}: {:.4f} bits per byte{} ({} bytes of {} documents, list {}, after {} of {} steps)\n",
+    const std::string blocks = result.units && result.units->cut_documents > 0 ? " and blocks" : "";
+    fmt::print("{} on {}: {:.4f} bits per byte{} ({} bytes of {} documents{}, list {}, after {} of {} steps)\n",
                run.spec.id, options.split, result.bits_per_byte, sampling, result.bytes, result.documents.size(),
-               result.segments, run.progress.step, run.spec.size.steps);
+               blocks, result.segments, run.progress.step, run.spec.size.steps);
   }
   return 0;
 }

@@ -2,14 +2,20 @@
 
 #include <cmath>
 
+#include "base/sampled_text.h"
+
 namespace flywheel::evidence {
 
 std::optional<ClusterError> sampling_error(std::span<const DocumentSum> sums) {
-  std::vector<double> bits, bytes;
+  std::vector<ScoredText> texts;
   double all = 0;
-  for (const DocumentSum& sum : sums) bits.push_back(sum.bits), bytes.push_back(sum.bytes), all += sum.bytes;
+  for (const DocumentSum& sum : sums) {
+    texts.push_back({.y = sum.bits, .x = sum.bytes, .source = sum.source.value_or(sum.document), .block = sum.block});
+    all += sum.bytes;
+  }
   if (!(all > 0)) return std::nullopt;
-  return sums.size() < 2 ? ClusterError{.sd = 0, .degrees = 0} : ratio_error(bits, bytes);
+  const auto error = sampled_error(texts).error;
+  return error ? error : ClusterError{.sd = 0, .degrees = 0};
 }
 
 std::optional<ClusterError> paired_sampling_error(std::span<const DocumentSums> base,

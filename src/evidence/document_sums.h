@@ -1,5 +1,6 @@
-// Sampling error over documents: what a loss, or a difference of two, would vary by if other documents of the same
-// source had been scored. Documents are the clusters, since bytes of one are alike (base/cluster_error.h). Pure.
+// Sampling error over documents: what a loss, or a difference of two, would vary by if other text of the same kind had
+// been scored. Near-duplicates count as one document, and large documents are sampled by their blocks
+// (base/sampled_text.h). Pure.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +17,12 @@ namespace flywheel::evidence {
 struct DocumentSum {
   int64_t document = 0;  // its name within the list of segments
   double bits = 0, bytes = 0;
+  std::optional<int64_t> source{};  // equal for what is drawn together; empty: it is drawn for itself
+  bool block = false;               // of a document that was cut
 };
 using DocumentSums = std::vector<DocumentSum>;
 
-// Of one model's bits per byte. Empty for no documents; of one alone it cannot be told (ClusterError).
+// Of one model's bits per byte. Empty for no documents; of one cluster alone it cannot be told (ClusterError).
 std::optional<ClusterError> sampling_error(std::span<const DocumentSum> sums);
 // Of the mean difference of pairs in bits per byte, candidate minus base, each pair scored on the same documents.
 // Paired by document, so that what makes a document hard for both does not count. Empty for no documents, no pairs, or

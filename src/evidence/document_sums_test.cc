@@ -78,6 +78,29 @@ TEST(SamplingError, CountsDocumentsAndNotTheirParts) {
   EXPECT_GT(sampling_error(s.base)->sd, 2.5 * sampling_error(parts)->sd);
 }
 
+// Copies of one text and blocks of one document, in a difference as in a loss.
+TEST(SamplingError, CountsWhatIsDrawnTogetherOnce) {
+  Rng rng(3);
+  const Sample one = sample({}, rng);
+  Sample copies, blocks = one;
+  for (const bool second : {false, true})
+    for (size_t d = 0; d < one.base.size(); ++d)
+      for (auto [from, to] : {std::pair{&one.base, &copies.base}, std::pair{&one.candidate, &copies.candidate}}) {
+        to->push_back((*from)[d]);
+        to->back().source = to->back().document;
+        to->back().document += second ? 1000 : 0;
+      }
+  EXPECT_NEAR(sampling_error(copies.base)->sd, sampling_error(one.base)->sd, 1e-12);
+  EXPECT_NEAR(pair_error(copies.base, copies.candidate)->sd, pair_error(one.base, one.candidate)->sd, 1e-12);
+  for (DocumentSum& sum : copies.base) sum.source.reset();
+  EXPECT_LT(sampling_error(copies.base)->sd, 0.75 * sampling_error(one.base)->sd);
+  // All of one document: its blocks are what is drawn.
+  for (DocumentSum& sum : blocks.base) sum.source = 7, sum.block = true;
+  EXPECT_NEAR(sampling_error(blocks.base)->sd, sampling_error(one.base)->sd, 1e-12);
+  for (DocumentSum& sum : blocks.base) sum.block = false;
+  EXPECT_EQ(sampling_error(blocks.base)->degrees, 0);  // one cluster
+}
+
 TEST(SamplingError, IsNotSaidOfDifferentDocumentsAndCannotBeToldOfOne) {
   const DocumentSums one{{0, 200, 100}}, two{{0, 200, 100}, {1, 210, 100}}, others{{0, 200, 100}, {2, 210, 100}};
   EXPECT_FALSE(pair_error(two, others));

@@ -40,7 +40,7 @@ void rewind_outcome(RunOutcome& outcome, int64_t step) {
   const size_t evaluations = outcome.curve.size();
   rewind_to(outcome.curve, step);
   // The sampling error is of the last evaluation, and an earlier one's is not kept.
-  if (outcome.curve.size() < evaluations) outcome.sampling.reset();
+  if (outcome.curve.size() < evaluations) outcome.sampling.reset(), outcome.sampling_units.reset();
   // The curve is of one list of segments, so that its size stays as long as any of it does.
   if (outcome.curve.empty()) outcome.eval_bytes = outcome.eval_documents = 0;
   outcome.loss.reset();
@@ -86,6 +86,11 @@ void apply_eval(RunOutcome& outcome, const Json& fields, int64_t step) {
   outcome.sampling.reset();
   if (const double sd = number_or(fields, "sampling_sd", std::nan("")); std::isfinite(sd))
     outcome.sampling = ClusterError{.sd = sd, .degrees = number_or(fields, "sampling_degrees", INFINITY)};
+  outcome.sampling_units.reset();
+  if (fields.contains("clusters")) {
+    const auto units = [&](const char* field) { return static_cast<int64_t>(count_or(fields, field, 0)); };
+    outcome.sampling_units = SampledUnits{units("clusters"), units("cut_documents"), units("blocks")};
+  }
   std::erase_if(outcome.curve, [&](const RunOutcome::EvaluationPoint& point) { return point.step >= step; });
   RunOutcome::EvaluationPoint point;
   point.tokens = number_or(fields, "tokens", outcome.tokens);

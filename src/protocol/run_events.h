@@ -10,6 +10,7 @@
 #include "base/cluster_error.h"
 #include "base/file_system.h"
 #include "base/json.h"
+#include "base/sampled_text.h"
 
 namespace flywheel::protocol {
 
@@ -71,6 +72,7 @@ struct RunOutcome {
   std::string segments;    // of the last evaluation; earlier ones on another list are not in the curve
   int64_t eval_bytes = 0, eval_documents = 0;  // that it scored; 0: not said
   std::optional<ClusterError> sampling;        // of its bits per byte, as an estimate for other text of this kind
+  std::optional<SampledUnits> sampling_units;  // that it is over; empty: not said
   std::vector<EvaluationPoint> curve;          // evaluations, by step, resumed duplicates merged
 };
 // What the reason of a "stopped" event begins with.

@@ -50,12 +50,14 @@ TEST_F(Events, MissingFileIsNothingYet) {
 }
 
 TEST_F(Events, EvaluationsOfOtherTextAreNoPartOfTheCurve) {
-  const auto scored = [](int number, double bits, const char* rest) {
+  const auto scored = [](int number, double bits, const std::string& rest) {
     std::string line = eval(number, bits);
     return line.substr(0, line.find_last_of('}')) + rest + "}\n";
   };
   append(kStart + eval(10, 3.0) + eval(20, 2.5) + resumed(20) +
-         scored(30, 2.25, R"(,"segments":"a1","bytes":1000,"documents":7,"sampling_sd":0.04,"sampling_degrees":6.5)"));
+         scored(30, 2.25,
+                R"(,"segments":"a1","bytes":1000,"documents":7,"sampling_sd":0.04,"sampling_degrees":6.5)"
+                R"(,"clusters":4,"cut_documents":1,"blocks":2)"));
   RunOutcome outcome = read_outcome(path_);
   ASSERT_EQ(outcome.curve.size(), 1u);
   EXPECT_EQ(outcome.curve[0].bits_per_byte, 2.25);
@@ -65,10 +67,12 @@ TEST_F(Events, EvaluationsOfOtherTextAreNoPartOfTheCurve) {
   ASSERT_TRUE(outcome.sampling);
   EXPECT_EQ(outcome.sampling->sd, 0.04);
   EXPECT_EQ(outcome.sampling->degrees, 6.5);
+  EXPECT_EQ(outcome.sampling_units, (SampledUnits{.clusters = 4, .cut_documents = 1, .blocks = 2}));
   append(scored(40, 2.0, R"(,"segments":"a1","bytes":1000,"documents":1,"sampling_sd":null)"));
   outcome = read_outcome(path_);
   EXPECT_EQ(outcome.curve.size(), 2u);
   EXPECT_FALSE(outcome.sampling);
+  EXPECT_FALSE(outcome.sampling_units);  // not said: of an older version, or of a trainer of one's own
 }
 
 TEST_F(Events, TornLastLineWaitsForItsEnd) {

@@ -133,6 +133,7 @@ ledger::RunFinished Attempt::finished() const {
   record.measured = {.bits_per_byte = outcome_.bits_per_byte,
                      .loss = outcome_.loss,
                      .sampling = outcome_.sampling,
+                     .units = outcome_.sampling_units,
                      .eval_bytes = {},
                      .eval_documents = {},
                      .tokens = outcome_.tokens,

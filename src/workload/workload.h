@@ -13,6 +13,7 @@
 #include "base/cluster_error.h"
 #include "base/file_system.h"
 #include "base/json_fwd.h"
+#include "base/sampled_text.h"
 #include "protocol/resources.h"
 #include "protocol/run_work.h"
 #include "protocol/splits.h"
@@ -82,11 +83,14 @@ struct Evaluation {
   int64_t tokens = 0;
   std::string segments{};                       // hash of the list of segments
   std::optional<int64_t> bytes{}, documents{};  // scored
-  std::optional<ClusterError> sampling{};       // of bits_per_byte, with documents as clusters
+  std::optional<ClusterError> sampling{};       // of bits_per_byte, as an estimate for other text
+  std::optional<SampledUnits> units{};          // that it is over; empty: documents, as far as is known
   std::optional<double> flops{};                // that it took; empty: not counted
   struct Document {
     int64_t document = 0;  // its name within the list of segments
     double bytes = 0, bits = 0;
+    std::optional<int64_t> source{};  // equal for what is drawn together; empty: it is drawn for itself
+    bool block = false;               // of a document that was cut
   };
   std::vector<Document> by_document{};  // empty: not known
 };

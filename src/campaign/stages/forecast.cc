@@ -134,6 +134,7 @@ ledger::EvaluationRecord evaluated(const Lab& lab, const std::string& run, proto
           .bytes = result.bytes,
           .documents = result.documents,
           .sampling = result.sampling,
+          .units = result.units,
           .evaluation_flops = result.flops};
 }
 

@@ -7,11 +7,17 @@
 namespace flywheel::train {
 
 OrderedJson sample_fields(const SampleLoss& loss) {
-  return {{"segments", loss.segments},
-          {"bytes", loss.bytes},
-          {"documents", loss.documents.size()},
-          {"sampling_sd", loss.sampling ? OrderedJson(loss.sampling->sd) : OrderedJson()},
-          {"sampling_degrees", loss.sampling ? OrderedJson(loss.sampling->degrees) : OrderedJson()}};
+  OrderedJson fields{{"segments", loss.segments},
+                     {"bytes", loss.bytes},
+                     {"documents", loss.documents.size()},
+                     {"sampling_sd", loss.sampling ? OrderedJson(loss.sampling->sd) : OrderedJson()},
+                     {"sampling_degrees", loss.sampling ? OrderedJson(loss.sampling->degrees) : OrderedJson()}};
+  if (loss.units) {
+    fields["clusters"] = loss.units->clusters;
+    fields["cut_documents"] = loss.units->cut_documents;
+    fields["blocks"] = loss.units->blocks;
+  }
+  return fields;
 }
 
 EventWriter::EventWriter(FileSystem& files, Clock& clock, const Path& path, double seconds_before)

@@ -12,7 +12,7 @@
 namespace flywheel::train {
 
 // What events and `flywheel evaluate --json` say of an evaluation beside its loss: segments, bytes, documents,
-// sampling_sd, sampling_degrees.
+// sampling_sd, sampling_degrees, and where the corpus says it, clusters, cut_documents and blocks that these are over.
 OrderedJson sample_fields(const SampleLoss& loss);
 
 // One writer per file. Appending throws kFailed when the disk is full.

@@ -339,8 +339,11 @@ class Run {
   // Bits and bytes of each document that was scored, from which the lab knows the sampling error of a difference.
   void write_documents() {
     Json rows = Json::array();
-    for (const DocumentLoss& document : last_evaluation_.documents)
-      rows.push_back({document.begin, document.bytes, document.nats / std::numbers::ln2});
+    for (const DocumentLoss& document : last_evaluation_.documents) {
+      Json row{document.begin, document.bytes, document.nats / std::numbers::ln2};
+      if (document.source) row.push_back(document.source->source), row.push_back(document.source->block);
+      rows.push_back(row);
+    }
     const Json json{{"segments", last_evaluation_.segments}, {"split", spec_.eval_split}, {"documents", rows}};
     files_.write_atomic(directory_ / protocol::kDocumentsFile, json.dump() + "\n");
   }

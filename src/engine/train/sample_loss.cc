@@ -13,7 +13,7 @@ SampleLoss sample_loss(const data::EvalSample& sample, std::span<const double> n
   double sum = 0;
   for (const data::ScoredPiece& piece : sample.pieces) {
     if (result.documents.empty() || result.documents.back().begin != piece.document)
-      result.documents.push_back({.begin = piece.document});
+      result.documents.push_back({.begin = piece.document, .source = piece.source});
     DocumentLoss& document = result.documents.back();
     document.tokens += piece.tokens;
     document.bytes += piece.bytes;
@@ -24,12 +24,17 @@ SampleLoss sample_loss(const data::EvalSample& sample, std::span<const double> n
   }
   result.loss = sum / static_cast<double>(result.tokens);
   result.bits_per_byte = sum / std::numbers::ln2 / static_cast<double>(result.bytes);
-  std::vector<double> bits, bytes;
+  std::vector<ScoredText> texts;
+  bool known = true;
   for (const DocumentLoss& document : result.documents) {
-    bits.push_back(document.nats / std::numbers::ln2);
-    bytes.push_back(static_cast<double>(document.bytes));
+    texts.push_back({document.nats / std::numbers::ln2, static_cast<double>(document.bytes)});
+    texts.back().source = document.source ? document.source->source : document.begin;
+    texts.back().block = document.source && document.source->block != 0;
+    known = known && document.source;
   }
-  result.sampling = ratio_error(bits, bytes);
+  const SampledError error = sampled_error(texts);
+  result.sampling = error.error;
+  if (known) result.units = error.units;
   return result;
 }
 

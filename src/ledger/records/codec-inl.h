@@ -30,6 +30,17 @@ concept Struct = std::is_class_v<T> && requires(Writer& w, T& t) {
 };
 
 // ---- values ---------------------------------------------------------------------------------------------------------
+// What it is over.
+template <typename V>
+void units_fields(V& v, std::optional<SampledUnits>& units) {
+  std::optional<int64_t> clusters, cut_documents, blocks;
+  if (units) clusters = units->clusters, cut_documents = units->cut_documents, blocks = units->blocks;
+  v.sparse("clusters", clusters);
+  v.sparse("cut_documents", cut_documents);
+  v.sparse("blocks", blocks);
+  if (clusters) units = SampledUnits{*clusters, cut_documents.value_or(0), blocks.value_or(0)};
+}
+
 template <Struct T>
 Json to_value(const T& value);
 template <typename T>

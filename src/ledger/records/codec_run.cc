@@ -71,6 +71,7 @@ void fields(V& v, RunFinished::Measured& m) {
   v.nullable("bits_per_byte", m.bits_per_byte);
   v.nullable("loss", m.loss);
   sampling_fields(v, m.sampling);
+  units_fields(v, m.units);
   v.sparse("bytes", m.eval_bytes);
   v.sparse("documents", m.eval_documents);
   v.field("tokens", m.tokens);

@@ -126,6 +126,7 @@ void fields(V& v, EvaluationRecord& r) {
   v.sparse("bytes", r.bytes);
   v.sparse("documents", r.documents);
   sampling_fields(v, r.sampling);
+  units_fields(v, r.units);
   v.sparse("evaluation_flops", r.evaluation_flops);
 }
 

@@ -115,6 +115,11 @@ TEST(Records, ThoseOfRunsGoToTheirStructsAndBack) {
       R"__(":1.75,"peak_memory_bytes":0,"precision":"fp32","predicted_memory_bytes":7,"program":"flywheel 0.2)__"
       R"__(","run":"r6","sampling_degrees":6.5,"sampling_sd":0.05,"seconds":0.25,"state":"done","tokens":640.0,"train_seconds":0.125})__");
   round_trip<RunFinished>(
+      R"__({"bits_per_byte":2.5,"blocks":8,"bytes":36800,"clusters":30,"cpu_seconds":0.5,"curve":[],"cut_documents":1,)__"
+      R"__("documents":40,"flops":5000.0,"loss":1.75,"peak_memory_bytes":0,"precision":"fp32","predicted_memory)__"
+      R"__(_bytes":7,"program":"flywheel 0.2","run":"r6","sampling_degrees":6.5,"sampling_sd":0.05,"seconds":0.25,)__"
+      R"__("state":"done","tokens":640.0,"train_seconds":0.125})__");
+  round_trip<RunFinished>(
       R"__({"predicted_memory_bytes":101,"reason":"memory: needs 101 bytes, 100 are allowed for all runs","run")__"
       R"__(:"r4","seconds":0.0,"state":"failed"})__");
   round_trip<RunFinished>(

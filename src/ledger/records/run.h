@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/cluster_error.h"
+#include "base/sampled_text.h"
 #include "protocol/stages.h"
 #include "protocol/states.h"
 
@@ -74,7 +75,8 @@ struct RunFinished {
   // What its events said; empty where it never ran.
   struct Measured {
     std::optional<double> bits_per_byte{}, loss{};
-    std::optional<ClusterError> sampling{};                 // of bits_per_byte, with documents as clusters
+    std::optional<ClusterError> sampling{};                 // of bits_per_byte, as an estimate for other text
+    std::optional<SampledUnits> units{};                    // that it is over; not there: documents, as far as is known
     std::optional<int64_t> eval_bytes{}, eval_documents{};  // that bits_per_byte is of
     double tokens = 0, flops = 0;                           // that the model was trained with
     std::optional<double> attempt_flops{};                  // that the last attempt spent; not there: `flops`

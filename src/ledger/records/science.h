@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/cluster_error.h"
+#include "base/sampled_text.h"
 #include "protocol/splits.h"
 #include "protocol/verdicts.h"
 
@@ -101,7 +102,8 @@ struct EvaluationRecord {
   double loss = 0, bits_per_byte = 0;
   std::string segments{};                       // hash of the list of segments; empty: left out, of older versions
   std::optional<int64_t> bytes{}, documents{};  // scored
-  std::optional<ClusterError> sampling{};       // of bits_per_byte, with documents as clusters
+  std::optional<ClusterError> sampling{};       // of bits_per_byte, as an estimate for other text
+  std::optional<SampledUnits> units{};          // that it is over; not there: documents, as far as is known
   std::optional<double> evaluation_flops{};     // that it took; not there: not counted
 };
 

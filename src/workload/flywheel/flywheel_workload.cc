@@ -201,10 +201,18 @@ Evaluation FlywheelWorkload::evaluate(const Path& run_directory, protocol::Split
     evaluation.sampling = ClusterError{json_field<double>(json, "sampling_sd", "evaluate")};
   if (evaluation.sampling && !json.at("sampling_degrees").is_null())
     evaluation.sampling->degrees = json_field<double>(json, "sampling_degrees", "evaluate");
-  for (const Json& document : json.at("by_document"))
+  if (json.contains("clusters"))
+    evaluation.units = SampledUnits{.clusters = json_field<int64_t>(json, "clusters", "evaluate"),
+                                    .cut_documents = json_field<int64_t>(json, "cut_documents", "evaluate"),
+                                    .blocks = json_field<int64_t>(json, "blocks", "evaluate")};
+  for (const Json& document : json.at("by_document")) {
     evaluation.by_document.push_back({.document = json_field<int64_t>(document, "begin", "evaluate"),
                                       .bytes = json_field<double>(document, "bytes", "evaluate"),
                                       .bits = json_field<double>(document, "nats", "evaluate") / std::numbers::ln2});
+    if (!document.contains("source")) continue;
+    evaluation.by_document.back().source = json_field<int64_t>(document, "source", "evaluate");
+    evaluation.by_document.back().block = json_field<bool>(document, "block", "evaluate");
+  }
   return evaluation;
 }
 
