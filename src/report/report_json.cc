@@ -6,6 +6,7 @@
 #include "base/cluster_error.h"
 #include "base/format.h"
 #include "base/json.h"
+#include "base/sampled_text.h"
 #include "campaign/costs.h"
 #include "campaign/points.h"
 #include "protocol/splits.h"
@@ -41,16 +42,25 @@ double half_width(const OrderedJson& sd, const OrderedJson& degrees) {
   return error.half_width(0.9);
 }
 
-// A loss as an estimate for other text of the corpus's kind: its sampling error is over documents. Null where an older
-// version did not measure it.
+std::optional<SampledUnits> units_of(const OrderedJson& evaluation) {
+  if (!evaluation["clusters"].is_number()) return std::nullopt;
+  const auto of = [&](const char* field) { return evaluation[field].get<int64_t>(); };
+  return SampledUnits{of("clusters"), of("cut_documents"), of("blocks")};
+}
+
+// A loss as an estimate for other text of the corpus's kind: its sampling error is over what `over` says. Null where an
+// older version did not measure it; clusters, cut_documents and blocks are null where an older corpus does not say
+// which documents belong together, and each counts for itself.
 OrderedJson evaluation_json(const std::string& run, std::string_view split, const Json& measured) {
   OrderedJson json{{"run", run}, {"split", split}};
-  for (const char* field : {"bits_per_byte", "sampling_sd", "sampling_degrees", "documents", "bytes"})
+  for (const char* field : {"bits_per_byte", "sampling_sd", "sampling_degrees", "documents", "bytes", "clusters",
+                            "cut_documents", "blocks"})
     json[field] = measured.contains(field) ? OrderedJson(measured[field]) : OrderedJson();
   json["half90"] = nullptr;  // what a reader is shown after the loss's ±
   if (json["sampling_sd"].is_number())
     if (const double half = half_width(json["sampling_sd"], json["sampling_degrees"]); std::isfinite(half))
       json["half90"] = half;
+  json["over"] = words(units_of(json).value_or(SampledUnits{}));
   return json;
 }
 
@@ -96,13 +106,26 @@ std::optional<SplitsDifference> splits_difference(const OrderedJson& report) {
 
 namespace {
 
+// What errors are of where large documents are sampled by their blocks.
+std::string sampled_sentence(const SampledUnits& units) {
+  const bool one = units.cut_documents == 1, others = units.clusters > 0;
+  return fmt::format(
+      "Of {} so large that every split holds blocks of {}, errors are over these blocks{}: they are of other text of "
+      "{}{}, and say nothing of other documents in {} place.",
+      one ? "one document" : fmt::format("{} documents", units.cut_documents), one ? "it" : "them",
+      others ? ", and of the rest over documents" : "", one ? "this document" : "these documents",
+      others ? " and of other documents like the rest" : "", one ? "its" : "their");
+}
+
 // What the numbers above are of, where a reader might take them for more.
 OrderedJson limits_json(const Ledger& ledger, const OrderedJson& report) {
   OrderedJson limits = OrderedJson::array();
   const auto of = [&](const char* field) { return report[field].get<double>(); };
   const auto of_one_document = [&](protocol::Split split) {
     const OrderedJson evaluation = evaluation_of(ledger, split);
-    return evaluation["documents"] == 1 && evaluation["bits_per_byte"].is_number();
+    const auto units = units_of(evaluation);
+    return (units ? units->clusters + units->blocks == 1 : evaluation["documents"] == 1) &&
+           evaluation["bits_per_byte"].is_number();
   };
   if (of_one_document(protocol::Split::kAudit) && of_one_document(protocol::Split::kLocked))
     limits.push_back(fmt::format(
@@ -119,8 +142,11 @@ OrderedJson limits_json(const Ledger& ledger, const OrderedJson& report) {
                                        "tell an error",
                                        loss, split);
     };
-    std::string text = fmt::format("The best model is at {} and at {} (90%, over documents)",
-                                   of_split(audit, audit_half, "audit"), of_split(locked, locked_half, "locked"));
+    const auto over = [&](protocol::Split split) { return evaluation_of(ledger, split)["over"].get<std::string>(); };
+    const std::string of_audit = over(protocol::Split::kAudit), of_locked = over(protocol::Split::kLocked);
+    std::string text = fmt::format("The best model is at {} and at {} (90%, over {}{})",
+                                   of_split(audit, audit_half, "audit"), of_split(locked, locked_half, "locked"),
+                                   of_audit, of_locked == of_audit ? "" : "; locked: over " + of_locked);
     text += apart->unexplained()
                 ? ": the two differ by more than these errors explain, so the splits hold different text"
                 : "";
@@ -135,12 +161,21 @@ OrderedJson limits_json(const Ledger& ledger, const OrderedJson& report) {
           "search split's own segments, and other text of the corpus has another level.",
           std::abs(audit - locked), half));
   }
-  const OrderedJson scored = evaluation_of(ledger, protocol::Split::kAudit)["documents"];
-  if (const auto corpus = latest<CorpusRecord>(ledger); corpus && scored.is_number() && corpus->documents < scored)
+  const OrderedJson scored = evaluation_of(ledger, protocol::Split::kAudit);
+  const auto corpus = latest<CorpusRecord>(ledger);
+  if (const auto units = units_of(scored)) {
+    if (units->cut_documents > 0) limits.push_back(sampled_sentence(*units));
+  } else if (corpus && scored["documents"].is_number() && corpus->documents < scored["documents"]) {
     limits.push_back(fmt::format(
         "The corpus is of {} document{}, cut into blocks: errors \"over documents\" are over these blocks, and say "
         "nothing of other documents.",
         corpus->documents, corpus->documents == 1 ? "" : "s"));
+  } else if (scored["sampling_sd"].is_number() && corpus && corpus->splitting &&
+             corpus->splitting->cut_documents + corpus->splitting->near_duplicates > 0) {
+    limits.push_back(
+        "The corpus was split by an older version, which did not keep which documents are near-duplicates or blocks of "
+        "one document: errors \"over documents\" count each for itself and are too small where many are.");
+  }
   if (const OrderedJson& train = report["corpus"]["train_bytes"]; train.is_number())
     for (const auto& row : report["forecast"])
       if (row["tokens"].is_number() && row["tokens"].get<double>() > train.get<double>())

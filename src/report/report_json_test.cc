@@ -75,6 +75,41 @@ TEST(ReportJson, BlocksOfOneDocumentAreNotCalledDocuments) {
   }
 }
 
+TEST(ReportJson, SaysWhatItsErrorsAreOver) {
+  const auto report_of = [](std::optional<SampledUnits> units, int64_t near_duplicates) {
+    testing::TemporaryFolder folder;
+    const auto ledger = ledger::Ledger::open(folder.path());
+    ledger::CorpusRecord corpus{.documents = 50};
+    corpus.splitting.emplace().near_duplicates = near_duplicates;
+    ledger->append_all({corpus});
+    for (const auto split : {protocol::Split::kAudit, protocol::Split::kLocked})
+      ledger->append_all({ledger::EvaluationRecord{.run = "a",
+                                                   .split = split,
+                                                   .bits_per_byte = 2,
+                                                   .documents = 12,
+                                                   .sampling = ClusterError{.sd = 0.01, .degrees = 7},
+                                                   .units = units}});
+    return report_json(*ledger);
+  };
+  OrderedJson report = report_of(SampledUnits{.clusters = 0, .cut_documents = 1, .blocks = 12}, 0);
+  EXPECT_EQ(report["evaluations"][0]["over"], "blocks of one document");
+  EXPECT_EQ(report["evaluations"][0]["documents"], 12);
+  EXPECT_EQ(report["evaluations"][0]["blocks"], 12);
+  EXPECT_NE(report["limits"].dump().find("(90%, over blocks of one document)"), std::string::npos);
+  EXPECT_NE(report["limits"].dump().find("say nothing of other documents in its place"), std::string::npos);
+  report = report_of(SampledUnits{.clusters = 4, .cut_documents = 2, .blocks = 6}, 3);
+  EXPECT_NE(report["limits"].dump().find("other text of these documents and of other documents like the rest"),
+            std::string::npos);
+  report = report_of(SampledUnits{.clusters = 9}, 3);
+  EXPECT_EQ(report["evaluations"][0]["over"], "documents");
+  EXPECT_EQ(report["limits"].size(), 1u) << report["limits"];
+  // Of older versions: each document for itself.
+  report = report_of(std::nullopt, 3);
+  EXPECT_TRUE(report["evaluations"][0]["clusters"].is_null());
+  EXPECT_NE(report["limits"].dump().find("was split by an older version"), std::string::npos);
+  EXPECT_EQ(report_of(std::nullopt, 0)["limits"].size(), 1u);
+}
+
 // What earlier programs did not count is not zero.
 TEST(ReportJson, OfALabFromBeforeOptimizersWereCountedSaysSo) {
   testing::TemporaryFolder folder;

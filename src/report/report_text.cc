@@ -312,9 +312,12 @@ std::string best_row(const OrderedJson& report) {
     return text +
            (std::isfinite(half) ? fmt::format(" \u00b1 {}", fixed(half, 4)) : " (of too few documents for \u00b1)");
   };
+  std::string over = "documents";
+  for (const OrderedJson& evaluation : report.value("evaluations", OrderedJson::array()))
+    if (evaluation.value("split", std::string()) == "audit") over = evaluation.value("over", over);
   return row("best model", split("audit", "audit_bits_per_byte", "audit_sampling_sd") + ", " +
                                split("locked", "locked_bits_per_byte", "locked_sampling_sd") +
-                               " bits per byte (\u00b1: 90% over documents)");
+                               " bits per byte (\u00b1: 90% over " + over + ")");
 }
 
 std::string spent_row(const ledger::Ledger& ledger) {

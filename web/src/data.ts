@@ -73,11 +73,15 @@ export interface Evaluation {
   run: string;
   split: string;
   bits_per_byte: MaybeNumber;
-  sampling_sd?: MaybeNumber; // by documents
+  sampling_sd?: MaybeNumber; // over what `over` says
   sampling_degrees?: MaybeNumber; // of its Student\'s t; 0: too few documents to tell
   half90?: MaybeNumber; // half of its 90% interval; null: cannot be told
-  documents?: MaybeNumber;
+  documents?: MaybeNumber; // scored, blocks of cut ones counted each
   bytes?: MaybeNumber;
+  clusters?: MaybeNumber; // of near-duplicates: what the error is over; null: each document counts for itself
+  cut_documents?: MaybeNumber; // documents of which several blocks were scored
+  blocks?: MaybeNumber; // and these: what the error is over beside
+  over?: string; // what the error is over, in words
 }
 
 // Which model size is best for given compute, where that is identified.

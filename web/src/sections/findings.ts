@@ -56,7 +56,7 @@ function together(search: SearchRecord): Child[] {
       "p",
       {},
       "The recipe of the end beside that of the start, with seeds that nothing else has used. ",
-      locked === undefined ? "Not measured: the locked split." : typeof locked.inside !== "boolean" ? "Whether the locked split says the same as the audit split cannot be told." : locked.inside ? "The locked split says the same as the audit split: the differences in bits per byte are apart by no more than the documents of both and the seeds explain (90%)." : "The locked split does not say the same as the audit split: the differences in bits per byte are apart by more than the documents of both and the seeds explain (90%).",
+      locked === undefined ? "Not measured: the locked split." : typeof locked.inside !== "boolean" ? "Whether the locked split says the same as the audit split cannot be told." : locked.inside ? "The locked split says the same as the audit split: the differences in bits per byte are apart by no more than the text of both and the seeds explain (90%)." : "The locked split does not say the same as the audit split: the differences in bits per byte are apart by more than the text of both and the seeds explain (90%).",
     ),
     table<(typeof rows)[number]>(
       "All adopted changes together",

@@ -58,7 +58,7 @@ function keyNumbers(data: ReportData): HTMLElement {
     wall ? tile("Wall", wall.verdict || "cannot tell", "whether more compute stops paying off") : tile("Wall", "cannot tell", "not tested"),
     tile("Runs", integer(report.spend?.runs ?? done.length), `the ladder has ${rungs} ${rungs === 1 ? "rung" : "rungs"}; ${failed === 0 ? "no run failed" : `${failed} failed`}`),
     report.spend ? tile("Spent", duration(report.spend.seconds), spent(report)) : tile("Spent", "–", "not measured"),
-    tile("Audit split", sampled(report.audit_bits_per_byte, report.audit_half90), isNumber(report.audit_bits_per_byte) ? `bits per byte of the best model${isNumber(report.audit_half90) || isNumber(report.locked_half90) ? "; ±: 90%, over documents" : ""}` : "not measured"),
+    tile("Audit split", sampled(report.audit_bits_per_byte, report.audit_half90), isNumber(report.audit_bits_per_byte) ? `bits per byte of the best model${isNumber(report.audit_half90) || isNumber(report.locked_half90) ? `; ±: 90%, over ${report.evaluations?.find((row) => row.split === "audit")?.over ?? "documents"}` : ""}` : "not measured"),
     tile("Locked split", sampled(report.locked_bits_per_byte, report.locked_half90), isNumber(report.locked_bits_per_byte) ? "bits per byte of the same model, read once" : "not measured"),
   );
 }

@@ -46,6 +46,8 @@ export function noiseSection(data: ReportData): Child[] {
 function evaluations(rows: Evaluation[] | null | undefined): Child[] | null {
   if (!rows || rows.length === 0) return null;
   const told = rows.some((row) => isNumber(row.half90));
+  const over = [...new Set(rows.map((row) => row.over ?? "documents"))].join("; ");
+  const counted = (row: Evaluation) => (isNumber(row.clusters) ? [row.clusters > 0 && `${integer(row.clusters)}`, isNumber(row.blocks) && row.blocks > 0 && `${integer(row.blocks)} blocks of ${integer(row.cut_documents)}`].filter(Boolean).join(", ") : integer(row.documents));
   return [
     h("h3", {}, "What the choice of documents leaves open"),
     table<Evaluation>(
@@ -53,8 +55,8 @@ function evaluations(rows: Evaluation[] | null | undefined): Child[] | null {
       [
         { title: "Run", cell: (row) => h("span", { class: "name", title: row.run }, row.run) },
         { title: "Split", cell: (row) => row.split },
-        { title: told ? "Bits per byte; ±: 90%, over documents" : "Bits per byte", number: true, cell: (row) => fixed(row.bits_per_byte, 4) + (isNumber(row.half90) ? ` ± ${fixed(row.half90, 4)}` : "") },
-        { title: "Documents", number: true, cell: (row) => integer(row.documents) },
+        { title: told ? `Bits per byte; ±: 90%, over ${over}` : "Bits per byte", number: true, cell: (row) => fixed(row.bits_per_byte, 4) + (isNumber(row.half90) ? ` ± ${fixed(row.half90, 4)}` : "") },
+        { title: rows.some((row) => isNumber(row.clusters)) ? "Documents, near-duplicates as one" : "Documents", number: true, cell: counted },
         { title: "Bytes", number: true, cell: (row) => bytes(row.bytes) },
       ],
       rows.slice(0, kMostEvaluations),
