@@ -117,6 +117,15 @@ std::string sampled_sentence(const SampledUnits& units) {
       others ? " and of other documents like the rest" : "", one ? "its" : "their");
 }
 
+// Of the best model's evaluation, else of the runs, which a comparison has alone.
+std::optional<SampledUnits> units_scored(const Ledger& ledger, const OrderedJson& evaluation) {
+  auto units = units_of(evaluation);
+  if (evaluation["bits_per_byte"].is_number()) return units;
+  for (const auto& record : ledger.all<RunFinished>())
+    if (record.value.measured && record.value.measured->units) units = record.value.measured->units;
+  return units;
+}
+
 // What the numbers above are of, where a reader might take them for more.
 OrderedJson limits_json(const Ledger& ledger, const OrderedJson& report) {
   OrderedJson limits = OrderedJson::array();
@@ -163,7 +172,7 @@ OrderedJson limits_json(const Ledger& ledger, const OrderedJson& report) {
   }
   const OrderedJson scored = evaluation_of(ledger, protocol::Split::kAudit);
   const auto corpus = latest<CorpusRecord>(ledger);
-  if (const auto units = units_of(scored)) {
+  if (const auto units = units_scored(ledger, scored)) {
     if (units->cut_documents > 0) limits.push_back(sampled_sentence(*units));
   } else if (corpus && scored["documents"].is_number() && corpus->documents < scored["documents"]) {
     limits.push_back(fmt::format(

@@ -103,6 +103,13 @@ TEST(ReportJson, SaysWhatItsErrorsAreOver) {
   report = report_of(SampledUnits{.clusters = 9}, 3);
   EXPECT_EQ(report["evaluations"][0]["over"], "documents");
   EXPECT_EQ(report["limits"].size(), 1u) << report["limits"];
+  // A comparison has runs alone.
+  testing::TemporaryFolder folder;
+  const auto ledger = ledger::Ledger::open(folder.path());
+  ledger::RunFinished run = finished("a", 2.5e8);
+  run.measured->units = SampledUnits{.clusters = 0, .cut_documents = 1, .blocks = 8};
+  ledger->append_all({planned("a", 2.5e8), ledger::RunStarted{.run = "a"}, run});
+  EXPECT_NE(report_json(*ledger)["limits"].dump().find("of other text of this document"), std::string::npos);
   // Of older versions: each document for itself.
   report = report_of(std::nullopt, 3);
   EXPECT_TRUE(report["evaluations"][0]["clusters"].is_null());

@@ -194,7 +194,7 @@ std::optional<std::string> splits_sentence(const OrderedJson& report) {
   if (!apart || !apart->unexplained()) return std::nullopt;
   return fmt::format(
       "The best model's loss on the locked split is {} by {} bits per byte than on the audit split, and the sampling "
-      "of their documents explains {} (90%): other text of this corpus may differ as much.",
+      "of their text explains {} (90%): other text of this corpus may differ as much.",
       apart->locked_minus_audit > 0 ? "higher" : "lower", fixed(std::abs(apart->locked_minus_audit), 3),
       fixed(apart->explained, 3));
 }
