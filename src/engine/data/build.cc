@@ -173,14 +173,10 @@ class SecondPass {
   void write_tokens(Split split, CorpusManifest& manifest) {
     const Path path = folder_ / token_file_name(split);
     TokenFileWriter writer(path);
-    std::vector<DocumentSource> sources;
     std::string buffer;
     size_t seen = 0;
-    uint64_t tokens = 0;
     for (const Piece& piece : plan_.pieces) {
       if (piece.split != split) continue;
-      sources.push_back({tokens, piece.cluster, piece.block ? 1u : 0u});
-      tokens += piece.end - piece.begin + 1;
       for (uint64_t begin = piece.begin; begin < piece.end; begin += kReadBytes) {
         look_for_a_stop(seen);
         writer.add_text(pass_.read(documents_[piece.document], begin, std::min(piece.end, begin + kReadBytes), buffer));
@@ -189,9 +185,6 @@ class SecondPass {
     }
     manifest.split_sha256[static_cast<size_t>(split)] = writer.finish();
     manifest.split_sample_sha256[static_cast<size_t>(split)] = sample_sha256(MappedFile(path));
-    if (split != Split::kTrain)
-      manifest.split_sources_sha256[static_cast<size_t>(split)] =
-          write_sources(sources, folder_ / sources_file_name(split));
   }
 
   void measure_overlap() {
@@ -226,6 +219,21 @@ class SecondPass {
   VerbatimOverlap overlap_;
   std::atomic<bool> failed_{false};
 };
+
+// What the documents of the evaluation splits are drawn as.
+void write_sources(const SplitPlan& plan, const Path& folder, CorpusManifest& manifest) {
+  for (const Split split : {Split::kSearch, Split::kAudit, Split::kLocked}) {
+    std::vector<DocumentSource> sources;
+    uint64_t tokens = 0;
+    for (const Piece& piece : plan.pieces) {
+      if (piece.split != split) continue;
+      sources.push_back({tokens, piece.cluster, piece.block ? 1u : 0u});
+      tokens += piece.end - piece.begin + 1;
+    }
+    manifest.split_sources_sha256[static_cast<size_t>(split)] =
+        write_sources(sources, folder / sources_file_name(split));
+  }
+}
 
 void refuse_a_full_disk(const CorpusManifest& manifest, const Path& folder) {
   const auto needed = static_cast<uint64_t>(manifest.bytes + manifest.documents) * sizeof(uint16_t);
@@ -327,6 +335,7 @@ CorpusManifest build_corpus(const BuildOptions& options, const Path& folder_as_g
     refuse_when_too_little(manifest);
     refuse_a_full_disk(manifest, building.path());
     SecondPass(documents, plan, pass, options, building.path()).run(manifest);
+    write_sources(plan, building.path(), manifest);
   }
   write_manifest(manifest, building.path());
   building.move_into_place();
