@@ -89,7 +89,7 @@ inline Method own_intervals(const scaling::Beliefs& beliefs = {}) {
 inline Method ours(const scaling::Beliefs& beliefs = {}) {
   return [beliefs](const std::vector<Point>& below) -> Predict {
     const auto forecaster = std::make_shared<scaling::Forecaster>(below, beliefs);
-    forecaster->error_inflation = scaling::ErrorInflation(scaling::backtest(below, beliefs));
+    forecaster->error_inflation = scaling::ErrorInflation(scaling::backtest(below, beliefs), beliefs);
     return [forecaster](const Point& p) { return forecaster->predict(p.N, p.D, p.aspect); };
   };
 }

@@ -19,6 +19,8 @@ struct Beliefs {
   // Factors on the standard deviation up to 3 times beyond the highest compute and from 100 times on; in between it
   // changes as a power of the distance.
   double near_width = 0.9, far_width = 0.65;
+  // Errors of backtests, in units of their own intervals, over those of the forecast from all runs.
+  double part_error = 1.2;
   double focus = 0.45;           // noise variance falls as (C / highest C)^-focus
   double frontier_width = 0.12;  // and doubles where the loss exceeds the best nearby by this fraction
 };
