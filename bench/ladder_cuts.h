@@ -94,10 +94,18 @@ inline Method ours(const scaling::Beliefs& beliefs = {}) {
   };
 }
 
-inline double median_error_percent(const Misses& misses) {
+inline std::vector<double> errors_percent(const Misses& misses) {
   std::vector<double> errors;
   for (const Miss& m : misses) errors.push_back(100 * std::abs(std::expm1(-m.error)));
-  return quantile(errors, 0.5);
+  return errors;
+}
+
+inline double median_error_percent(const Misses& misses) {
+  return quantile(errors_percent(misses), 0.5);
+}
+
+inline double mean_error_percent(const Misses& misses) {
+  return mean(errors_percent(misses));
 }
 
 inline double coverage(const Misses& misses, double inflate) {
