@@ -33,7 +33,7 @@ constexpr double kTail = 5;        // degrees of freedom of the score that belie
 constexpr double kLevel = 0.9;     // of the intervals
 constexpr double kLeastPartError = 0.8, kMostPartError = 2;
 constexpr int kHalvings = 6;
-constexpr int kDraws = 4000;       // of ladders, for the interval of the coverage
+constexpr int kDraws = 4000;  // of ladders, for the interval of the coverage
 
 // A belief that is learnt: its neutral value, and the standard deviation of its log about that.
 struct Learnt {
@@ -134,8 +134,8 @@ Beliefs learn_density(const std::vector<Split>& splits, int rounds) {
 }
 
 // What is learnt from some families. A density is learnt of the middle of the errors as well as of their tails, so that
-// intervals at 90% come out too wide or too narrow: the error of backtests is what makes 90% of the runs lie inside, each
-// cut of a ladder counting alike, of every family as beliefs learnt on the others forecast it.
+// intervals at 90% come out too wide or too narrow: the error of backtests is what makes 90% of the runs lie inside,
+// each cut of a ladder counting alike, of every family as beliefs learnt on the others forecast it.
 class Learner {
  public:
   Learner(const std::vector<Ladder>& ladders, int rounds) : ladders_(ladders), rounds_(rounds) {
