@@ -89,15 +89,23 @@ inline Method own_intervals(const scaling::Beliefs& beliefs = {}) {
 inline Method ours(const scaling::Beliefs& beliefs = {}) {
   return [beliefs](const std::vector<Point>& below) -> Predict {
     const auto forecaster = std::make_shared<scaling::Forecaster>(below, beliefs);
-    forecaster->error_inflation = scaling::ErrorInflation(scaling::backtest(below, beliefs));
+    forecaster->error_inflation = scaling::ErrorInflation(scaling::backtest(below, beliefs), beliefs);
     return [forecaster](const Point& p) { return forecaster->predict(p.N, p.D, p.aspect); };
   };
 }
 
-inline double median_error_percent(const Misses& misses) {
+inline std::vector<double> errors_percent(const Misses& misses) {
   std::vector<double> errors;
   for (const Miss& m : misses) errors.push_back(100 * std::abs(std::expm1(-m.error)));
-  return quantile(errors, 0.5);
+  return errors;
+}
+
+inline double median_error_percent(const Misses& misses) {
+  return quantile(errors_percent(misses), 0.5);
+}
+
+inline double mean_error_percent(const Misses& misses) {
+  return mean(errors_percent(misses));
 }
 
 inline double coverage(const Misses& misses, double inflate) {

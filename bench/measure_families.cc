@@ -12,6 +12,7 @@
 #include <exception>
 #include <iterator>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,7 +30,10 @@ using scaling::Beliefs;
 
 constexpr size_t kLearnRuns = 48;  // of a ladder while beliefs are learnt, for speed
 constexpr double kTail = 5;        // degrees of freedom of the score that beliefs are learnt by
-constexpr int kDraws = 4000;       // of ladders, for the interval of the coverage
+constexpr double kLevel = 0.9;     // of the intervals
+constexpr double kLeastPartError = 0.8, kMostPartError = 2;
+constexpr int kHalvings = 6;
+constexpr int kDraws = 4000;  // of ladders, for the interval of the coverage
 
 // A belief that is learnt: its neutral value, and the standard deviation of its log about that.
 struct Learnt {
@@ -91,17 +95,23 @@ double worth(const std::vector<Split>& splits, const Steps& steps, bool shown) {
   return std::isfinite(sum) ? sum : -1e300;
 }
 
-// Each belief in turn a step up or down, where that is worth more; steps grow that succeed and shrink that fail. All
-// are learnt of the model's own intervals, which are quick; at last the widths, of intervals as the program shows them.
-Beliefs learn(const std::vector<Ladder>& ladders, const std::string& left_out, int rounds) {
+using Families = std::set<std::string>;
+
+std::vector<Split> splits_of(const std::vector<Ladder>& ladders, const Families& families) {
   std::vector<Split> splits;
   for (const Ladder& ladder : ladders)
     for (const double k : kCuts) {
       Split split = cut(ladder.points, k);
-      if (ladder.family == left_out || !split.fits()) continue;
+      if (!families.contains(ladder.family) || !split.fits()) continue;
       split.below = scaling::merge_alike(split.below, kLearnRuns);
       splits.push_back(std::move(split));
     }
+  return splits;
+}
+
+// Each belief in turn a step up or down, where that is worth more; steps grow that succeed and shrink that fail. All
+// are learnt of the model's own intervals, which are quick; at last the widths, of intervals as the program shows them.
+Beliefs learn_density(const std::vector<Split>& splits, int rounds) {
   Steps at(kLearntCount, 0.0), lengths(kLearntCount, 0.8);
   for (const bool shown : {false, true}) {
     double best = worth(splits, at, shown);
@@ -120,12 +130,61 @@ Beliefs learn(const std::vector<Ladder>& ladders, const std::string& left_out, i
         lengths[i] *= moved ? 1.3 : 0.5;
       }
   }
-  const Beliefs beliefs = beliefs_at(at);
-  fmt::print("{:<12}", left_out.empty() ? "from all" : left_out);
-  for (const Learnt& l : kLearnt) fmt::print(" {} {:.3g}", l.name, beliefs.*l.value);
-  fmt::print("\n");
-  return beliefs;
+  return beliefs_at(at);
 }
+
+// What is learnt from some families. A density is learnt of the middle of the errors as well as of their tails, so that
+// intervals at 90% come out too wide or too narrow: the error of backtests is what makes 90% of the runs lie inside,
+// each cut of a ladder counting alike, of every family as beliefs learnt on the others forecast it.
+class Learner {
+ public:
+  Learner(const std::vector<Ladder>& ladders, int rounds) : ladders_(ladders), rounds_(rounds) {
+    for (const Ladder& ladder : ladders) all_.insert(ladder.family);
+  }
+
+  // On all families but `left_out`, which may be none; prints them.
+  Beliefs learn(const std::string& left_out) {
+    Families families = all_;
+    families.erase(left_out);
+    double low = kLeastPartError, high = kMostPartError;  // a larger one narrows intervals
+    for (int i = 0; i < kHalvings; ++i) {
+      const double middle = std::sqrt(low * high);
+      (share_inside(families, middle) > kLevel ? low : high) = middle;
+    }
+    Beliefs beliefs = density_of(families);
+    beliefs.part_error = std::sqrt(low * high);
+    fmt::print("{:<12}", left_out.empty() ? "from all" : left_out);
+    for (const Learnt& l : kLearnt) fmt::print(" {} {:.3g}", l.name, beliefs.*l.value);
+    fmt::print(" part_error {:.3g}\n", beliefs.part_error);
+    return beliefs;
+  }
+
+ private:
+  const Beliefs& density_of(const Families& families) {
+    const auto [found, fresh] = learnt_.try_emplace(families);
+    if (fresh) found->second = learn_density(splits_of(ladders_, families), rounds_);
+    return found->second;
+  }
+
+  // Of the held-out runs of these families.
+  double share_inside(const Families& families, double part_error) {
+    std::vector<double> shares;
+    for (const std::string& family : families) {
+      Families others = families;
+      others.erase(family);
+      Beliefs beliefs = density_of(others);
+      beliefs.part_error = part_error;
+      for (const Split& split : splits_of(ladders_, {family}))
+        shares.push_back(coverage(misses_of(ours(beliefs), split), 1));
+    }
+    return mean(shares);
+  }
+
+  const std::vector<Ladder>& ladders_;
+  int rounds_;
+  Families all_;
+  std::map<Families, Beliefs> learnt_;
+};
 
 struct Table {
   std::string name;
@@ -238,13 +297,14 @@ int main(int count, char** arguments) {
     }
     fmt::print("beliefs learnt without\n");
     std::map<std::string, Beliefs> learnt, from_all;
+    Learner learner(seen, rounds);
     for (const Ladder& ladder : seen)
-      if (!learnt.contains(ladder.family)) learnt[ladder.family] = learn(seen, ladder.family, rounds);
+      if (!learnt.contains(ladder.family)) learnt[ladder.family] = learner.learn(ladder.family);
     fmt::print("\nmedian error over ladders, mean coverage [95% interval, clustered by ladder]\n");
     compare(seen, learnt, resamples);
     if (unseen.empty()) return 0;
     fmt::print("\nunseen\n");
-    from_all[""] = learn(seen, "", rounds);
+    from_all[""] = learner.learn("");
     compare(unseen, from_all, resamples);
   } catch (const std::exception& e) {
     fmt::print(stderr, "measure_families: {}\n", e.what());

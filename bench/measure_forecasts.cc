@@ -1,6 +1,7 @@
 // How well forecasts do on finished ladders: each is cut at its highest compute over k, fitted below the cut, and all
 // that lies above is predicted; beside the usual fits with bootstrap intervals. Prints the tables of
-// docs/forecast-backtests.md.
+// docs/forecast-backtests.md: of each ladder the median error in percent (mean error, coverage, interval score), with
+// intervals as shown and as the model has them.
 //   measure_forecasts [--resamples 400] RUNS.csv...
 #include <fmt/format.h>
 
@@ -31,11 +32,13 @@ Table measure(const std::string& name, const Method& method, const std::vector<P
     for (size_t c = 0; c < kCutCount; ++c) {
       const Split split = cut(points, kCuts[c]);
       if (!split.fits()) {
-        if (rows) fmt::print("  {:>12}", "");
+        if (rows) fmt::print("  {:>25}", "");
         continue;
       }
       Misses ladder = misses_of(method, split);
-      if (rows) fmt::print("  {:5.2f} ({:3.0f}%)", median_error_percent(ladder), 100 * coverage(ladder, 1));
+      if (rows)
+        fmt::print("  {:5.2f} ({:5.2f}, {:3.0f}%, {:4.1f})", median_error_percent(ladder), mean_error_percent(ladder),
+                   100 * coverage(ladder, 1), interval_score(ladder, 1));
       table.ladders[c].push_back(std::move(ladder));
     }
     if (rows) fmt::print("\n");
@@ -76,11 +79,12 @@ int main(int count, char** arguments) {
         paths.emplace_back(arguments[a]);
     }
     const Table own = measure("ours", ours(), paths, true);
+    fmt::print("\nno backtests\n");
+    const Table plain = measure("no backtests", own_intervals(), paths, true);
     fmt::print(
         "\nmedian error over ladders (mean coverage), median and mean interval score once inflated to the first row's "
         "coverage\n");
     print_summary(own, own);
-    const Table plain = measure("no backtests", own_intervals(), paths, false);
     print_summary(plain, plain);
     for (const char* form : {"chinchilla", "kappa"})
       print_summary(measure(form, usual(form, resamples), paths, false), own);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "base/format.h"
 #include "base/json.h"
@@ -74,8 +75,15 @@ void add_backtests(const FitResult& result, OrderedJson& data) {
                                      {"inside", row.inside},
                                      {"points", row.points}});
   data["misfit"] = OrderedJson::array();
-  for (const scaling::MisfitModel& model : result.forecaster.models())
-    data["misfit"].push_back({{"weight", model.weight}, {"misfit_sd", model.misfit_sd}, {"noise_sd", model.noise_sd}});
+  // One row a size: where shapes vary, several models have it.
+  std::map<double, scaling::MisfitModel> sizes;
+  for (const scaling::MisfitModel& model : result.forecaster.models()) {
+    scaling::MisfitModel& size = sizes[model.misfit_sd];
+    size.weight += model.weight, size.noise_sd += model.weight * model.noise_sd;
+  }
+  for (const auto& [misfit_sd, size] : sizes)
+    data["misfit"].push_back(
+        {{"weight", size.weight}, {"misfit_sd", misfit_sd}, {"noise_sd", size.noise_sd / size.weight}});
 }
 
 void add_allocation(const FitResult& result, const FitDetail& detail, OrderedJson& data) {

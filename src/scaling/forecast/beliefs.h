@@ -15,10 +15,12 @@ struct Beliefs {
   double rough_share = 0.01;                      // of the misfit's variance that runs of one compute level share
   double noise_sd = 0.003, noise_runs = 10;       // of log loss, and how many runs this counts as
   double tail = 3;                                // degrees of freedom of the noise
-  double reach_shape = 1;                         // length scale of what the shape adds, in ln(width / depth)
+  double reach_shape = 2;                         // length scale of what the shape adds, in ln(width / depth)
   // Factors on the standard deviation up to 3 times beyond the highest compute and from 100 times on; in between it
   // changes as a power of the distance.
   double near_width = 0.9, far_width = 0.65;
+  // Errors of backtests, in units of their own intervals, over those of the forecast from all runs.
+  double part_error = 1.2;
   double focus = 0.45;           // noise variance falls as (C / highest C)^-focus
   double frontier_width = 0.12;  // and doubles where the loss exceeds the best nearby by this fraction
 };

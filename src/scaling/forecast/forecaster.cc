@@ -18,12 +18,13 @@ constexpr double kNegligible = 1e-3;                   // models of less weight 
 constexpr double kNearDecades = 0.5, kFarDecades = 2;  // of Beliefs::near_width and far_width
 constexpr int kDraws = 128;  // laws drawn from the posterior, for the interval of the optimal size
 
-// Standard deviations, in log loss, of what shapes add, and how shapes compare between sizes, of which the likeliest
-// are taken where shapes vary.
-constexpr double kShapeSds[] = {0, 0.0025, 0.005, 0.02};
-constexpr double kShapeTilts[] = {0, 0.25, 0.5};
-constexpr double kShapeSdWhileTilts = 0.01;
-constexpr double kMisfitWhileShapes = 0.025;
+// What shapes may add, weighed by evidence where they vary: nothing, a function of width over depth, one of depth, or
+// the sum of both.
+struct Shape {
+  bool by_ratio, by_depth;
+};
+constexpr Shape kShapes[] = {{false, false}, {true, false}, {false, true}, {true, true}};
+constexpr double kShapeSd = 0.015, kShapeVariance = kShapeSd * kShapeSd;  // of log loss, of each function
 constexpr double kLeastShapes = 0.2;  // shapes that differ by less, in ln(width / depth), are one
 
 bool shapes_vary(const Runs& runs) {
@@ -77,12 +78,14 @@ Runs merge(std::span<const Point> points, size_t most) {
 }  // namespace
 
 struct Forecaster::State {
+  struct ShapedFit : MisfitFit {
+    Shape shape;
+  };
   Beliefs beliefs;
   Runs runs;
   FlopsRule rule;
   double highest_flops = 0;
-  double shape_sd = 0, shape_tilt = 0;
-  std::vector<MisfitFit> fits;
+  std::vector<ShapedFit> fits;
   std::vector<MisfitModel> models;
   // Laws drawn from the posterior of all models, in proportion to weight, and covariance^-1 residual of each.
   struct Draw {
@@ -92,17 +95,16 @@ struct Forecaster::State {
   };
   std::vector<Draw> draws;
 
-  Eigen::VectorXd correlations(const Site& site) const {
+  using Correlation = double(const Beliefs&, const Site&, const Site&);
+  // Of each run and the site.
+  Eigen::VectorXd correlations(const Site& site, Correlation* of = misfit_correlation) const {
     Eigen::VectorXd k(runs.size());
-    for (Eigen::Index i = 0; i < runs.size(); ++i)
-      k[i] = misfit_correlation(beliefs, runs.site(static_cast<size_t>(i)), site);
+    for (Eigen::Index i = 0; i < runs.size(); ++i) k[i] = of(beliefs, runs.site(static_cast<size_t>(i)), site);
     return k;
   }
-  Eigen::VectorXd of_shapes(const Site& site) const {
-    Eigen::VectorXd k = Eigen::VectorXd::Zero(runs.size());
-    if (shape_sd == 0) return k;
-    for (Eigen::Index i = 0; i < runs.size(); ++i)
-      k[i] = shape_sd * shape_sd * shape_correlation(beliefs, shape_tilt, runs.site(static_cast<size_t>(i)), site);
+  Eigen::MatrixXd correlations(Correlation* of = misfit_correlation) const {
+    Eigen::MatrixXd k(runs.size(), runs.size());
+    for (Eigen::Index i = 0; i < runs.size(); ++i) k.col(i) = correlations(runs.site(static_cast<size_t>(i)), of);
     return k;
   }
   double law(const LawVector& theta, double ln_n, double ln_d, double* gradient = nullptr) const {
@@ -146,17 +148,21 @@ struct Forecaster::State {
   };
   // Of a run's log loss, noise included: the spread within the models and between them.
   Spread spread(const Site& site) const {
-    const Eigen::VectorXd k = correlations(site), of_shape = of_shapes(site);
+    const Eigen::VectorXd k = correlations(site);
+    const Eigen::VectorXd of_ratio = correlations(site, ratio_correlation);
+    const Eigen::VectorXd of_depth = correlations(site, depth_correlation);
     const double off = excess(site.ln_n, site.ln_d) / beliefs.frontier_width;
     // The noise's tails reach farther than a normal distribution's of its scale.
     const double tail_width = std::pow(student_quantile(0.95, beliefs.tail) / kNormal90, 2);
     const double noise_share = tail_width * (1 + off * off);
     double first = 0, second = 0;
     for (size_t m = 0; m < fits.size(); ++m) {
-      const MisfitFit& fit = fits[m];
+      const ShapedFit& fit = fits[m];
       const double power = fit.misfit_sd * fit.misfit_sd;
-      const double own = power + shape_sd * shape_sd;
-      const Eigen::VectorXd cross = power * k + of_shape;
+      double own = power;
+      Eigen::VectorXd cross = power * k;
+      if (fit.shape.by_ratio) own += kShapeVariance, cross += kShapeVariance * of_ratio;
+      if (fit.shape.by_depth) own += kShapeVariance, cross += kShapeVariance * of_depth;
       LawVector gradient;
       const double value = law(fit.theta, site.ln_n, site.ln_d, gradient.data()) + cross.dot(fit.alpha);
       const Eigen::VectorXd white = fit.factor.triangularView<Eigen::Lower>().solve(cross);
@@ -202,36 +208,28 @@ Forecaster::Forecaster(std::span<const Point> points, const Beliefs& beliefs) : 
   s.runs = merge(points, kMostRuns);
   s.rule = scaling::flops_rule(points);
   for (const Point& point : points) s.highest_flops = std::max(s.highest_flops, flops_of(point));
-  const Eigen::Index n = s.runs.size();
-  Eigen::MatrixXd correlation(n, n);
-  for (Eigen::Index i = 0; i < n; ++i) correlation.col(i) = s.correlations(s.runs.site(static_cast<size_t>(i)));
+  const bool shapes = shapes_vary(s.runs);
+  const Eigen::MatrixXd correlation = s.correlations();
+  const Eigen::MatrixXd of_ratio = shapes ? s.correlations(ratio_correlation) : Eigen::MatrixXd();
+  const Eigen::MatrixXd of_depth = shapes ? s.correlations(depth_correlation) : Eigen::MatrixXd();
   LawVector start, unused;
   law_prior(s.runs, s.beliefs, start, unused);
-  Eigen::MatrixXd of_shape = Eigen::MatrixXd::Zero(n, n);
-  if (shapes_vary(s.runs)) {
-    double most = -INFINITY, sd = 0, tilt = 0;
-    const auto consider = [&](double this_sd, double this_tilt) {
-      s.shape_sd = this_sd, s.shape_tilt = this_tilt;
-      for (Eigen::Index i = 0; i < n; ++i) of_shape.col(i) = s.of_shapes(s.runs.site(static_cast<size_t>(i)));
-      const MisfitFit fit = fit_misfit(s.runs, correlation, of_shape, s.beliefs, kMisfitWhileShapes, start);
-      if (fit.log_evidence > most) most = fit.log_evidence, sd = this_sd, tilt = this_tilt;
-    };
-    for (const double other : kShapeTilts) consider(kShapeSdWhileTilts, other);
-    for (const double other : kShapeSds) consider(other, tilt);
-    s.shape_sd = sd, s.shape_tilt = tilt;
-    for (Eigen::Index i = 0; i < n; ++i) of_shape.col(i) = s.of_shapes(s.runs.site(static_cast<size_t>(i)));
-  }
-  std::vector<MisfitFit> fits;
+  std::vector<State::ShapedFit> fits;
   double best = -INFINITY;
-  for (const double misfit_sd : kMisfitSds) {
-    MisfitFit fit = fit_misfit(s.runs, correlation, of_shape, s.beliefs, misfit_sd, start);
-    if (!std::isfinite(fit.log_evidence)) continue;
-    best = std::max(best, fit.log_evidence);
-    fits.push_back(std::move(fit));
+  for (const Shape& shape : std::span(kShapes).first(shapes ? std::size(kShapes) : 1)) {
+    Eigen::MatrixXd of_shape = Eigen::MatrixXd::Zero(s.runs.size(), s.runs.size());
+    if (shape.by_ratio) of_shape += kShapeVariance * of_ratio;
+    if (shape.by_depth) of_shape += kShapeVariance * of_depth;
+    for (const double misfit_sd : kMisfitSds) {
+      MisfitFit fit = fit_misfit(s.runs, correlation, of_shape, s.beliefs, misfit_sd, start);
+      if (!std::isfinite(fit.log_evidence)) continue;
+      best = std::max(best, fit.log_evidence);
+      fits.push_back({std::move(fit), shape});
+    }
   }
   if (fits.empty()) throw_failed("no law gives a finite loss on these runs");
   double total = 0;
-  for (MisfitFit& fit : fits) {
+  for (State::ShapedFit& fit : fits) {
     const double weight = std::exp(fit.log_evidence - best);
     if (weight < kNegligible) continue;
     total += weight;

@@ -30,7 +30,7 @@ Place place_of(double decades) {
 
 }  // namespace
 
-ErrorInflation::ErrorInflation(const std::vector<BacktestRow>& rows) {
+ErrorInflation::ErrorInflation(const std::vector<BacktestRow>& rows, const Beliefs& beliefs) {
   struct Origin {
     double share = 0;
     std::array<double, kDecades.size()> squares{}, counts{};
@@ -42,7 +42,8 @@ ErrorInflation::ErrorInflation(const std::vector<BacktestRow>& rows) {
     origin.share = row.share;
     const Place place = place_of(row.decades);
     for (const auto& [at, share] : {std::pair{place.lower, 1 - place.share}, {place.lower + 1, place.share}})
-      origin.squares[at] += share * row.mean_square, origin.counts[at] += share;
+      origin.squares[at] += share * row.mean_square / (beliefs.part_error * beliefs.part_error),
+          origin.counts[at] += share;
   }
   double before = 0;
   for (size_t i = 0; i < factors_.size(); ++i) {

@@ -5,6 +5,8 @@
 #include <array>
 #include <vector>
 
+#include "scaling/forecast/beliefs.h"
+
 namespace flywheel::scaling {
 
 struct BacktestRow;
@@ -21,7 +23,8 @@ class ErrorInflation {
   // that of the distance before, give or take kChangeLogSd; the first 0, give or take kLogSd. All errors of one origin
   // share its law's misfit, so they count as one, which says more the more of the ladder's runs the origin had: by the
   // square of that share, because larger origins contain the smaller. Errors have tails: Student's t of kTail degrees.
-  explicit ErrorInflation(const std::vector<BacktestRow>& rows);
+  // They are errors of forecasts from a part of the runs, larger than those from all by Beliefs::part_error.
+  explicit ErrorInflation(const std::vector<BacktestRow>& rows, const Beliefs& beliefs = {});
   static constexpr double kLogSd = 0.5;  // what campaigns believe of their spread
   static constexpr double kChangeLogSd = 0.3;
   static constexpr double kTail = 10;

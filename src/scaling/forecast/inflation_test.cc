@@ -14,13 +14,14 @@
 namespace flywheel::scaling {
 namespace {
 
-// A backtest that far beyond the runs, off by so many standard deviations of its interval. Origins are numbered.
+// A backtest that far beyond the runs, off by so many times what backtests are off by where intervals are right: by
+// that many times Beliefs::part_error standard deviations of its own. Origins are numbered.
 BacktestRow row(int origin, double multiple, double deviations, double share = 1) {
   BacktestRow row;
   row.train_below_flops = 1e15 * (1 + origin);
   row.share = share;
   row.decades = std::log10(multiple);
-  row.mean_square = std::min(deviations * deviations, kLargestSquare);
+  row.mean_square = std::min(std::pow(Beliefs{}.part_error * deviations, 2), kLargestSquare);
   return row;
 }
 

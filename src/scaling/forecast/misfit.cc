@@ -96,10 +96,14 @@ double misfit_correlation(const Beliefs& beliefs, const Site& a, const Site& b) 
          beliefs.rough_share * std::exp(-compute);
 }
 
-double shape_correlation(const Beliefs& beliefs, double tilt, const Site& a, const Site& b) {
-  const double apart =
-      std::abs(a.ln_aspect - b.ln_aspect - tilt * (a.ln_n - b.ln_n));  // NAN where a shape is not known
+double ratio_correlation(const Beliefs& beliefs, const Site& a, const Site& b) {
+  const double apart = std::abs(a.ln_aspect - b.ln_aspect);  // NAN where a shape is not known
   return std::isnan(apart) ? 0 : matern(apart / beliefs.reach_shape);
+}
+
+// Two sizes have one depth where width / depth goes as the root of N.
+double depth_correlation(const Beliefs& beliefs, const Site& a, const Site& b) {
+  return ratio_correlation(beliefs, {0, 0, a.ln_aspect - 0.5 * a.ln_n}, {0, 0, b.ln_aspect - 0.5 * b.ln_n});
 }
 
 void law_prior(const Runs& runs, const Beliefs& beliefs, LawVector& mean, LawVector& sd) {

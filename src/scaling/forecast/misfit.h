@@ -32,9 +32,10 @@ double law_value(const LawVector& theta, double x_n, double x_d, double* gradien
 // Correlation of the misfit between two runs: Matern with smoothness 5/2, and a small part with smoothness 1/2 along
 // compute, for what tuning each level anew adds.
 double misfit_correlation(const Beliefs& beliefs, const Site& a, const Site& b);
-// Correlation of what shapes add; 0 where one is not known. Shapes are alike at two sizes where width / depth grows as
-// N^tilt: at 0 the same ratio counts everywhere, at 1/2 the same depth, because N goes as depth times width squared.
-double shape_correlation(const Beliefs& beliefs, double tilt, const Site& a, const Site& b);
+// Correlations of what shapes add, as a function of width / depth and of depth, which is seen from that ratio and N: N
+// goes as depth times width squared. 0 where a shape is not known.
+double ratio_correlation(const Beliefs& beliefs, const Site& a, const Site& b);
+double depth_correlation(const Beliefs& beliefs, const Site& a, const Site& b);
 
 struct MisfitFit {
   LawVector theta;

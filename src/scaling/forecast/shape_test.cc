@@ -69,6 +69,13 @@ TEST(Shape, TheSameHoldsWhereDepthDecides) {
   EXPECT_LT(known.error, 0.7 * unknown.error);
 }
 
+TEST(Shape, TheSameHoldsHalfwayBetween) {
+  const Score known = score(true, 0.25), unknown = score(false, 0.25);
+  EXPECT_GE(known.coverage, 0.85);
+  EXPECT_LE(known.coverage, 0.95);
+  EXPECT_LT(known.error, 0.7 * unknown.error);
+}
+
 TEST(Shape, OneShapeForAllRunsChangesNothing) {
   std::vector<Point> points = make_ladder({}, 3);
   const Optimum without = Forecaster(points).predict(1e6, 1e8);
