@@ -101,7 +101,7 @@ void FirstPass::read_file(Worker& worker, uint32_t spill, size_t file) {
   const uint64_t first_byte = worker.spill->offset();
   uint64_t document_byte = first_byte;
   auto sha256 = std::make_unique<Sha256>();
-  Sketcher sketcher;
+  Sketcher& sketcher = worker.sketcher;
   DocumentReader documents({.text =
                                 [&](std::string_view text) {
                                   sha256->update(text.data(), text.size());
@@ -134,6 +134,7 @@ void FirstPass::read_file(Worker& worker, uint32_t spill, size_t file) {
       thin(worker.documents, worker.hashes, shift_for(expected_hashes(worker.documents)));
     return;
   }
+  sketcher = {};
   worker.documents.resize(first_document);
   worker.hashes.resize(first_hash);
   if (worker.spill->offset() != first_byte) worker.spill->cut_back(first_byte);

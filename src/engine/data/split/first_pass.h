@@ -57,6 +57,7 @@ class FirstPass {
   // One thread's share.
   struct Worker {
     std::unique_ptr<SequentialFile> spill;
+    Sketcher sketcher;
     std::vector<Document> documents;
     std::vector<uint64_t> hashes;
     std::array<int64_t, kKinds> outcomes{};

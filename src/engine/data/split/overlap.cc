@@ -11,7 +11,6 @@
 namespace flywheel::data {
 namespace {
 
-constexpr size_t kAnchorBytes = 32;
 constexpr size_t kChosenFrom = kVerbatimBytes - kAnchorBytes + 1;  // places of an anchor in 64 bytes
 // What reaches further to one side holds an anchor there, which is found itself.
 constexpr size_t kReach = kVerbatimBytes;
@@ -39,45 +38,57 @@ std::string_view with_plain_line_ends(std::string_view text, std::string& buffer
   return buffer;
 }
 
-constexpr size_t kPlacesAtOnce = 2048;  // whose hashes stay in the first cache
-
-// hashes[i] of the anchor at text[i], for `places` of them: one product a byte, four of them an anchor.
-void hash_anchors(const char* text, size_t places, uint64_t* hashes) {
-  uint64_t products[kPlacesAtOnce + kVerbatimBytes];
-  for (size_t i = 0; i < places + kAnchorBytes - sizeof(uint64_t); ++i) {
-    uint64_t word;
-    std::memcpy(&word, text + i, sizeof word);
-    products[i] = word * 0x9fb21c651e98df25ULL;
-  }
-  for (size_t i = 0; i < places; ++i)
-    hashes[i] = products[i] + std::rotl(products[i + 8], 13) + std::rotl(products[i + 16], 31) +
-                std::rotl(products[i + 24], 47);
+uint32_t mark_of(uint64_t key) {
+  return static_cast<uint32_t>(key) & 0xffffff;
 }
 
-// visit(begin, hash) of the last of the lowest hashes of every kChosenFrom consecutive ones.
+uint64_t hash_of(std::string_view around) {
+  uint64_t hash = around.size();
+  uint64_t word = 0;
+  for (; around.size() >= sizeof word; around.remove_prefix(sizeof word)) {
+    std::memcpy(&word, around.data(), sizeof word);
+    hash = (hash ^ word) * 0x9fb21c651e98df25ULL;
+    hash ^= hash >> 29;
+  }
+  word = 0;
+  std::memcpy(&word, around.data(), around.size());
+  return mix64(hash ^ word) | 1;
+}
+
+uint64_t difference(const char* a, const char* b) {
+  uint64_t of_a, of_b;
+  std::memcpy(&of_a, a, sizeof of_a);
+  std::memcpy(&of_b, b, sizeof of_b);
+  return of_a ^ of_b;
+}
+
+// How many bytes from a and b on are equal, up to `most`.
+size_t alike_from(const char* a, const char* b, size_t most) {
+  size_t n = 0;
+  for (; n + 8 <= most; n += 8)
+    if (const uint64_t different = difference(a + n, b + n); different != 0)
+      return n + static_cast<size_t>(std::countr_zero(different)) / 8;
+  while (n < most && a[n] == b[n]) ++n;
+  return n;
+}
+
+// How many bytes before a and b are equal, up to `most`.
+size_t alike_before(const char* a, const char* b, size_t most) {
+  size_t n = 0;
+  for (; n + 8 <= most; n += 8)
+    if (const uint64_t different = difference(a - n - 8, b - n - 8); different != 0)
+      return n + static_cast<size_t>(std::countl_zero(different)) / 8;
+  while (n < most && a[-static_cast<std::ptrdiff_t>(n) - 1] == b[-static_cast<std::ptrdiff_t>(n) - 1]) ++n;
+  return n;
+}
+
+// visit(begin, hash) of every anchor.
 template <typename Visit>
 void for_each_anchor(std::string_view text, Visit&& visit) {
-  if (text.size() < kVerbatimBytes) return;
-  const size_t all = text.size() - kAnchorBytes + 1;
-  uint64_t hashes[kPlacesAtOnce + kChosenFrom];
-  for (size_t first = 0; first + kChosenFrom <= all; first += kPlacesAtOnce) {
-    const size_t places = std::min(all - first, kPlacesAtOnce + kChosenFrom - 1);
-    hash_anchors(text.data() + first, places, hashes);
-    size_t lowest = 0;
-    const auto choose_from = [&](size_t begin) {
-      lowest = begin;
-      for (size_t i = begin + 1; i < begin + kChosenFrom; ++i) lowest = hashes[i] <= hashes[lowest] ? i : lowest;
-      visit(first + lowest, hashes[lowest]);
-    };
-    choose_from(0);
-    for (size_t i = kChosenFrom; i < places; ++i) {
-      if (hashes[i] <= hashes[lowest]) {
-        lowest = i;
-        visit(first + lowest, hashes[lowest]);
-      } else if (lowest + kChosenFrom == i) {
-        choose_from(lowest + 1);
-      }
-    }
+  ChosenAnchor chosen[kAnchorsAtOnce];
+  for (size_t first = 0; first + kVerbatimBytes <= text.size(); first += kAnchorsAtOnce) {
+    const size_t count = choose_anchors(text, first, chosen);
+    for (size_t i = 0; i < count; ++i) visit(first + chosen[i].at, chosen[i].hash);
   }
 }
 
@@ -102,15 +113,31 @@ void VerbatimOverlap::index() {
   slots_.assign(size_t{1} << bits, 0);
   seen_.assign(size_t{1} << kSeenBits, 0);
   filter_.assign(size_t{1} << (bits + kFilterBits - 6), 0);
+  struct Found {
+    uint64_t key;
+    uint32_t document, begin;
+  };
+  std::vector<Found> all;
   for (uint32_t d = 0; d < documents_.size(); ++d) {
     const uint32_t first = documents_[d].begin;
     for_each_anchor({texts_.data() + first, documents_[d].end - first}, [&](size_t at, uint64_t hash) {
       const uint64_t key = mix64(hash), bit = key >> filter_shift_;
-      uint32_t& slot = slots_[key >> slot_shift_];
-      anchors_.push_back({.next = slot, .document = d, .begin = first + static_cast<uint32_t>(at), .looks = 0});
-      slot = static_cast<uint32_t>(anchors_.size());
+      all.push_back({key, d, first + static_cast<uint32_t>(at)});
+      ++slots_[key >> slot_shift_];
       filter_[bit >> 6] |= uint64_t{1} << (bit & 63);
     });
+  }
+  // The anchors of a slot lie side by side.
+  uint32_t sum = 0;
+  for (uint32_t& slot : slots_) sum += std::exchange(slot, sum);
+  anchors_.resize(all.size());
+  for (const Found& f : all)
+    anchors_[slots_[f.key >> slot_shift_]++] = {
+        .next = 0, .document = f.document, .begin = f.begin, .looks = 0, .mark = mark_of(f.key)};
+  uint32_t begin = 0;
+  for (uint32_t& slot : slots_) {
+    const uint32_t end = std::exchange(slot, slot == begin ? 0 : begin + 1);
+    for (; begin < end; ++begin) anchors_[begin].next = begin + 1 < end ? begin + 2 : 0;
   }
 }
 
@@ -121,7 +148,7 @@ void VerbatimOverlap::look_at(std::string_view train) {
   for_each_anchor(train, [&](size_t at, uint64_t hash) {
     const uint64_t key = mix64(hash);
     prefetch(filter_[key >> filter_shift_ >> 6]);
-    places_.push_back({at, key});
+    places_.push_back({at, key, 0});
     if (places_.size() == kPlacesLookedAt) look_at_places(train);
   });
   look_at_places(train);
@@ -135,40 +162,34 @@ void VerbatimOverlap::look_at_places(std::string_view train) {
     if (indexed) prefetch(slots_[place.key >> slot_shift_]);
     return !indexed;
   });
-  std::erase_if(places_, [&](const Place& place) {
+  std::erase_if(places_, [&](Place& place) {
     const uint32_t first = slots_[place.key >> slot_shift_];
-    if (first != 0) prefetch(anchors_[first - 1]);
-    return first == 0;
+    if (first == 0) return true;
+    prefetch(anchors_[first - 1]);
+    const size_t begin = place.at - std::min(place.at, kReach);
+    place.around = hash_of(train.substr(begin, place.at + kAnchorBytes + kReach - begin));
+    prefetch(seen_[place.around >> (64 - kSeenBits)]);
+    return false;
   });
-  for (const Place& place : places_) prefetch(texts_[anchors_[slots_[place.key >> slot_shift_] - 1].begin]);
-  for (const Place& place : places_) found(train, place.at, place.key);
+  for (const Place& place : places_) {
+    uint32_t link = slots_[place.key >> slot_shift_];
+    while (link != 0 && anchors_[link - 1].mark != mark_of(place.key)) link = anchors_[link - 1].next;
+    if (link != 0) prefetch(texts_[anchors_[link - 1].begin]);
+  }
+  for (const Place& place : places_) found(train, place);
   places_.clear();
 }
 
-// Nothing new is found where the same text stood around the same anchor before.
-bool VerbatimOverlap::seen(std::string_view around) {
-  uint64_t hash = around.size();
-  uint64_t word = 0;
-  for (; around.size() >= sizeof word; around.remove_prefix(sizeof word)) {
-    std::memcpy(&word, around.data(), sizeof word);
-    hash = (hash ^ word) * 0x9fb21c651e98df25ULL;
-    hash ^= hash >> 29;
-  }
-  word = 0;
-  std::memcpy(&word, around.data(), around.size());
-  hash = mix64(hash ^ word) | 1;
-  return std::exchange(seen_[hash >> (64 - kSeenBits)], hash) == hash;
-}
-
-void VerbatimOverlap::found(std::string_view train, size_t at, uint64_t key) {
-  if (slots_[key >> slot_shift_] == 0) return;
-  const size_t around = at - std::min(at, kReach);
-  if (seen(train.substr(around, std::min(train.size(), at + kAnchorBytes + kReach) - around))) return;
-  for (uint32_t* link = &slots_[key >> slot_shift_]; *link != 0;) {
+void VerbatimOverlap::found(std::string_view train, const Place& place) {
+  if (slots_[place.key >> slot_shift_] == 0) return;
+  // Nothing new is found where the same text stood around the same anchor before.
+  if (std::exchange(seen_[place.around >> (64 - kSeenBits)], place.around) == place.around) return;
+  for (uint32_t* link = &slots_[place.key >> slot_shift_]; *link != 0;) {
     Anchor& anchor = anchors_[*link - 1];
-    const bool here = std::memcmp(texts_.data() + anchor.begin, train.data() + at, kAnchorBytes) == 0;
+    const bool here = anchor.mark == mark_of(place.key) &&
+                      std::memcmp(texts_.data() + anchor.begin, train.data() + place.at, kAnchorBytes) == 0;
     // What is done with leaves the chain.
-    if (here && (extend(train, at, anchor) || ++anchor.looks >= kMostLooks)) {
+    if (here && (extend(train, place.at, anchor) || ++anchor.looks >= kMostLooks)) {
       *link = anchor.next;
     } else {
       link = &anchor.next;
@@ -182,9 +203,8 @@ bool VerbatimOverlap::extend(std::string_view train, size_t at, const Anchor& an
   const size_t room_left = std::min<size_t>(kReach, begin - document.begin);
   const size_t room_right = std::min<size_t>(kReach, document.end - end);
   const size_t most_left = std::min(room_left, at), most_right = std::min(room_right, train.size() - train_end);
-  size_t left = 0, right = 0;
-  while (left < most_left && texts_[begin - left - 1] == train[at - left - 1]) ++left;
-  while (right < most_right && texts_[end + right] == train[train_end + right]) ++right;
+  const size_t left = alike_before(texts_.data() + begin, train.data() + at, most_left);
+  const size_t right = alike_from(texts_.data() + end, train.data() + train_end, most_right);
   if (left + kAnchorBytes + right < kVerbatimBytes) return false;
   std::fill(covered_.begin() + static_cast<std::ptrdiff_t>(begin - left),
             covered_.begin() + static_cast<std::ptrdiff_t>(end + right), char{1});

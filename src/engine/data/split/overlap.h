@@ -12,9 +12,9 @@
 #include <string_view>
 #include <vector>
 
-namespace flywheel::data {
+#include "engine/data/split/byte_windows.h"
 
-inline constexpr size_t kVerbatimBytes = 64;
+namespace flywheel::data {
 
 // Add the texts of evaluation, then look at those of training. Holds the former in memory, at most 4 GiB. Not thread
 // safe.
@@ -33,8 +33,9 @@ class VerbatimOverlap {
   struct Anchor {
     uint32_t next = 0;  // in the chain of its slot, plus one
     uint32_t document = 0;
-    uint32_t begin = 0;  // in texts_
-    uint32_t looks = 0;  // so often it was found
+    uint32_t begin = 0;   // in texts_
+    uint32_t looks : 8;   // so often it was found
+    uint32_t mark : 24;   // bits of its key: those of other bytes mostly differ
   };
   struct Document {
     uint32_t begin = 0, end = 0;
@@ -43,11 +44,11 @@ class VerbatimOverlap {
   struct Place {  // of an anchor in a text that is trained on
     size_t at;
     uint64_t key;
+    uint64_t around;  // hash of what it stands in
   };
   void index();
   void look_at_places(std::string_view train);
-  bool seen(std::string_view around);
-  void found(std::string_view train, size_t at, uint64_t key);
+  void found(std::string_view train, const Place& place);
   // True when nothing more can be found there.
   bool extend(std::string_view train, size_t at, const Anchor& anchor);
 

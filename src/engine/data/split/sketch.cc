@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/hash.h"
-#include "engine/data/split/rolling_hash.h"
 
 namespace flywheel::data {
 namespace {
@@ -85,10 +84,7 @@ void Sketcher::append(std::string_view text) {
 
 void Sketcher::take_in(std::string_view text, int shift) {
   text_hash_ = hashed(text_hash_, text);
-  const uint64_t bound = shingle_bound(shift);
-  for_each_window<kShingleBytes>(text, [&](size_t, uint64_t hash) {
-    if (hash <= bound) hashes_.push_back(hash);
-  });
+  add_shingles(text, shingle_bound(shift), hashes_);
 }
 
 Sketch Sketcher::finish(std::vector<uint64_t>& hashes) {
