@@ -100,10 +100,11 @@ void FirstPass::read_file(Worker& worker, uint32_t spill, size_t file) {
   const size_t first_document = worker.documents.size(), first_hash = worker.hashes.size();
   const uint64_t first_byte = worker.spill->offset();
   uint64_t document_byte = first_byte;
-  auto sha256 = std::make_unique<Sha256>();
+  std::unique_ptr<Sha256> sha256;
   Sketcher& sketcher = worker.sketcher;
   DocumentReader documents({.text =
                                 [&](std::string_view text) {
+                                  if (!sha256) sha256 = std::make_unique<Sha256>();
                                   sha256->update(text.data(), text.size());
                                   sketcher.push(text);
                                   worker.spill->write(text.data(), text.size());
@@ -115,7 +116,7 @@ void FirstPass::read_file(Worker& worker, uint32_t spill, size_t file) {
                                                               end - document_byte, spill,
                                                               sketcher.finish(worker.hashes)});
                                   document_byte = end;
-                                  sha256 = std::make_unique<Sha256>();
+                                  sha256.reset();
                                 }});
   int64_t unreported = 0;
   report(0, 0);

@@ -43,13 +43,11 @@ class PairSet {
   // False when it was there.
   bool insert(uint32_t a, uint32_t b) {
     if (2 * (size_ + 1) > slots_.size()) grow();
-    return place(key_of(a, b));
+    return place(uint64_t{a} << 32 | b);
   }
-  void prefetch(uint32_t a, uint32_t b) const { __builtin_prefetch(&slots_[mix64(key_of(a, b)) & (slots_.size() - 1)]); }
 
  private:
   static constexpr uint64_t kEmpty = ~uint64_t{0};
-  static uint64_t key_of(uint32_t a, uint32_t b) { return uint64_t{a} << 32 | b; }
   bool place(uint64_t key) {
     size_t slot = mix64(key) & (slots_.size() - 1);
     for (; slots_[slot] != kEmpty; slot = (slot + 1) & (slots_.size() - 1))
@@ -74,17 +72,67 @@ struct Sketches {
   std::span<const uint64_t> of(uint32_t d) const { return hashes.subspan(documents[d].first, documents[d].count); }
 };
 
+// A bit for each kept shingle of a document, by its hash: from what two documents have in common there follows a bound
+// on the shingles that they share, which spares most comparisons.
+class Signatures {
+ public:
+  // None where documents have few shingles: comparing them takes no time, and bits would take more memory than hashes.
+  explicit Signatures(const Sketches& sketches) {
+    if (sketches.hashes.size() < kFewest * sketches.documents.size()) return;
+    of_.resize(sketches.documents.size());
+    for (uint32_t d = 0; d < of_.size(); ++d) {
+      Signature& signature = of_[d];
+      for (const uint64_t hash : sketches.of(d)) signature.words[hash >> 20 & (kWords - 1)] |= 1ULL << (hash >> 26 & 63);
+      signature.beyond = sketches.documents[d].count - ones(signature, signature);
+    }
+  }
+  // At least as many as both have.
+  size_t most_shared(uint32_t a, uint32_t b) const {
+    return of_.empty() ? SIZE_MAX : ones(of_[a], of_[b]) + std::min(of_[a].beyond, of_[b].beyond);
+  }
+  void prefetch(uint32_t d) const {
+    if (of_.empty()) return;
+    __builtin_prefetch(&of_[d].words[0]);
+    __builtin_prefetch(&of_[d].words[8]);
+    __builtin_prefetch(&of_[d].beyond);
+  }
+
+ private:
+  static constexpr size_t kWords = 16, kFewest = 32;
+  struct Signature {
+    uint64_t words[kWords] = {};
+    uint64_t beyond = 0;  // shingles that have no bit of their own
+  };
+  // Of the bits of both; many compilers count by vectors only what is written out.
+  static uint64_t ones(const Signature& a, const Signature& b) {
+    constexpr uint64_t kPairs = 0x5555555555555555, kFours = 0x3333333333333333, kEights = 0x0f0f0f0f0f0f0f0f;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < kWords; ++i) {
+      uint64_t word = a.words[i] & b.words[i];
+      word -= word >> 1 & kPairs;
+      word = (word & kFours) + (word >> 2 & kFours);
+      bytes += (word + (word >> 4)) & kEights;
+    }
+    return ((bytes & 0x00ff00ff00ff00ff) + (bytes >> 8 & 0x00ff00ff00ff00ff)) * 0x0001000100010001 >> 48;
+  }
+  std::vector<Signature> of_;
+};
+
 // Both are compared up to the lower of their bounds, where each has kept everything.
-bool alike(const Sketches& sketches, uint32_t a, uint32_t b, const Similarity& similarity) {
+bool alike(const Sketches& sketches, const Signatures& signatures, PairSet& tried, uint32_t a, uint32_t b,
+           const Similarity& similarity) {
   const uint64_t bound = shingle_bound(std::max(sketches.documents[a].shift, sketches.documents[b].shift));
   const auto below = [&](uint32_t d) {
     const auto of = sketches.of(d);
-    return of.empty() || of.back() <= bound ? of : of.first(static_cast<size_t>(std::upper_bound(of.begin(), of.end(), bound) - of.begin()));
+    return sketches.documents[d].shift == std::max(sketches.documents[a].shift, sketches.documents[b].shift)
+               ? of
+               : of.first(static_cast<size_t>(std::upper_bound(of.begin(), of.end(), bound) - of.begin()));
   };
   const auto of_a = below(a), of_b = below(b);
   const size_t smaller = std::min(of_a.size(), of_b.size());
   const size_t needed = std::max(static_cast<size_t>(similarity.fewest),
                                  static_cast<size_t>(similarity.share * static_cast<double>(smaller) + 0.999));
+  if (signatures.most_shared(a, b) < needed || !tried.insert(a, b)) return false;
   size_t i = 0, j = 0, shared = 0;
   while (i < of_a.size() && j < of_b.size() && shared < needed) {
     if (shared + std::min(of_a.size() - i, of_b.size() - j) < needed) return false;
@@ -175,8 +223,8 @@ class Postings {
 // One thread's search for pairs that are alike.
 class Search {
  public:
-  Search(const Sketches& sketches, const Similarity& similarity, const DisjointSets& sets)
-      : sketches_(sketches), similarity_(similarity), sets_(sets) {}
+  Search(const Sketches& sketches, const Signatures& signatures, const Similarity& similarity, const DisjointSets& sets)
+      : sketches_(sketches), signatures_(signatures), similarity_(similarity), sets_(sets) {}
 
   void look_at(std::span<Posting> list) {
     if (list.size() > kAllPairs) {
@@ -191,7 +239,8 @@ class Search {
       for (size_t j = i + 1; j < std::min(list.size(), i + 1 + reach); ++j) {
         const auto [a, b] = std::minmax(list[i].document, list[j].document);
         if (sets_.find(a) == sets_.find(b)) continue;
-        tried_.prefetch(a, b);
+        signatures_.prefetch(a);
+        signatures_.prefetch(b);
         waiting_[waiting_for_++] = {a, b};
         if (waiting_for_ == waiting_.size()) finish();
       }
@@ -199,17 +248,18 @@ class Search {
   // Many together, because most of the time memory is waited for.
   void finish() {
     for (const auto& [a, b] : std::span(waiting_).first(std::exchange(waiting_for_, 0)))
-      if (sets_.find(a) != sets_.find(b) && tried_.insert(a, b) && alike(sketches_, a, b, similarity_))
+      if (sets_.find(a) != sets_.find(b) && alike(sketches_, signatures_, tried_, a, b, similarity_))
         sets_.join(a, b);
   }
   DisjointSets& sets() { return sets_; }
 
  private:
   const Sketches& sketches_;
+  const Signatures& signatures_;
   const Similarity& similarity_;
   DisjointSets sets_;
   PairSet tried_;
-  std::array<std::pair<uint32_t, uint32_t>, 64> waiting_;
+  std::array<std::pair<uint32_t, uint32_t>, 16> waiting_;
   size_t waiting_for_ = 0;
 };
 
@@ -231,9 +281,10 @@ Clusters near_duplicate_clusters(std::span<const Sketch> documents, std::span<co
   DisjointSets sets(documents.size());
   join_equal_texts(documents, sets);
   DisjointSets equal = sets;
+  const Signatures signatures(sketches);
   const auto team = static_cast<size_t>(std::max(1, threads));
   std::vector<Postings> parts(team);
-  std::vector<Search> searches(team, Search(sketches, similarity, sets));
+  std::vector<Search> searches(team, Search(sketches, signatures, similarity, sets));
   ThreadPool pool(static_cast<int>(team));
   pool.run([&](int thread) {
     const auto t = static_cast<size_t>(thread);
