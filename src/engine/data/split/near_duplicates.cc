@@ -13,6 +13,7 @@ namespace flywheel::data {
 namespace {
 
 constexpr size_t kAllPairs = 6;    // documents of a posting list of which every pair is a candidate
+constexpr size_t kStepsAtOnce = 8;  // of a comparison, between looks at whether it is decided
 constexpr size_t kNeighbours = 2;  // of a document in a longer one
 
 struct Posting {
@@ -92,28 +93,29 @@ class Signatures {
   }
   void prefetch(uint32_t d) const {
     if (of_.empty()) return;
-    __builtin_prefetch(&of_[d].words[0]);
-    __builtin_prefetch(&of_[d].words[8]);
+    for (size_t i = 0; i < kWords; i += 8) __builtin_prefetch(&of_[d].words[i]);
     __builtin_prefetch(&of_[d].beyond);
   }
 
  private:
-  static constexpr size_t kWords = 16, kFewest = 32;
+  static constexpr size_t kWords = 32, kFewest = 64;
   struct Signature {
     uint64_t words[kWords] = {};
     uint64_t beyond = 0;  // shingles that have no bit of their own
   };
-  // Of the bits of both; many compilers count by vectors only what is written out.
+  // Bits of both, counted in bytes and then in 16 bits each.
   static uint64_t ones(const Signature& a, const Signature& b) {
-    constexpr uint64_t kPairs = 0x5555555555555555, kFours = 0x3333333333333333, kEights = 0x0f0f0f0f0f0f0f0f;
-    uint64_t bytes = 0;
+    constexpr uint64_t kPairs = 0x5555555555555555, kFours = 0x3333333333333333, kEights = 0x0f0f0f0f0f0f0f0f,
+                       kBytes = 0x00ff00ff00ff00ff;
+    uint64_t counts = 0;
     for (size_t i = 0; i < kWords; ++i) {
       uint64_t word = a.words[i] & b.words[i];
       word -= word >> 1 & kPairs;
       word = (word & kFours) + (word >> 2 & kFours);
-      bytes += (word + (word >> 4)) & kEights;
+      word = (word + (word >> 4)) & kEights;
+      counts += (word & kBytes) + (word >> 8 & kBytes);
     }
-    return ((bytes & 0x00ff00ff00ff00ff) + (bytes >> 8 & 0x00ff00ff00ff00ff)) * 0x0001000100010001 >> 48;
+    return counts * 0x0001000100010001 >> 48;
   }
   std::vector<Signature> of_;
 };
@@ -133,15 +135,17 @@ bool alike(const Sketches& sketches, const Signatures& signatures, PairSet& trie
   const size_t needed = std::max(static_cast<size_t>(similarity.fewest),
                                  static_cast<size_t>(similarity.share * static_cast<double>(smaller) + 0.999));
   if (signatures.most_shared(a, b) < needed || !tried.insert(a, b)) return false;
-  size_t i = 0, j = 0, shared = 0;
-  while (i < of_a.size() && j < of_b.size() && shared < needed) {
-    if (shared + std::min(of_a.size() - i, of_b.size() - j) < needed) return false;
-    const uint64_t x = of_a[i], y = of_b[j];
-    shared += x == y;
-    i += x <= y;
-    j += y <= x;
+  for (size_t i = 0, j = 0, shared = 0; shared < needed;) {
+    const size_t left = std::min(of_a.size() - i, of_b.size() - j);
+    if (shared + left < needed) return false;
+    for (size_t steps = std::min(left, kStepsAtOnce); steps > 0; --steps) {
+      const uint64_t x = of_a[i], y = of_b[j];
+      shared += x == y;
+      i += x <= y;
+      j += y <= x;
+    }
   }
-  return shared >= needed;
+  return true;
 }
 
 constexpr int kBucketBits = 11;
