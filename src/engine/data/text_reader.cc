@@ -261,8 +261,9 @@ ReadOutcome read_text(const Path& path, const std::function<void(std::string_vie
   if (n < 0) return {ReadOutcome::Kind::kUnreadable, errno_text(errno)};
   const Codec codec = codec_of({head, static_cast<size_t>(n)});
   uint64_t bytes_read = 0;
-  ReadOutcome outcome =
-      codec == Codec::kNone ? read_plain(file.fd, static_cast<uint64_t>(before.st_size), bytes_read, sink) : read_compressed(file.fd, codec, sink);
+  ReadOutcome outcome = codec == Codec::kNone
+                            ? read_plain(file.fd, static_cast<uint64_t>(before.st_size), bytes_read, sink)
+                            : read_compressed(file.fd, codec, sink);
   if (outcome.kind == ReadOutcome::Kind::kBinary) return outcome;
 
   struct stat after {

@@ -78,8 +78,10 @@ size_t shingles_here(const char* text, size_t windows, uint64_t bound, uint64_t*
     const Words first = hn::And(words, byte), second = hn::And(hn::ShiftRight<8>(words), byte);
     store(first * splat(kBase) + second + splat(kBase + 1), of_2 + i);
   }
-  for (size_t i = 0; i < windows + 20; i += kLanes) store(load(of_2 + i) * splat(kBase2) + load(of_2 + i + 2), of_4 + i);
-  for (size_t i = 0; i < windows + 16; i += kLanes) store(load(of_4 + i) * splat(kBase4) + load(of_4 + i + 4), of_8 + i);
+  for (size_t i = 0; i < windows + 20; i += kLanes)
+    store(load(of_2 + i) * splat(kBase2) + load(of_2 + i + 2), of_4 + i);
+  for (size_t i = 0; i < windows + 16; i += kLanes)
+    store(load(of_4 + i) * splat(kBase4) + load(of_4 + i + 4), of_8 + i);
   size_t count = 0;
   for (size_t i = 0; i < windows; i += kLanes) {
     const Words of_16 = load(of_8 + i) * splat(kBase8) + load(of_8 + i + 8);
@@ -100,8 +102,8 @@ size_t shingles_here(const char* text, size_t windows, uint64_t bound, uint64_t*
 
 // The hash of 32 bytes from the products of its four words.
 HWY_INLINE Words anchor_hash(const uint64_t* products) {
-  return load(products) + hn::RotateRight<64 - 13>(load(products + 8)) +
-         hn::RotateRight<64 - 31>(load(products + 16)) + hn::RotateRight<64 - 47>(load(products + 24));
+  return load(products) + hn::RotateRight<64 - 13>(load(products + 8)) + hn::RotateRight<64 - 31>(load(products + 16)) +
+         hn::RotateRight<64 - 47>(load(products + 24));
 }
 
 size_t anchors_here(const char* text, size_t windows, ChosenAnchor* chosen) {
@@ -186,7 +188,8 @@ size_t choose_anchors(std::string_view text, size_t first, ChosenAnchor (&chosen
   char copy[kRoom];
   text.remove_prefix(first);
   const size_t windows = std::min(kAnchorsAtOnce, text.size() - kVerbatimBytes + 1);
-  return HWY_DYNAMIC_DISPATCH(anchors_here)(with_room(text, windows + kVerbatimBytes - 1, kRoom, copy), windows, chosen);
+  return HWY_DYNAMIC_DISPATCH(anchors_here)(with_room(text, windows + kVerbatimBytes - 1, kRoom, copy), windows,
+                                            chosen);
 }
 
 }  // namespace flywheel::data

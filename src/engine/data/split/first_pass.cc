@@ -194,8 +194,8 @@ std::vector<Document> FirstPass::gather(CorpusManifest& manifest, std::vector<ui
   return documents;
 }
 
-std::string_view FirstPass::read(const Document& document, uint64_t begin, uint64_t end, std::string& buffer) const {
-  return workers_[document.spill].spill->read(document.offset + begin, end - begin, buffer);
+void FirstPass::read(const Document& document, uint64_t begin, uint64_t end, char* to) const {
+  workers_[document.spill].spill->read(document.offset + begin, end - begin, to);
 }
 
 }  // namespace flywheel::data

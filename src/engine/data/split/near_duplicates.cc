@@ -12,9 +12,9 @@
 namespace flywheel::data {
 namespace {
 
-constexpr size_t kAllPairs = 6;    // documents of a posting list of which every pair is a candidate
+constexpr size_t kAllPairs = 6;     // documents of a posting list of which every pair is a candidate
 constexpr size_t kStepsAtOnce = 8;  // of a comparison, between looks at whether it is decided
-constexpr size_t kNeighbours = 2;  // of a document in a longer one
+constexpr size_t kNeighbours = 2;   // of a document in a longer one
 
 struct Posting {
   uint64_t hash;
@@ -83,7 +83,8 @@ class Signatures {
     of_.resize(sketches.documents.size());
     for (uint32_t d = 0; d < of_.size(); ++d) {
       Signature& signature = of_[d];
-      for (const uint64_t hash : sketches.of(d)) signature.words[hash >> 20 & (kWords - 1)] |= 1ULL << (hash >> 26 & 63);
+      for (const uint64_t hash : sketches.of(d))
+        signature.words[hash >> 20 & (kWords - 1)] |= 1ULL << (hash >> 26 & 63);
       signature.beyond = sketches.documents[d].count - ones(signature, signature);
     }
   }
@@ -252,8 +253,7 @@ class Search {
   // Many together, because most of the time memory is waited for.
   void finish() {
     for (const auto& [a, b] : std::span(waiting_).first(std::exchange(waiting_for_, 0)))
-      if (sets_.find(a) != sets_.find(b) && alike(sketches_, signatures_, tried_, a, b, similarity_))
-        sets_.join(a, b);
+      if (sets_.find(a) != sets_.find(b) && alike(sketches_, signatures_, tried_, a, b, similarity_)) sets_.join(a, b);
   }
   DisjointSets& sets() { return sets_; }
 

@@ -20,6 +20,7 @@ constexpr int kSeenBits = 18;   // of the cache of what was looked at
 constexpr int kFilterBits = 4;  // of the filter's size over the number of anchors, in powers of 2
 
 constexpr size_t kPlacesLookedAt = 256;  // at a time
+constexpr size_t kAhead = 16;            // places whose memory is asked for before it is needed
 
 template <typename T>
 void prefetch(const T& what) {
@@ -94,6 +95,10 @@ void for_each_anchor(std::string_view text, Visit&& visit) {
 
 }  // namespace
 
+void VerbatimOverlap::reserve(uint64_t bytes) {
+  texts_.reserve(bytes);
+}
+
 void VerbatimOverlap::add(size_t group, std::string_view text) {
   CHECK(!indexed_ && group < kGroups, "group {}", group);
   text = with_plain_line_ends(text, buffer_);
@@ -106,7 +111,7 @@ void VerbatimOverlap::add(size_t group, std::string_view text) {
 
 void VerbatimOverlap::index() {
   indexed_ = true;
-  covered_.assign(texts_.size(), 0);
+  covered_.assign(texts_.size() / 64 + 1, 0);
   const int bits = std::max(10, static_cast<int>(std::bit_width(texts_.size() / (kChosenFrom / 2))));
   slot_shift_ = 64 - bits;
   filter_shift_ = slot_shift_ - kFilterBits;
@@ -118,22 +123,33 @@ void VerbatimOverlap::index() {
     uint32_t document, begin;
   };
   std::vector<Found> all;
+  all.reserve(texts_.size() / (kChosenFrom / 2));
   for (uint32_t d = 0; d < documents_.size(); ++d) {
     const uint32_t first = documents_[d].begin;
     for_each_anchor({texts_.data() + first, documents_[d].end - first}, [&](size_t at, uint64_t hash) {
-      const uint64_t key = mix64(hash), bit = key >> filter_shift_;
-      all.push_back({key, d, first + static_cast<uint32_t>(at)});
-      ++slots_[key >> slot_shift_];
-      filter_[bit >> 6] |= uint64_t{1} << (bit & 63);
+      all.push_back({mix64(hash), d, first + static_cast<uint32_t>(at)});
     });
+  }
+  const auto slot_of = [&](size_t i) -> uint32_t& { return slots_[all[i].key >> slot_shift_]; };
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (i + kAhead < all.size()) {
+      prefetch(slot_of(i + kAhead));
+      prefetch(filter_[all[i + kAhead].key >> filter_shift_ >> 6]);
+    }
+    ++slot_of(i);
+    const uint64_t bit = all[i].key >> filter_shift_;
+    filter_[bit >> 6] |= uint64_t{1} << (bit & 63);
   }
   // The anchors of a slot lie side by side.
   uint32_t sum = 0;
   for (uint32_t& slot : slots_) sum += std::exchange(slot, sum);
   anchors_.resize(all.size());
-  for (const Found& f : all)
-    anchors_[slots_[f.key >> slot_shift_]++] = {
-        .next = 0, .document = f.document, .begin = f.begin, .looks = 0, .mark = mark_of(f.key)};
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (i + 2 * kAhead < all.size()) prefetch(slot_of(i + 2 * kAhead));
+    if (i + kAhead < all.size()) prefetch(anchors_[slot_of(i + kAhead)]);
+    anchors_[slot_of(i)++] = {
+        .next = 0, .document = all[i].document, .begin = all[i].begin, .looks = 0, .mark = mark_of(all[i].key)};
+  }
   uint32_t begin = 0;
   for (uint32_t& slot : slots_) {
     const uint32_t end = std::exchange(slot, slot == begin ? 0 : begin + 1);
@@ -174,7 +190,9 @@ void VerbatimOverlap::look_at_places(std::string_view train) {
   for (const Place& place : places_) {
     uint32_t link = slots_[place.key >> slot_shift_];
     while (link != 0 && anchors_[link - 1].mark != mark_of(place.key)) link = anchors_[link - 1].next;
-    if (link != 0) prefetch(texts_[anchors_[link - 1].begin]);
+    if (link == 0) continue;
+    const char* const text = texts_.data() + anchors_[link - 1].begin;
+    for (const std::ptrdiff_t at : {-64, 0, 64}) __builtin_prefetch(text + at);
   }
   for (const Place& place : places_) found(train, place);
   places_.clear();
@@ -206,9 +224,16 @@ bool VerbatimOverlap::extend(std::string_view train, size_t at, const Anchor& an
   const size_t left = alike_before(texts_.data() + begin, train.data() + at, most_left);
   const size_t right = alike_from(texts_.data() + end, train.data() + train_end, most_right);
   if (left + kAnchorBytes + right < kVerbatimBytes) return false;
-  std::fill(covered_.begin() + static_cast<std::ptrdiff_t>(begin - left),
-            covered_.begin() + static_cast<std::ptrdiff_t>(end + right), char{1});
+  cover(begin - left, end + right);
   return left == room_left && right == room_right;
+}
+
+void VerbatimOverlap::cover(size_t begin, size_t end) {
+  while (begin < end) {
+    const size_t bits = std::min(end - begin, 64 - begin % 64);
+    covered_[begin / 64] |= (~uint64_t{0} >> (64 - bits)) << begin % 64;
+    begin += bits;
+  }
 }
 
 double VerbatimOverlap::share(size_t group) const {
@@ -216,7 +241,12 @@ double VerbatimOverlap::share(size_t group) const {
   int64_t covered = 0;
   for (const Document& document : documents_)
     if (document.group == group)
-      covered += std::count(covered_.begin() + document.begin, covered_.begin() + document.end, char{1});
+      for (size_t at = document.begin; at < document.end;) {
+        // Whole words where the document has them.
+        const bool word = at % 64 == 0 && at + 64 <= document.end;
+        covered += word ? std::popcount(covered_[at / 64]) : covered_[at / 64] >> at % 64 & 1;
+        at += word ? 64 : 1;
+      }
   return static_cast<double>(covered) / static_cast<double>(bytes_[group]);
 }
 
