@@ -130,22 +130,22 @@ class TextGate {
 
 struct ArchiveInput {
   int fd;
-  std::vector<char> buffer = std::vector<char>(kChunkBytes);
+  std::unique_ptr<char[]> buffer = std::make_unique_for_overwrite<char[]>(kChunkBytes);
   std::array<unsigned char, 8> tail{};  // the last bytes of the file: a gzip trailer
 
   static la_ssize_t read(archive* reader, void* self, const void** out) {
     auto& input = *static_cast<ArchiveInput*>(self);
     ssize_t n;
-    do n = ::read(input.fd, input.buffer.data(), input.buffer.size());
+    do n = ::read(input.fd, input.buffer.get(), kChunkBytes);
     while (n < 0 && errno == EINTR);
     if (n < 0) archive_set_error(reader, errno, "%s", errno_text(errno).c_str());
     if (n > 0) {
       const auto count = static_cast<size_t>(n);
       const size_t keep = std::min<size_t>(count, 8);
       std::memmove(input.tail.data(), input.tail.data() + keep, 8 - keep);
-      std::memcpy(input.tail.data() + 8 - keep, input.buffer.data() + count - keep, keep);
+      std::memcpy(input.tail.data() + 8 - keep, input.buffer.get() + count - keep, keep);
     }
-    *out = input.buffer.data();
+    *out = input.buffer.get();
     return n;
   }
 };
@@ -178,12 +178,12 @@ ReadOutcome read_compressed(int fd, Codec codec, const std::function<void(std::s
   if (header != ARCHIVE_OK) return damaged(reader.get());
   TextGate gate(sink);
   Crc32 crc;
-  std::vector<char> buffer(kChunkBytes);
+  const auto buffer = std::make_unique_for_overwrite<char[]>(kChunkBytes);
   while (true) {
-    const la_ssize_t n = archive_read_data(reader.get(), buffer.data(), buffer.size());
+    const la_ssize_t n = archive_read_data(reader.get(), buffer.get(), kChunkBytes);
     if (n < 0) return damaged(reader.get());
     if (n == 0) break;
-    const std::string_view text(buffer.data(), static_cast<size_t>(n));
+    const std::string_view text(buffer.get(), static_cast<size_t>(n));
     if (codec == Codec::kGzip) crc.update(text);
     if (!gate.push(text)) return {ReadOutcome::Kind::kBinary, "binary"};
   }
@@ -208,6 +208,8 @@ ReadOutcome read_plain(int fd, uint64_t expected_bytes, uint64_t& bytes_read,
     if (n == 0) return gate.finish({buffer.get(), filled});
     bytes_read += static_cast<uint64_t>(n);
     filled += static_cast<size_t>(n);
+    // Whether it has grown since is asked when it was read.
+    if (bytes_read == expected_bytes) return gate.finish({buffer.get(), filled});
     if (filled < capacity) continue;
     if (!gate.push({buffer.get(), std::exchange(filled, 0)})) return {ReadOutcome::Kind::kBinary, "binary"};
   }
