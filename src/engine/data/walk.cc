@@ -43,9 +43,7 @@ class Walk {
       } else if (S_ISDIR(mode)) {
         list_folder(path, pending);
       } else {
-        list_.special.push_back({path, S_ISFIFO(mode)   ? "a named pipe"
-                                       : S_ISSOCK(mode) ? "a socket"
-                                                                : "a device"});
+        list_.special.push_back({path, S_ISFIFO(mode) ? "a named pipe" : S_ISSOCK(mode) ? "a socket" : "a device"});
       }
     }
   }

@@ -1,5 +1,5 @@
-// Both hashes are made of those of shorter windows, many places at a time. The lowest of 33 is found from the lowest of
-// 4, 16 and 33; the place of a hash stands in its low bits.
+// Many places at a time: the hash of a window from those of shorter ones, and the lowest of 33 hashes from the lowest
+// of 4 and of 16, with the place of a hash in its low bits.
 #include "engine/data/split/byte_windows.h"
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "engine/data/split/rolling_hash.h"
 #include "engine/data/split/simd.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -38,14 +39,14 @@ HWY_INLINE void store(Words words, uint64_t* to) {
   hn::StoreU(words, kWords, to);
 }
 
-// The eight bytes at each of kLanes consecutive places.
-#if HWY_TARGET == HWY_SCALAR
-HWY_INLINE Words words_at(const char* text) {
-  uint64_t word;
-  std::memcpy(&word, text, sizeof word);
-  return splat(word);
+HWY_INLINE uint64_t bits_of(hn::Mask<decltype(kWords)> mask) {
+  uint8_t bytes[8] = {};
+  hn::StoreMaskBits(kWords, mask, bytes);
+  return bytes[0];
 }
-#else
+
+// Vectors without a product of 64 bits are slower at these than one place at a time.
+#if HWY_TARGET == HWY_AVX3
 struct Order {
   alignas(64) uint8_t bytes[8 * kLanes];
 };
@@ -54,22 +55,19 @@ constexpr Order kOrder = [] {
   for (size_t i = 0; i < sizeof order.bytes; ++i) order.bytes[i] = static_cast<uint8_t>(i / 8 + i % 8);
   return order;
 }();
+// The eight bytes at each of kLanes consecutive places.
 HWY_INLINE Words words_at(const char* text) {
   const hn::Repartition<uint8_t, decltype(kWords)> bytes;
   const auto sixteen = hn::LoadDup128(bytes, reinterpret_cast<const uint8_t*>(text));
   return hn::BitCast(kWords, hn::TableLookupBytes(sixteen, hn::Load(bytes, kOrder.bytes)));
 }
-#endif
-
-HWY_INLINE uint64_t bits_of(hn::Mask<decltype(kWords)> mask) {
-  uint8_t bytes[8] = {};
-  hn::StoreMaskBits(kWords, mask, bytes);
-  return bytes[0];
+HWY_INLINE void multiply(const char* text, size_t places, uint64_t* products) {
+  for (size_t i = 0; i < places; i += kLanes) store(words_at(text + i) * splat(kFactor), products + i);
 }
 
 // hash(w) = (b0 + 1) B^23 + (b1 + 1) B^22 + ...: that of 2n bytes is that of n times B^n plus that of the next n.
 size_t shingles_here(const char* text, size_t windows, uint64_t bound, uint64_t* chosen) {
-  constexpr uint64_t kBase = 0x9e3779b97f4a7c15ULL, kScramble = 0xd6e8feb86659fd93ULL;
+  using rolling::kBase, rolling::kScramble;
   constexpr uint64_t kBase2 = kBase * kBase, kBase4 = kBase2 * kBase2, kBase8 = kBase4 * kBase4;
   HWY_ALIGN uint64_t of_2[kMade], of_4[kMade], of_8[kMade];
   const Words byte = splat(0xff);
@@ -99,6 +97,18 @@ size_t shingles_here(const char* text, size_t windows, uint64_t bound, uint64_t*
   }
   return count;
 }
+#else
+HWY_INLINE void multiply(const char* text, size_t places, uint64_t* products) {
+  for (size_t i = 0; i < places; ++i) {
+    uint64_t word;
+    std::memcpy(&word, text + i, sizeof word);
+    products[i] = word * kFactor;
+  }
+}
+size_t shingles_here(const char* text, size_t windows, uint64_t bound, uint64_t* chosen) {
+  return choose_hashes<kShingleBytes>(text, windows, bound, chosen);
+}
+#endif
 
 // The hash of 32 bytes from the products of its four words.
 HWY_INLINE Words anchor_hash(const uint64_t* products) {
@@ -107,13 +117,14 @@ HWY_INLINE Words anchor_hash(const uint64_t* products) {
 }
 
 size_t anchors_here(const char* text, size_t windows, ChosenAnchor* chosen) {
-  constexpr uint64_t kPlaces = 2048 - 1;
+  constexpr uint64_t kPlaces = 2048 - 1, kNormal = uint64_t{1} << 61;
   static_assert(kMade <= kPlaces);
   HWY_ALIGN uint64_t products[kMade], hashes[kMade], keys[kMade];
   const size_t places = windows + kVerbatimBytes - kAnchorBytes;
-  for (size_t i = 0; i < places + 24; i += kLanes) store(words_at(text + i) * splat(kFactor), products + i);
-  // Positive numbers of 63 bits, which all targets compare, in the order of the hashes and then from the last place on.
-  const hn::RebindToSigned<decltype(kWords)> numbers;
+  multiply(text, places + 24, products);
+  // In the order of the hashes and then from the last place on; read as floating-point numbers they are normal ones,
+  // of which every target finds the lower at once.
+  const hn::RebindToFloat<decltype(kWords)> numbers;
   const auto lowest = [&](const auto& a, const auto& b) HWY_ATTR {
     return hn::BitCast(kWords, hn::Min(hn::BitCast(numbers, a), hn::BitCast(numbers, b)));
   };
@@ -121,7 +132,7 @@ size_t anchors_here(const char* text, size_t windows, ChosenAnchor* chosen) {
     const Words hash = anchor_hash(products + i);
     store(hash, hashes + i);
     const Words place = splat(kPlaces - i) - hn::Iota(kWords, 0);
-    store(hn::Or(hn::AndNot(splat(kPlaces), hn::ShiftRight<1>(hash)), place), keys + i);
+    store(hn::Or(hn::AndNot(splat(kPlaces), hn::ShiftRight<3>(hash)), hn::Or(place, splat(kNormal))), keys + i);
   }
   const auto lowest_of_4 = [&](const uint64_t* from, size_t step) HWY_ATTR {
     return lowest(lowest(load(from), load(from + step)), lowest(load(from + 2 * step), load(from + 3 * step)));
