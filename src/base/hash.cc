@@ -14,7 +14,9 @@ struct Sha256::State {
 };
 
 Sha256::Sha256() : state_(std::make_unique<State>()) {
-  CHECK(state_->context != nullptr && EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr) == 1);
+  // Fetched once: EVP_sha256() alone is looked up again for every text.
+  static const EVP_MD* const method = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  CHECK(state_->context != nullptr && EVP_DigestInit_ex(state_->context, method, nullptr) == 1);
 }
 Sha256::~Sha256() = default;
 
@@ -28,7 +30,10 @@ std::string Sha256::hex() {
   CHECK(EVP_DigestFinal_ex(state_->context, digest.data(), &length) == 1);
   std::string text;
   text.reserve(2 * length);
-  for (unsigned i = 0; i < length; ++i) text += fmt::format("{:02x}", digest[i]);
+  for (unsigned i = 0; i < length; ++i) {
+    text += "0123456789abcdef"[digest[i] >> 4];
+    text += "0123456789abcdef"[digest[i] & 15];
+  }
   return text;
 }
 

@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
-#include <thread>
+#include <array>
+#include <future>
+#include <memory>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -31,7 +31,9 @@ constexpr int64_t kMinSplitBytes = 1024;     // a smaller split measures nothing
 constexpr int64_t kMinSplitDocuments = 8;    // fewer make a split's share and its loss a matter of luck
 constexpr int64_t kEnoughBytes = 96 << 10;   // with this many a single file gives four splits
 constexpr uint64_t kOverlapBytes = 8 << 20;  // of a split, in which its overlap is measured
-constexpr uint64_t kReadBytes = 4 << 20;     // of a document at a time
+constexpr uint64_t kReadBytes = 4 << 20;     // of a document that is trained on, at a time
+constexpr uint64_t kBatchBytes = 2 << 20;    // of text, or a little more, that is written and measured side by side
+constexpr uint64_t kPartsShare = 2 * kVerbatimBytes;  // what a run that is found may reach over a part's border
 
 void refuse_when_nothing_was_read(const CorpusManifest& manifest, const FileList& list) {
   if (manifest.files > 0) return;
@@ -49,9 +51,10 @@ void refuse_when_nothing_was_read(const CorpusManifest& manifest, const FileList
 
 // The first line start from `position` on, else the first character, within the snapping distance.
 uint64_t snapped(const FirstPass& pass, const Document& document, uint64_t position) {
-  std::string buffer;
-  const std::string_view text =
-      pass.read(document, position, std::min(document.length, position + kMostSnapBytes), buffer);
+  char buffer[kMostSnapBytes];
+  const uint64_t end = std::min(document.length, position + kMostSnapBytes);
+  pass.read(document, position, end, buffer);
+  const std::string_view text(buffer, end - position);
   if (const size_t line = text.find('\n'); line != std::string_view::npos) return position + line + 1;
   size_t character = 0;
   while (character < std::min<size_t>(text.size(), 3) && (static_cast<unsigned char>(text[character]) & 0xc0) == 0x80)
@@ -134,81 +137,84 @@ class SecondPass {
       : documents_(documents), plan_(plan), pass_(pass), options_(options), folder_(folder) {}
 
   void run(CorpusManifest& manifest) {
-    // The overlap is measured beside the writing where there is a core for it.
-    std::exception_ptr error;
-    std::thread measuring;
-    const auto measure = [&] {
-      try {
-        measure_overlap();
-      } catch (...) {
-        error = std::current_exception();
-        failed_ = true;
-      }
-    };
-    if (options_.threads > 1) measuring = std::thread(measure);
-    try {
-      for (size_t split = 0; split < kSplits; ++split) write_tokens(static_cast<Split>(split), manifest);
-    } catch (...) {
-      failed_ = true;
-      if (measuring.joinable()) measuring.join();
-      throw;
-    }
-    if (measuring.joinable()) {
-      measuring.join();
-    } else {
-      measure();
-    }
-    if (error) std::rethrow_exception(error);
+    uint64_t measured = 0;
+    for (const Piece& piece : plan_.pieces)
+      if (piece.split != Split::kTrain) measured += std::min(piece.end - piece.begin, kOverlapBytes);
+    overlap_.reserve(std::min(measured, (kSplits - 1) * 2 * kOverlapBytes));
+    for (const Split split : {Split::kSearch, Split::kAudit, Split::kLocked, Split::kTrain}) write(split, manifest);
     for (size_t group = 0; group < VerbatimOverlap::kGroups; ++group)
       manifest.splitting->overlap[group] = overlap_.share(group);
   }
 
  private:
+  // Text of one split on its way from the spill files.
+  struct Part {
+    size_t begin, end;  // in the batch
+    size_t before;      // of its bytes, what the part before it ends with
+    bool ends_document;
+  };
+  struct Batch {
+    std::unique_ptr<char[]> text = std::make_unique_for_overwrite<char[]>(kBatchBytes + kOverlapBytes + kPartsShare);
+    std::vector<Part> parts;
+    std::string_view of(const Part& part) const { return {text.get() + part.begin, part.end - part.begin}; }
+    size_t filled() const { return parts.empty() ? 0 : parts.back().end; }
+  };
+
   void look_for_a_stop(size_t& seen) const {
     if (++seen % 256 != 0) return;
-    if (failed_ || (options_.should_stop && options_.should_stop()))
+    if (options_.should_stop && options_.should_stop())
       throw Error(ErrorCode::kInterrupted, "interrupted while writing the corpus; nothing was kept");
   }
 
-  void write_tokens(Split split, CorpusManifest& manifest) {
+  void write(Split split, CorpusManifest& manifest) {
     const Path path = folder_ / token_file_name(split);
     TokenFileWriter writer(path);
-    std::string buffer;
-    size_t seen = 0;
+    size_t filling = 0, seen = 0;
+    std::future<void> measuring;  // reads the batch that is not being filled
+    const auto hand_on = [&] {
+      const Batch& batch = batches_[filling];
+      filling = 1 - filling;
+      if (measuring.valid()) measuring.get();
+      measuring = std::async(options_.threads > 1 ? std::launch::async : std::launch::deferred,
+                             [this, split, &batch] { measure(split, batch); });
+      for (const Part& part : batch.parts) {
+        writer.add_text(batch.of(part).substr(part.before));
+        if (part.ends_document) writer.end_document();
+      }
+      batches_[filling].parts.clear();
+    };
+    batches_[filling].parts.clear();
+    // Of an evaluation document the first part is what is measured.
+    const uint64_t part_bytes = split == Split::kTrain ? kReadBytes : kOverlapBytes;
     for (const Piece& piece : plan_.pieces) {
       if (piece.split != split) continue;
-      for (uint64_t begin = piece.begin; begin < piece.end; begin += kReadBytes) {
+      for (uint64_t begin = piece.begin; begin < piece.end; begin += part_bytes) {
         look_for_a_stop(seen);
-        writer.add_text(pass_.read(documents_[piece.document], begin, std::min(piece.end, begin + kReadBytes), buffer));
+        const uint64_t before = std::min(begin - piece.begin, kPartsShare),
+                       end = std::min(piece.end, begin + part_bytes);
+        Batch& batch = batches_[filling];
+        const size_t at = batch.filled();
+        pass_.read(documents_[piece.document], begin - before, end, batch.text.get() + at);
+        batch.parts.push_back({at, at + before + (end - begin), before, end == piece.end});
+        if (batch.filled() >= kBatchBytes) hand_on();
       }
-      writer.end_document();
     }
+    hand_on();
+    measuring.get();
     manifest.split_sha256[static_cast<size_t>(split)] = writer.finish();
     manifest.split_sample_sha256[static_cast<size_t>(split)] = sample_sha256(MappedFile(path));
   }
 
-  void measure_overlap() {
-    std::string buffer;
-    size_t seen = 0;
-    for (const bool train : {false, true})
-      for (const Piece& piece : plan_.pieces) {
-        if ((piece.split == Split::kTrain) != train) continue;
-        if (!train) {
-          look_for_a_stop(seen);
-          const size_t group = static_cast<size_t>(piece.split) - 1;
-          if (overlap_.bytes(group) < kOverlapBytes)
-            overlap_.add(group, pass_.read(documents_[piece.document], piece.begin,
-                                           std::min(piece.end, piece.begin + kOverlapBytes), buffer));
-          continue;
-        }
-        // Parts of long documents overlap by what a run that is found may reach over their border.
-        for (uint64_t begin = piece.begin; begin < piece.end; begin += kReadBytes) {
-          look_for_a_stop(seen);
-          const uint64_t before = std::min<uint64_t>(begin - piece.begin, 2 * kVerbatimBytes);
-          overlap_.look_at(
-              pass_.read(documents_[piece.document], begin - before, std::min(piece.end, begin + kReadBytes), buffer));
-        }
+  // The overlap is measured beside the writing where there is a core for it.
+  void measure(Split split, const Batch& batch) {
+    for (const Part& part : batch.parts) {
+      if (split == Split::kTrain) {
+        overlap_.look_at(batch.of(part));
+      } else if (const size_t group = static_cast<size_t>(split) - 1;
+                 part.before == 0 && overlap_.bytes(group) < kOverlapBytes) {
+        overlap_.add(group, batch.of(part));
       }
+    }
   }
 
   const std::vector<Document>& documents_;
@@ -216,8 +222,8 @@ class SecondPass {
   const FirstPass& pass_;
   const BuildOptions& options_;
   const Path& folder_;
+  std::array<Batch, 2> batches_;
   VerbatimOverlap overlap_;
-  std::atomic<bool> failed_{false};
 };
 
 // What the documents of the evaluation splits are drawn as.

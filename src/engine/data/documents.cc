@@ -1,6 +1,7 @@
 #include "engine/data/documents.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/json.h"
 
@@ -28,10 +29,13 @@ bool ends_texts(std::string_view line) {
 }
 
 bool has_end_of_text_line(std::string_view text, bool whole_file) {
-  for (size_t begin = 0, end; begin < text.size(); begin = end + 1) {
-    end = text.find('\n', begin);
-    if (end == std::string_view::npos) return whole_file && ends_texts(text.substr(begin));
-    if (ends_texts(text.substr(begin, end - begin))) return true;
+  for (size_t end = 0; end < text.size(); ++end) {
+    const void* const found = ::memmem(text.data() + end, text.size() - end, kEndOfText.data(), kEndOfText.size());
+    if (found == nullptr) return false;
+    const auto begin = static_cast<size_t>(static_cast<const char*>(found) - text.data());
+    end = std::min(text.find('\n', begin), text.size());
+    if (end == text.size() && !whole_file) return false;
+    if ((begin == 0 || text[begin - 1] == '\n') && ends_texts(text.substr(begin, end - begin))) return true;
   }
   return false;
 }

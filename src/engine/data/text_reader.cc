@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -45,10 +46,16 @@ int utf8_length(std::string_view s, size_t i) {
   return length;
 }
 
-// True where each of the eight bytes is 0x20 to 0x7e.
-bool all_printable(uint64_t word) {
-  constexpr uint64_t kOnes = 0x0101010101010101ULL, kTops = 0x80 * kOnes;
-  return ((word | (word - 0x20 * kOnes) | (word + kOnes)) & kTops) == 0;
+// True where every byte of the block is 0x20 to 0x7e or white space; a loop that compilers make vectors of.
+constexpr size_t kBlockBytes = 64;
+bool all_printable(const char* block) {
+  uint8_t strange = 0;
+  for (size_t i = 0; i < kBlockBytes; ++i) {
+    const auto byte = static_cast<uint8_t>(block[i]);
+    const bool printable = static_cast<uint8_t>(byte - 0x20) < 0x5f, blank = static_cast<uint8_t>(byte - '\t') < 5;
+    strange |= static_cast<uint8_t>(!(printable | blank));
+  }
+  return strange == 0;
 }
 
 // libarchive does not check a gzip file's own checksum; we do.
@@ -80,33 +87,39 @@ Codec codec_of(std::string_view head) {
   return bzip2 ? Codec::kOther : Codec::kNone;
 }
 
-// Holds the sample back until it is known to be text, then passes everything on.
+// Holds the sample back until it is known to be text, then passes everything on. What comes in large pieces, or all at
+// once at the end, is not copied.
 class TextGate {
  public:
   explicit TextGate(const std::function<void(std::string_view)>& sink) : sink_(sink) {}
   // False: binary, stop reading.
   bool push(std::string_view bytes) {
     any_ = any_ || !bytes.empty();
-    if (!open_) {
+    if (open_) {
+      sink_(bytes);
+    } else if (sample_.empty() && bytes.size() >= kSampleBytes) {
+      return open(bytes, false);
+    } else {
       sample_.append(bytes);
-      if (sample_.size() < kSampleBytes) return true;
-      return open(false);
+      if (sample_.size() >= kSampleBytes) return open(sample_, false);
     }
-    sink_(bytes);
     return true;
   }
-  ReadOutcome finish() {
-    if (!any_) return {ReadOutcome::Kind::kEmpty, "empty"};
-    if (!open_ && !open(true)) return {ReadOutcome::Kind::kBinary, "binary"};
+  // `rest`: what was not yet pushed.
+  ReadOutcome finish(std::string_view rest = {}) {
+    const bool all_of_it = !any_;
+    if (all_of_it && rest.empty()) return {ReadOutcome::Kind::kEmpty, "empty"};
+    if (!all_of_it && !push(rest)) return {ReadOutcome::Kind::kBinary, "binary"};
+    if (!open_ && !open(all_of_it ? rest : sample_, true)) return {ReadOutcome::Kind::kBinary, "binary"};
     return {};
   }
 
  private:
-  bool open(bool whole_text) {
-    const bool whole = whole_text && sample_.size() <= kSampleBytes;
-    if (looks_binary(std::string_view(sample_).substr(0, kSampleBytes), whole)) return false;
+  bool open(std::string_view text, bool whole_text) {
+    const bool whole = whole_text && text.size() <= kSampleBytes;
+    if (looks_binary(text.substr(0, kSampleBytes), whole)) return false;
     open_ = true;
-    sink_(sample_);
+    sink_(text);
     sample_ = {};
     return true;
   }
@@ -117,22 +130,22 @@ class TextGate {
 
 struct ArchiveInput {
   int fd;
-  std::vector<char> buffer = std::vector<char>(kChunkBytes);
+  std::unique_ptr<char[]> buffer = std::make_unique_for_overwrite<char[]>(kChunkBytes);
   std::array<unsigned char, 8> tail{};  // the last bytes of the file: a gzip trailer
 
   static la_ssize_t read(archive* reader, void* self, const void** out) {
     auto& input = *static_cast<ArchiveInput*>(self);
     ssize_t n;
-    do n = ::read(input.fd, input.buffer.data(), input.buffer.size());
+    do n = ::read(input.fd, input.buffer.get(), kChunkBytes);
     while (n < 0 && errno == EINTR);
     if (n < 0) archive_set_error(reader, errno, "%s", errno_text(errno).c_str());
     if (n > 0) {
       const auto count = static_cast<size_t>(n);
       const size_t keep = std::min<size_t>(count, 8);
       std::memmove(input.tail.data(), input.tail.data() + keep, 8 - keep);
-      std::memcpy(input.tail.data() + 8 - keep, input.buffer.data() + count - keep, keep);
+      std::memcpy(input.tail.data() + 8 - keep, input.buffer.get() + count - keep, keep);
     }
-    *out = input.buffer.data();
+    *out = input.buffer.get();
     return n;
   }
 };
@@ -165,12 +178,12 @@ ReadOutcome read_compressed(int fd, Codec codec, const std::function<void(std::s
   if (header != ARCHIVE_OK) return damaged(reader.get());
   TextGate gate(sink);
   Crc32 crc;
-  std::vector<char> buffer(kChunkBytes);
+  const auto buffer = std::make_unique_for_overwrite<char[]>(kChunkBytes);
   while (true) {
-    const la_ssize_t n = archive_read_data(reader.get(), buffer.data(), buffer.size());
+    const la_ssize_t n = archive_read_data(reader.get(), buffer.get(), kChunkBytes);
     if (n < 0) return damaged(reader.get());
     if (n == 0) break;
-    const std::string_view text(buffer.data(), static_cast<size_t>(n));
+    const std::string_view text(buffer.get(), static_cast<size_t>(n));
     if (codec == Codec::kGzip) crc.update(text);
     if (!gate.push(text)) return {ReadOutcome::Kind::kBinary, "binary"};
   }
@@ -182,18 +195,24 @@ ReadOutcome read_compressed(int fd, Codec codec, const std::function<void(std::s
   return gate.finish();
 }
 
-ReadOutcome read_plain(int fd, uint64_t& bytes_read, const std::function<void(std::string_view)>& sink) {
+// Fills the buffer before it passes it on, so that a file that it holds is passed on once.
+ReadOutcome read_plain(int fd, uint64_t expected_bytes, uint64_t& bytes_read,
+                       const std::function<void(std::string_view)>& sink) {
   TextGate gate(sink);
-  std::vector<char> buffer(kChunkBytes);
-  while (true) {
-    const ssize_t n = ::read(fd, buffer.data(), buffer.size());
+  const size_t capacity = expected_bytes == 0 ? kChunkBytes : std::min<uint64_t>(kChunkBytes, expected_bytes + 1);
+  const auto buffer = std::make_unique_for_overwrite<char[]>(capacity);
+  for (size_t filled = 0;;) {
+    const ssize_t n = ::read(fd, buffer.get() + filled, capacity - filled);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return {ReadOutcome::Kind::kUnreadable, errno_text(errno)};
-    if (n == 0) break;
+    if (n == 0) return gate.finish({buffer.get(), filled});
     bytes_read += static_cast<uint64_t>(n);
-    if (!gate.push({buffer.data(), static_cast<size_t>(n)})) return {ReadOutcome::Kind::kBinary, "binary"};
+    filled += static_cast<size_t>(n);
+    // Whether it has grown since is asked when it was read.
+    if (bytes_read == expected_bytes) return gate.finish({buffer.get(), filled});
+    if (filled < capacity) continue;
+    if (!gate.push({buffer.get(), std::exchange(filled, 0)})) return {ReadOutcome::Kind::kBinary, "binary"};
   }
-  return gate.finish();
 }
 
 bool same_state(const struct stat& a, const struct stat& b) {
@@ -206,11 +225,11 @@ bool same_state(const struct stat& a, const struct stat& b) {
 bool looks_binary(std::string_view sample, bool whole_text) {
   if (sample.substr(0, kNulSampleBytes).find('\0') != std::string_view::npos) return true;
   size_t strange = 0;
-  for (size_t i = 0; i < sample.size();) {
-    if (uint64_t word; i + sizeof word <= sample.size()) {
-      std::memcpy(&word, sample.data() + i, sizeof word);
-      if (all_printable(word)) {
-        i += sizeof word;
+  for (size_t i = 0, looked_at = 0; i < sample.size();) {
+    if (i >= looked_at && i + kBlockBytes <= sample.size()) {
+      looked_at = i + kBlockBytes;
+      if (all_printable(sample.data() + i)) {
+        i += kBlockBytes;
         continue;
       }
     }
@@ -244,8 +263,9 @@ ReadOutcome read_text(const Path& path, const std::function<void(std::string_vie
   if (n < 0) return {ReadOutcome::Kind::kUnreadable, errno_text(errno)};
   const Codec codec = codec_of({head, static_cast<size_t>(n)});
   uint64_t bytes_read = 0;
-  ReadOutcome outcome =
-      codec == Codec::kNone ? read_plain(file.fd, bytes_read, sink) : read_compressed(file.fd, codec, sink);
+  ReadOutcome outcome = codec == Codec::kNone
+                            ? read_plain(file.fd, static_cast<uint64_t>(before.st_size), bytes_read, sink)
+                            : read_compressed(file.fd, codec, sink);
   if (outcome.kind == ReadOutcome::Kind::kBinary) return outcome;
 
   struct stat after {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <utility>
 
 #include "base/error.h"
 
@@ -71,8 +72,9 @@ void SequentialFile::write_out(const char* data, size_t bytes) {
 }
 
 void SequentialFile::write(const void* data, size_t bytes) {
-  if (buffer_.size() + bytes > kBufferBytes) flush();
-  if (bytes > kBufferBytes) {
+  const bool at_once = bytes >= kBufferBytes / 4;
+  if (at_once || buffer_.size() + bytes > kBufferBytes) flush();
+  if (at_once) {
     write_out(static_cast<const char*>(data), bytes);
   } else {
     buffer_.append(static_cast<const char*>(data), bytes);
@@ -97,37 +99,45 @@ void SequentialFile::cut_back(uint64_t offset) {
   offset_ = offset;
 }
 
-std::string_view SequentialFile::read(uint64_t offset, size_t bytes, std::string& buffer) const {
-  if (buffer.size() < bytes) buffer.resize(bytes);
+void SequentialFile::read(uint64_t offset, size_t bytes, char* to) const {
   for (size_t done = 0; done < bytes;) {
-    const ssize_t n = ::pread(fd_, buffer.data() + done, bytes - done, static_cast<off_t>(offset + done));
+    const ssize_t n = ::pread(fd_, to + done, bytes - done, static_cast<off_t>(offset + done));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0)
       throw_failed("cannot read {}: {}", path_.string(),
                    n == 0 ? "it is shorter than what was written" : errno_text(errno));
     done += static_cast<size_t>(n);
   }
-  return {buffer.data(), bytes};
 }
 
 void TokenFileWriter::add_text(std::string_view text) {
-  tokens_.resize(text.size());
-  std::transform(text.begin(), text.end(), tokens_.begin(), [](char c) { return static_cast<unsigned char>(c); });
-  add_tokens();
+  while (!text.empty()) {
+    const std::string_view part = text.substr(0, tokens_.size() - held_);
+    std::transform(part.begin(), part.end(), tokens_.begin() + static_cast<std::ptrdiff_t>(held_),
+                   [](char c) { return static_cast<unsigned char>(c); });
+    hold(part.size());
+    text.remove_prefix(part.size());
+  }
 }
 
 void TokenFileWriter::end_document() {
-  tokens_.assign(1, kEndOfDocument);
-  add_tokens();
+  tokens_[held_] = kEndOfDocument;
+  hold(1);
 }
 
-void TokenFileWriter::add_tokens() {
-  const size_t bytes = tokens_.size() * sizeof(uint16_t);
+void TokenFileWriter::hold(size_t tokens) {
+  held_ += tokens;
+  if (held_ == tokens_.size()) write_held();
+}
+
+void TokenFileWriter::write_held() {
+  const size_t bytes = std::exchange(held_, 0) * sizeof(uint16_t);
   sha256_.update(tokens_.data(), bytes);
   file_.write(tokens_.data(), bytes);
 }
 
 std::string TokenFileWriter::finish() {
+  write_held();
   file_.sync();
   return sha256_.hex();
 }

@@ -36,10 +36,9 @@ class SequentialFile {
   SequentialFile& operator=(const SequentialFile&) = delete;
   void write(const void* data, size_t bytes);
   void flush();
-  void sync();                     // flush and fsync
-  void cut_back(uint64_t offset);  // forgets everything from there on
-  // Into the buffer, which never shrinks. REQUIRES flushed; thread safe.
-  std::string_view read(uint64_t offset, size_t bytes, std::string& buffer) const;
+  void sync();                                               // flush and fsync
+  void cut_back(uint64_t offset);                            // forgets everything from there on
+  void read(uint64_t offset, size_t bytes, char* to) const;  // REQUIRES flushed; thread safe
   uint64_t offset() const { return offset_; }
   const Path& path() const { return path_; }
 
@@ -64,10 +63,13 @@ class TokenFileWriter {
   std::string finish();
 
  private:
+  static constexpr size_t kHeldTokens = 1 << 17;  // made, hashed and written while they are in the cache
   SequentialFile file_;
   Sha256 sha256_;
-  void add_tokens();
-  std::vector<uint16_t> tokens_;
+  void hold(size_t tokens);
+  void write_held();
+  std::vector<uint16_t> tokens_ = std::vector<uint16_t>(kHeldTokens);
+  size_t held_ = 0;
 };
 
 }  // namespace flywheel::data

@@ -1,11 +1,13 @@
 #include "engine/data/walk.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <set>
+#include <utility>
 
 #include "base/error.h"
 
@@ -25,26 +27,23 @@ class Walk {
 
   // An explicit stack: trees may be deeper than the call stack.
   void visit(const Path& source) {
-    std::vector<Path> pending{source};
+    std::vector<Found> pending{found(AT_FDCWD, source.c_str(), source)};
     while (!pending.empty()) {
       if (should_stop_ && should_stop_()) throw Error(ErrorCode::kInterrupted, "interrupted while listing the corpus");
-      const Path path = std::move(pending.back());
+      const auto [path, inode, mode, error] = std::move(pending.back());
       pending.pop_back();
-      struct stat info {};
-      if (::stat(path.c_str(), &info) != 0) {
+      if (error != 0) {
         list_.unreadable.push_back(
-            {path, errno == ELOOP || errno == ENOENT ? "a link that leads nowhere" : errno_text(errno)});
+            {path, error == ELOOP || error == ENOENT ? "a link that leads nowhere" : errno_text(error)});
         continue;
       }
-      if (!seen_.emplace(info.st_dev, info.st_ino).second) continue;
-      if (S_ISREG(info.st_mode)) {
+      if (!seen_.insert(inode).second) continue;
+      if (S_ISREG(mode)) {
         list_.files.push_back(path);
-      } else if (S_ISDIR(info.st_mode)) {
+      } else if (S_ISDIR(mode)) {
         list_folder(path, pending);
       } else {
-        list_.special.push_back({path, S_ISFIFO(info.st_mode)   ? "a named pipe"
-                                       : S_ISSOCK(info.st_mode) ? "a socket"
-                                                                : "a device"});
+        list_.special.push_back({path, S_ISFIFO(mode) ? "a named pipe" : S_ISSOCK(mode) ? "a socket" : "a device"});
       }
     }
   }
@@ -58,7 +57,20 @@ class Walk {
   }
 
  private:
-  void list_folder(const Path& folder, std::vector<Path>& pending) {
+  struct Found {
+    Path path;
+    Inode inode;
+    mode_t mode;
+    int error;
+  };
+  // A name is looked up from its open folder: that is quicker than from the root.
+  static Found found(int folder, const char* name, Path path) {
+    struct stat info {};
+    const int error = ::fstatat(folder, name, &info, 0) == 0 ? 0 : errno;
+    return {std::move(path), {info.st_dev, info.st_ino}, info.st_mode, error};
+  }
+
+  void list_folder(const Path& folder, std::vector<Found>& pending) {
     DIR* directory = ::opendir(folder.c_str());
     if (directory == nullptr) {
       list_.unreadable.push_back({folder, errno_text(errno)});
@@ -69,10 +81,10 @@ class Walk {
       const std::string name = entry->d_name;
       if (name != "." && name != "..") names.push_back(name);
     }
-    ::closedir(directory);
     // Last name first onto the stack, so that of two names of one inode the first is kept.
     std::sort(names.rbegin(), names.rend());
-    for (const std::string& name : names) pending.push_back(folder / name);
+    for (const std::string& name : names) pending.push_back(found(::dirfd(directory), name.c_str(), folder / name));
+    ::closedir(directory);
   }
 
   const std::function<bool()>& should_stop_;

@@ -100,10 +100,11 @@ void FirstPass::read_file(Worker& worker, uint32_t spill, size_t file) {
   const size_t first_document = worker.documents.size(), first_hash = worker.hashes.size();
   const uint64_t first_byte = worker.spill->offset();
   uint64_t document_byte = first_byte;
-  auto sha256 = std::make_unique<Sha256>();
-  Sketcher sketcher;
+  std::unique_ptr<Sha256> sha256;
+  Sketcher& sketcher = worker.sketcher;
   DocumentReader documents({.text =
                                 [&](std::string_view text) {
+                                  if (!sha256) sha256 = std::make_unique<Sha256>();
                                   sha256->update(text.data(), text.size());
                                   sketcher.push(text);
                                   worker.spill->write(text.data(), text.size());
@@ -115,7 +116,7 @@ void FirstPass::read_file(Worker& worker, uint32_t spill, size_t file) {
                                                               end - document_byte, spill,
                                                               sketcher.finish(worker.hashes)});
                                   document_byte = end;
-                                  sha256 = std::make_unique<Sha256>();
+                                  sha256.reset();
                                 }});
   int64_t unreported = 0;
   report(0, 0);
@@ -134,6 +135,7 @@ void FirstPass::read_file(Worker& worker, uint32_t spill, size_t file) {
       thin(worker.documents, worker.hashes, shift_for(expected_hashes(worker.documents)));
     return;
   }
+  sketcher = {};
   worker.documents.resize(first_document);
   worker.hashes.resize(first_hash);
   if (worker.spill->offset() != first_byte) worker.spill->cut_back(first_byte);
@@ -192,8 +194,8 @@ std::vector<Document> FirstPass::gather(CorpusManifest& manifest, std::vector<ui
   return documents;
 }
 
-std::string_view FirstPass::read(const Document& document, uint64_t begin, uint64_t end, std::string& buffer) const {
-  return workers_[document.spill].spill->read(document.offset + begin, end - begin, buffer);
+void FirstPass::read(const Document& document, uint64_t begin, uint64_t end, char* to) const {
+  workers_[document.spill].spill->read(document.offset + begin, end - begin, to);
 }
 
 }  // namespace flywheel::data

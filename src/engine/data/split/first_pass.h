@@ -45,7 +45,7 @@ class FirstPass {
   // digest, each once; the manifest counts duplicates. To be called once.
   std::vector<Document> gather(CorpusManifest& manifest, std::vector<uint64_t>& hashes);
   // Thread safe.
-  std::string_view read(const Document& document, uint64_t begin, uint64_t end, std::string& buffer) const;
+  void read(const Document& document, uint64_t begin, uint64_t end, char* to) const;
 
  private:
   using Kind = ReadOutcome::Kind;
@@ -57,6 +57,7 @@ class FirstPass {
   // One thread's share.
   struct Worker {
     std::unique_ptr<SequentialFile> spill;
+    Sketcher sketcher;
     std::vector<Document> documents;
     std::vector<uint64_t> hashes;
     std::array<int64_t, kKinds> outcomes{};

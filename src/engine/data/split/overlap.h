@@ -12,15 +12,16 @@
 #include <string_view>
 #include <vector>
 
-namespace flywheel::data {
+#include "engine/data/split/byte_windows.h"
 
-inline constexpr size_t kVerbatimBytes = 64;
+namespace flywheel::data {
 
 // Add the texts of evaluation, then look at those of training. Holds the former in memory, at most 4 GiB. Not thread
 // safe.
 class VerbatimOverlap {
  public:
   static constexpr size_t kGroups = 3;
+  void reserve(uint64_t bytes);  // of all that will be added
   // A document of group `group`.
   void add(size_t group, std::string_view text);
   // After the last add(): a text that is trained on.
@@ -34,7 +35,8 @@ class VerbatimOverlap {
     uint32_t next = 0;  // in the chain of its slot, plus one
     uint32_t document = 0;
     uint32_t begin = 0;  // in texts_
-    uint32_t looks = 0;  // so often it was found
+    uint32_t looks : 8;  // so often it was found
+    uint32_t mark : 24;  // bits of its key: those of other bytes mostly differ
   };
   struct Document {
     uint32_t begin = 0, end = 0;
@@ -43,22 +45,23 @@ class VerbatimOverlap {
   struct Place {  // of an anchor in a text that is trained on
     size_t at;
     uint64_t key;
+    uint64_t around;  // hash of what it stands in
   };
   void index();
   void look_at_places(std::string_view train);
-  bool seen(std::string_view around);
-  void found(std::string_view train, size_t at, uint64_t key);
+  void found(std::string_view train, const Place& place);
+  void cover(size_t begin, size_t end);
   // True when nothing more can be found there.
   bool extend(std::string_view train, size_t at, const Anchor& anchor);
 
   std::string texts_, buffer_;
   std::vector<Document> documents_;
   std::vector<Anchor> anchors_;
-  std::vector<uint32_t> slots_;   // first anchor of a chain, plus one
-  std::vector<uint64_t> filter_;  // bits of the keys that are indexed
-  std::vector<uint64_t> seen_;    // a cache of hashes
-  std::vector<char> covered_;     // bytes of texts_
-  std::vector<Place> places_;     // still to look at
+  std::vector<uint32_t> slots_;    // first anchor of a chain, plus one
+  std::vector<uint64_t> filter_;   // bits of the keys that are indexed
+  std::vector<uint64_t> seen_;     // a cache of hashes
+  std::vector<uint64_t> covered_;  // a bit for each byte of texts_
+  std::vector<Place> places_;      // still to look at
   uint64_t bytes_[kGroups] = {};
   int slot_shift_ = 0, filter_shift_ = 0;
   bool indexed_ = false;

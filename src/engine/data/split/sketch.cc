@@ -1,11 +1,13 @@
 #include "engine/data/split/sketch.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cstring>
+#include <numeric>
 #include <utility>
 
 #include "base/hash.h"
-#include "engine/data/split/rolling_hash.h"
 
 namespace flywheel::data {
 namespace {
@@ -21,17 +23,45 @@ int shift_of(size_t bytes) {
   return shift;
 }
 
+uint64_t mixed(uint64_t hash, uint64_t word) {
+  hash = (hash ^ word) * 0x9fb21c651e98df25ULL;
+  return hash ^ hash >> 32;
+}
+
+// Four chains side by side, since each waits for its products.
 uint64_t hashed(uint64_t hash, std::string_view text) {
-  hash = mix64(hash ^ text.size());
-  size_t i = 0;
-  for (uint64_t word; i + sizeof word <= text.size(); i += sizeof word) {
-    std::memcpy(&word, text.data() + i, sizeof word);
-    hash = (hash ^ word) * 0x9fb21c651e98df25ULL;
-    hash ^= hash >> 32;
+  constexpr size_t kChains = 4;
+  uint64_t chains[kChains], words[kChains];
+  for (size_t c = 0; c < kChains; ++c) chains[c] = mix64(hash ^ text.size()) + c;
+  for (; text.size() >= sizeof words; text.remove_prefix(sizeof words)) {
+    std::memcpy(words, text.data(), sizeof words);
+    for (size_t c = 0; c < kChains; ++c) chains[c] = mixed(chains[c], words[c]);
   }
-  uint64_t rest = 0;
-  std::memcpy(&rest, text.data() + i, text.size() - i);
-  return mix64(hash ^ rest);
+  std::fill(std::begin(words), std::end(words), 0);
+  std::memcpy(words, text.data(), text.size());
+  for (size_t c = 0; c < kChains; ++c) hash = mixed(mix64(hash ^ chains[c]), words[c]);
+  return mix64(hash);
+}
+
+// Sorts what is about uniform below shingle_bound(shift) by buckets of about one, and leaves each once.
+void sort_hashes(std::vector<uint64_t>& hashes, int shift) {
+  constexpr size_t kFewest = 32, kMost = 4096;
+  if (hashes.size() > kFewest) {
+    const int bits = std::bit_width(std::min(hashes.size(), kMost) - 1), low = std::max(0, 64 - shift - bits);
+    std::array<uint32_t, kMost + 1> ends;
+    std::fill_n(ends.begin(), (size_t{1} << bits) + 1, 0);
+    for (const uint64_t hash : hashes) ++ends[(hash >> low) + 1];
+    std::partial_sum(ends.begin(), ends.begin() + (size_t{1} << bits), ends.begin());
+    std::vector<uint64_t> sorted(hashes.size());
+    for (const uint64_t hash : hashes) sorted[ends[hash >> low]++] = hash;
+    uint32_t begin = 0;
+    for (size_t bucket = 0; bucket < size_t{1} << bits; begin = ends[bucket++])
+      if (ends[bucket] - begin > 1) std::sort(sorted.begin() + begin, sorted.begin() + ends[bucket]);
+    hashes.swap(sorted);
+  } else {
+    std::sort(hashes.begin(), hashes.end());
+  }
+  hashes.erase(std::unique(hashes.begin(), hashes.end()), hashes.end());
 }
 
 }  // namespace
@@ -85,10 +115,7 @@ void Sketcher::append(std::string_view text) {
 
 void Sketcher::take_in(std::string_view text, int shift) {
   text_hash_ = hashed(text_hash_, text);
-  const uint64_t bound = shingle_bound(shift);
-  for_each_window<kShingleBytes>(text, [&](size_t, uint64_t hash) {
-    if (hash <= bound) hashes_.push_back(hash);
-  });
+  add_shingles(text, shingle_bound(shift), hashes_);
 }
 
 Sketch Sketcher::finish(std::vector<uint64_t>& hashes) {
@@ -96,8 +123,7 @@ Sketch Sketcher::finish(std::vector<uint64_t>& hashes) {
   text_.resize(filled_);
   const int shift = large_ ? kMostShift : shift_of(text_.size());
   take_in(text_, shift);
-  std::sort(hashes_.begin(), hashes_.end());
-  hashes_.erase(std::unique(hashes_.begin(), hashes_.end()), hashes_.end());
+  sort_hashes(hashes_, shift);
   const Sketch sketch{.text_hash = text_hash_,
                       .first = hashes.size(),
                       .count = static_cast<uint32_t>(hashes_.size()),

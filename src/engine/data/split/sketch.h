@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-namespace flywheel::data {
+#include "engine/data/split/byte_windows.h"
 
-inline constexpr size_t kShingleBytes = 24;
+namespace flywheel::data {
 
 // Of one document; its kept hashes stand elsewhere, each once, ascending.
 struct Sketch {

@@ -97,5 +97,37 @@ TEST(NearDuplicates, AreFoundFromHalfOfTheSmallerOn) {
   EXPECT_EQ(found_with(0.35, 20000), 0);
 }
 
+// Signatures spare comparisons, and must not spare one that would have joined two documents.
+TEST(NearDuplicates, OneShingleMoreOrLessThanHalfDecides) {
+  Rng rng(11);
+  std::vector<Sketch> documents;
+  std::vector<uint64_t> hashes;
+  const auto add = [&](std::vector<uint64_t> of_document) {
+    std::sort(of_document.begin(), of_document.end());
+    documents.push_back({.text_hash = rng.next(),
+                         .first = hashes.size(),
+                         .count = static_cast<uint32_t>(of_document.size()),
+                         .shift = 6});
+    hashes.insert(hashes.end(), of_document.begin(), of_document.end());
+  };
+  std::vector<bool> alike;
+  for (size_t pair = 0; pair < 300; ++pair) {
+    const size_t fewer = 70 + rng.below(900), more = fewer + rng.below(900), half = (fewer + 1) / 2;
+    alike.push_back(pair % 2 == 0);
+    std::vector<uint64_t> a, b;
+    for (size_t i = 0; i < (alike.back() ? half : half - 1); ++i) a.push_back(rng.next() >> 6);
+    b = a;
+    while (a.size() < fewer) a.push_back(rng.next() >> 6);
+    while (b.size() < more) b.push_back(rng.next() >> 6);
+    add(a);
+    add(b);
+  }
+  for (const int threads : {1, 3}) {
+    const Clusters clusters = near_duplicate_clusters(documents, hashes, threads);
+    for (size_t pair = 0; pair < alike.size(); ++pair)
+      EXPECT_EQ(clusters.cluster[2 * pair + 1] == clusters.cluster[2 * pair], alike[pair]) << "pair " << pair;
+  }
+}
+
 }  // namespace
 }  // namespace flywheel::data
