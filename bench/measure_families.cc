@@ -250,7 +250,8 @@ void print_scores(const std::vector<const Table*>& tables, bool alike) {
   }
 }
 
-void compare(const std::vector<Ladder>& ladders, const std::map<std::string, Beliefs>& learnt, int resamples) {
+// Returns the first table, of families kept apart.
+Table compare(const std::vector<Ladder>& ladders, const std::map<std::string, Beliefs>& learnt, int resamples) {
   const auto beliefs_of = [&](const Ladder& l) {
     const auto found = learnt.find(l.family);
     return found == learnt.end() ? learnt.at("") : found->second;
@@ -269,6 +270,7 @@ void compare(const std::vector<Ladder>& ladders, const std::map<std::string, Bel
   print_errors(kappa);
   print_scores({&apart, &own, &program, &program_own}, false);
   if (resamples > 0) print_scores({&apart, &chinchilla, &kappa}, true);
+  return apart;
 }
 
 }  // namespace
@@ -301,11 +303,15 @@ int main(int count, char** arguments) {
     for (const Ladder& ladder : seen)
       if (!learnt.contains(ladder.family)) learnt[ladder.family] = learner.learn(ladder.family);
     fmt::print("\nmedian error over ladders, mean coverage [95% interval, clustered by ladder]\n");
-    compare(seen, learnt, resamples);
+    Table apart = compare(seen, learnt, resamples);
     if (unseen.empty()) return 0;
     fmt::print("\nunseen\n");
     from_all[""] = learner.learn("");
-    compare(unseen, from_all, resamples);
+    const Table others = compare(unseen, from_all, resamples);
+    for (size_t c = 0; c < kCutCount; ++c)
+      apart.ladders[c].insert(apart.ladders[c].end(), others.ladders[c].begin(), others.ladders[c].end());
+    fmt::print("\nboth\n");
+    print_errors(apart);
   } catch (const std::exception& e) {
     fmt::print(stderr, "measure_families: {}\n", e.what());
     return 1;
