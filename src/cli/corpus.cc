@@ -49,9 +49,11 @@ int corpus(const CorpusOptions& options) {
         if (i > 0) fmt::print(", {:.1f}% of its bytes stand verbatim in train", 100 * facts.overlap[i - 1]);
         fmt::print("\n");
       }
-      fmt::print("  near-duplicates {}: kept on one side with what they resemble; the largest cluster holds {} in {}\n",
-                 facts.near_duplicates, format_bytes(static_cast<double>(facts.largest_cluster_bytes)),
-                 facts.largest_cluster_documents);
+      const bool equal_only = facts.rule.find("only equal texts") != std::string::npos;
+      fmt::print("  {} {}: kept on one side{}; the largest cluster holds {} in {}\n",
+                 equal_only ? "copies" : "near-duplicates", facts.near_duplicates,
+                 equal_only ? ", and nothing else, because nearly all text is alike" : " with what they resemble",
+                 format_bytes(static_cast<double>(facts.largest_cluster_bytes)), facts.largest_cluster_documents);
       fmt::print("  only trained on {}: alike in too large a part, or mostly found in other documents\n",
                  format_bytes(static_cast<double>(facts.train_only_bytes)));
       if (facts.cut_documents > 0)

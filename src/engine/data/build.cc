@@ -112,10 +112,12 @@ SplitPlan planned(const std::vector<Document>& documents, const Clusters& cluste
       plan = plan_splits(of_plan, rule,
                          [&](uint32_t d, uint64_t position) { return snapped(pass, documents[d], position); });
       count(plan, manifest);
-      if (!holds_enough(manifest) && !(of_few_documents && smallest(manifest.split_bytes) >= kMinSplitBytes)) continue;
-      if (cluster == &clusters.equal)
+      if (cluster == &clusters.equal) {
         manifest.splitting->rule += "; here only equal texts stay on one side, because nearly all of it is alike";
-      return plan;
+        for (Piece& piece : plan.pieces)
+          piece.cluster = clusters.cluster[piece.document];  // they are alike all the same
+      }
+      if (holds_enough(manifest) || (of_few_documents && smallest(manifest.split_bytes) >= kMinSplitBytes)) return plan;
     }
   }
   return plan;

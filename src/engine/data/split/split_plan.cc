@@ -65,6 +65,7 @@ class Planner {
       : documents_(documents), snap_(snap), split_of_(documents.size(), Split::kTrain), cut_(documents.size(), false) {
     double total = 0;
     for (const PlanDocument& document : documents) total += static_cast<double>(document.bytes);
+    cluster_share_ = rule.cluster_share;
     large_ = std::max(rule.large_share * total, static_cast<double>(rule.large_bytes));
     total_ = total;
   }
@@ -79,8 +80,8 @@ class Planner {
         plan_.largest_cluster_bytes = static_cast<int64_t>(cluster.bytes);
         plan_.largest_cluster_documents = cluster.documents;
       }
-      // A cluster cannot be cut; one that a split still holds is judged by.
-      if (bytes <= large_ || (cluster.documents > 1 && bytes <= kSearchShare * total_)) {
+      // A cluster cannot be cut; one that is no large part of a split is judged by.
+      if (cluster.documents > 1 ? bytes <= cluster_share_ * kSearchShare * total_ : bytes <= large_) {
         small.push_back(cluster);
         small_bytes += bytes;
       } else if (cluster.documents == 1) {
@@ -113,7 +114,9 @@ class Planner {
         for (size_t s = 1; s < 3; ++s)
           if (bytes[s] / kShares[s] < bytes[split] / kShares[split]) split = s;
         if (bytes[split] >= kShares[split] * whole) break;
-        if (bytes[split] + static_cast<double>(cluster.bytes) > 1.25 * kShares[split] * whole) continue;
+        const double wanted = kShares[split] * whole;
+        if (bytes[split] + static_cast<double>(cluster.bytes) > 1.25 * wanted) continue;
+        if (cluster.documents > 1 && static_cast<double>(cluster.bytes) > cluster_share_ * wanted) continue;
         bytes[split] += static_cast<double>(cluster.bytes);
         of_cluster[cluster.first] = kJudging[split];
       }
@@ -201,7 +204,7 @@ class Planner {
 
   std::span<const PlanDocument> documents_;
   const std::function<uint64_t(uint32_t, uint64_t)>& snap_;
-  double large_ = 0, total_ = 0;
+  double large_ = 0, cluster_share_ = 1, total_ = 0;
   std::vector<Split> split_of_;
   std::vector<bool> cut_;
   std::vector<Piece> pieces_;

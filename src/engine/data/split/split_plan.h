@@ -43,11 +43,13 @@ inline constexpr double kSearchShare = 0.04, kAuditShare = 0.04, kLockedShare = 
 
 // How a plan treats what is large: from the first to the last until every split holds enough documents.
 struct SplitRule {
-  double large_share = 0.005;      // of the corpus: clusters above are cut, or only trained on where they hold several
+  double large_share = 0.005;      // of the corpus: documents above are cut
   uint64_t large_bytes = 8 << 10;  // but never up to this size
+  double cluster_share = 0.25;     // of a split: clusters of several documents above are not judged by
 };
-inline constexpr SplitRule kSplitRules[] = {{0.005, 8 << 10}, {0.002, 2 << 10}, {0, 0}};
-inline constexpr int kSplitRuleVersion = 2;
+inline constexpr SplitRule kSplitRules[] = {
+    {0.005, 8 << 10, 0.25}, {0.005, 8 << 10, 1}, {0.002, 2 << 10, 1}, {0, 0, 1}};
+inline constexpr int kSplitRuleVersion = 3;
 std::string split_rule_text();
 
 // `snap(document, position)` is where a cut near the position may fall: from there up to kMostSnapBytes further on.

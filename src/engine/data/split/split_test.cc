@@ -210,6 +210,35 @@ TEST_F(CorpusSplits, TextThatIsAllAlikeIsSplitAllTheSameAndSaysSo) {
   EXPECT_NEAR(manifest.splitting->overlap[1], 0.8, 0.01);
 }
 
+// Too few documents for any rule to be kept: the last is taken, and says no less.
+TEST_F(CorpusSplits, FewDocumentsThatAreAllAlikeSaySoToo) {
+  for (uint64_t i = 0; i < 20; ++i) write(fmt::format("{}", i), edited(words(5000, 1), 19 + i));
+  const CorpusManifest manifest = build();
+  EXPECT_THAT(manifest.splitting->rule, ::testing::HasSubstr("only equal texts"));
+  EXPECT_GT(manifest.splitting->overlap[1], 0.5);
+}
+
+TEST(SplitPlan, NoClusterIsALargePartOfASplit) {
+  // Of 2,000 documents of one size, clusters of 8 (0.4%), 16 (0.8%) and 32 (1.6%): a quarter of locked is 0.5%, of the
+  // others 1%.
+  for (const uint32_t size : {8u, 16u, 32u}) {
+    std::vector<PlanDocument> documents;
+    for (uint32_t i = 0; i < 2000; ++i)
+      documents.push_back({.digest = i / size * 0x9e3779b97f4a7c15ULL + i % size,
+                           .bytes = 10000,
+                           .cluster = i < 1000 ? i / size * size : i,
+                           .elsewhere = 0});
+    for (uint32_t i = 1000 / size * size; i < 1000; ++i) documents[i].cluster = i;
+    const SplitPlan plan = plan_splits(documents, kSplitRules[0], [](uint32_t, uint64_t at) { return at; });
+    std::set<Split> judged;
+    for (const Piece& piece : plan.pieces)
+      if (piece.document < 1000 / size * size) judged.insert(piece.split);
+    judged.erase(Split::kTrain);
+    EXPECT_EQ(judged.size(), size == 8 ? 3 : size == 16 ? 2 : 0) << size;
+    EXPECT_EQ(judged.contains(Split::kLocked), size == 8) << size;
+  }
+}
+
 TEST(SplitPlan, SharesAreKeptForDocumentsOfAllSizes) {
   Rng rng(5);
   for (const double spread : {0.0, 1.0, 2.0}) {
