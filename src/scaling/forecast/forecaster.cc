@@ -27,13 +27,52 @@ constexpr Shape kShapes[] = {{false, false}, {true, false}, {false, true}, {true
 constexpr double kShapeSd = 0.015, kShapeVariance = kShapeSd * kShapeSd;  // of log loss, of each function
 constexpr double kLeastShapes = 0.2;  // shapes that differ by less, in ln(width / depth), are one
 
+constexpr double kFewestShapes = 0.5;    // of the runs: fewer that are known say too little
+// Of log loss over the best of as much compute: what a run counts for the typical shape falls by e.
+constexpr double kFrontierExcess = 0.02;
+
 bool shapes_vary(const Runs& runs) {
-  double least = INFINITY, most = -INFINITY;
+  double least = INFINITY, most = -INFINITY, known = 0;
   for (const double aspect : runs.ln_aspect) {
-    if (std::isnan(aspect)) return false;
-    least = std::min(least, aspect), most = std::max(most, aspect);
+    if (std::isnan(aspect)) continue;
+    least = std::min(least, aspect), most = std::max(most, aspect), ++known;
   }
-  return most - least > kLeastShapes;
+  return known >= kFewestShapes * static_cast<double>(runs.ln_aspect.size()) && most - least > kLeastShapes;
+}
+
+// The shape that models of a size have along the frontier, as ln(width / depth): a line in ln N through the shapes of
+// the runs, within what they have. Those near the best loss of as much compute count, and more at the top.
+struct TypicalShape {
+  double level = NAN, slope = 0, centre = 0, least = 0, most = 0;
+
+  double at(double ln_n) const { return std::clamp(level + slope * (ln_n - centre), least, most); }
+};
+
+TypicalShape typical_shape(const Runs& runs) {
+  const double top = *std::max_element(runs.ln_c.begin(), runs.ln_c.end());
+  const auto weight_of = [&](size_t i) {
+    double best = runs.ln_l[i];
+    for (size_t j = 0; j < runs.ln_l.size(); ++j)
+      if (runs.ln_c[j] <= runs.ln_c[i] + 0.1) best = std::min(best, runs.ln_l[j]);
+    return std::isnan(runs.ln_aspect[i])
+               ? 0
+               : std::exp((best - runs.ln_l[i]) / kFrontierExcess + 0.5 * (runs.ln_c[i] - top));
+  };
+  TypicalShape shape{.least = INFINITY, .most = -INFINITY};
+  double weight = 0, n = 0, aspect = 0, square = 0, product = 0;
+  for (size_t i = 0; i < runs.ln_l.size(); ++i) {
+    const double w = weight_of(i);
+    if (w == 0) continue;
+    weight += w, n += w * runs.ln_n[i], aspect += w * runs.ln_aspect[i];
+    shape.least = std::min(shape.least, runs.ln_aspect[i]), shape.most = std::max(shape.most, runs.ln_aspect[i]);
+  }
+  shape.centre = n / weight, shape.level = aspect / weight;
+  for (size_t i = 0; i < runs.ln_l.size(); ++i) {
+    const double w = weight_of(i), off = runs.ln_n[i] - shape.centre;
+    if (w > 0) square += w * off * off, product += w * off * (runs.ln_aspect[i] - shape.level);
+  }
+  shape.slope = product / (square + weight);  // as if one more run of each weight had no slope, a factor of e away
+  return shape;
 }
 
 // One run a cell of a grid in (ln N, ln D), whose step doubles until at most `most` are left. The median loss stands
@@ -84,6 +123,7 @@ struct Forecaster::State {
   Beliefs beliefs;
   Runs runs;
   FlopsRule rule;
+  TypicalShape typical;  // its level is NAN where shapes are not known or do not vary
   double highest_flops = 0;
   std::vector<ShapedFit> fits;
   std::vector<MisfitModel> models;
@@ -105,7 +145,35 @@ struct Forecaster::State {
   Eigen::MatrixXd correlations(Correlation* of = misfit_correlation) const {
     Eigen::MatrixXd k(runs.size(), runs.size());
     for (Eigen::Index i = 0; i < runs.size(); ++i) k.col(i) = correlations(runs.site(static_cast<size_t>(i)), of);
+    k.diagonal().setOnes();  // of a shape that is not known too
     return k;
+  }
+  // A model of this size, shaped as those of the frontier are.
+  Site site_of(double ln_n, double ln_d) const {
+    return {ln_n, ln_d, std::isnan(typical.level) ? NAN : typical.at(ln_n)};
+  }
+  // Correlations of each run with a site; of shapes only where they are known.
+  struct Near {
+    Eigen::VectorXd misfit, ratio, depth;
+  };
+  Near near(const Site& site) const {
+    Near near{correlations(site), {}, {}};
+    if (!std::isnan(site.ln_aspect) && !std::isnan(typical.level))
+      near.ratio = correlations(site, ratio_correlation), near.depth = correlations(site, depth_correlation);
+    return near;
+  }
+  // Covariance of what is beside the law, under one model.
+  static Eigen::VectorXd covariance(const ShapedFit& fit, const Near& near) {
+    Eigen::VectorXd sum = fit.misfit_sd * fit.misfit_sd * near.misfit;
+    if (fit.shape.by_ratio && near.ratio.size() > 0) sum += kShapeVariance * near.ratio;
+    if (fit.shape.by_depth && near.depth.size() > 0) sum += kShapeVariance * near.depth;
+    return sum;
+  }
+  double covariance(const ShapedFit& fit, const Site& a, const Site& b) const {
+    double sum = fit.misfit_sd * fit.misfit_sd * misfit_correlation(beliefs, a, b);
+    if (fit.shape.by_ratio) sum += kShapeVariance * ratio_correlation(beliefs, a, b);
+    if (fit.shape.by_depth) sum += kShapeVariance * depth_correlation(beliefs, a, b);
+    return sum;
   }
   double law(const LawVector& theta, double ln_n, double ln_d, double* gradient = nullptr) const {
     return law_value(theta, ln_n - runs.centre_n, ln_d - runs.centre_d, gradient);
@@ -118,11 +186,10 @@ struct Forecaster::State {
   }
   // Of a model of typical shape.
   double mean(double ln_n, double ln_d) const {
-    const Eigen::VectorXd k = correlations({ln_n, ln_d, NAN});
+    const Near k = near(site_of(ln_n, ln_d));
     double sum = 0;
     for (size_t m = 0; m < fits.size(); ++m)
-      sum +=
-          models[m].weight * (law(fits[m].theta, ln_n, ln_d) + std::pow(fits[m].misfit_sd, 2) * k.dot(fits[m].alpha));
+      sum += models[m].weight * (law(fits[m].theta, ln_n, ln_d) + covariance(fits[m], k).dot(fits[m].alpha));
     return sum;
   }
   // The laws' loss over the best they give for as much compute.
@@ -148,21 +215,18 @@ struct Forecaster::State {
   };
   // Of a run's log loss, noise included: the spread within the models and between them.
   Spread spread(const Site& site) const {
-    const Eigen::VectorXd k = correlations(site);
-    const Eigen::VectorXd of_ratio = correlations(site, ratio_correlation);
-    const Eigen::VectorXd of_depth = correlations(site, depth_correlation);
+    const Near k = near(site);
     const double off = excess(site.ln_n, site.ln_d) / beliefs.frontier_width;
     // The noise's tails reach farther than a normal distribution's of its scale.
     const double tail_width = std::pow(student_quantile(0.95, beliefs.tail) / kNormal90, 2);
     const double noise_share = tail_width * (1 + off * off);
-    double first = 0, second = 0;
+    double first = 0, second = 0, of_any_shape = 0;
     for (size_t m = 0; m < fits.size(); ++m) {
       const ShapedFit& fit = fits[m];
-      const double power = fit.misfit_sd * fit.misfit_sd;
-      double own = power;
-      Eigen::VectorXd cross = power * k;
-      if (fit.shape.by_ratio) own += kShapeVariance, cross += kShapeVariance * of_ratio;
-      if (fit.shape.by_depth) own += kShapeVariance, cross += kShapeVariance * of_depth;
+      const double own = covariance(fit, site, site);
+      const Eigen::VectorXd cross = covariance(fit, k);
+      if (std::isnan(site.ln_aspect))
+        of_any_shape += models[m].weight * kShapeVariance * ((fit.shape.by_ratio ? 1 : 0) + (fit.shape.by_depth ? 1 : 0));
       LawVector gradient;
       const double value = law(fit.theta, site.ln_n, site.ln_d, gradient.data()) + cross.dot(fit.alpha);
       const Eigen::VectorXd white = fit.factor.triangularView<Eigen::Lower>().solve(cross);
@@ -172,7 +236,8 @@ struct Forecaster::State {
       first += models[m].weight * value;
       second += models[m].weight * (value * value + variance);
     }
-    return {first, width(site) * std::sqrt(std::max(second - first * first, 1e-12))};
+    // The factor on the width says how much less is missed far off than the model thinks, not how much shapes differ.
+    return {first, std::hypot(width(site) * std::sqrt(std::max(second - first * first, 1e-12)), std::sqrt(of_any_shape))};
   }
   void draw_laws() {
     Rng rng(1, 0x6c617773);
@@ -209,6 +274,7 @@ Forecaster::Forecaster(std::span<const Point> points, const Beliefs& beliefs) : 
   s.rule = scaling::flops_rule(points);
   for (const Point& point : points) s.highest_flops = std::max(s.highest_flops, flops_of(point));
   const bool shapes = shapes_vary(s.runs);
+  if (shapes) s.typical = typical_shape(s.runs);
   const Eigen::MatrixXd correlation = s.correlations();
   const Eigen::MatrixXd of_ratio = shapes ? s.correlations(ratio_correlation) : Eigen::MatrixXd();
   const Eigen::MatrixXd of_depth = shapes ? s.correlations(depth_correlation) : Eigen::MatrixXd();
@@ -258,22 +324,20 @@ std::vector<double> Forecaster::covariance(std::span<const std::pair<double, dou
   Eigen::MatrixXd sum = Eigen::MatrixXd::Zero(n, n);
   Eigen::VectorXd mean = Eigen::VectorXd::Zero(n);
   for (size_t m = 0; m < s.fits.size(); ++m) {
-    const MisfitFit& fit = s.fits[m];
-    const double power = fit.misfit_sd * fit.misfit_sd;
+    const State::ShapedFit& fit = s.fits[m];
     Eigen::MatrixXd cross(s.runs.size(), n), gradients(kLawParameters, n), between(n, n);
     Eigen::VectorXd values(n);
     for (Eigen::Index i = 0; i < n; ++i) {
       const double ln_n = std::log(sites[static_cast<size_t>(i)].first);
       const double ln_d = std::log(sites[static_cast<size_t>(i)].second);
-      const Site site{ln_n, ln_d, NAN};
-      const Eigen::VectorXd k = s.correlations(site);
+      const Site site = s.site_of(ln_n, ln_d);
+      cross.col(i) = State::covariance(fit, s.near(site));
       LawVector gradient;
-      values[i] = s.law(fit.theta, ln_n, ln_d, gradient.data()) + power * k.dot(fit.alpha);
-      cross.col(i) = power * k;
+      values[i] = s.law(fit.theta, ln_n, ln_d, gradient.data()) + cross.col(i).dot(fit.alpha);
       gradients.col(i) = gradient;
       for (Eigen::Index j = 0; j <= i; ++j) {
         const auto& [N, D] = sites[static_cast<size_t>(j)];
-        between(i, j) = between(j, i) = power * misfit_correlation(s.beliefs, site, {std::log(N), std::log(D), NAN});
+        between(i, j) = between(j, i) = s.covariance(fit, site, s.site_of(std::log(N), std::log(D)));
       }
     }
     const Eigen::MatrixXd white = fit.factor.triangularView<Eigen::Lower>().solve(cross);
@@ -287,7 +351,7 @@ std::vector<double> Forecaster::covariance(std::span<const std::pair<double, dou
   Eigen::VectorXd widths(n);
   for (Eigen::Index i = 0; i < n; ++i) {
     const auto& [N, D] = sites[static_cast<size_t>(i)];
-    widths[i] = s.width({std::log(N), std::log(D), NAN});
+    widths[i] = s.width(s.site_of(std::log(N), std::log(D)));
   }
   sum = widths.asDiagonal() * sum * widths.asDiagonal();
   return {sum.data(), sum.data() + sum.size()};  // symmetric: column-major is row-major
@@ -308,12 +372,21 @@ double Forecaster::noise_sd(double N, double D) const {
 Optimum Forecaster::predict(double N, double D, double aspect) const {
   if (!(N > 0) || !(D > 0) || !std::isfinite(N) || !std::isfinite(D))
     throw_bad_input("a prediction needs N and D above 0, found N = {} and D = {}", N, D);
+  return predict_site(std::log(N), std::log(D), aspect > 0 ? std::log(aspect) : NAN);
+}
+
+Optimum Forecaster::predict_site(double ln_n, double ln_d, double ln_aspect) const {
   const State& s = *state_;
-  const Site site{std::log(N), std::log(D), aspect > 0 ? std::log(aspect) : NAN};
+  const Site site{ln_n, ln_d, ln_aspect};
   const auto [mean, sd] = s.spread(site);
   const double inflation = error_inflation.at_decades(s.decades_beyond(site));
-  const double half = kNormal90 * inflation * sd;
-  return {N, D, std::exp(mean), std::exp(mean - half), std::exp(mean + half), N, N};
+  const double half = kNormal90 * inflation * sd, N = std::exp(ln_n);
+  return {N, std::exp(ln_d), std::exp(mean), std::exp(mean - half), std::exp(mean + half), N, N};
+}
+
+double Forecaster::typical_aspect(double N) const {
+  const TypicalShape& typical = state_->typical;
+  return std::isnan(typical.level) ? 0 : std::exp(typical.at(std::log(N)));
 }
 
 Optimum Forecaster::compute_optimal(double flops) const {
@@ -327,7 +400,7 @@ Optimum Forecaster::compute_optimal(double flops, const std::function<double(dou
   const auto mean = [&](double ln_n) { return s.mean(ln_n, along(ln_n)); };
   const auto [least, most] = s.sizes_within(std::log(flops));
   const double best = minimum_of(mean, least, most, 100);
-  Optimum optimum = predict(std::exp(best), std::exp(along(best)));
+  Optimum optimum = predict_site(best, along(best), s.site_of(best, 0).ln_aspect);
   const double one[] = {flops};
   const std::vector<double> sizes = optimal_sizes(one, flops_per_token).front();
   optimum.N_low = std::exp(quantile(sizes, 0.05));
@@ -344,31 +417,34 @@ std::vector<std::vector<double>> Forecaster::surfaces(std::span<const std::pair<
   const auto n = static_cast<Eigen::Index>(sites.size());
   std::vector<double> ln_n, ln_d;
   for (const auto& [N, D] : sites) ln_n.push_back(std::log(N)), ln_d.push_back(std::log(D));
-  Eigen::MatrixXd near(s.runs.size(), n), between(n, n);
-  for (Eigen::Index i = 0; i < n; ++i) {
-    const auto a = static_cast<size_t>(i);
-    near.col(i) = s.correlations({ln_n[a], ln_d[a], NAN});
-    for (Eigen::Index j = 0; j <= i; ++j) {
-      const auto b = static_cast<size_t>(j);
-      between(i, j) = between(j, i) = misfit_correlation(s.beliefs, {ln_n[a], ln_d[a], NAN}, {ln_n[b], ln_d[b], NAN});
-    }
+  std::vector<Site> places;
+  std::vector<State::Near> near;
+  for (size_t i = 0; i < sites.size(); ++i) {
+    places.push_back(s.site_of(ln_n[i], ln_d[i]));
+    near.push_back(s.near(places.back()));
   }
-  // What the misfit may still do between and beyond the runs, given them.
-  std::vector<Eigen::MatrixXd> roots;
-  for (const MisfitFit& fit : s.fits) {
-    const double power = fit.misfit_sd * fit.misfit_sd;
-    const Eigen::MatrixXd white = fit.factor.triangularView<Eigen::Lower>().solve(power * near);
-    Eigen::MatrixXd open = power * between - white.transpose() * white;
-    open.diagonal().array() += 1e-8 * power;
+  // Of the sites with the runs, and what the misfit may still do between and beyond the runs, given them.
+  std::vector<Eigen::MatrixXd> crosses, roots;
+  for (const State::ShapedFit& fit : s.fits) {
+    Eigen::MatrixXd cross(s.runs.size(), n), open(n, n);
+    for (Eigen::Index i = 0; i < n; ++i) {
+      const auto a = static_cast<size_t>(i);
+      cross.col(i) = State::covariance(fit, near[a]);
+      for (Eigen::Index j = 0; j <= i; ++j)
+        open(i, j) = open(j, i) = s.covariance(fit, places[a], places[static_cast<size_t>(j)]);
+    }
+    const Eigen::MatrixXd white = fit.factor.triangularView<Eigen::Lower>().solve(cross);
+    open -= white.transpose() * white;
+    open.diagonal().array() += 1e-8 * fit.misfit_sd * fit.misfit_sd;
     roots.emplace_back(open.llt().matrixL());
+    crosses.push_back(std::move(cross));
   }
   std::vector<std::vector<double>> surfaces;
   Rng rng(2, 0x73697a65);
   for (const State::Draw& draw : s.draws) {
     Eigen::VectorXd normal(n);
     for (Eigen::Index i = 0; i < n; ++i) normal[i] = rng.normal();
-    const double power = std::pow(s.fits[draw.model].misfit_sd, 2);
-    Eigen::VectorXd loss = power * (near.transpose() * draw.alpha) + roots[draw.model] * normal;
+    Eigen::VectorXd loss = crosses[draw.model].transpose() * draw.alpha + roots[draw.model] * normal;
     for (size_t i = 0; i < sites.size(); ++i) loss[static_cast<Eigen::Index>(i)] += s.law(draw.theta, ln_n[i], ln_d[i]);
     surfaces.emplace_back(loss.data(), loss.data() + loss.size());
   }

@@ -9,7 +9,8 @@
 // approximation). The priors of exponents, E, kappa and the misfit's length scales are the same for every ladder
 // and were estimated on public ones (docs/forecast-backtests.md).
 // Where shapes of models are known and differ, g has two more parts, smooth functions of width / depth and of depth;
-// models with either, both and neither are weighed too.
+// models with either, both and neither are weighed too. What names a size alone, the best one above all, is then of
+// models shaped as those of the frontier are.
 // Deterministic; const functions may be called from several threads.
 #pragma once
 
@@ -46,6 +47,9 @@ class Forecaster {
   // The loss of a run of this size, with its 90% prediction interval. `aspect` is the model's width over its depth, 0
   // where it is not known: then the interval allows for any shape that the runs fitted had.
   Optimum predict(double N, double D, double aspect = 0) const;
+  // Width over depth of models of this size along the frontier of the runs, which compute_optimal, loss, surfaces and
+  // covariance are of; 0 where shapes are known of less than half of the runs, or do not vary.
+  double typical_aspect(double N) const;
   // The size that minimises the forecast at `flops`; N_low and N_high hold 90% of optimal_sizes(). FLOPs per token from
   // flops_rule(), or the caller's.
   Optimum compute_optimal(double flops) const;
@@ -74,6 +78,7 @@ class Forecaster {
 
  private:
   struct State;
+  Optimum predict_site(double ln_n, double ln_d, double ln_aspect) const;
   std::unique_ptr<State> state_;
 };
 
