@@ -39,6 +39,25 @@ double reuse_of(std::span<const Point> points, const std::vector<FormFit>& forms
   return reuse;
 }
 
+// What is known of shapes, and which the best size is of.
+void note_shapes(std::span<const Point> points, const Forecaster& forecaster, std::vector<std::string>& notes) {
+  const auto known = std::count_if(points.begin(), points.end(), [](const Point& p) { return p.aspect > 0; });
+  if (known == 0) return;
+  const auto largest = std::max_element(points.begin(), points.end(),
+                                        [](const Point& a, const Point& b) { return flops_of(a) < flops_of(b); });
+  const double typical = forecaster.typical_aspect(largest->N);
+  const auto all = static_cast<std::ptrdiff_t>(points.size());
+  if (known < all)
+    notes.push_back(fmt::format("{} of {} runs have no usable width and depth{}", all - known, all,
+                                typical > 0 ? ": their shapes count as unknown"
+                                            : ", and too few others differ in shape: shapes count as unknown"));
+  if (typical > 0)
+    notes.push_back(
+        fmt::format("shapes differ: best sizes and their losses are of models shaped as those of the frontier are, "
+                    "width over depth about {:.3g} at the top; a prediction may name its own",
+                    typical));
+}
+
 }  // namespace
 
 Point in_fresh_tokens(Point p, double reuse) {
@@ -77,6 +96,7 @@ JudgedRuns judge_fits(std::span<const Point> points, const std::vector<FormFit>&
                     .optimum = {},
                     .notes = std::move(notes),
                     .reuse = reuse};
+  note_shapes(points, judged.forecaster, judged.notes);
   judged.forecaster.error_inflation = ErrorInflation(judged.backtest);
   // A form's best sizes are for tokens as they were counted, repeated ones included.
   judged.optimum = optimum_of(fresh, judged.forecaster, reuse > 0 ? nullptr : favoured);

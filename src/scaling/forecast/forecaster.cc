@@ -27,9 +27,9 @@ constexpr Shape kShapes[] = {{false, false}, {true, false}, {false, true}, {true
 constexpr double kShapeSd = 0.015, kShapeVariance = kShapeSd * kShapeSd;  // of log loss, of each function
 constexpr double kLeastShapes = 0.2;  // shapes that differ by less, in ln(width / depth), are one
 
-constexpr double kFewestShapes = 0.5;    // of the runs: fewer that are known say too little
+constexpr double kFewestShapes = 0.5;  // of the runs: fewer that are known say too little
 // Of log loss over the best of as much compute: what a run counts for the typical shape falls by e.
-constexpr double kFrontierExcess = 0.02;
+constexpr double kFrontierExcess = 0.01;
 
 bool shapes_vary(const Runs& runs) {
   double least = INFINITY, most = -INFINITY, known = 0;
@@ -226,7 +226,8 @@ struct Forecaster::State {
       const double own = covariance(fit, site, site);
       const Eigen::VectorXd cross = covariance(fit, k);
       if (std::isnan(site.ln_aspect))
-        of_any_shape += models[m].weight * kShapeVariance * ((fit.shape.by_ratio ? 1 : 0) + (fit.shape.by_depth ? 1 : 0));
+        of_any_shape +=
+            models[m].weight * kShapeVariance * ((fit.shape.by_ratio ? 1 : 0) + (fit.shape.by_depth ? 1 : 0));
       LawVector gradient;
       const double value = law(fit.theta, site.ln_n, site.ln_d, gradient.data()) + cross.dot(fit.alpha);
       const Eigen::VectorXd white = fit.factor.triangularView<Eigen::Lower>().solve(cross);
@@ -237,7 +238,8 @@ struct Forecaster::State {
       second += models[m].weight * (value * value + variance);
     }
     // The factor on the width says how much less is missed far off than the model thinks, not how much shapes differ.
-    return {first, std::hypot(width(site) * std::sqrt(std::max(second - first * first, 1e-12)), std::sqrt(of_any_shape))};
+    return {first,
+            std::hypot(width(site) * std::sqrt(std::max(second - first * first, 1e-12)), std::sqrt(of_any_shape))};
   }
   void draw_laws() {
     Rng rng(1, 0x6c617773);

@@ -264,6 +264,12 @@ RunsTable parse_runs(std::string_view text, const std::string& where, const Tabl
   if (table.points.empty()) throw_bad_input("{}: a header but no runs, expected one run a line", where);
   table.skipped = std::move(bad);
   if (options.loss_required) copies.leave_out(table);
+  if ((header.at[kWidth] < 0) != (header.at[kDepth] < 0)) {
+    const bool width = header.at[kDepth] < 0;
+    table.warnings.push_back(fmt::format("there is a column of {} and none of {}: shapes of models are not known",
+                                         run_columns()[width ? kWidth : kDepth].means,
+                                         run_columns()[width ? kDepth : kWidth].means));
+  }
   return table;
 }
 

@@ -111,6 +111,13 @@ TEST(RunsTable, RowsThatRepeatAnotherAreOneRun) {
   EXPECT_EQ(parse_runs("N,D\n1e6,1e7\n1e6,1e7\n", "x.csv", false).points.size(), 2u) << "predictions are answered";
 }
 
+TEST(RunsTable, HalfOfAShapeIsNoneAndSaidToBe) {
+  const RunsTable table = parse("N,D,L,n_layers\n1e6,1e7,3,4\n2e6,1e7,2.9,6\n");
+  EXPECT_THAT(table.warnings, testing::ElementsAre(HasSubstr("layers of the model and none of width")));
+  EXPECT_EQ(table.points[0].aspect, 0);
+  EXPECT_TRUE(parse("N,D,L,n_layers,d_model\n1e6,1e7,3,4,64\n2e6,1e7,2.9,6,80\n").warnings.empty());
+}
+
 TEST(RunsTable, ReplicatesThatLookAlikeAreRuns) {
   EXPECT_EQ(parse("N,D,L,seed\n1e6,1e7,3.12345,1\n1e6,1e7,3.12345,2\n").points.size(), 2u);
   EXPECT_EQ(parse("N,D,L,lr\n1e6,1e7,3.12345,1\n1e6,1e7,3.12345,2\n").points.size(), 2u);
