@@ -88,6 +88,8 @@ SampledError sampled_error(std::span<const ScoredText> texts) {
     join(*std::max_element(strata.begin(), strata.end(),
                            [](const Stratum& a, const Stratum& b) { return sum_of(a.x) < sum_of(b.x); }),
          clusters);
+    result.units.blocks += result.units.clusters;
+    result.units.clusters = 0;
   }
   result.error = ratio_error(strata);
   if (result.error) result.error->sd = std::hypot(result.error->sd, std::sqrt(of_shares));

@@ -26,8 +26,9 @@ struct ScoredText {
 
 // What an error is over.
 struct SampledUnits {
-  int64_t clusters = 0;                   // of near-duplicates; most are one document
-  int64_t cut_documents = 0, blocks = 0;  // large documents that are strata of their own, and their blocks
+  int64_t clusters = 0;  // of near-duplicates; most are one document
+  // Large documents that are strata of their own, and their blocks; and others that count as such, being too few.
+  int64_t cut_documents = 0, blocks = 0;
   bool operator==(const SampledUnits&) const = default;
 };
 // As what stands after "over": "documents", "blocks of one document", "documents and blocks of 2 large ones".

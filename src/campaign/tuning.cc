@@ -54,14 +54,15 @@ TransferVerdict check_transfer(double chosen, const std::vector<SweepPoint>& upp
     return verdict;
   }
   const double loss = *same->bits_per_byte - *best->bits_per_byte;
-  verdict.holds = loss <= 2 * std::sqrt(2.0) * noise_sd;
+  const double chance = 2 * std::sqrt(2.0) * noise_sd;  // two standard deviations of a difference
+  verdict.holds = loss <= chance;
   if (verdict.holds) {
     verdict.words = best == same
                         ? "the same learning rate is best one rung up"
                         : fmt::format(
-                              "one rung up {:.3g} times the learning rate is better by {:.4f} bits per byte, within "
-                              "the noise floor: the choice holds",
-                              best->multiplier / chosen, loss);
+                              "one rung up {:.3g} times the learning rate is better by {:.4f} bits per byte, no more "
+                              "than two runs differ by chance (up to {:.4f}): the choice holds",
+                              best->multiplier / chosen, loss, chance);
   } else {
     verdict.multiplier = std::sqrt(chosen * best->multiplier);
     verdict.words = fmt::format(

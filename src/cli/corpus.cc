@@ -39,13 +39,14 @@ int corpus(const CorpusOptions& options) {
   if (options.json) {
     fmt::print("{}\n", json_line(to_json(manifest)));
   } else {
-    fmt::print("{}: {} of text in {} documents from {} files\n", options.folder,
+    fmt::print("{}: {} of text, documents {}, files {}\n", options.folder,
                format_bytes(static_cast<double>(manifest.bytes)), manifest.documents, manifest.files);
     if (manifest.splitting) {
       const data::SplittingFacts& facts = *manifest.splitting;
       for (size_t i = 0; i < data::kSplits; ++i) {
-        fmt::print("  {:7} {:>9} in {} documents", name(static_cast<data::Split>(i)),
-                   format_bytes(static_cast<double>(manifest.split_bytes[i])), manifest.split_documents[i]);
+        fmt::print("  {:7} {:>9} in {} documents{}", name(static_cast<data::Split>(i)),
+                   format_bytes(static_cast<double>(manifest.split_bytes[i])), manifest.split_documents[i],
+                   facts.cut_documents > 0 ? " and blocks of cut ones" : "");
         if (i > 0) fmt::print(", {:.1f}% of its bytes stand verbatim in train", 100 * facts.overlap[i - 1]);
         fmt::print("\n");
       }

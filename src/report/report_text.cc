@@ -83,6 +83,18 @@ std::string changes_text(size_t n) {
   return n == 1 ? "the change" : fmt::format("the {} changes", n);
 }
 
+// What was tried, where nothing was adopted: most changes are only screened, and what was not tested did not fail.
+std::string nothing_passed(const ledger::SearchRecord& search) {
+  const auto changes = [](int64_t n) { return fmt::format("{} change{}", n, n == 1 ? "" : "s"); };
+  const char* were = search.tried == 1 ? "was" : "were";
+  if (search.tests == 0)
+    return fmt::format("{} to the recipe {} screened, and none was tested", changes(search.tried), were);
+  if (search.tests >= search.tried)
+    return fmt::format("{} to the recipe {} tested, and none passed", changes(search.tried), were);
+  return fmt::format("{} to the recipe {} screened, {} of them tested, and none passed", changes(search.tried), were,
+                     search.tests);
+}
+
 std::string found_sentence(const ledger::Ledger& ledger) {
   const auto search = last_of<ledger::SearchRecord>(ledger);
   const std::vector<ledger::FindingRecord> findings = adopted_findings(ledger);
@@ -90,8 +102,7 @@ std::string found_sentence(const ledger::Ledger& ledger) {
     if (!search)
       return ledger.last<ledger::ReportRecord>() ? "This lab measured one recipe and tried no changes to it." : "";
     if (search->tried == 0) return "Found nothing: the budget left no room to try changes to the recipe.";
-    return fmt::format("Found nothing better: of {} change{} to the recipe that {} tried, none passed the test.",
-                       search->tried, search->tried == 1 ? "" : "s", search->tried == 1 ? "was" : "were");
+    return fmt::format("Found nothing better: {}.", nothing_passed(*search));
   }
   const std::optional<Total> measured = total_multiplier(ledger, findings);
   if (!measured)
@@ -403,8 +414,7 @@ std::string findings_text(const ledger::Ledger& ledger) {
   }
   if (!text.empty()) return text;
   const auto search = last_of<ledger::SearchRecord>(ledger);
-  return search ? fmt::format("no findings: of {} changes tried, none passed the test\n", search->tried)
-                : "no findings so far\n";
+  return search ? fmt::format("no findings: {}\n", nothing_passed(*search)) : "no findings so far\n";
 }
 
 std::string summary(const ledger::Ledger& ledger, const std::string& lab) {

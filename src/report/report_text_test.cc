@@ -120,12 +120,16 @@ TEST(ReportText, AMultiplierThatIsOnlyBoundedIsCalledAtLeast) {
 }
 
 TEST(ReportText, NothingFoundIsSaidWithWhatWasTried) {
-  MadeUpLab searched, idle, none;
-  searched.ledger->append(SearchRecord{.tried = 34});
+  MadeUpLab searched, untested, idle, none;
+  searched.ledger->append(SearchRecord{.tried = 34, .tests = 2});
+  untested.ledger->append(SearchRecord{.tried = 4});
   idle.ledger->append(SearchRecord{.tried = 0});
-  for (MadeUpLab* lab : {&searched, &idle, &none}) lab->finish();
-  EXPECT_THAT(searched.head().main,
-              HasSubstr("Found nothing better: of 34 changes to the recipe that were tried, none passed"));
+  for (MadeUpLab* lab : {&searched, &untested, &idle, &none}) lab->finish();
+  EXPECT_THAT(
+      searched.head().main,
+      HasSubstr("Found nothing better: 34 changes to the recipe were screened, 2 of them tested, and none passed."));
+  EXPECT_THAT(untested.head().main,
+              HasSubstr("Found nothing better: 4 changes to the recipe were screened, and none was tested."));
   EXPECT_THAT(idle.head().main, HasSubstr("the budget left no room to try changes"));
   EXPECT_THAT(none.head().main, HasSubstr("measured one recipe and tried no changes"));
 }

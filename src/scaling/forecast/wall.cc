@@ -230,11 +230,13 @@ Wall wall_test(std::span<const Point> points, uint64_t seed) {
 
   const Break& at = test.breaks()[found.at];
   const std::string rise = fmt::format(
-      "the slope of ln loss against ln C rises by {:.4f}, from {:.4f}, about {:.1f} decades before the end "
+      "the slope of ln loss against ln C rises by {:.4f}, from the {:.4f} that the runs below forecast, about {:.1f} "
+      "decades before the end "
       "(p = {:.3f})",
       found.change, -slope, at.decades_above, wall.p_value);
   const std::string power = fmt::format(
-      "half the slope of {:.4f} in the last {:.1f} decades would have been called a wall in {:.0f}% of ladders "
+      "half of the slope of {:.4f} that the runs below forecast for the last {:.1f} decades would have been called a "
+      "wall in {:.0f}% of ladders "
       "simulated "
       "from these runs",
       -slope, kBendDecades, 100 * wall.power_halved);

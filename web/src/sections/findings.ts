@@ -116,7 +116,7 @@ export function findingsSection(data: ReportData): Child[] {
   const seconds = new Map(data.runs.filter((run) => isNumber(run.seconds)).map((run) => [run.id, run.seconds as number]));
   if (findings.length === 0)
     return [
-      missing(isNumber(tried) && tried > 0 ? `${integer(tried)} changes were tried; none passed the test.` : search === null ? "None: this lab has tried no changes to its recipe." : "None: the budget left no room to try changes to the recipe."),
+      missing(isNumber(tried) && tried > 0 ? search !== null && search.tests === 0 ? `${integer(tried)} changes were screened, and none was tested.` : `${integer(tried)} changes were screened${search === null ? "" : `, ${integer(search.tests)} of them tested`}; none passed the test.` : search === null ? "None: this lab has tried no changes to its recipe." : "None: the budget left no room to try changes to the recipe."),
       how,
       ...(search === null ? [] : proposalsTable(search)),
     ];
