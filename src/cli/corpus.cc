@@ -8,6 +8,7 @@
 
 #include "base/format.h"
 #include "base/json.h"
+#include "base/stop_signals.h"
 #include "base/subprocess.h"
 #include "cli/cli.h"
 #include "engine/data/tail_corpus.h"
@@ -31,10 +32,12 @@ data::CorpusManifest build(const CorpusOptions& options) {
   data::BuildOptions request;
   for (const std::string& source : options.sources) request.sources.emplace_back(source);
   request.threads = static_cast<int>(available_cpus().size());
+  request.should_stop = [] { return stop_signal() != 0; };
   return data::build_corpus(request, options.folder);
 }
 
 int corpus(const CorpusOptions& options) {
+  catch_stop_signals();
   const data::CorpusManifest manifest = build(options);
   if (options.json) {
     fmt::print("{}\n", json_line(to_json(manifest)));

@@ -7,8 +7,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <future>
 #include <memory>
+#include <optional>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -287,12 +289,20 @@ void sync_folder(const Path& folder) {
 }
 
 // The folder under construction; gone unless it was moved into place.
+// The folder beside the corpus in which it is made, by one program at a time. The corpus that was there stays until the
+// new one is whole.
 class Building {
  public:
   explicit Building(const Path& folder) : folder_(folder), building_(folder.string() + ".building") {
-    std::error_code error;
-    std::filesystem::remove_all(building_, error);
     flywheel::create_directories(building_);
+    std::string holder;
+    lock_ = FileLock::try_acquire(building_ / kLockFile, &holder);
+    if (!lock_)
+      throw_failed("corpus folder {}: another program{} is making it; wait for that one, or name another folder",
+                   folder.string(), holder.empty() ? "" : " (process " + holder + ")");
+    std::error_code error;
+    for (const auto& left : std::filesystem::directory_iterator(building_, error))
+      if (left.path().filename() != kLockFile) std::filesystem::remove_all(left.path(), error);
   }
   ~Building() {
     std::error_code error;
@@ -302,15 +312,23 @@ class Building {
   void move_into_place() {
     std::error_code error;
     sync_folder(building_);
-    std::filesystem::remove_all(folder_, error);
-    std::filesystem::rename(building_, folder_, error);
-    if (error) throw_failed("cannot move the finished corpus to {}: {}", folder_.string(), error.message());
+    // In one step where the file system can, so that there is always one of the two.
+    if (::renameat2(AT_FDCWD, building_.c_str(), AT_FDCWD, folder_.c_str(), RENAME_EXCHANGE) != 0) {
+      std::filesystem::remove_all(folder_, error);
+      std::filesystem::rename(building_, folder_, error);
+      if (error) throw_failed("cannot move the finished corpus to {}: {}", folder_.string(), error.message());
+    }
     done_ = true;
+    // The lock goes last: whoever holds it may still be moving a folder.
+    std::filesystem::remove(folder_ / kLockFile, error);
+    std::filesystem::remove_all(building_, error);
     sync_folder(folder_.parent_path());
   }
 
  private:
+  static constexpr const char* kLockFile = "spill.lock";
   Path folder_, building_;
+  std::optional<FileLock> lock_;
   bool done_ = false;
 };
 

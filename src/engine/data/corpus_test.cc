@@ -154,6 +154,24 @@ TEST_F(CorpusBuild, ResultDoesNotDependOnThreadsNamesOrOrder) {
   }
 }
 
+TEST_F(CorpusBuild, TwoProgramsDoNotMakeOneFolderAtOnceAndTheOldCorpusStays) {
+  fill();
+  const CorpusManifest first = build();
+  const Path building = out().string() + ".building";
+  std::filesystem::create_directories(building);
+  write(building / "spill.other", "of the other program");
+  {
+    const auto held = FileLock::try_acquire(building / "spill.lock");
+    ASSERT_TRUE(held);
+    EXPECT_THROW(build(), Error);
+    EXPECT_EQ(slurp(building / "spill.other"), "of the other program");
+    EXPECT_EQ(Corpus::open(out()).manifest().sha256, first.sha256);
+  }
+  EXPECT_EQ(build().sha256, first.sha256) << "what a killed program left behind is in nobody's way";
+  EXPECT_FALSE(std::filesystem::exists(building));
+  EXPECT_FALSE(std::filesystem::exists(out() / "spill.lock"));
+}
+
 TEST_F(CorpusBuild, DuplicatesAreDroppedAndCounted) {
   fill();
   const CorpusManifest once = build();
