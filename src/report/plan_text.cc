@@ -4,6 +4,7 @@
 
 #include "base/format.h"
 #include "base/json.h"
+#include "scaling/allocation/allocation.h"
 
 namespace flywheel::report {
 namespace {
@@ -23,6 +24,12 @@ std::string three_digits(double value) {
 
 std::string factor_words(double factor) {
   return factor < 1 ? fmt::format("{:g}x smaller", 1 / factor) : fmt::format("{:g}x larger", factor);
+}
+
+// What compute is wasted by, which is not told apart from kFrontierReach on.
+std::string wasted(double multiple) {
+  return multiple < 0.999 * scaling::kFrontierReach ? fmt::format("{:.2f}", multiple)
+                                                    : fmt::format("{:g} or more", scaling::kFrontierReach);
 }
 
 void print_rates(const OrderedJson& plan) {
@@ -63,11 +70,10 @@ void print_one(const OrderedJson& plan, const std::string& unit) {
                format_seconds(number(plan, "seconds")), number(plan, "gpus"), number(plan, "gpu_hours"),
                number(plan, "flops_per_second"));
   for (const auto& off : plan.at("off"))
-    fmt::print(
-        "  {:<14}loss +{:.4f}, as good as {:.0f}% of the budget well spent ({:.2f}x wasted, 90%: {:.2f} to {:.2f})\n",
-        factor_words(number(off, "factor")), number(off.at("extra_loss"), "value"),
-        100 / number(off.at("compute_multiple"), "value"), number(off.at("compute_multiple"), "value"),
-        number(off.at("compute_multiple"), "low"), number(off.at("compute_multiple"), "high"));
+    fmt::print("  {:<14}loss +{:.4f}, as good as {:.0f}% of the budget well spent ({}x wasted, 90%: {} to {})\n",
+               factor_words(number(off, "factor")), number(off.at("extra_loss"), "value"),
+               100 / number(off.at("compute_multiple"), "value"), wasted(number(off.at("compute_multiple"), "value")),
+               wasted(number(off.at("compute_multiple"), "low")), wasted(number(off.at("compute_multiple"), "high")));
   std::string sizes;
   for (const auto& row : plan.at("by_approach"))
     sizes += fmt::format("{}{}: {}", sizes.empty() ? "" : ", ", row.at("name").get<std::string>(),

@@ -39,7 +39,6 @@ double minimise_scalar(const F& f, double low, double high, int places) {
 
 // Least loss against compute below one budget, to convert a loss into the compute that reaches it.
 constexpr int kFrontierPlaces = 17;
-constexpr double kFrontierReach = 200;  // times less compute
 struct Frontier {
   std::vector<double> ln_flops, loss;  // loss falls
 

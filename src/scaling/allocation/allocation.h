@@ -17,6 +17,9 @@ using Loss = std::function<double(double N, double D)>;
 using FlopsPerToken = std::function<double(double N)>;
 Loss loss_of(const Law& law);  // keeps a copy
 
+// Times less compute than a budget: losses that take even less are worth so much.
+inline constexpr double kFrontierReach = 200;
+
 struct Range {
   double value = 0, low = 0, high = 0;
 };
@@ -28,8 +31,9 @@ double best_size(const Loss& loss, const FlopsPerToken& per_token, double flops)
 // A model `factor` times the best size at the same FLOPs.
 struct OffOptimum {
   double factor = 1;
-  Range extra_loss;        // over the optimum's, in the loss's unit
-  Range compute_multiple;  // FLOPs spent over those that the best size needs for this loss; 1: none wasted
+  Range extra_loss;  // over the optimum's, in the loss's unit
+  // FLOPs spent over those that the best size needs for this loss; 1: none wasted; kFrontierReach: so many or more.
+  Range compute_multiple;
 };
 
 struct Allocation {
