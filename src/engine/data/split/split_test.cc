@@ -239,6 +239,43 @@ TEST(SplitPlan, NoClusterIsALargePartOfASplit) {
   }
 }
 
+// Over many orders of the clusters, what is never judged by is what a plan counts as only trained on.
+TEST(SplitPlan, WhatIsOnlyTrainedOnIsWhatNoOrderWouldJudgeBy) {
+  // Of 2,000 documents: so many in clusters of a size, so many in clusters of 18, and of the rest so many of which up
+  // to 20% stands elsewhere, and up to 50%; of the others it is 80%.
+  struct Case {
+    uint32_t clustered, size, in_18, new_text, half_new;
+    int64_t never;
+  };
+  for (const Case& c : {Case{500, 50, 0, 400, 500, 500 + 500 + 600},  // the first limit leaves enough
+                        Case{500, 50, 0, 20, 900, 500 + 580},         // the second
+                        Case{500, 50, 0, 20, 30, 500},                // only the last
+                        Case{500, 5, 360, 100, 900, 900 + 140},       // the first, with clusters small enough
+                        // A quarter of a split is 20 documents, and 15 where little is left to judge by.
+                        Case{1700, 50, 144, 156, 0, 1700 + 144}}) {
+    Rng rng(c.size + c.new_text + c.half_new);
+    const uint32_t singles = c.clustered + c.in_18;
+    std::vector<bool> judged(2000, false);
+    for (int order = 0; order < 400; ++order) {
+      std::vector<PlanDocument> documents;
+      for (uint32_t i = 0; i < 2000; ++i) {
+        const float elsewhere = i < singles + c.new_text ? 0.1f : i < singles + c.new_text + c.half_new ? 0.4f : 0.8f;
+        documents.push_back({.digest = rng.next(),
+                             .bytes = 1000,
+                             .cluster = i < c.clustered ? i / c.size * c.size
+                                        : i < singles   ? i - (i - c.clustered) % 18
+                                                        : i,
+                             .elsewhere = elsewhere});
+      }
+      const SplitPlan plan = plan_splits(documents, kSplitRules[0], [](uint32_t, uint64_t at) { return at; });
+      for (const Piece& piece : plan.pieces)
+        if (piece.split != Split::kTrain) judged[piece.document] = true;
+      ASSERT_EQ(plan.train_only_bytes, 1000 * c.never) << c.size << " " << c.new_text;
+    }
+    EXPECT_EQ(std::count(judged.begin(), judged.end(), false), c.never) << c.size << " " << c.new_text;
+  }
+}
+
 TEST(SplitPlan, SharesAreKeptForDocumentsOfAllSizes) {
   Rng rng(5);
   for (const double spread : {0.0, 1.0, 2.0}) {
