@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::string_view kBegin = "\\u";
 constexpr size_t kEscapeBytes = 6;  // two of them are a surrogate pair
-constexpr uint32_t kHigh = 0xd800, kLow = 0xdc00, kBeyondPairs = 0xe000, kNone = ~uint32_t{0};
+constexpr uint32_t kHigh = 0xd800, kLow = 0xdc00, kBeyondPairs = 0xe000, kNoCharacter = ~uint32_t{0};
 
 // By vectors: most texts hold none, and looking at one backslash after the other takes time where there are many.
 bool holds_escape(std::string_view text) {
@@ -19,13 +19,13 @@ bool holds_escape(std::string_view text) {
   return holds != 0;
 }
 
-// What four hexadecimal digits after \u say, else kNone.
+// What four hexadecimal digits after \u say, else kNoCharacter.
 uint32_t unit_at(std::string_view text) {
-  if (text.size() < kEscapeBytes || !text.starts_with(kBegin)) return kNone;
+  if (text.size() < kEscapeBytes || !text.starts_with(kBegin)) return kNoCharacter;
   uint32_t unit = 0;
   const char* const end = text.data() + kEscapeBytes;
   const auto [stop, error] = std::from_chars(text.data() + kBegin.size(), end, unit, 16);
-  return error == std::errc() && stop == end ? unit : kNone;
+  return error == std::errc() && stop == end ? unit : kNoCharacter;
 }
 
 void append_utf8(uint32_t character, std::string& to) {
@@ -57,10 +57,10 @@ std::string_view EscapeReader::read(std::string_view text, bool last) {
       if (character >= kHigh && character < kBeyondPairs) {
         const uint32_t low = unit_at(text.substr(at + kEscapeBytes));
         const bool pair = character < kLow && low >= kLow && low < kBeyondPairs;
-        character = pair ? 0x10000 + ((character - kHigh) << 10) + (low - kLow) : kNone;
+        character = pair ? 0x10000 + ((character - kHigh) << 10) + (low - kLow) : kNoCharacter;
         bytes = 2 * kEscapeBytes;
       }
-      if (character == kNone) {
+      if (character == kNoCharacter) {
         at += kBegin.size();
         continue;
       }

@@ -121,14 +121,14 @@ TEST_F(CorpusSplits, ATextThatStandsInAnotherStaysOnItsSide) {
 }
 
 // Letters as JSON's escapes.
-std::string escaped(const std::string& text) {
+std::string with_escapes(const std::string& text) {
   std::string result;
   for (const char c : text) result += c >= 'a' && c <= 'z' ? fmt::format("\\u{:04x}", c) : std::string(1, c);
   return result;
 }
 
 TEST_F(CorpusSplits, EscapedCopiesStayOnOneSide) {
-  expect_one_side(escaped);
+  expect_one_side(with_escapes);
 }
 
 // Records in Cyrillic letters, of few words: escaped, 24 bytes are four letters, which stand in many records.
