@@ -241,7 +241,7 @@ void set_truth(Corpus& corpus, const flywheel::data::SplitRule& rule) {
     if (alone && bytes > limit) {
       large += bytes;
       for (size_t e = 0; e < 2; ++e) of_large[e] += corpus.profiles[d]->all(e);
-    } else if (alone || of_cluster[document.cluster] <= flywheel::data::kSearchShare * total) {
+    } else if (alone || of_cluster[document.cluster] <= rule.cluster_share * flywheel::data::kSearchShare * total) {
       small += bytes;
       if (document.elsewhere > 0.2) continue;
       judged += bytes;
@@ -260,7 +260,7 @@ struct Held {
 void measure_splits(const std::string& name, const char* kind, const std::function<Corpus(Rng&)>& draw) {
   constexpr int kTrials = 1000;
   std::array<Held, 2> held;
-  std::vector<double> clusters, cut, blocks;
+  std::vector<double> clusters, cut, blocks, largest;
   Rng rng(11);
   for (int trial = 0; trial < kTrials; ++trial) {
     Corpus corpus = draw(rng);
@@ -275,6 +275,7 @@ void measure_splits(const std::string& name, const char* kind, const std::functi
     for (size_t e = 0; e < 2; ++e) {
       std::vector<flywheel::ScoredText> texts;
       std::vector<double> x, y;
+      std::map<uint32_t, double> of_source;
       for (const auto& piece : plan.pieces) {
         if (piece.split != flywheel::protocol::Split::kAudit) continue;
         const bool block = piece.end - piece.begin < corpus.plan[piece.document].bytes;
@@ -282,6 +283,7 @@ void measure_splits(const std::string& name, const char* kind, const std::functi
             corpus.profiles[piece.document]->bits(e, piece.begin, piece.end, block ? shift[piece.document] : 0);
         x.push_back(static_cast<double>(piece.end - piece.begin)), y.push_back(bits);
         texts.push_back({bits, x.back(), corpus.plan[piece.document].cluster, block});
+        of_source[corpus.plan[piece.document].cluster] += x.back();
       }
       const double loss = sum(y) / sum(x), off = std::abs(loss - corpus.truth[e]);
       const double off_others = std::abs(loss - corpus.of_others[e]);
@@ -297,6 +299,9 @@ void measure_splits(const std::string& name, const char* kind, const std::functi
         ++h.now_told, h.now += off < now_half, h.others_now += off_others < now_half;
         h.now_half.push_back(now_half);
       }
+      double most = 0;
+      for (const auto& [source, bytes] : of_source) most = std::max(most, bytes);
+      largest.push_back(most / sum(x));
       clusters.push_back(static_cast<double>(now.units.clusters));
       cut.push_back(static_cast<double>(now.units.cut_documents));
       blocks.push_back(static_cast<double>(now.units.blocks));
@@ -307,12 +312,13 @@ void measure_splits(const std::string& name, const char* kind, const std::functi
     const auto percent = [](int part, int of) { return of > 0 ? 100.0 * part / of : 0.0; };
     fmt::print(
         "{:<22} {:<18} {:<4} clusters {:>4.0f}  cut {:>2.0f} in {:>2.0f} blocks  before {:>5.1f}% of {:>5.1f}%  "
-        "now {:>5.1f}% of {:>5.1f}%  half {:.4f} {:.4f}{}\n",
+        "now {:>5.1f}% of {:>5.1f}%  half {:.4f} {:.4f}  largest {:.0f}%, in one of twenty {:.0f}%{}\n",
         name, kind, e == 0 ? "loss" : "pair", flywheel::median(clusters), flywheel::median(cut),
         flywheel::median(blocks), percent(h.before, h.before_told), percent(h.before_told, kTrials),
         percent(h.now, h.now_told), percent(h.now_told, kTrials),
         h.before_half.empty() ? 0.0 : flywheel::median(h.before_half),
-        h.now_half.empty() ? 0.0 : flywheel::median(h.now_half),
+        h.now_half.empty() ? 0.0 : flywheel::median(h.now_half), 100 * flywheel::median(largest),
+        100 * flywheel::quantile(largest, 0.95),
         std::string(kind) == "as it is"
             ? ""
             : fmt::format("  of others: before {:>5.1f}% now {:>5.1f}%", percent(h.others_before, h.before_told),

@@ -33,6 +33,11 @@ OrderedJson by_document(const train::SampleLoss& result) {
   return list;
 }
 
+// The train split does not say what belongs together, nor do corpora of older versions.
+std::string over(const train::SampleLoss& result) {
+  return result.units ? words(*result.units) : "documents or blocks, each counted for itself";
+}
+
 int evaluate(const EvaluateOptions& options) {
   const train::RunModel run = train::load_run_model(
       options.directory, 0, [](const std::string& text) { log_warning(text); }, options.context);
@@ -47,14 +52,14 @@ int evaluate(const EvaluateOptions& options) {
                      {"loss", result.loss},
                      {"bits_per_byte", result.bits_per_byte}};
     json.update(train::sample_fields(result));
+    json["over"] = over(result);
     if (options.by_document) json["by_document"] = by_document(result);
     fmt::print("{}\n", json.dump());
   } else {
     const double half = result.sampling ? result.sampling->half_width(0.9) : INFINITY;
-    const std::string over = words(result.units.value_or(SampledUnits{}));
-    const std::string sampling = std::isfinite(half) ? fmt::format(" \u00b1 {:.4f} (90%, over {})", half, over)
+    const std::string sampling = std::isfinite(half) ? fmt::format(" \u00b1 {:.4f} (90%, over {})", half, over(result))
                                                      : ", of too few documents to tell its sampling error";
-    const std::string blocks = result.units && result.units->cut_documents > 0 ? " and blocks" : "";
+    const std::string blocks = !result.units ? " or blocks" : result.units->cut_documents > 0 ? " and blocks" : "";
     fmt::print("{} on {}: {:.4f} bits per byte{} ({} bytes of {} documents{}, list {}, after {} of {} steps)\n",
                run.spec.id, options.split, result.bits_per_byte, sampling, result.bytes, result.documents.size(),
                blocks, result.segments, run.progress.step, run.spec.size.steps);

@@ -101,12 +101,16 @@ void VerbatimOverlap::reserve(uint64_t bytes) {
 
 void VerbatimOverlap::add(size_t group, std::string_view text) {
   CHECK(!indexed_ && group < kGroups, "group {}", group);
-  text = with_plain_line_ends(text, buffer_);
+  text = as_compared(text);
   CHECK(texts_.size() + text.size() < UINT32_MAX, "{} bytes", texts_.size() + text.size());
   const auto begin = static_cast<uint32_t>(texts_.size());
   texts_ += text;
   bytes_[group] += text.size();
   documents_.push_back({begin, static_cast<uint32_t>(texts_.size()), group});
+}
+
+std::string_view VerbatimOverlap::as_compared(std::string_view text) {
+  return with_plain_line_ends(escapes_.read(text, true), buffer_);
 }
 
 void VerbatimOverlap::index() {
@@ -160,7 +164,7 @@ void VerbatimOverlap::index() {
 void VerbatimOverlap::look_at(std::string_view train) {
   if (!indexed_) index();
   if (anchors_.empty()) return;
-  train = with_plain_line_ends(train, buffer_);
+  train = as_compared(train);
   for_each_anchor(train, [&](size_t at, uint64_t hash) {
     const uint64_t key = mix64(hash);
     prefetch(filter_[key >> filter_shift_ >> 6]);

@@ -2,9 +2,9 @@
 // licences and other passages that documents share, is at least known.
 //
 // A byte stands verbatim in train when it lies in 64 or more consecutive bytes of its document that stand in a trained
-// one; every kind of line end counts as "\n". Found by winnowing (Schleimer, Wilkerson and Aiken 2003): of any 64 bytes
-// an anchor of 32 is chosen by its hash alone, so that equal passages have equal anchors; what two anchors have around
-// them is then compared byte by byte.
+// one; every kind of line end counts as "\n", and every escape \uXXXX as the UTF-8 text it stands for. Found by
+// winnowing (Schleimer, Wilkerson and Aiken 2003): of any 64 bytes an anchor of 32 is chosen by its hash alone, so that
+// equal passages have equal anchors; what two anchors have around them is then compared byte by byte.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/data/split/byte_windows.h"
+#include "engine/data/split/escapes.h"
 
 namespace flywheel::data {
 
@@ -26,7 +27,7 @@ class VerbatimOverlap {
   void add(size_t group, std::string_view text);
   // After the last add(): a text that is trained on.
   void look_at(std::string_view train);
-  // Share of the group's bytes; 0 where it has none.
+  // Share of the bytes of the group's texts as they are compared; 0 where it has none.
   double share(size_t group) const;
   uint64_t bytes(size_t group) const { return bytes_[group]; }
 
@@ -47,6 +48,7 @@ class VerbatimOverlap {
     uint64_t key;
     uint64_t around;  // hash of what it stands in
   };
+  std::string_view as_compared(std::string_view text);
   void index();
   void look_at_places(std::string_view train);
   void found(std::string_view train, const Place& place);
@@ -54,6 +56,7 @@ class VerbatimOverlap {
   // True when nothing more can be found there.
   bool extend(std::string_view train, size_t at, const Anchor& anchor);
 
+  EscapeReader escapes_;
   std::string texts_, buffer_;
   std::vector<Document> documents_;
   std::vector<Anchor> anchors_;

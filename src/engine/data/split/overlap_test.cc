@@ -1,5 +1,6 @@
 #include "engine/data/split/overlap.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/rng.h"
@@ -53,6 +54,23 @@ TEST(VerbatimOverlap, LineEndsDoNotHideACopy) {
   for (const char c : train) copy += c == '\n' ? "\r\n" : std::string(1, c);
   EXPECT_EQ(measured(copy, train), 1);
   EXPECT_EQ(measured(train, copy), 1);
+}
+
+TEST(VerbatimOverlap, EscapesDoNotHideACopyNorMakeOne) {
+  std::string text, escaped;
+  for (const char c : random_text(3000, 1)) {
+    const auto letter = static_cast<uint32_t>(0x400 + c);
+    text += {static_cast<char>(0xc0 | letter >> 6), static_cast<char>(0x80 | (letter & 0x3f))};
+    escaped += fmt::format("\\u{:04x}", letter);
+  }
+  EXPECT_EQ(measured(escaped, text), 1);
+  EXPECT_EQ(measured(text, escaped), 1);
+  EXPECT_EQ(measured(escaped, escaped), 1);
+  // 31 of these letters are 62 bytes, and their escapes 186.
+  EXPECT_EQ(measured(escaped.substr(0, 6 * 31), escaped), 0);
+  EXPECT_EQ(measured(escaped.substr(0, 6 * 32), escaped), 1);
+  // A share of the text that is compared: of 64 bytes here, and 64 more that are 192 in the file.
+  EXPECT_EQ(measured(random_text(64, 5) + escaped.substr(0, 6 * 32), escaped), 0.5);
 }
 
 TEST(VerbatimOverlap, BlanksAndManyCopiesTakeNoTimeToSpeakOf) {

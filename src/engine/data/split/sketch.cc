@@ -67,6 +67,10 @@ void sort_hashes(std::vector<uint64_t>& hashes, int shift) {
 }  // namespace
 
 void Sketcher::push(std::string_view text) {
+  push_read(escapes_.read(text, false));
+}
+
+void Sketcher::push_read(std::string_view text) {
   while (mark_ < kMark.size() && !text.empty()) {
     if (text.front() == kMark[mark_]) {
       text.remove_prefix(1);
@@ -119,6 +123,7 @@ void Sketcher::take_in(std::string_view text, int shift) {
 }
 
 Sketch Sketcher::finish(std::vector<uint64_t>& hashes) {
+  push_read(escapes_.read({}, true));
   settle_mark();
   text_.resize(filled_);
   const int shift = large_ ? kMostShift : shift_of(text_.size());

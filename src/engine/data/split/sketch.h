@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/data/split/byte_windows.h"
+#include "engine/data/split/escapes.h"
 
 namespace flywheel::data {
 
@@ -26,8 +27,9 @@ constexpr uint64_t shingle_bound(int shift) {
   return ~uint64_t{0} >> shift;
 }
 
-// Takes a document in any chunks. Compared are texts with "\n" for every line end, without a byte order mark and
-// without white space at either end. One in 64 shingles is kept, and more of short documents. Not thread safe.
+// Takes a document in any chunks. Compared are texts with "\n" for every line end and UTF-8 for every escape
+// \uXXXX, without a byte order mark and without white space at either end. One in 64 shingles is kept, and more of
+// short documents. Not thread safe.
 class Sketcher {
  public:
   void push(std::string_view text);
@@ -35,10 +37,12 @@ class Sketcher {
   Sketch finish(std::vector<uint64_t>& hashes);
 
  private:
+  void push_read(std::string_view text);
   void settle_mark();
   void append(std::string_view text);
   void take_in(std::string_view text, int shift);
 
+  EscapeReader escapes_;
   std::string text_;   // what is not yet taken in
   size_t filled_ = 0;  // of it, white space at its end aside
   std::vector<uint64_t> hashes_;

@@ -66,6 +66,24 @@ TEST(Sketcher, TextsThatDifferInBlanksAroundThemAndLineEndsAreEqual) {
   for (const char* text : {"one\n\ntwo", "one two", "one\ntwo."}) EXPECT_NE(sketched(text).sketch.text_hash, hash);
 }
 
+TEST(Sketcher, EscapedTextsAreWhatTheyStandFor) {
+  const auto expect_equal = [](const std::string& escaped, const std::string& text) {
+    for (const size_t at_once : {1u, 2u, 5u, 7u, 11u, 13u, 1000u})
+      EXPECT_EQ(sketched(escaped, at_once).sketch.text_hash, sketched(text).sketch.text_hash) << escaped << at_once;
+  };
+  expect_equal("\\u0421\\u043e \\u00fc\\u00FC \\u4e2d.", "Со üü 中.");
+  expect_equal("a\\ud83d\\ude00b\\ud83d\\ude00", "a\U0001F600b\U0001F600");
+  expect_equal("\\ufeff\\u0020one\\u000d\\u000atwo\\u003c\\u0020", "one\ntwo<");
+  // What is no escape stays: half a pair, other digits, too few, and a backslash before an escape.
+  for (const char* text : {"\\ud83d", "\\ud83d\\ud83d.", "\\ude00\\ud83d", "\\ud83d\\", "\\u12g4 \\U0041 \\u+041",
+                           "\\u041", "\\", "\\u", "\\n\\users\\"}) {
+    expect_equal(text, text);
+    EXPECT_NE(sketched(text).sketch.text_hash, sketched(text + 1).sketch.text_hash);
+  }
+  expect_equal("\\ud83d\\u0041", "\\ud83dA");
+  expect_equal("\\\\u0041\\", "\\A\\");
+}
+
 // Pairs of documents that share a given part: how many are found.
 double found_with(double share, size_t bytes) {
   constexpr uint32_t kPairs = 400;

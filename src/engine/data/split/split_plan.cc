@@ -105,26 +105,32 @@ class Planner {
   void judge_by_clusters(const std::vector<Cluster>& clusters, double whole) {
     std::vector<Split> of_cluster(documents_.size(), Split::kTrain);
     std::array<double, 3> bytes{};
+    const auto may_hold = [&](size_t split, const Cluster& cluster) {
+      const double wanted = kShares[split] * whole, of_it = static_cast<double>(cluster.bytes);
+      return bytes[split] + of_it <= 1.25 * wanted && (cluster.documents == 1 || of_it <= cluster_share_ * wanted);
+    };
+    const auto lacks = [&](size_t split) { return bytes[split] < kShares[split] * whole; };
     double least = 0;
     for (const double most : kElsewhere) {
+      if (!lacks(0) && !lacks(1) && !lacks(2)) break;
       for (const Cluster& cluster : clusters) {
         if (cluster.elsewhere > most || (least > 0 && cluster.elsewhere <= least)) continue;
         // To the split that lacks the largest part of its share, and not far beyond it.
         size_t split = 0;
         for (size_t s = 1; s < 3; ++s)
           if (bytes[s] / kShares[s] < bytes[split] / kShares[split]) split = s;
-        if (bytes[split] >= kShares[split] * whole) break;
-        const double wanted = kShares[split] * whole;
-        if (bytes[split] + static_cast<double>(cluster.bytes) > 1.25 * wanted) continue;
-        if (cluster.documents > 1 && static_cast<double>(cluster.bytes) > cluster_share_ * wanted) continue;
+        if (!lacks(split)) break;
+        if (!may_hold(split, cluster)) continue;
         bytes[split] += static_cast<double>(cluster.bytes);
         of_cluster[cluster.first] = kJudging[split];
       }
       least = most;
     }
     for (uint32_t d = 0; d < documents_.size(); ++d) split_of_[d] = of_cluster[documents_[d].cluster];
+    // What no order of the clusters would have judged by: beyond the limit that was used, or too large for any split.
+    bytes = {};
     for (const Cluster& cluster : clusters)
-      if (cluster.elsewhere > kElsewhere[0] && of_cluster[cluster.first] == Split::kTrain)
+      if (cluster.elsewhere > least || (!may_hold(0, cluster) && !may_hold(1, cluster) && !may_hold(2, cluster)))
         plan_.train_only_bytes += static_cast<int64_t>(cluster.bytes);
   }
 

@@ -120,6 +120,59 @@ TEST_F(CorpusSplits, ATextThatStandsInAnotherStaysOnItsSide) {
   expect_one_side([](const std::string& text) { return text.substr(200, 1400); });
 }
 
+// Letters as JSON's escapes.
+std::string with_escapes(const std::string& text) {
+  std::string result;
+  for (const char c : text) result += c >= 'a' && c <= 'z' ? fmt::format("\\u{:04x}", c) : std::string(1, c);
+  return result;
+}
+
+TEST_F(CorpusSplits, EscapedCopiesStayOnOneSide) {
+  expect_one_side(with_escapes);
+}
+
+// Records in Cyrillic letters, of few words: escaped, 24 bytes are four letters, which stand in many records.
+TEST_F(CorpusSplits, EscapedRecordsAreSplitLikeTheirText) {
+  Rng rng(3);
+  const auto letters = [&rng](uint64_t count) {
+    std::vector<uint32_t> word;
+    for (uint64_t i = 0; i < count; ++i) word.push_back(0x430 + static_cast<uint32_t>(rng.below(32)));
+    return word;
+  };
+  std::vector<std::vector<uint32_t>> vocabulary;
+  for (int i = 0; i < 4000; ++i) vocabulary.push_back(letters(4 + rng.below(8)));
+  std::string plain, in_escapes;
+  for (int record = 0; record < 1500; ++record) {
+    plain += "{\"text\": \"", in_escapes += "{\"text\": \"";
+    for (int i = 0; i < 40; ++i) {
+      for (const uint32_t letter : vocabulary[rng.below(vocabulary.size())]) {
+        plain += {static_cast<char>(0xc0 | letter >> 6), static_cast<char>(0x80 | (letter & 0x3f))};
+        in_escapes += fmt::format("\\u{:04x}", letter);
+      }
+      plain += ' ', in_escapes += ' ';
+    }
+    plain += "\"}\n", in_escapes += "\"}\n";
+  }
+  write("records.jsonl", plain);
+  const CorpusManifest of_plain = build();
+  write("records.jsonl", in_escapes);
+  const CorpusManifest of_escapes = build();
+  EXPECT_EQ(of_escapes.documents, 1500);
+  EXPECT_EQ(of_plain.splitting->near_duplicates, 0);
+  EXPECT_EQ(of_escapes.splitting->near_duplicates, 0);
+  const auto train_only = [](const CorpusManifest& manifest) {
+    return static_cast<double>(manifest.splitting->train_only_bytes) / static_cast<double>(manifest.bytes);
+  };
+  EXPECT_LT(train_only(of_plain), 0.1);
+  EXPECT_NEAR(train_only(of_escapes), train_only(of_plain), 0.02);
+  for (size_t split = 0; split < 3; ++split) {
+    EXPECT_LT(of_plain.splitting->overlap[split], 0.01);
+    EXPECT_NEAR(of_escapes.splitting->overlap[split], of_plain.splitting->overlap[split], 0.005);
+  }
+  // What is trained on stays as it is.
+  for (const std::string& document : documents(0)) EXPECT_NE(in_escapes.find(document), std::string::npos);
+}
+
 // With few texts a pair of copies is a large part of the corpus, and is judged by all the same.
 TEST_F(CorpusSplits, CopiesOfFewTextsStayOnOneSide) {
   for (uint64_t i = 0; i < 100; ++i) {
@@ -236,6 +289,43 @@ TEST(SplitPlan, NoClusterIsALargePartOfASplit) {
     judged.erase(Split::kTrain);
     EXPECT_EQ(judged.size(), size == 8 ? 3 : size == 16 ? 2 : 0) << size;
     EXPECT_EQ(judged.contains(Split::kLocked), size == 8) << size;
+  }
+}
+
+// Over many orders of the clusters, what is never judged by is what a plan counts as only trained on.
+TEST(SplitPlan, WhatIsOnlyTrainedOnIsWhatNoOrderWouldJudgeBy) {
+  // Of 2,000 documents: so many in clusters of a size, so many in clusters of 18, and of the rest so many of which up
+  // to 20% stands elsewhere, and up to 50%; of the others it is 80%.
+  struct Case {
+    uint32_t clustered, size, in_18, new_text, half_new;
+    int64_t never;
+  };
+  for (const Case& c : {Case{500, 50, 0, 400, 500, 500 + 500 + 600},  // the first limit leaves enough
+                        Case{500, 50, 0, 20, 900, 500 + 580},         // the second
+                        Case{500, 50, 0, 20, 30, 500},                // only the last
+                        Case{500, 5, 360, 100, 900, 900 + 140},       // the first, with clusters small enough
+                        // A quarter of a split is 20 documents, and 15 where little is left to judge by.
+                        Case{1700, 50, 144, 156, 0, 1700 + 144}}) {
+    Rng rng(c.size + c.new_text + c.half_new);
+    const uint32_t singles = c.clustered + c.in_18;
+    std::vector<bool> judged(2000, false);
+    for (int order = 0; order < 400; ++order) {
+      std::vector<PlanDocument> documents;
+      for (uint32_t i = 0; i < 2000; ++i) {
+        const float elsewhere = i < singles + c.new_text ? 0.1f : i < singles + c.new_text + c.half_new ? 0.4f : 0.8f;
+        documents.push_back({.digest = rng.next(),
+                             .bytes = 1000,
+                             .cluster = i < c.clustered ? i / c.size * c.size
+                                        : i < singles   ? i - (i - c.clustered) % 18
+                                                        : i,
+                             .elsewhere = elsewhere});
+      }
+      const SplitPlan plan = plan_splits(documents, kSplitRules[0], [](uint32_t, uint64_t at) { return at; });
+      for (const Piece& piece : plan.pieces)
+        if (piece.split != Split::kTrain) judged[piece.document] = true;
+      ASSERT_EQ(plan.train_only_bytes, 1000 * c.never) << c.size << " " << c.new_text;
+    }
+    EXPECT_EQ(std::count(judged.begin(), judged.end(), false), c.never) << c.size << " " << c.new_text;
   }
 }
 
