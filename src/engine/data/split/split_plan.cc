@@ -176,6 +176,7 @@ class Planner {
                                                 : std::min(bytes, snap_(document, position));
     };
     uint64_t trained = 0, kept = 0;
+    bool judged = false;
     const auto add = [&](uint64_t begin, uint64_t end, Split split) {
       if (end < begin + kLeastPieceBytes) return false;
       pieces_.push_back({document, begin, end, split});
@@ -186,10 +187,11 @@ class Planner {
       const uint64_t begin = at(static_cast<uint64_t>(block.begin)), end = at(static_cast<uint64_t>(block.end));
       if (end < begin + kLeastPieceBytes) continue;
       add(trained, at(begin - std::min(begin, gap + kMostSnapBytes)), Split::kTrain);
-      add(begin, end, block.split);
+      judged |= add(begin, end, block.split);
       trained = at(end + gap);
     }
     add(trained, bytes, Split::kTrain);
+    if (!judged) return;  // no block fell into it: it is whole
     ++plan_.cut_documents;
     plan_.cut_bytes += static_cast<int64_t>(bytes);
     plan_.gap_bytes += static_cast<int64_t>(bytes - kept);

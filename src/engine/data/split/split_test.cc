@@ -329,6 +329,26 @@ TEST(SplitPlan, WhatIsOnlyTrainedOnIsWhatNoOrderWouldJudgeBy) {
   }
 }
 
+TEST(SplitPlan, CutDocumentsAreThoseThatABlockFellInto) {
+  // The last rule lays every document on the line; blocks fall into some.
+  std::vector<PlanDocument> documents;
+  for (uint32_t i = 0; i < 300; ++i)
+    documents.push_back({.digest = i * 0x9e3779b97f4a7c15ULL, .bytes = 1000 + 7 * i, .cluster = i, .elsewhere = 0});
+  const SplitPlan plan = plan_splits(documents, {0, 0, 1}, [](uint32_t, uint64_t at) { return at; });
+  std::set<uint32_t> cut;
+  int64_t bytes = 0, kept = 0, all = 0;
+  for (const Piece& piece : plan.pieces) {
+    kept += static_cast<int64_t>(piece.end - piece.begin);
+    if (piece.split != Split::kTrain && cut.insert(piece.document).second)
+      bytes += static_cast<int64_t>(documents[piece.document].bytes);
+  }
+  for (const PlanDocument& document : documents) all += static_cast<int64_t>(document.bytes);
+  EXPECT_LT(cut.size(), 200u);
+  EXPECT_EQ(plan.cut_documents, static_cast<int64_t>(cut.size()));
+  EXPECT_EQ(plan.cut_bytes, bytes);
+  EXPECT_EQ(plan.gap_bytes, all - kept);
+}
+
 TEST(SplitPlan, SharesAreKeptForDocumentsOfAllSizes) {
   Rng rng(5);
   for (const double spread : {0.0, 1.0, 2.0}) {
