@@ -11,8 +11,9 @@ const browser = program === null ? null : await openBrowser(program);
 after(() => browser?.close());
 
 const page = (name) => `.test/pages/${name}.html`;
+const texts = (selector) => browser.evaluate(`[...document.querySelectorAll(${JSON.stringify(selector)})].map((element) => element.textContent)`);
 
-for (const name of ["example", "hostile", "empty", "old"])
+for (const name of ["example", "hostile", "empty", "old", "comparison"])
   test(`report of ${name} campaign: no number or name broken, no label cut or covered, at every width`, { skip }, async () => {
     for (const width of kWidths) {
       assert.deepEqual(await faultsOf(browser, page(name), width, width === 800 ? "dark" : "light"), [], `at a width of ${width}`);
@@ -21,11 +22,28 @@ for (const name of ["example", "hostile", "empty", "old"])
 
 test("labels tell 6.5e10 from 6e10 and 1.3e10 from 1e10", { skip }, async () => {
   await browser.open(page("example"), 1280);
-  const texts = (selector) => browser.evaluate(`[...document.querySelectorAll(${JSON.stringify(selector)})].map((element) => element.textContent)`);
   assert.deepEqual((await texts("#loss .legend li")).slice(0, 2), ["1.3×10¹⁰ FLOPs", "6.5×10¹⁰ FLOPs"]);
   const rungs = ["1.3×10¹⁰", "6.5×10¹⁰", "2×10¹¹", "6×10¹¹", "2×10¹²", "6×10¹²"];
   assert.deepEqual(await texts('#isoflop [aria-label="text"] text'), rungs);
   assert.deepEqual(await texts("#isoflop td:first-child"), rungs);
+});
+
+test("bars are as long as their values, at every width", { skip }, async () => {
+  for (const width of kWidths) {
+    await browser.open(page("example"), width);
+    const [longest, other] = await browser.evaluate('[...document.querySelectorAll("#noise .bar")].map((bar) => bar.getBoundingClientRect().width)');
+    assert.ok(Math.abs(other / longest - 0.0061 / 0.0098) < 0.02, `${other} of ${longest} at a width of ${width}`);
+  }
+  assert.ok((await texts("#noise td")).includes("0.0064 to 0.0233"), "the interval of a noise floor");
+});
+
+test("a comparison says what it compared, what it took and which runs were not made", { skip }, async () => {
+  await browser.open(page("comparison"), 1280);
+  assert.ok((await texts("#comparison td")).includes("model.value_residual: false → true"));
+  assert.match((await texts("#spend .lede"))[0], /^53 s by the clock/);
+  assert.deepEqual(await texts("#runs .count"), ["12 of 12 runs: 10 done, 2 planned"]);
+  assert.equal((await texts("#provenance details")).length, 2);
+  assert.doesNotMatch((await texts("main"))[0], /machine not measured|Not measured: (the total|how busy)/);
 });
 
 test("± is half of the 90% interval over documents, said once in words, and a report without it has none", { skip }, async () => {

@@ -1,5 +1,8 @@
 #include "campaign/costs.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -80,6 +83,11 @@ bool beats(const ParetoEntry& a, const ParetoEntry& b) {
   return better;
 }
 
+// Its label, else what it patches: "model.head_dim=8".
+std::string change_of(const ledger::ProposalRecord& proposal) {
+  return proposal.label.empty() ? fmt::format("{}", fmt::join(proposal.patches, ", ")) : proposal.label;
+}
+
 // Of recipes by their hashes, from the records that name them.
 std::map<std::string, std::string> names(const ledger::Ledger& ledger) {
   std::map<std::string, std::string> names;
@@ -91,7 +99,7 @@ std::map<std::string, std::string> names(const ledger::Ledger& ledger) {
   }
   for (const auto& proposal : ledger.all<ledger::ProposalRecord>()) {
     const auto row = ledger.run("confirm-" + proposal.value.id + "-0");
-    if (row && !proposal.value.label.empty()) names.try_emplace(row->recipe_hash, proposal.value.label);
+    if (row) names.try_emplace(row->recipe_hash, change_of(proposal.value));
     if (const auto base = ledger.run("confirm-" + proposal.value.id + "-0-base"))
       names.try_emplace(base->recipe_hash, "start");
   }

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <fstream>
+#include <map>
 
 #include "base/json.h"
 #include "campaign/document_sums.h"
@@ -81,6 +82,17 @@ TEST(Pareto, TheFrontHasWhatNoOtherBeatsInLossFlopsTimeAndBytes) {
   EXPECT_EQ(order, (std::vector<std::string>{"large", "better", "slow", "start", "quick"}));
   EXPECT_EQ(front, (std::vector<std::string>{"large", "better", "quick"}));
   EXPECT_EQ(table[0].costs.parameters, 1e6);
+}
+
+TEST(Pareto, AChangeWithoutALabelIsNamedByWhatItPatches) {
+  const testing::TemporaryFolder folder;
+  const auto ledger = ledger_of(
+      folder.path(), {{.id = "confirm-p1-0-base", .recipe = "start"}, {.id = "confirm-p1-0", .recipe = "changed"}});
+  ledger->append(ledger::ProposalRecord{.id = "p1", .patches = {"model.head_dim=8", "model.qk_norm=false"}});
+  std::map<std::string, std::string> names;
+  for (const ParetoEntry& entry : pareto_table(*ledger)) names[entry.recipe_hash] = entry.name;
+  EXPECT_EQ(names, (std::map<std::string, std::string>{{"start", "start"},
+                                                       {"changed", "model.head_dim=8, model.qk_norm=false"}}));
 }
 
 TEST(Pareto, RungsAreApartAndEqualsBothStand) {

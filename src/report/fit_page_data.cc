@@ -223,8 +223,8 @@ void say_wall(const FitResult& result, std::vector<std::string>& words) {
                     wall.p_value));
   else if (wall.verdict == WallVerdict::kNoneSeen)
     words.push_back(
-        fmt::format("No wall is seen; a change of the slope d ln L / d ln C by less than {:.3g} would not have "
-                    "been.",
+        fmt::format("No wall is seen; a change of the slope d ln L / d ln C by {:.3g} or more would have been seen in "
+                    "80% of cases, a smaller one less often.",
                     wall.smallest_detectable));
   else
     words.push_back(fmt::format("Whether there is a wall cannot be told: {}.", wall.why));

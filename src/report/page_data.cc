@@ -42,6 +42,58 @@ SpecNumbers spec_numbers(const Path& spec_file) {
   return numbers;
 }
 
+// "section.field" of a pointer as JSON has it, "/section/field".
+std::string field_name(const std::string& pointer) {
+  std::string name = pointer.substr(1);
+  for (char& ch : name)
+    if (ch == '/') ch = '.';
+  return name;
+}
+
+std::string value_text(const Json& values, const std::string& pointer) {
+  const auto found = values.find(pointer);
+  if (found == values.end()) return "not there";
+  return found->is_string() ? found->get<std::string>() : found->dump();
+}
+
+Json changes_json(const Json& base, const Json& candidate) {
+  const Json from = base.flatten(), to = candidate.flatten();
+  Json all = from;
+  all.update(to);
+  Json changes = Json::array();
+  for (const auto& [pointer, value] : all.items())
+    if (from.value(pointer, Json()) != to.value(pointer, Json()))
+      changes.push_back({{"field", field_name(pointer)},
+                         {"base", value_text(from, pointer)},
+                         {"candidate", value_text(to, pointer)}});
+  return changes;
+}
+
+// Both recipes of a comparison as its runs were trained with them, and the fields in which they differ. Null: no
+// comparison, or its runs' folders were cleaned up.
+Json compared_recipes_json(const ledger::Ledger& ledger, const Path& lab, const ConfigurationText& configuration_text) {
+  const std::string base_run = "pair-0-base", candidate_run = "pair-0-candidate";
+  const auto base_row = ledger.run(base_run), candidate_row = ledger.run(candidate_run);
+  if (!base_row || !candidate_row) return {};
+  const auto recipe_of = [&](const std::string& run) {
+    const Path file = lab / "runs" / run / protocol::kSpecFile;
+    return parse_json(real_file_system().read(file), file.string()).at("recipe");
+  };
+  const auto side = [&](const std::string& hash, const Json& recipe) {
+    return Json{{"hash", hash}, {"toml", configuration_text(recipe)}};
+  };
+  try {
+    const Json base = recipe_of(base_run), candidate = recipe_of(candidate_run);
+    return {{"base", side(base_row->recipe_hash, base)},
+            {"candidate", side(candidate_row->recipe_hash, candidate)},
+            {"changes", changes_json(base, candidate)}};
+  } catch (const Error&) {
+    return {};  // the folders were cleaned up
+  } catch (const Json::exception&) {
+    return {};  // of another workload, whose specs hold no recipe
+  }
+}
+
 // The page stays small whatever a lab holds: so many curves, of so many points each.
 constexpr size_t kMostTrainingCurves = 300;
 constexpr int kMostTrainingPoints = 60;
@@ -290,6 +342,7 @@ Json page_data(const ledger::Ledger& ledger, const Path& lab, const Configuratio
   const auto recipe = ledger.last<ledger::RecipeRecord>();
   data["recipe_hash"] = recipe ? recipe->value.hash : "";
   data["recipe_toml"] = recipe ? configuration_text(Json::parse(recipe->value.configuration)) : "";
+  data["compared"] = compared_recipes_json(ledger, lab, configuration_text);
   data["runs"] = runs_json(ledger, lab);
   data["isoflop"] = isoflop_json(ledger);
   data["frontier"] = Json::array();
@@ -306,6 +359,7 @@ Json page_data(const ledger::Ledger& ledger, const Path& lab, const Configuratio
   data["forecast_test"] = forecast_test_json(ledger);
   std::map<std::string, Json> stages;
   for (const Json& run : data["runs"]) {
+    if (run.at("state") == protocol::name(protocol::RunState::kPlanned)) continue;  // has cost nothing
     Json& stage = stages[run.at("stage").get<std::string>()];
     if (stage.is_null()) stage = {{"stage", run.at("stage")}, {"runs", 0}, {"slot_seconds", 0.0}, {"train_flops", 0.0}};
     stage["runs"] = stage["runs"].get<int>() + 1;

@@ -1,6 +1,7 @@
 // The data of the report page of a small made-up lab, held against the page's own types.
 #include "report/page_data.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -51,6 +52,24 @@ TEST(PageData, HasTheTypesThatThePageReads) {
 
 Json data_of(const Ledger& lab, const Path& folder) {
   return page_data(lab, folder, [](const Json&) { return std::string(); });
+}
+
+TEST(PageData, AComparisonHasBothRecipesAndTheFieldsInWhichTheyDiffer) {
+  const flywheel::testing::TemporaryFolder folder;
+  auto lab = Ledger::open(folder.path());
+  lab->append_all({RunPlanned{.run = "pair-0-base", .recipe_hash = "aa"},
+                   RunPlanned{.run = "pair-0-candidate", .recipe_hash = "bb"}});
+  EXPECT_TRUE(data_of(*lab, folder.path()).at("compared").is_null());  // cleaned up
+  const auto write = [&](const char* run, const char* recipe) {
+    const Path file = folder.path() / "runs" / run / "spec.json";
+    flywheel::create_directories(file.parent_path());
+    real_file_system().write_atomic(file, fmt::format(R"({{"recipe": {}}})", recipe));
+  };
+  write("pair-0-base", R"({"model": {"norm": "rmsnorm", "value_residual": false}})");
+  write("pair-0-candidate", R"({"model": {"norm": "rmsnorm", "value_residual": true}})");
+  const Json compared = data_of(*lab, folder.path()).at("compared");
+  EXPECT_EQ(compared.at("changes").dump(), R"([{"base":"false","candidate":"true","field":"model.value_residual"}])");
+  EXPECT_EQ(compared.at("candidate").at("hash"), "bb");
 }
 
 TEST(PageData, ShowsTheCommandThatMadeTheLabAsItWasGiven) {

@@ -256,6 +256,9 @@ export function ladderRuns(data: ReportData): Run[] {
   return data.runs.filter((run) => !kOtherStages.has(run.stage) && !(moved && kStartStages.has(run.stage)));
 }
 
+// Those on the ladder's rungs alone: tuning and its transfer have levels of their own, and a chart of their own.
+export const rungRuns = (data: ReportData): Run[] => ladderRuns(data).filter((run) => !kStartStages.has(run.stage));
+
 // Runs of the tuned recipe on its rungs: what the law is fitted to.
 const kLadderStages = new Set(["ladder", "noise", "top", "replicate"]);
 export function rungCount(data: ReportData): number {
@@ -266,6 +269,16 @@ export function rungCount(data: ReportData): number {
 export function outcomeOf(proposal: SearchProposal): string {
   if (proposal.outcome === "rejected" && (proposal.confirmed ?? []).length === 0) return "not tested";
   return proposal.outcome === "dropped" ? "left out again" : proposal.outcome;
+}
+
+// "76 done, 2 planned": of runs that are not all done.
+export function statesOf(runs: Run[]): string {
+  const counts = new Map<string, number>();
+  for (const run of runs) counts.set(run.state, (counts.get(run.state) ?? 0) + 1);
+  if (runs.length === 0) return "none started";
+  const order = ["done", "running", "stopped", "failed", "planned"];
+  if (counts.size === 1 && counts.has("done")) return "all done";
+  return [...counts].sort((a, b) => order.indexOf(a[0]) - order.indexOf(b[0])).map(([state, count]) => `${count} ${state}`).join(", ");
 }
 
 export interface Run {
@@ -351,6 +364,13 @@ export interface StageSpend {
   train_flops: number;
 }
 
+// What a comparison compared, as its runs were trained.
+export interface Compared {
+  base: { hash: string; toml: string };
+  candidate: { hash: string; toml: string };
+  changes: { field: string; base: string; candidate: string }[]; // where they differ
+}
+
 export interface ReportData {
   report: Report;
   headline: string;
@@ -359,6 +379,7 @@ export interface ReportData {
   created: string; // UTC
   recipe_hash: string;
   recipe_toml: string;
+  compared?: Compared | null; // null: no comparison, or its runs' folders were cleaned up
   runs: Run[];
   isoflop: IsoFlop[];
   frontier: FrontierPoint[]; // by flops, from the lowest rung to 100x the top rung
@@ -386,6 +407,7 @@ export function readData(text: string): ReportData {
     created: data.created ?? "",
     recipe_hash: data.recipe_hash ?? "",
     recipe_toml: data.recipe_toml ?? "",
+    compared: data.compared ?? null,
     runs: list(data.runs).map((run) => ({ ...run, curve: list(run.curve), training: list(run.training) })),
     isoflop: list(data.isoflop).map((rung) => ({ ...rung, points: list(rung.points), fit: list(rung.fit) })),
     frontier: list(data.frontier),

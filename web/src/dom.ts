@@ -36,6 +36,18 @@ export function tile(label: string, value: string, note: Child, emphasis = false
   );
 }
 
+// A bar as long as `part` of its track; bars of one column have tracks of one length, so that lengths compare. Beside it
+// its number in words.
+export function bar(part: number, words = ""): HTMLElement {
+  const length = `${(Math.max(0, Math.min(1, part)) * 100).toFixed(2)}%`;
+  return h("span", { class: "share" }, h("span", { class: "track" }, h("span", { class: "bar", style: `width:${length}` })), words !== "" && h("span", { class: "words" }, words));
+}
+
+// "model.mixers=window,window,attention" may wrap after its commas, so that no name in it is broken.
+export function breakable(text: string): (Node | string)[] {
+  return text.split(/(?<=,)(?=\S)/).flatMap((part, index) => (index === 0 ? [part] : [h("wbr"), part]));
+}
+
 type Sortable = number | string | null | undefined;
 
 // A number is never broken; `text` may wrap at its blanks, any other cell stays on one line.

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytes, duration, fixed, labelsOf, logTicks, offBy, percent, ratioTicks, roomyTicks, scientific, short, signed, time, withPowers, withShortNumbers } from "./format";
+import { Rungs, stacked } from "./charts/chart";
+import { statesOf, type Run } from "./data";
+import { asFlops, bytes, duration, fixed, labelsOf, logTicks, offBy, percent, ratioTicks, roomyTicks, scientific, short, signed, time, withPowers, withShortNumbers } from "./format";
 
 test("numbers too large or small for plain digits become powers of ten", () => {
   assert.equal(scientific(1e12), "10¹²");
@@ -20,6 +22,7 @@ test("units follow the size, also where rounding crosses one", () => {
   assert.equal(short(999), "999");
   assert.equal(short(154_321), "154k");
   assert.equal(short(999_900), "1M");
+  assert.equal(short(11.9e9), "11.9B");
   assert.equal(bytes(171_234_567), "171 MB");
   assert.equal(duration(598.2), "9 min 58 s");
   assert.equal(duration(59.7), "1 min 0 s");
@@ -63,6 +66,26 @@ test("labels have as many digits as tell their values apart, and never hide the 
   assert.equal(scientific(1.04e10), "1.0×10¹⁰"); // 10¹⁰ would be another value
   const label = labelsOf([1.41e10, 1.43e10, 6.5e10]);
   assert.deepEqual([1.41e10, 1.43e10, 6.5e10].map(label), ["1.41×10¹⁰", "1.43×10¹⁰", "6.5×10¹⁰"]);
+});
+
+test("one level of compute has one label", () => {
+  assert.equal(asFlops(1.64987e11), "1.65×10¹¹");
+  const rungs = new Rungs([7.2048675e10, 1.6498745e11]);
+  for (const near of [1.64987452620e11, 1.65000388608e11, 1.64975277056e11, 1.6554e11]) assert.equal(rungs.label(near), "1.65×10¹¹");
+  assert.equal(rungs.label(1.7e11), "1.7×10¹¹", "of no rung");
+});
+
+test("labels of forecasts are lifted over those they would cover", () => {
+  const row = (x: number): { x: number; y: number; text: string } => ({ x, y: 100, text: "3×" });
+  const placed = stacked([row(40), row(50), row(45), row(300)]);
+  assert.equal(new Set(placed.slice(0, 3).map((label) => label.y)).size, 3);
+  assert.deepEqual([placed[0]!.y, placed[3]!.y], [100, 100]);
+});
+
+test("what states runs are in is told where not all are done", () => {
+  const runs = (...states: string[]): Run[] => states.map((state) => ({ state }) as Run);
+  assert.equal(statesOf(runs("done", "done")), "all done");
+  assert.equal(statesOf(runs("planned", "done", "stopped", "done")), "2 done, 1 stopped, 1 planned");
 });
 
 test("powers in the lab's sentences are written as on the rest of the page", () => {

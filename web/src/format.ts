@@ -26,10 +26,14 @@ export function scientific(value: MaybeNumber, digits = 2): string {
   return Math.abs(value / 10 ** exponent - 1) < 0.0015 ? `10${raise(exponent)}` : `${mantissa.toFixed(digits - 1)}×10${raise(exponent)}`;
 }
 
-// The same, with as many digits as tell these values apart; never fewer than two.
+// FLOPs, everywhere with the same digits, so that one level of compute reads alike wherever it stands.
+const kFlopsDigits = 3;
+export const asFlops = (value: MaybeNumber): string => scientific(value, kFlopsDigits);
+
+// The same, with as many digits as tell these values apart.
 export function labelsOf(values: number[]): (value: MaybeNumber) => string {
   const all = new Set(values);
-  let digits = 2;
+  let digits = kFlopsDigits;
   while (digits < 6 && new Set([...all].map((value) => scientific(value, digits))).size < all.size) digits++;
   return (value) => scientific(value, digits);
 }
@@ -39,11 +43,11 @@ export function withPowers(text: string): string {
   return text.replace(/\b(\d+(?:\.\d+)?)e(-?\d+)\b/g, (_, mantissa: string, exponent: string) => (mantissa === "1" ? "" : `${mantissa}×`) + `10${raise(Number(exponent))}`);
 }
 
-// 12.3k, 4.1M, 2.0G.
+// 12.3k, 4.1M, 2B: parameters and tokens.
 export function short(value: MaybeNumber, digits = 3): string {
   if (!isNumber(value)) return "–";
   const size = Math.abs(value);
-  for (const [limit, unit] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]] as const)
+  for (const [limit, unit] of [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "k"]] as const)
     if (size >= limit * 0.9995) return `${Number((value / limit).toPrecision(digits))}${unit}`;
   return String(Number(value.toPrecision(digits)));
 }

@@ -30,12 +30,18 @@ export const kStyle = { background: "none", fontSize: "12px", fontFamily: "inher
 export const kTip = { fill: "var(--card)", stroke: "var(--line)", textPadding: 9, fontSize: 12.5, lineHeight: 1.35, lineWidth: 28 } as const;
 
 const kPalette = 8;
+const kSameRung = 0.005; // of its FLOPs; rungs lie much farther apart
 
 // Rungs in order of compute; their colours are ordered in lightness too, so they survive print and colour blindness.
 export class Rungs {
   readonly label: (flops: number | null | undefined) => string; // exact enough to tell neighbours apart
   constructor(readonly flops: number[]) {
-    this.label = labelsOf(flops);
+    const label = labelsOf(flops);
+    this.label = (value) => label(this.nearest(value) ?? value);
+  }
+  // What was trained for a rung takes a little more or less than the rung's FLOPs, by whole batches.
+  private nearest(value: number | null | undefined): number | undefined {
+    return isNumber(value) ? this.flops.find((rung) => Math.abs(value / rung - 1) < kSameRung) : undefined;
   }
   colour(flops: number | null | undefined): string {
     const index = this.flops.indexOf(flops ?? NaN);
@@ -89,6 +95,39 @@ export function intervals<Row>(rows: Row[], x: keyof Row & string, low: keyof Ro
     [low, high].map((y) => Plot.dot(rows, { x, y, symbol: kCap, r: 7, stroke, strokeWidth: 2 })),
   ];
 }
+
+interface Label {
+  x: number; // px
+  y: number; // px, its middle
+  text: string;
+}
+
+const kLetter = 8.2; // px, of a forecast's label
+const kLabelGap = 6;
+const kLabelHeight = 19;
+
+// Labels from left to right, each as far above its mark as it takes to clear those before it.
+export function stacked(labels: Label[]): Label[] {
+  const placed: Label[] = [];
+  const covers = (a: Label, b: Label): boolean => Math.abs(a.x - b.x) < (kLetter * (a.text.length + b.text.length)) / 2 + kLabelGap && Math.abs(a.y - b.y) < kLabelHeight;
+  for (const label of [...labels].sort((a, b) => a.x - b.x)) {
+    let { y } = label;
+    for (let other = placed.find((one) => covers({ ...label, y }, one)); other !== undefined; other = placed.find((one) => covers({ ...label, y }, one))) y = other.y - kLabelHeight;
+    placed.push({ ...label, y });
+  }
+  return placed;
+}
+
+// Of forecasts, above their intervals; in pixels, so that they can be kept apart.
+export function forecastLabels(labels: Label[]): Plot.Markish {
+  return Plot.text(stacked(labels), {
+    x: { value: "x", scale: null }, y: { value: "y", scale: null }, text: "text",
+    fill: "var(--accent-text)", stroke: "var(--card)", strokeWidth: 4, fontWeight: 650, fontSize: 13,
+  });
+}
+
+// Where a value lies on an axis of `length` pixels from `start`.
+export const logPlace = (value: number, low: number, high: number, start: number, length: number): number => start + (length * Math.log(value / low)) / Math.log(high / low);
 
 // A loop: thousands of learning curves are more values than a call takes arguments.
 export function range(values: number[]): [number, number] {

@@ -1,7 +1,7 @@
 // Learning curves: the training loss of each run while it trained, and what evaluations measured.
 import * as Plot from "@observablehq/plot";
 import type { Run } from "../data";
-import { fixed, isNumber, short, scientific } from "../format";
+import { asFlops, fixed, isNumber, short } from "../format";
 import { figure, kStyle, kTip, flopsAxis, quantile, range, type Rungs } from "./chart";
 
 // More lines than this are a blot that takes seconds to draw.
@@ -53,7 +53,7 @@ export function curvesChart(runs: Run[], rungs: Rungs): HTMLElement | null {
           Plot.dot(dots.filter((p) => !p.best), { x: "flops", y: "bits", fill: "rung", fillOpacity: 0.5, r: 2, clip: true }),
           Plot.line(lines.filter((p) => p.best), { x: "flops", y: "bits", z: (p) => p.run, stroke: "rung", strokeWidth: 2.2, clip: true }),
           Plot.dot(dots.filter((p) => p.best), { x: "flops", y: "bits", fill: "rung", r: 4, stroke: "var(--card)", strokeWidth: 1, clip: true }),
-          Plot.tip(points.filter((p) => p.bits <= top), Plot.pointer({ x: "flops", y: "bits", ...kTip, title: (p) => `${p.run.id} (${p.run.stage})\n${fixed(p.bits)} bits per byte\nafter ${scientific(p.flops)} FLOPs\n${short(p.run.parameters)} parameters` })),
+          Plot.tip(points.filter((p) => p.bits <= top), Plot.pointer({ x: "flops", y: "bits", ...kTip, title: (p) => `${p.run.id} (${p.run.stage})\n${fixed(p.bits)} bits per byte\nafter ${asFlops(p.flops)} FLOPs\n${short(p.run.parameters)} parameters` })),
         ],
       }),
   );

@@ -1,8 +1,8 @@
 // Loss against compute: every run, the fitted frontier with its 90% band, and the forecasts.
 import * as Plot from "@observablehq/plot";
-import { ladderRuns, type ReportData, type Run } from "../data";
-import { fixed, isNumber, scientific, short } from "../format";
-import { figure, intervals, kStyle, kTip, flopsAxis, quantile, range, type Rungs } from "./chart";
+import { rungRuns, type ReportData, type Run } from "../data";
+import { asFlops, fixed, isNumber, short } from "../format";
+import { figure, flopsAxis, forecastLabels, intervals, kStyle, kTip, logPlace, quantile, range, type Rungs } from "./chart";
 
 interface Dot {
   flops: number;
@@ -12,7 +12,7 @@ interface Dot {
 }
 
 export function lossChart(data: ReportData, rungs: Rungs): HTMLElement | null {
-  const measured = ladderRuns(data).filter((run) => isNumber(run.flops) && run.flops > 0 && isNumber(run.bits_per_byte));
+  const measured = rungRuns(data).filter((run) => isNumber(run.flops) && run.flops > 0 && isNumber(run.bits_per_byte));
   const frontier = data.frontier.filter((point) => point.flops > 0 && isNumber(point.bits_per_byte));
   const band = frontier.filter((point) => isNumber(point.low) && isNumber(point.high));
   const forecast = (data.report.forecast ?? []).filter((row) => row.flops > 0 && isNumber(row.bits_per_byte));
@@ -23,7 +23,7 @@ export function lossChart(data: ReportData, rungs: Rungs): HTMLElement | null {
   const lines = [...frontier.map((p) => p.bits_per_byte), ...forecast.flatMap((f) => [f.bits_per_byte, f.low, f.high])].filter(isNumber);
   // A run whose learning rate was hopeless must not squeeze all others into a line.
   const hopeless = 2 * quantile(losses, 0.5);
-  const kept = measured.filter((run) => run.stage !== "tune").map((run) => run.bits_per_byte as number).filter((bits) => bits < hopeless);
+  const kept = measured.map((run) => run.bits_per_byte as number).filter((bits) => bits < hopeless);
   const usual = losses.length > 0 ? Math.max(quantile(losses, 0.92), range(kept)[1]) : -Infinity;
   const top = Math.max(usual, ...lines);
   const bottom = Math.min(range(losses)[0], ...lines, ...band.map((point) => point.low as number));
@@ -41,7 +41,7 @@ export function lossChart(data: ReportData, rungs: Rungs): HTMLElement | null {
   const beyond = forecast.length > 0 && dots.length > 0;
   const caption =
     (dots.length > 0 ? `Each dot is one run (${dots.length} in all), coloured by its rung. ` : "No run has been measured. ") +
-    (ladderRuns(data).length === data.runs.length ? "" : "Runs of the search are of other recipes and not shown. ") +
+    (rungRuns(data).length === data.runs.length ? "" : "Runs of tuning and of the search are not shown. ") +
     (frontier.length > 0 ? `The line is the fitted frontier of compute-optimal runs${band.length > 0 ? ", with its 90% band" : ""}. ` : "No frontier was fitted. ") +
     (beyond ? `Right of the dashed line nothing has been measured: orange marks are forecasts with their 90% intervals.` : "") +
     (above.length > 0 ? ` ${above.length === 1 ? "One run lies" : `${above.length} runs lie`} above the scale (triangles at the top).` : "");
@@ -69,15 +69,15 @@ export function lossChart(data: ReportData, rungs: Rungs): HTMLElement | null {
         Plot.dot(above, { x: "flops", y: "shown", r: 4, symbol: "triangle", fill: (dot: Dot) => dot.run.rung_flops, dy: 2 }),
         intervals(bounded, "flops", "low", "high", "var(--accent)"),
         Plot.dot(forecast, { x: "flops", y: "bits_per_byte", r: 3.4, fill: "var(--accent)", stroke: "var(--card)", strokeWidth: 0.8 }),
-        Plot.text(forecast, {
-          x: "flops", y: (row) => (isNumber(row.high) ? row.high : row.bits_per_byte), dy: -15,
-          text: (row) => (narrow ? `${row.multiply}×` : `${row.multiply}×  ${fixed(row.bits_per_byte, 2)}`),
-          fill: "var(--accent-text)", stroke: "var(--card)", strokeWidth: 4, fontWeight: 650, fontSize: 13,
-        }),
+        forecastLabels(forecast.map((row) => ({
+          x: logPlace(row.flops, low / 1.25, high * 1.25, 48, width - 48 - (narrow ? 26 : 58)),
+          y: 28 + ((domain[1] - ((isNumber(row.high) ? row.high : row.bits_per_byte) as number)) / (domain[1] - domain[0])) * (height - 74) - 15,
+          text: narrow ? `${row.multiply}×` : `${row.multiply}×  ${fixed(row.bits_per_byte, 2)}`,
+        }))),
         Plot.tip(dots, Plot.pointer({
           x: "flops", y: "shown", ...kTip,
           title: (dot: Dot) =>
-            `${dot.run.id} (${dot.run.stage})\n${fixed(dot.bits)} bits per byte\n${scientific(dot.flops)} FLOPs` +
+            `${dot.run.id} (${dot.run.stage})\n${fixed(dot.bits)} bits per byte\n${asFlops(dot.flops)} FLOPs` +
             `\n${short(dot.run.parameters)} parameters, ${short(dot.run.tokens)} tokens` +
             (isNumber(dot.run.learning_rate) ? `\nlearning rate ${dot.run.learning_rate}, seed ${dot.run.seed ?? "?"}` : ""),
         })),
@@ -86,7 +86,7 @@ export function lossChart(data: ReportData, rungs: Rungs): HTMLElement | null {
           title: (row) =>
             `forecast at ${row.multiply}×\n${fixed(row.bits_per_byte)} bits per byte` +
             (isNumber(row.low) && isNumber(row.high) ? `\n90% interval ${fixed(row.low)} to ${fixed(row.high)}` : "") +
-            `\n${scientific(row.flops)} FLOPs\nbest size ${short(row.params)} parameters, ${short(row.tokens)} tokens`,
+            `\n${asFlops(row.flops)} FLOPs\nbest size ${short(row.params)} parameters, ${short(row.tokens)} tokens`,
         })),
       ],
     }),

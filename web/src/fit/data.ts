@@ -21,7 +21,8 @@ export interface Form {
   parameters: Record<string, number | null>;
   interval95: Record<string, Interval | null>;
   aicc: number | null;
-  weight: number | null; // of all forms, sums to 1
+  weight: number | null; // of the forms fitted to the same runs, sums to 1
+  runs: string; // all; frontier: only the best run at each compute
   not_identified: Record<string, string>; // parameter to the reason why it has no number
   left_out: string; // the reason; then there are no numbers
 }
@@ -211,7 +212,7 @@ function point(row: Fields): FitPoint | null {
 }
 
 function form(row: Fields): Form | null {
-  return needed({ name: text(row["name"]), objective: number(row["objective"]), parameters: mapValues(row["parameters"], number), interval95: mapValues(row["interval95"], interval), not_identified: mapValues(row["not_identified"], text), aicc: number(row["aicc"]), weight: number(row["weight"]), left_out: text(row["left_out"]) }, "name");
+  return needed({ name: text(row["name"]), objective: number(row["objective"]), parameters: mapValues(row["parameters"], number), interval95: mapValues(row["interval95"], interval), not_identified: mapValues(row["not_identified"], text), aicc: number(row["aicc"]), weight: number(row["weight"]), runs: text(row["runs"]), left_out: text(row["left_out"]) }, "name");
 }
 
 const path = (value: unknown): Path | null => needed({ params: positive(object(value)["params"]), tokens: positive(object(value)["tokens"]) }, "params", "tokens");

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { splitFrontier } from "./charts/compute";
 import { placeLabels } from "./charts/labels";
 import { residualReach, runningMedian } from "./charts/residuals";
-import { spaced } from "./charts/allocation";
+import { spaced, withBest } from "./charts/allocation";
 import { readFit, type FitPoint } from "./data";
 import { absent, allocationSentence, backtestScore, coverageVerdict, facts, headline, residualSummary, wallSentence } from "./words";
 
@@ -71,4 +71,9 @@ test("a running median needs enough runs", () => {
 
 test("the best size keeps its label where others crowd it", () => {
   assert.deepEqual(spaced([0.5, 0.9, 1, 1.1, 2], 0.4), [0.5, 1, 2]);
+});
+
+test("the best size costs nothing", () => {
+  const row = (factor: number, extra_loss_percent: number) => ({ factor, extra_loss_percent });
+  assert.deepEqual(withBest([row(0.5, 1), row(2, 0.8)]), [row(0.5, 1), row(1, 0), row(2, 0.8)]);
 });

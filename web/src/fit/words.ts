@@ -1,5 +1,5 @@
 // The page's own sentences: each says no more than the numbers it is made of.
-import { fixed, isNumber, percent, scientific, short, signed } from "../format";
+import { asFlops, fixed, isNumber, percent, short, signed } from "../format";
 import type { BacktestRow, Exponent, FitData } from "./data";
 
 export const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;
@@ -34,7 +34,7 @@ export function facts(data: FitData): string[] {
     const [low, high] = [Math.min(...values), Math.max(...values)];
     return low === high ? show(low) : `${show(low)} to ${show(high)}`;
   };
-  const flops = spread(data.points.map((row) => row.C).filter(isNumber), scientific);
+  const flops = spread(data.points.map((row) => row.C).filter(isNumber), asFlops);
   const sizes = spread(data.points.map((row) => row.N), short);
   return [
     plural(data.points.length, "run"),
@@ -102,7 +102,7 @@ export function wallSentence(data: FitData): string {
     case "wall":
       return "The frontier bends away from the law at the top of these runs: more compute buys less than the lower runs promised.";
     case "none seen":
-      return "No bend of the frontier was seen at the top of these runs. That says nothing of what lies beyond them, and a bend smaller than the smallest detectable one would not have been seen.";
+      return "No bend of the frontier was seen at the top of these runs. That says nothing of what lies beyond them, and bends smaller than the one below, which is seen in 80% of cases, are seen less often.";
     default:
       return "These runs cannot tell: a wall can be neither seen nor excluded.";
   }

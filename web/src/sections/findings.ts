@@ -1,7 +1,7 @@
 // What the search found: findings, everything adopted together, and what became of every proposal.
 import { outcomeOf, type Finding, type ReportData, type SearchProposal, type SearchRecord } from "../data";
-import { h, missing, table, type Child } from "../dom";
-import { bytes, fixed, integer, isNumber, scientific, short, signed, withShortNumbers } from "../format";
+import { breakable, h, missing, table, type Child } from "../dom";
+import { asFlops, bytes, fixed, integer, isNumber, short, signed, withShortNumbers } from "../format";
 import { bounded, interval, worth, worthRange } from "./worth";
 
 const mean = (values: number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
@@ -35,7 +35,7 @@ function proposalsTable(search: SearchRecord): Child[] {
           { title: "Stopped early", number: true, cell: (row) => integer(row.stopped) },
           { title: "Adopted", number: true, cell: (row) => integer(row.adopted) },
           { title: "Confirmed gain, bits per byte", number: true, cell: (row) => fixed(row.gain, 4) },
-          { title: "FLOPs", number: true, cell: (row) => (isNumber(row.flops) ? scientific(row.flops) : "–") },
+          { title: "FLOPs", number: true, cell: (row) => (isNumber(row.flops) ? asFlops(row.flops) : "–") },
           { title: "Dropped", text: true, cell: (row) => row.dropped },
         ],
         search.proposers,
@@ -62,7 +62,7 @@ function together(search: SearchRecord): Child[] {
       "All adopted changes together",
       [
         { title: "Split", text: true, cell: (row) => row.split },
-        { title: "Rung, FLOPs", cell: (row) => scientific(row.flops) },
+        { title: "Rung, FLOPs", cell: (row) => asFlops(row.flops) },
         { title: "Worth in compute", number: true, cell: (row) => h("strong", {}, bounded(row.compute_multiplier)) },
         { title: "90%", number: true, cell: (row) => worthRange(row.compute_multiplier.low, row.compute_multiplier.high) },
         { title: "Bits per byte", number: true, cell: (row) => `${signed(row.difference, 4)} (${interval(row.low, row.high, 4)})` },
@@ -79,7 +79,7 @@ function worthOf(finding: Finding): string {
   if (isNumber(finding.compute_multiplier)) return bounded({ value: finding.compute_multiplier, low: finding.low, high: finding.high });
   const rung = (finding.by_rung ?? []).find((row) => isNumber(row.compute_multiplier.value));
   if (rung === undefined) return worth(null);
-  return `${bounded(rung.compute_multiplier)} at ${scientific(rung.flops)}`;
+  return `${bounded(rung.compute_multiplier)} at ${asFlops(rung.flops)}`;
 }
 
 // A value above its interval, which keeps wide tables narrow.
@@ -102,7 +102,7 @@ function timeRatio(finding: Finding, seconds: Map<string, number>): Child {
 }
 
 // A change with its numbers shortened; the pointer shows every digit.
-const exact = (change: string): HTMLElement => h("span", { title: change }, withShortNumbers(change));
+const exact = (change: string): HTMLElement => h("span", { title: change }, breakable(withShortNumbers(change)));
 
 // "9.23k → 803k", of the base and with the change.
 const grown = (pair: Finding["parameters"], show: (value: number) => string): string =>
@@ -131,7 +131,7 @@ export function findingsSection(data: ReportData): Child[] {
         ...(findings.some((row) => row.artifact_bytes) ? [{ title: "Saved model", number: true, cell: (row: Finding) => grown(row.artifact_bytes, bytes) }] : []),
         { title: "Bits per byte", number: true, cell: (row) => (row.difference ? stacked(signed(row.difference.value, 4), interval(row.difference.low, row.difference.high, 4)) : "–") },
         { title: "Pairs", number: true, cell: (row) => (isNumber(row.pairs) ? integer(row.pairs) : "–") },
-        { title: "Confirmed at, FLOPs", cell: (row) => (row.rungs ?? []).map((flops) => scientific(flops)).join(", ") },
+        { title: "Confirmed at, FLOPs", cell: (row) => (row.rungs ?? []).map((flops) => asFlops(flops)).join(", ") },
         { title: "At the top rung", number: true, cell: (row) => (row.extrapolated ? stacked(worth(row.extrapolated.compute_multiplier), worthRange(row.extrapolated.low, row.extrapolated.high)) : "–") },
         { title: "Without it, at the end", number: true, cell: (row) => (row.ablation ? stacked(signed(row.ablation.difference_without, 4), `${row.ablation.pairs} pairs`) : "not tested") },
         { title: "Note", text: true, cell: (row) => row.warning ?? "" },

@@ -1,13 +1,13 @@
 // The first screen: the headline in words and the numbers behind it.
-import { ladderRuns, rungCount, type ReportData } from "../data";
+import { ladderRuns, rungCount, statesOf, type ReportData } from "../data";
 import { h, tile } from "../dom";
-import { bytes, duration, fixed, integer, isNumber, offBy, percent, scientific, short, time, withPowers } from "../format";
+import { asFlops, bytes, duration, fixed, integer, isNumber, offBy, percent, short, time, withPowers } from "../format";
 
 export function opening(data: ReportData): HTMLElement {
   const { report } = data;
   const facts = [
     report.corpus && isNumber(report.corpus.files) ? `${integer(report.corpus.files)} ${report.corpus.files === 1 ? "file" : "files"}, ${bytes(report.corpus.bytes)}` : "corpus not measured",
-    report.machine?.cpu ?? "machine not measured",
+    report.machine?.cpu ?? (report.comparison ? null : "machine not measured"), // a comparison needs no peak
     data.created ? time(data.created) : null,
     data.program.version ? `flywheel ${data.program.version}` : null,
   ].filter((fact) => fact !== null);
@@ -29,9 +29,9 @@ function spent(report: ReportData["report"]): string {
   const spend = report.spend;
   return [
     isNumber(spend?.slot_busy_fraction) ? `slots busy ${percent(spend.slot_busy_fraction * 100)}` : "busy share not measured",
-    isNumber(spend?.train_flops) ? `${scientific(spend.train_flops)} FLOPs of training` : "FLOPs not measured",
-    ...(isNumber(spend?.optimizer_flops) ? [`${scientific(spend.optimizer_flops)} of the optimizer's own`] : []),
-    ...(isNumber(spend?.evaluation_flops) ? [`${scientific(spend.evaluation_flops)} of evaluations`] : []),
+    isNumber(spend?.train_flops) ? `${asFlops(spend.train_flops)} FLOPs of training` : "FLOPs not measured",
+    ...(isNumber(spend?.optimizer_flops) ? [`${asFlops(spend.optimizer_flops)} of the optimizer's own`] : []),
+    ...(isNumber(spend?.evaluation_flops) ? [`${asFlops(spend.evaluation_flops)} of evaluations`] : []),
   ].join("; ");
 }
 
@@ -44,19 +44,18 @@ function keyNumbers(data: ReportData): HTMLElement {
   const test = data.forecast_test;
   const wall = report.wall;
   const rungs = rungCount(data);
-  const failed = data.runs.filter((run) => run.state === "failed").length;
-  return h(
+    return h(
     "dl",
     { class: "tiles", "aria-label": "Key numbers" },
     ten && isNumber(ten.bits_per_byte)
-      ? tile(`A run of ${scientific(ten.flops)} FLOPs, ${ten.multiply}× the largest here`, fixed(ten.bits_per_byte), isNumber(ten.low) && isNumber(ten.high) ? `bits per byte forecast; 90%: ${fixed(ten.low)} to ${fixed(ten.high)}` : "bits per byte forecast; no interval", true)
+      ? tile(`A run of ${asFlops(ten.flops)} FLOPs, ${ten.multiply}× the largest here`, fixed(ten.bits_per_byte), isNumber(ten.low) && isNumber(ten.high) ? `bits per byte forecast; 90%: ${fixed(ten.low)} to ${fixed(ten.high)}` : "bits per byte forecast; no interval", true)
       : tile("A run of 10× the compute", "–", "not forecast: these runs do not carry it", true),
-    best ? tile("Best run here", fixed(best.bits_per_byte), `bits per byte, lower is better; ${short(best.parameters)} parameters, ${scientific(best.flops)} FLOPs`) : tile("Best run here", "–", "not measured: no run finished"),
+    best ? tile("Best run here", fixed(best.bits_per_byte), `bits per byte, lower is better; ${short(best.parameters)} parameters, ${asFlops(best.flops)} FLOPs`) : tile("Best run here", "–", "not measured: no run finished"),
     test && isNumber(test.measured)
       ? tile("Forecast of the largest runs", offBy(test), test.inside === null || test.inside === undefined ? "no interval to compare to" : `${test.inside ? "inside" : "outside"} its 90% interval; written before they ran`)
       : tile("Forecast of the largest runs", "–", test ? "not measured: they did not finish" : "not made"),
     wall ? tile("Wall", wall.verdict || "cannot tell", "whether more compute stops paying off") : tile("Wall", "cannot tell", "not tested"),
-    tile("Runs", integer(report.spend?.runs ?? done.length), `the ladder has ${rungs} ${rungs === 1 ? "rung" : "rungs"}; ${failed === 0 ? "no run failed" : `${failed} failed`}`),
+    tile("Runs", integer(report.spend?.runs ?? done.length), `${statesOf(data.runs)}; the ladder has ${rungs} ${rungs === 1 ? "rung" : "rungs"}`),
     report.spend ? tile("Spent", duration(report.spend.seconds), spent(report)) : tile("Spent", "–", "not measured"),
     tile("Audit split", sampled(report.audit_bits_per_byte, report.audit_half90), isNumber(report.audit_bits_per_byte) ? `bits per byte of the best model${isNumber(report.audit_half90) || isNumber(report.locked_half90) ? `; ±: 90%, over ${report.evaluations?.find((row) => row.split === "audit")?.over ?? "documents"}` : ""}` : "not measured"),
     tile("Locked split", sampled(report.locked_bits_per_byte, report.locked_half90), isNumber(report.locked_bits_per_byte) ? "bits per byte of the same model, read once" : "not measured"),

@@ -1,14 +1,14 @@
 // Every run: filter, sort, and the command that repeats it.
-import type { ReportData, Run } from "../data";
+import { statesOf, type ReportData, type Run } from "../data";
 import { cells, copyButton, h, missing, sortHeads, type Child, type Column } from "../dom";
-import { duration, fixed, isNumber, scientific, short } from "../format";
+import { asFlops, duration, fixed, isNumber, short } from "../format";
 
 const kShownAtOnce = 60;
 
 const kColumns: Column<Run>[] = [
   { title: "Run", value: (run) => run.id, cell: (run) => h("span", { class: "name", title: run.id }, run.id) },
   { title: "Stage", value: (run) => run.stage, cell: (run) => h("span", { class: "stage", title: run.stage }, run.stage) },
-  { title: "Rung", number: true, value: (run) => run.rung_flops, cell: (run) => scientific(run.rung_flops) },
+  { title: "Rung", number: true, value: (run) => run.rung_flops, cell: (run) => asFlops(run.rung_flops) },
   { title: "Bits per byte", number: true, value: (run) => run.bits_per_byte, cell: (run) => (isNumber(run.bits_per_byte) ? h("strong", {}, fixed(run.bits_per_byte)) : "not measured") },
   { title: "Size", number: true, value: (run) => run.parameters, cell: (run) => short(run.parameters) },
   { title: "Shape", value: (run) => run.width, cell: (run) => (isNumber(run.layers) && isNumber(run.width) ? `${run.layers} × ${run.width}` : "–") },
@@ -55,7 +55,7 @@ export function runsSection(data: ReportData): Child[] {
         ),
       ),
     );
-    count.textContent = `${chosen.length} of ${runs.length} runs`;
+    count.textContent = `${chosen.length} of ${runs.length} runs${chosen.length === 0 ? "" : `: ${statesOf(chosen)}`}`;
     more.hidden = shown.length === chosen.length;
     more.textContent = `Show all ${chosen.length}`;
   };

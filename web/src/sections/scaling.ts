@@ -3,9 +3,9 @@ import { intervalChart } from "../charts/intervals";
 import { edgeOf, isoflopChart } from "../charts/isoflop";
 import { lossChart } from "../charts/loss";
 import type { Rungs } from "../charts/chart";
-import { ladderRuns, type Forecast, type IsoFlop, type Optimum, type ReportData } from "../data";
+import { rungRuns, type Forecast, type IsoFlop, type Optimum, type ReportData } from "../data";
 import { h, missing, table, type Child } from "../dom";
-import { fixed, isNumber, offBy, scientific, short, signed, time, withPowers } from "../format";
+import { asFlops, fixed, isNumber, offBy, short, signed, time, withPowers } from "../format";
 
 const interval = (low: unknown, high: unknown): string => (isNumber(low) && isNumber(high) ? `${fixed(low)} to ${fixed(high)}` : "no interval");
 
@@ -14,7 +14,7 @@ export function lossSection(data: ReportData, rungs: Rungs): Child[] {
   const chart = lossChart(data, rungs);
   if (chart === null) return [missing("Not measured: no run of the ladder has finished.")];
   return [
-    rungs.flops.length > 0 && rungs.legend(new Set(ladderRuns(data).map((run) => run.rung_flops).filter(isNumber))),
+    rungs.flops.length > 0 && rungs.legend(new Set(rungRuns(data).map((run) => run.rung_flops).filter(isNumber))),
     chart,
     forecast.length > 0
       ? table<Forecast>(
@@ -23,7 +23,7 @@ export function lossSection(data: ReportData, rungs: Rungs): Child[] {
             { title: "Compute", cell: (row) => `${row.multiply}×` },
             { title: "Bits per byte", number: true, cell: (row) => (isNumber(row.bits_per_byte) ? h("strong", {}, fixed(row.bits_per_byte)) : "not forecast") },
             { title: "90% interval", number: true, cell: (row) => interval(row.low, row.high) },
-            { title: "FLOPs", number: true, cell: (row) => scientific(row.flops) },
+            { title: "FLOPs", number: true, cell: (row) => asFlops(row.flops) },
             // No best size is known where none is identified.
             { title: "Best size, parameters", number: true, cell: (row) => short(row.params) },
             { title: "Its tokens", number: true, cell: (row) => short(row.tokens) },
@@ -51,7 +51,7 @@ function optimum(found: Optimum | null | undefined): Child[] {
     h("p", { class: "aside" }, `${why.charAt(0).toUpperCase()}${why.slice(1).replace(/\.?$/, ".")} The forecast follows the sizes that the ladder has.`),
     runs.length > 0 &&
       table("Runs that would tell", [
-        { title: "Runs that would tell: FLOPs", cell: (row) => scientific(row.flops) },
+        { title: "Runs that would tell: FLOPs", cell: (row) => asFlops(row.flops) },
         { title: "Parameters", number: true, cell: (row) => short(row.params) },
         { title: "Tokens", number: true, cell: (row) => short(row.tokens) },
       ], runs),
@@ -63,7 +63,7 @@ function law(data: ReportData): HTMLElement {
   const parts: Child[] = [];
   if (law) {
     const values = Object.entries(law.parameters ?? {}).map(([name, value]) => `${name} = ${isNumber(value) ? Number(value.toPrecision(4)) : "not identified"}`);
-    parts.push(`Law: ${law.form}, fitted to ${isNumber(law.points) ? law.points : "an unknown number of"} runs`, values.length > 0 ? `; ${values.join(", ")}. ` : ". ");
+    parts.push(`Law: ${law.form}, a plain form for comparison (forecasts are of the law with a model of its misfit, and may go below its E), fitted to ${isNumber(law.points) ? law.points : "an unknown number of"} runs`, values.length > 0 ? `; ${values.join(", ")}. ` : ". ");
   } else {
     parts.push("Law: not fitted. ");
   }
@@ -110,7 +110,7 @@ export function isoflopSection(data: ReportData, rungs: Rungs): Child[] {
   ];
 }
 
-export function forecastTestSection(data: ReportData): Child[] {
+export function forecastTestSection(data: ReportData, rungs: Rungs): Child[] {
   const test = data.forecast_test;
   if (test === null) return [missing("Not made: there were too few rungs to fit a law below the top one.")];
   // The ledger's record numbers order events within one second, too.
@@ -126,7 +126,7 @@ export function forecastTestSection(data: ReportData): Child[] {
     h(
       "p",
       { class: "lede" },
-      `From the rungs below, the lab predicted `, h("strong", {}, fixed(test.predicted)), ` bits per byte (90%: ${interval(test.low, test.high)}) at ${scientific(test.rung_flops)} FLOPs. `,
+      `From the rungs below, the lab predicted `, h("strong", {}, fixed(test.predicted)), ` bits per byte (90%: ${interval(test.low, test.high)}) at ${rungs.label(test.rung_flops)} FLOPs. `,
       outcome,
     ),
     h(
@@ -137,27 +137,31 @@ export function forecastTestSection(data: ReportData): Child[] {
       before !== null && h("li", { class: before ? "good" : "bad" }, before ? "✓ The forecast came first." : "✗ The forecast came after its run: it proves nothing."),
     ),
     intervalChart(
-      [{ label: `largest runs, ${scientific(test.rung_flops)}`, predicted: test.predicted, low: test.low, high: test.high, measured: test.measured ?? null }].concat(
-        [...data.backtests].sort((a, b) => b.held_out_flops - a.held_out_flops).map(({ held_out_flops, train_below_flops, predicted, low, high, measured }) => ({ label: `${scientific(held_out_flops)} from < ${scientific(train_below_flops)}`, predicted, low, high, measured })),
+      [{ label: `largest runs, ${rungs.label(test.rung_flops)}`, predicted: test.predicted, low: test.low, high: test.high, measured: test.measured ?? null }].concat(
+        [...data.backtests].sort((a, b) => b.held_out_flops - a.held_out_flops).map(({ held_out_flops, train_below_flops, predicted, low, high, measured }) => ({ label: `${rungs.label(held_out_flops)} from < ${rungs.label(train_below_flops)}`, predicted, low, high, measured })),
       ),
-      "The forecast of the largest runs, and backtests: each rung from the runs below one (<). Bar: the 90% interval predicted from those only. Dot: what was then measured; hollow where it lies outside. Zero is the prediction.",
+      "The forecast of the largest runs, and backtests: each rung from the runs below one (<). Bar: the 90% interval predicted from those only. Dot: what was then measured; hollow where it lies outside. Zero is the prediction." + corrected(data),
     ),
   ];
 }
 
-export function backtestSection(data: ReportData): Child[] {
+// Backtests are of the points that the law is fitted to.
+const corrected = (data: ReportData): string =>
+  (data.report.branching?.branches ?? 0) > 0 ? " The losses that backtests compare with are corrected for branching: runs that went on from a shorter one count as if trained in full, which ends a little higher." : "";
+
+export function backtestSection(data: ReportData, rungs: Rungs): Child[] {
   if (data.backtests.length === 0) return [missing("Not made: a backtest needs several rungs below the one it predicts.")];
   const inside = data.backtests.filter((row) => row.inside).length;
   return [
-    h("p", { class: "lede" }, `Each rung predicted from the rungs below it only: ${inside} of ${data.backtests.length} inside the 90% interval (✓).${data.backtests.length < 5 ? " So few say little of the intervals." : ""}`),
+    h("p", { class: "lede" }, `Each rung predicted from the rungs below it only: ${inside} of ${data.backtests.length} inside the 90% interval (✓).${data.backtests.length < 5 ? " So few say little of the intervals." : ""}${corrected(data)}`),
     table(
       "Backtests",
       [
-        { title: "Rung, FLOPs", number: true, value: (row) => row.held_out_flops, cell: (row) => scientific(row.held_out_flops) },
-        { title: "From below", number: true, value: (row) => row.train_below_flops, cell: (row) => scientific(row.train_below_flops) },
+        { title: "Rung, FLOPs", number: true, value: (row) => row.held_out_flops, cell: (row) => rungs.label(row.held_out_flops) },
+        { title: "From below", number: true, value: (row) => row.train_below_flops, cell: (row) => rungs.label(row.train_below_flops) },
         { title: "Predicted", number: true, cell: (row) => fixed(row.predicted) },
         { title: "90% interval", number: true, cell: (row) => interval(row.low, row.high) },
-        { title: "Measured", number: true, cell: (row) => fixed(row.measured) },
+        { title: (data.report.branching?.branches ?? 0) > 0 ? "Measured, corrected for branching" : "Measured", number: true, cell: (row) => fixed(row.measured) },
         { title: "Prediction off by", number: true, value: (row) => row.error_percent, cell: (row) => h("span", { class: row.inside ? "good" : "bad" }, `${signed(row.error_percent)}% ${row.inside ? "✓" : "✗"}`) },
       ],
       data.backtests,

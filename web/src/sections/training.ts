@@ -3,8 +3,8 @@ import type { Rungs } from "../charts/chart";
 import { curvesChart } from "../charts/curves";
 import { learningRateChart } from "../charts/learning_rate";
 import { ladderRuns, type Evaluation, type ReportData } from "../data";
-import { h, missing, table, type Child } from "../dom";
-import { bytes, duration, fixed, integer, isNumber, percent, scientific } from "../format";
+import { bar, h, missing, table, type Child } from "../dom";
+import { asFlops, bytes, duration, fixed, integer, isNumber, percent } from "../format";
 
 const sentence = (words: string): string => (words === "" ? "" : `${words.charAt(0).toUpperCase()}${words.slice(1)}.`);
 
@@ -27,14 +27,15 @@ export function noiseSection(data: ReportData): Child[] {
   if (noise.length === 0) return evaluations(data.report.evaluations) ?? [missing("Not measured: no rung had two replicates.")];
   const largest = Math.max(...measured, 1e-12);
   return [
-    h("p", { class: "lede" }, "The standard deviation between runs that differ only in their seed. Smaller differences mean nothing."),
+    h("p", { class: "lede" }, "The standard deviation between runs that differ only in their seed. Smaller differences mean nothing. Few replicates leave it wide open: see its interval."),
     table(
       "Noise floor",
       [
-        { title: "Rung, FLOPs", cell: (row) => scientific(row.rung_flops) },
+        { title: "Rung, FLOPs", cell: (row) => asFlops(row.rung_flops) },
         { title: "Replicates", number: true, cell: (row) => integer(row.replicates) },
         { title: "SD, bits per byte", number: true, cell: (row) => (isNumber(row.bits_per_byte_sd) ? fixed(row.bits_per_byte_sd, 4) : "not measured") },
-        { title: "", cell: (row) => isNumber(row.bits_per_byte_sd) && h("span", { class: "bar", style: `width:${Math.max(2, (row.bits_per_byte_sd / largest) * 100)}%` }) },
+        { title: "90% interval", number: true, cell: (row) => (isNumber(row.low) && isNumber(row.high) ? `${fixed(row.low, 4)} to ${fixed(row.high, 4)}` : "–") },
+        { title: "", cell: (row) => isNumber(row.bits_per_byte_sd) && bar(row.bits_per_byte_sd / largest) },
       ],
       noise,
     ),
@@ -69,15 +70,16 @@ const kMostEvaluations = 12;
 export function spendSection(data: ReportData): Child[] {
   const stages = data.spend_by_stage;
   const total = stages.reduce((sum, row) => sum + (isNumber(row.slot_seconds) ? row.slot_seconds : 0), 0);
-  const spend = data.report.spend;
+  const comparison = data.report.comparison;
+  const spend = data.report.spend && { ...data.report.spend, seconds: data.report.spend.seconds ?? comparison?.spend?.seconds };
   return [
     h(
       "p",
       { class: "lede" },
-      spend && isNumber(spend.seconds) && isNumber(spend.train_flops) ? `${duration(spend.seconds)} by the clock and ${scientific(spend.train_flops)} FLOPs of models. ` : "Not measured: the total. ",
-      spend && isNumber(spend.optimizer_flops) ? `The optimizer's own work took ${scientific(spend.optimizer_flops)} FLOPs. ` : "",
-      spend && isNumber(spend.evaluation_flops) ? `Evaluations took ${scientific(spend.evaluation_flops)} FLOPs. ` : "",
-      spend && isNumber(spend.slot_busy_fraction) ? `Slots were busy ${percent(spend.slot_busy_fraction * 100)} of the time.` : "Not measured: how busy the slots were.",
+      spend && isNumber(spend.seconds) && isNumber(spend.train_flops) ? `${duration(spend.seconds)} by the clock and ${asFlops(spend.train_flops)} FLOPs of models. ` : "Not measured: the total. ",
+      spend && isNumber(spend.optimizer_flops) ? `The optimizer's own work took ${asFlops(spend.optimizer_flops)} FLOPs. ` : "",
+      spend && isNumber(spend.evaluation_flops) ? `Evaluations took ${asFlops(spend.evaluation_flops)} FLOPs. ` : "",
+      spend && isNumber(spend.slot_busy_fraction) ? `Slots were busy ${percent(spend.slot_busy_fraction * 100)} of the time.` : comparison ? "" : "Not measured: how busy the slots were.",
     ),
     stages.length === 0
       ? missing("Not measured: spend by stage.")
@@ -87,8 +89,8 @@ export function spendSection(data: ReportData): Child[] {
             { title: "Stage", cell: (row) => h("span", { class: "stage", title: row.stage }, row.stage) },
             { title: "Runs", number: true, cell: (row) => integer(row.runs) },
             { title: "Slot time", number: true, cell: (row) => duration(row.slot_seconds) },
-            { title: "FLOPs of models", number: true, cell: (row) => scientific(row.train_flops) },
-            { title: "Share of slot time", cell: (row) => h("span", { class: "share" }, h("span", { class: "bar", style: `width:${total > 0 ? Math.max(1, (row.slot_seconds / total) * 100) : 0}%` }), h("span", {}, total > 0 ? percent((row.slot_seconds / total) * 100, 0) : "–")) },
+            { title: "FLOPs of models", number: true, cell: (row) => asFlops(row.train_flops) },
+            { title: "Share of slot time", cell: (row) => (total > 0 ? bar(row.slot_seconds / total, percent((row.slot_seconds / total) * 100, 0)) : "–") },
           ],
           stages,
         ),

@@ -1,7 +1,7 @@
 // The best size against compute, the exponent by each approach, and what a size off the best costs.
 import * as Plot from "@observablehq/plot";
 import { bottomAxis, figure, flopsAxis, intervals, kStyle, kTip, range } from "../../charts/chart";
-import { fixed, isNumber, logTicks, scientific, short } from "../../format";
+import { asFlops, fixed, isNumber, logTicks, short } from "../../format";
 import type { Exponent, FitData, Off } from "../data";
 import { between, exponentInterval, plural } from "../words";
 
@@ -33,7 +33,7 @@ export function optimaChart(data: FitData): HTMLElement | null {
         intervals(bounded, "flops", "low", "high", "var(--band)"),
         Plot.dot(optima, { x: "flops", y: "N", r: 4.2, fill: "var(--band-line)", stroke: "var(--card)" }),
         Plot.dot(forecast, { x: "flops", y: "N", r: 4.5, fill: "var(--card)", stroke: "var(--accent)", strokeWidth: 2 }),
-        Plot.tip(optima, Plot.pointer({ x: "flops", y: "N", ...kTip, title: (row) => `${scientific(row.flops)} FLOPs\nbest size ${short(row.N)}\n${between(row.low, row.high, short)}` })),
+        Plot.tip(optima, Plot.pointer({ x: "flops", y: "N", ...kTip, title: (row) => `${asFlops(row.flops)} FLOPs\nbest size ${short(row.N)}\n${between(row.low, row.high, short)}` })),
         Plot.tip(forecast, Plot.pointer({ x: "flops", y: "N", ...kTip, title: (row) => `forecast at ${row.multiply}×\nbest size ${short(row.N)} parameters\n${short(row.tokens)} tokens` })),
       ],
     }),
@@ -70,9 +70,15 @@ export function spaced(factors: number[], apart: number): number[] {
   return kept.sort((a, b) => a - b);
 }
 
+// The best size itself costs nothing, by definition; without it a curve through the others would rise above zero there.
+export function withBest(rows: { factor: number; extra_loss_percent: number }[]): { factor: number; extra_loss_percent: number }[] {
+  return [...rows.filter((row) => row.factor !== 1), { factor: 1, extra_loss_percent: 0 }].sort((a, b) => a.factor - b.factor);
+}
+
 export function offChart(off: Off[]): HTMLElement | null {
-  const rows = off.filter((row) => row.extra_loss_percent !== null) as (Off & { extra_loss_percent: number })[];
-  if (rows.length < 3) return null;
+  const given = off.filter((row) => row.extra_loss_percent !== null) as (Off & { extra_loss_percent: number })[];
+  if (given.length < 3) return null;
+  const rows = withBest(given);
   const [low, high] = range(rows.map((row) => row.factor));
   return figure("Extra loss against how far the size is off", "Loss above the least at equal compute, when the model is smaller (left) or larger (right) than the best size.", 230, ({ width, height, narrow }) =>
     Plot.plot({

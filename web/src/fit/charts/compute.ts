@@ -1,7 +1,7 @@
 // Loss against compute on two logarithmic axes: the runs, the frontier with its band, what is extrapolated, the forecasts.
 import * as Plot from "@observablehq/plot";
-import { figure, flopsAxis, intervals, kStyle, kTip, quantile, range } from "../../charts/chart";
-import { fixed, isNumber, ratioTicks, scientific, short } from "../../format";
+import { figure, flopsAxis, forecastLabels, intervals, kStyle, kTip, logPlace, quantile, range } from "../../charts/chart";
+import { asFlops, fixed, isNumber, ratioTicks, short } from "../../format";
 import type { FitData, FitPoint, FrontierPoint } from "../data";
 import { lossInterval, plural } from "../words";
 import type { Colours } from "./colours";
@@ -62,12 +62,13 @@ export function computeChart(data: FitData, colours: Colours): HTMLElement | nul
         Plot.dot(above, { x: "C", y: domain[1], r: 4, symbol: "triangle", fill: colours.colour, dy: 2 }),
         intervals(bounded(forecast), "flops", "low", "high", "var(--accent)"),
         Plot.dot(forecast, { x: "flops", y: "loss", r: 3.6, fill: "var(--accent)", stroke: "var(--card)", strokeWidth: 0.8 }),
-        Plot.text(forecast, {
-          x: "flops", y: (row) => row.high ?? row.loss, dy: -15, text: (row) => (narrow ? `${row.multiply}×` : `${row.multiply}×  ${fixed(row.loss, 2)}`),
-          fill: "var(--accent-text)", stroke: "var(--card)", strokeWidth: 4, fontWeight: 650, fontSize: 13,
-        }),
-        Plot.tip(points, Plot.pointer({ x: "C", y: (p) => Math.min(p.loss, domain[1]), ...kTip, title: (p) => `${p.row === null ? "run" : `row ${p.row}`}${p.group ? ` (${p.group})` : ""}\n${fixed(p.loss, data.decimals)} ${data.unit}\n${scientific(p.C)} FLOPs\n${short(p.N)} parameters, ${short(p.D)} tokens` })),
-        Plot.tip(forecast, Plot.pointer({ x: "flops", y: "loss", ...kTip, title: (row) => `forecast at ${row.multiply}×\n${fixed(row.loss, data.decimals)} ${data.unit}\n90%: ${lossInterval(data, row.low, row.high)}\n${scientific(row.flops)} FLOPs` })),
+        forecastLabels(forecast.map((row) => ({
+          x: logPlace(row.flops, from, to, 52, width - 52 - (narrow ? 22 : 58)),
+          y: logPlace(row.high ?? row.loss, domain[1], domain[0], 30, height - 76) - 15,
+          text: narrow ? `${row.multiply}×` : `${row.multiply}×  ${fixed(row.loss, 2)}`,
+        }))),
+        Plot.tip(points, Plot.pointer({ x: "C", y: (p) => Math.min(p.loss, domain[1]), ...kTip, title: (p) => `${p.row === null ? "run" : `row ${p.row}`}${p.group ? ` (${p.group})` : ""}\n${fixed(p.loss, data.decimals)} ${data.unit}\n${asFlops(p.C)} FLOPs\n${short(p.N)} parameters, ${short(p.D)} tokens` })),
+        Plot.tip(forecast, Plot.pointer({ x: "flops", y: "loss", ...kTip, title: (row) => `forecast at ${row.multiply}×\n${fixed(row.loss, data.decimals)} ${data.unit}\n90%: ${lossInterval(data, row.low, row.high)}\n${asFlops(row.flops)} FLOPs` })),
       ],
     }),
   );

@@ -1,6 +1,6 @@
 // How to split compute between size and tokens, how sure that is, and what being off costs.
 import { h, missing, table, type Child } from "../../dom";
-import { fixed, isNumber, scientific, short, signed } from "../../format";
+import { asFlops, fixed, isNumber, short, signed } from "../../format";
 import { exponentChart, offChart, optimaChart } from "../charts/allocation";
 import type { Approach, FitData, Off, SizeOptimum, WantedRun } from "../data";
 import { allocationSentence, between, exponentInterval } from "../words";
@@ -24,7 +24,7 @@ function wantedTable(rows: WantedRun[]): Child {
   return table<WantedRun>(
     "Runs that would tell the best size",
     [
-      { title: "FLOPs", cell: (row) => scientific(row.flops) },
+      { title: "FLOPs", cell: (row) => asFlops(row.flops) },
       { title: "Parameters", number: true, cell: (row) => short(row.params) },
       { title: "Tokens", number: true, cell: (row) => short(row.tokens) },
     ],
@@ -41,7 +41,7 @@ function optimaTable(data: FitData): Child {
     table<SizeOptimum>(
       "Best size at each compute",
       [
-        { title: "FLOPs", cell: (row) => scientific(row.flops) },
+        { title: "FLOPs", cell: (row) => asFlops(row.flops) },
         { title: "Best size", number: true, cell: (row) => short(row.N) },
         { title: "Interval", number: true, cell: (row) => between(row.low, row.high, short) },
       ],

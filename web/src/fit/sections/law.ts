@@ -1,7 +1,7 @@
 // The runs, the law through them, and what it leaves unexplained.
 import { range } from "../../charts/chart";
-import { h, missing, table, type Child } from "../../dom";
-import { fixed, isNumber, percent, scientific, short, signed } from "../../format";
+import { bar, h, missing, table, type Child } from "../../dom";
+import { asFlops, fixed, isNumber, percent, scientific, short, signed } from "../../format";
 import { Colours } from "../charts/colours";
 import { computeChart } from "../charts/compute";
 import { residualCharts } from "../charts/residuals";
@@ -23,14 +23,14 @@ export function computeSection(data: FitData): Child[] {
             { title: "Compute", cell: (row) => `${row.multiply}×` },
             { title: data.unit ? `Loss, ${data.unit}` : "Loss", number: true, cell: (row) => h("strong", {}, fixed(row.loss, data.decimals)) },
             { title: "90% interval", number: true, cell: (row) => lossInterval(data, row.low, row.high) },
-            { title: "FLOPs", number: true, cell: (row) => scientific(row.flops) },
+            { title: "FLOPs", number: true, cell: (row) => asFlops(row.flops) },
             { title: ladder ? "Size on the path" : "Best size", number: true, cell: (row) => short(row.params ?? row.path?.params ?? null) },
             { title: "Tokens", number: true, cell: (row) => short(row.tokens ?? row.path?.tokens ?? null) },
           ],
           data.forecast,
         )
       : missing("Not forecast: the file holds no forecast."),
-    data.forecast.length > 0 && h("p", { class: "aside" }, `Multiples are of the highest compute of these runs${data.highest_flops === null ? "" : `, ${scientific(data.highest_flops)} FLOPs`}. ${ladder ? "No best size is identified: a forecast is of a run divided as the ladder's own best runs were." : "A forecast is of a run at the best size for its compute."}${data.optimum?.model ? ` It is that of the ${data.optimum.model}; the forms below do not change it.` : ""}`),
+    data.forecast.length > 0 && h("p", { class: "aside" }, `Multiples are of the highest compute of these runs${data.highest_flops === null ? "" : `, ${asFlops(data.highest_flops)} FLOPs`}. ${ladder ? "No best size is identified: a forecast is of a run divided as the ladder's own best runs were." : "A forecast is of a run at the best size for its compute."}${data.optimum?.model ? ` It is that of the ${data.optimum.model}; the forms below do not change it.` : ""}`),
     allRuns(data),
   ];
 }
@@ -49,7 +49,7 @@ function pointTable(data: FitData, label: string, points: FitPoint[], tall: bool
       ...(points.some((row) => row.group !== "") ? [{ title: "Group", cell: (row: FitPoint) => row.group || "–" }] : []),
       { title: "Parameters", number: true, cell: (row) => short(row.N) },
       { title: "Tokens", number: true, cell: (row) => short(row.D) },
-      { title: "FLOPs", number: true, cell: (row) => scientific(row.C) },
+      { title: "FLOPs", number: true, cell: (row) => asFlops(row.C) },
       { title: "Loss", number: true, cell: (row) => fixed(row.loss, data.decimals) },
       { title: "Law", number: true, cell: (row) => fixed(row.predicted, data.decimals) },
       { title: "Residual", number: true, cell: (row) => (row.residual_percent === null ? "–" : `${signed(row.residual_percent)}%`) },
@@ -80,29 +80,36 @@ const parameter = (form: Form, name: string): Child => {
   return h("span", { class: "stacked" }, h("strong", {}, scientific(value)), h("span", {}, interval ? `${scientific(interval.low)} to ${scientific(interval.high)}` : "no interval"));
 };
 
+const kNotForecasts = " The forms are plain ones, for comparison: forecasts are of the law with a model of its misfit, and may go below the E of a form.";
+
+const scored = (form: Form): form is Form & { aicc: number } => isNumber(form.aicc);
+
+const runsOf = (form: Form): string => (form.runs === "frontier" ? "frontier runs" : form.runs === "all" ? "all runs" : form.runs);
+
 export function formsSection(data: FitData): Child[] {
   const fitted = data.forms.filter((form) => form.left_out === "");
   const out = data.forms.filter((form) => form.left_out !== "");
   if (data.forms.length === 0) return [missing("Not listed: which forms of law were fitted.")];
   const names = [...new Set(fitted.flatMap((form) => Object.keys(form.parameters)))];
   const unknown = fitted.flatMap((form) => Object.entries(form.not_identified).map(([name, why]): [string, string, string] => [form.name, name, why]));
-  const scores = fitted.map((form) => form.aicc).filter(isNumber);
-  const least = scores.length > 0 ? range(scores)[0] : null;
+  // Forms fitted to other runs are another comparison, with weights and a least AICc of its own.
+  const above = (form: Form & { aicc: number }): number => form.aicc - range(fitted.filter((other) => other.runs === form.runs).map((other) => other.aicc).filter(isNumber))[0];
+  const apart = new Set(fitted.map((form) => form.runs)).size > 1;
   return [
     fitted.length === 0
       ? missing("No form was fitted.")
       : table<Form>(
           "Forms of the law",
           [
-            { title: "Form", cell: (form) => form.name },
-            { title: "Weight", cell: (form) => (isNumber(form.weight) ? h("span", { class: "share" }, h("span", { class: "bar", style: `width:${Math.max(1, Math.min(1, form.weight) * 100)}%` }), h("span", {}, fixed(form.weight, 2))) : "not given") },
-            { title: "AICc", number: true, cell: (form) => (isNumber(form.aicc) ? h("span", { class: "stacked" }, fixed(form.aicc, 1).replace("-", "−"), h("span", {}, least !== null && form.aicc > least ? `${fixed(form.aicc - least, 1)} above the least` : "the least")) : "undefined") },
+            { title: "Form", cell: (form) => (apart ? h("span", { class: "stacked" }, form.name, h("span", {}, runsOf(form))) : form.name) },
+            { title: "Weight", number: true, cell: (form) => (isNumber(form.weight) ? fixed(form.weight, 2) : "not given") },
+            { title: "AICc", number: true, cell: (form) => (scored(form) ? h("span", { class: "stacked" }, fixed(form.aicc, 1).replace("-", "−"), h("span", {}, above(form) > 0 ? `${fixed(above(form), 1)} above the least` : "the least")) : "undefined") },
             { title: "Objective", number: true, cell: (form) => (isNumber(form.objective) ? scientific(form.objective) : "–") },
             ...names.map((name) => ({ title: name, number: true, cell: (form: Form) => parameter(form, name) })),
           ],
           fitted,
         ),
-    fitted.length > 0 && h("p", { class: "aside" }, "Under each parameter its 95% interval. A weight compares the forms listed with each other; it does not say that any of them is right. AICc may be compared within one table only."),
+    fitted.length > 0 && h("p", { class: "aside" }, "Under each parameter its 95% interval. A weight compares the forms listed with each other; it does not say that any of them is right. AICc may be compared within one table only" + (apart ? ", and like a weight only among forms fitted to the same runs." : ".") + kNotForecasts),
     unknown.length > 0 && h("div", {}, h("h3", {}, "Not identified"), h("ul", { class: "limits" }, unknown.map(([form, name, why]) => h("li", {}, h("strong", {}, `${name} of ${form}`), `: ${why}`)))),
     out.length > 0 && h("div", {}, h("h3", {}, "Left out"), h("ul", { class: "limits" }, out.map((form) => h("li", {}, h("strong", {}, form.name), `: ${form.left_out}`)))),
     misfit(data),
@@ -122,7 +129,7 @@ function misfit(data: FitData): Child {
       [
         { title: "Departure from the law, SD", cell: (row) => percent(row.misfit_sd * 100, 1) },
         { title: "Noise between runs, SD", number: true, cell: (row) => (row.noise_sd === null ? "–" : percent(row.noise_sd * 100, 2)) },
-        { title: "Weight", cell: (row) => h("span", { class: "share" }, h("span", { class: "bar", style: `width:${Math.max(1, Math.min(1, row.weight) * 100)}%` }), h("span", {}, fixed(row.weight, 2))) },
+        { title: "Weight", cell: (row) => bar(row.weight, fixed(row.weight, 2)) },
       ],
       data.misfit,
     ),

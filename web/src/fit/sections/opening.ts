@@ -1,6 +1,6 @@
 // The first screen: what the runs forecast, and how far that can be trusted.
 import { h, tile } from "../../dom";
-import { fixed, isNumber, scientific, signed } from "../../format";
+import { asFlops, fixed, isNumber, signed } from "../../format";
 import type { FitData } from "../data";
 import { backtestScore, exponentInterval, facts, headline, lossInterval, plural } from "../words";
 
@@ -36,7 +36,7 @@ function backtestTile(data: FitData): HTMLElement {
 function wallTile(data: FitData): HTMLElement {
   const wall = data.wall;
   if (wall === null) return tile("Wall", "–", "not tested");
-  return tile("Wall", wall.verdict, isNumber(wall.smallest_detectable) ? `smallest bend it could find: ${fixed(wall.smallest_detectable, 3)} in the slope` : isNumber(wall.slope) ? `slope at the top ${signed(wall.slope, 3)}` : "slope not measured");
+  return tile("Wall", wall.verdict, isNumber(wall.smallest_detectable) ? `smallest bend it could find: ${fixed(wall.smallest_detectable, 3)} in the slope, in 80% of cases` : isNumber(wall.slope) ? `slope at the top ${signed(wall.slope, 3)}` : "slope not measured");
 }
 
 function allocationTile(data: FitData): HTMLElement {
@@ -47,12 +47,16 @@ function allocationTile(data: FitData): HTMLElement {
 
 function lawTile(data: FitData): HTMLElement {
   const fitted = data.forms.filter((form) => form.left_out === "");
-  if (fitted.length === 0) return tile("Law", "–", "not fitted");
-  const best = fitted.reduce((a, b) => ((b.weight ?? 0) > (a.weight ?? 0) ? b : a));
-  return tile("Law", best.name, fitted.length === 1 ? "the only form compared" : isNumber(best.weight) ? `${fixed(best.weight, 2)} of the weight of ${fitted.length} forms` : `of ${fitted.length} forms; weights not given`);
+  if (fitted.length === 0) return tile("Plain form of law, for comparison", "–", "not fitted");
+  // Forms of the frontier's runs alone have weights of their own.
+  const whole = fitted.filter((form) => form.runs !== "frontier");
+  const compared = whole.length > 0 ? whole : fitted;
+  const best = compared.reduce((a, b) => ((b.weight ?? 0) > (a.weight ?? 0) ? b : a));
+  const weight = compared.length === 1 ? "the only one compared" : isNumber(best.weight) ? `${fixed(best.weight, 2)} of the weight of ${compared.length}` : `of ${compared.length}; weights not given`;
+  return tile("Plain form of law, for comparison", best.name, `${weight}; forecasts are of the law with a model of its misfit`);
 }
 
 function runsTile(data: FitData): HTMLElement {
   const outliers = data.points.filter((point) => point.outlier).length;
-  return tile("Runs", String(data.points.length), [`${outliers === 0 ? "no outlier marked" : plural(outliers, "outlier")}`, data.highest_flops === null ? "compute not given" : `up to ${scientific(data.highest_flops)} FLOPs`].join("; "));
+  return tile("Runs", String(data.points.length), [`${outliers === 0 ? "no outlier marked" : plural(outliers, "outlier")}`, data.highest_flops === null ? "compute not given" : `up to ${asFlops(data.highest_flops)} FLOPs`].join("; "));
 }

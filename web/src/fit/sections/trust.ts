@@ -1,7 +1,7 @@
 // How far to trust the forecasts: backtests, the wall test, what can be concluded, how to repeat it.
 import { backtestChart } from "../charts/backtest";
 import { command, h, missing, table, type Child } from "../../dom";
-import { fixed, integer, isNumber, percent, scientific, short, signed } from "../../format";
+import { asFlops, fixed, integer, isNumber, percent, short, signed } from "../../format";
 import type { BacktestByDistance, BacktestRow, FitData } from "../data";
 import { absent, between, coverageVerdict, lossInterval, wallSentence } from "../words";
 
@@ -45,9 +45,9 @@ function rowTable(data: FitData, rows: BacktestRow[]): HTMLElement {
   const result = table<BacktestRow>(
     "Every backtest",
     [
-      { title: "Fitted up to, FLOPs", cell: (row) => scientific(row.train_below_flops) },
+      { title: "Fitted up to, FLOPs", cell: (row) => asFlops(row.train_below_flops) },
       { title: "Runs fitted", number: true, cell: (row) => integer(row.points) },
-      { title: "Held out, FLOPs", number: true, cell: (row) => scientific(row.held_out_flops) },
+      { title: "Held out, FLOPs", number: true, cell: (row) => asFlops(row.held_out_flops) },
       { title: "Predicted", number: true, cell: (row) => fixed(row.predicted, data.decimals) },
       { title: "90% interval", number: true, cell: (row) => lossInterval(data, row.low, row.high) },
       { title: "Measured", number: true, cell: (row) => fixed(row.measured, data.decimals) },
