@@ -12,6 +12,9 @@ target_include_directories(flywheel_options INTERFACE ${PROJECT_SOURCE_DIR}/src 
 target_include_directories(flywheel_options INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(flywheel_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wno-unused-parameter
   -ffp-contract=off -fno-math-errno)
+# A failed CHECK names its file: as it is called in the repository, wherever that lies.
+target_compile_options(flywheel_options INTERFACE
+  $<$<CXX_COMPILER_ID:GNU,Clang,AppleClang>:-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=./>)
 if(FLYWHEEL_WERROR)
   target_compile_options(flywheel_options INTERFACE -Werror)
 endif()

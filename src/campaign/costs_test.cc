@@ -138,6 +138,22 @@ TEST(DocumentSums, OfOlderRunsAndOfTrainersAreReadAsBefore) {
   EXPECT_FALSE(sums[0].source);
   EXPECT_TRUE(read("[[0,10,20.5,1]]").empty());  // neither form
   EXPECT_TRUE(read(R"([[0,10,"20"]])").empty());
+  EXPECT_EQ(read("[[0.0,10.0,20]]").size(), 1u);
+  for (const char* number : {"1e300", "-1e300", "0.5", "-1", "18446744073709551615", "true"})
+    for (const char* row : {"[[{},10,20]]", "[[0,{},20]]", "[[0,10,20,{},0]]"})
+      EXPECT_TRUE(read(fmt::format(fmt::runtime(row), number).c_str()).empty()) << row << " " << number;
+  EXPECT_TRUE(read("[[0,10,20,1,2]]").empty());  // a block or none
+}
+
+TEST(DocumentSums, OfOtherTextThanTheLossAreNotTaken) {
+  const testing::TemporaryFolder folder;
+  workload::Evaluation evaluation{.segments = "a"};
+  evaluation.by_document = {{.document = 0, .bytes = 10, .bits = 20}};
+  keep_document_sums(folder.path(), kAudit, evaluation);
+  EXPECT_EQ(document_sums(folder.path(), kAudit, "a").size(), 1u);
+  EXPECT_TRUE(document_sums(folder.path(), kAudit, "b").empty());
+  std::filesystem::rename(folder.path() / "documents-audit.json", folder.path() / "documents-locked.json");
+  EXPECT_TRUE(document_sums(folder.path(), protocol::Split::kLocked, "a").empty());
 }
 
 }  // namespace

@@ -47,11 +47,14 @@ bool surely_below(const std::vector<double>& low, const std::vector<double>& hig
   return mean(low) + std::hypot(error(low), error(high)) < mean(high);
 }
 
-// What lies beyond the farthest multiple is a bound.
+// What lies beyond the farthest multiple, or below its reciprocal, is a bound.
 Interval limited(Interval multiplier) {
+  constexpr double kLeast = 1 / kFarthestMultiple;
   if (multiplier.high > kFarthestMultiple) multiplier.high = INFINITY;
-  multiplier.value = std::min(multiplier.value, kFarthestMultiple);
+  if (multiplier.low < kLeast) multiplier.low = 0;
+  multiplier.value = std::clamp(multiplier.value, kLeast, kFarthestMultiple);
   multiplier.low = std::min(multiplier.low, kFarthestMultiple);
+  multiplier.high = std::max(multiplier.high, kLeast);
   return multiplier;
 }
 
@@ -83,18 +86,22 @@ PairedEffect paired_effect(std::span<const RungPairs> rungs) {
     if (rung.difference.empty()) continue;
     const double base = mean(rung.base);
     const Interval difference = widened(student90(rung.difference), rung.sampling, kWorthLevel);
-    double at_least = 0;
+    double at_least = 0, at_most = INFINITY;
     std::vector<double> reached;
     for (size_t k = 0; k < rung.difference.size(); ++k) reached.push_back(rung.base[k] + rung.difference[k]);
     for (size_t above = i + 1; above < rungs.size(); ++above)
       if (surely_below(reached, rungs[above].base)) at_least = rungs[above].flops / rung.flops;
+    for (size_t below = i; below-- > 0;)
+      if (surely_below(rungs[below].base, reached)) at_most = rungs[below].flops / rung.flops;
     effect.base += base;
     // Of the candidate's FLOPs, like the multiplier itself.
-    at_least /= rung.cost;
+    at_least /= rung.cost, at_most /= rung.cost;
     Interval multiplier = charged(effect, base, difference, exactly(rung.cost));
     if (at_least > 0 && !(multiplier.value >= at_least)) multiplier.value = at_least;
+    if (std::isfinite(at_most) && !(multiplier.value <= at_most)) multiplier.value = at_most;
     multiplier.low = std::max(multiplier.low, at_least);
-    if (!(multiplier.high >= multiplier.low)) multiplier.high = INFINITY;
+    multiplier.high = std::min(multiplier.high, at_most);
+    if (!(multiplier.high >= multiplier.low)) at_least > 0 ? multiplier.high = INFINITY : multiplier.low = 0;
     effect.rungs.push_back(
         {rung.flops, static_cast<int>(rung.difference.size()), difference, multiplier, rung.sampling});
     effect.at_least.push_back(at_least);

@@ -24,13 +24,13 @@ struct RungPairs {
   std::vector<double> time{};  // seconds of the candidate's run over its base's, of each pair; empty: not measured
   std::optional<ClusterError> sampling{};  // of the mean difference, over documents (document_sums.h)
 };
-// A multiplier beyond this is extrapolated too far and is reported as a bound only.
+// A multiplier above this, or below its reciprocal, is extrapolated too far and is reported as a bound only.
 inline constexpr double kFarthestMultiple = 8;
 // What pairs on rungs, low to high, say: each rung's difference (90%: Student's t over the pairs and, where it is
 // known, the sampling error over documents) and its compute multiplier, by the slope of the base between the lowest and
 // the highest. Where that slope may be 0 (a base that more compute does not help, or seeds that drown it) a multiplier
-// is only bounded: from below by the next rung's factor where the candidate beats the base of the next rung, else by 1
-// where it is better.
+// is only bounded: from below by a higher rung's factor where the candidate beats the base of that rung, else by 1
+// where it is better; from above likewise, by a lower rung's where the candidate loses to the base of that rung.
 struct PairedEffect {
   Slope slope;
   bool slope_is_sure = false;

@@ -24,6 +24,16 @@ std::vector<RungPairs> pairs_of(double times, double noise, std::vector<double> 
   return pairs;
 }
 
+// The base as the candidate, and the candidate as the base.
+std::vector<RungPairs> swapped(std::vector<RungPairs> pairs) {
+  for (RungPairs& rung : pairs)
+    for (size_t i = 0; i < rung.base.size(); ++i) {
+      rung.base[i] += rung.difference[i];
+      rung.difference[i] *= -1;
+    }
+  return pairs;
+}
+
 TEST(PairedEffect, IsWorthItsMultiple) {
   const PairedEffect effect = paired_effect(pairs_of(1.5, 1e-4, {1, 3}));
   EXPECT_TRUE(effect.slope_is_sure);
@@ -85,6 +95,37 @@ TEST(PairedEffect, BeyondTheFarthestMultipleOnlyABoundIsSaid) {
   EXPECT_EQ(effect.rungs[1].multiplier.low, kFarthestMultiple);
   EXPECT_EQ(effect.rungs[1].multiplier.high, INFINITY);
   EXPECT_FALSE(std::isfinite(effect.rungs[1].multiplier.high));
+}
+
+// What is said of the candidate beside the base is said, mirrored, of the base beside the candidate.
+TEST(PairedEffect, SwappedSidesGiveMirroredStatements) {
+  for (const double times : {1.5, 5.0, 7.8, 500.0}) {
+    SCOPED_TRACE(times);
+    std::vector<RungPairs> pairs = pairs_of(times, 1e-3, {1, 3});
+    const PairedEffect one = paired_effect(pairs), other = paired_effect(swapped(pairs));
+    for (size_t r = 0; r < 2; ++r) {
+      const Interval a = one.rungs[r].multiplier, b = other.rungs[r].multiplier;
+      EXPECT_NEAR(a.value * b.value, 1, 0.1);
+      EXPECT_EQ(b.low == 0, !std::isfinite(a.high));
+      if (b.low > 0) {
+        EXPECT_NEAR(a.high * b.low, 1, 0.1);
+      }
+    }
+    const Interval d = one.rungs[1].difference, together = one.multiplier_of(d);
+    const Interval mirrored = other.multiplier_of({-d.value, -d.high, -d.low});
+    EXPECT_NEAR(together.value * mirrored.value, 1, 0.1);
+    EXPECT_EQ(mirrored.low == 0, !std::isfinite(together.high));
+    if (times < kFarthestMultiple) continue;
+    for (const RungEffect& rung : other.rungs) {
+      EXPECT_EQ(rung.multiplier.value, 1 / kFarthestMultiple);
+      EXPECT_EQ(rung.multiplier.low, 0);
+      EXPECT_EQ(rung.multiplier.high, 1 / kFarthestMultiple);
+    }
+  }
+  // A base that loses with 9 times the compute, and, the other way, wins with a ninth of it: the rungs' own distance.
+  const std::vector<RungPairs> pairs = pairs_of(500, 1e-3, {1, 3, 9});
+  EXPECT_EQ(paired_effect(pairs).rungs[0].multiplier.low, 9);
+  EXPECT_EQ(paired_effect(swapped(pairs)).rungs[2].multiplier.high, 1.0 / 9);
 }
 
 // More compute does not help this base: no difference can be turned into compute.

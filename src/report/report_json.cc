@@ -92,6 +92,22 @@ double sampling_half_width(const OrderedJson& report, const std::string& split) 
   return half_width(report.at(split + "_sampling_sd"), report.value(split + "_sampling_degrees", OrderedJson()));
 }
 
+const FutureForecast::Entry* headline_entry(const FutureForecast& future) {
+  const FutureForecast::Entry* found = nullptr;
+  for (const auto& entry : future.forecast)
+    if (std::isfinite(entry.bits_per_byte) && (entry.multiply <= 10 || found == nullptr)) found = &entry;
+  return found;
+}
+
+std::optional<double> corpus_passes(const std::optional<CorpusRecord>& corpus, const FutureForecast::Entry& entry) {
+  constexpr double kOnce = 1.05;  // tokens are planned in whole steps
+  if (!corpus) return std::nullopt;
+  const auto train = corpus->splits.find("train");
+  if (train == corpus->splits.end()) return std::nullopt;
+  const double passes = entry.tokens / static_cast<double>(train->second.tokens);
+  return passes > kOnce ? std::optional(passes) : std::nullopt;
+}
+
 bool SplitsDifference::unexplained() const {
   return std::abs(locked_minus_audit) > explained;
 }
@@ -160,15 +176,23 @@ OrderedJson limits_json(const Ledger& ledger, const OrderedJson& report) {
                 ? ": the two differ by more than these errors explain, so the splits hold different text"
                 : "";
     limits.push_back(text + ".");
-    double half = 0;
-    for (const auto& row : report["forecast"])
-      if (row["multiply"] == 10 && row["high"].is_number())
-        half = 0.5 * (row["high"].get<double>() - row["low"].get<double>());
-    if (half > 0 && std::abs(audit - locked) > half && apart->unexplained())
+    const auto future = latest<FutureForecast>(ledger);
+    const FutureForecast::Entry* entry = future ? headline_entry(*future) : nullptr;
+    const double half = entry != nullptr ? 0.5 * (entry->high - entry->low) : INFINITY;
+    const double gap = std::abs(apart->locked_minus_audit);
+    if (gap > half && apart->unexplained())
       limits.push_back(fmt::format(
           "They differ by {:.3f}, which is more than the forecast's \u00b1 {:.3f}: the forecast is of the loss on the "
           "search split's own segments, and other text of the corpus has another level.",
-          std::abs(audit - locked), half));
+          gap, half));
+    else if (gap > half)
+      limits.push_back(fmt::format(
+          "They differ by {:.3f}, more than the forecast's interval of \u00b1 {:.3f}, which is of the search "
+          "split's list of segments; {}.",
+          gap, half,
+          std::isfinite(apart->explained)
+              ? "their sampling errors explain it"
+              : "whether their sampling errors explain it cannot be told from so few documents"));
   }
   const OrderedJson scored = evaluation_of(ledger, protocol::Split::kAudit);
   const auto corpus = latest<CorpusRecord>(ledger);
@@ -185,14 +209,13 @@ OrderedJson limits_json(const Ledger& ledger, const OrderedJson& report) {
         "The corpus was split by an older version, which did not keep which documents are near-duplicates or blocks of "
         "one document: errors \"over documents\" count each for itself and are too small where many are.");
   }
-  if (const OrderedJson& train = report["corpus"]["train_bytes"]; train.is_number())
-    for (const auto& row : report["forecast"])
-      if (row["tokens"].is_number() && row["tokens"].get<double>() > train.get<double>())
-        limits.push_back(fmt::format(
-            "{:g}x more compute asks for {:.1f} passes over this corpus' {} of training text, and the forecast counts "
-            "each as if its text were new: repeated text is worth less (Muennighoff et al. 2023).",
-            row["multiply"].get<double>(), row["tokens"].get<double>() / train.get<double>(),
-            format_bytes(train.get<double>())));
+  const auto future = latest<FutureForecast>(ledger);
+  for (const FutureForecast::Entry& entry : future ? future->forecast : std::vector<FutureForecast::Entry>{})
+    if (const auto passes = corpus_passes(corpus, entry))
+      limits.push_back(fmt::format(
+          "{:g}x more compute asks for {:.1f} passes over this corpus' {} of training text, and the forecast counts "
+          "each as if its text were new: repeated text is worth less (Muennighoff et al. 2023).",
+          entry.multiply, *passes, format_bytes(static_cast<double>(corpus->splits.at("train").bytes))));
   if (const OrderedJson& only = report["corpus"]["train_only_bytes"];
       only.is_number() && report["corpus"]["bytes"].is_number() && only.get<double>() > 0)
     limits.push_back(fmt::format(

@@ -25,6 +25,11 @@ struct SplitsDifference {
   bool unexplained() const;
 };
 std::optional<SplitsDifference> splits_difference(const OrderedJson& report);
+// The forecast at ten times the compute, or the farthest below it that the runs carry; null: none.
+const ledger::FutureForecast::Entry* headline_entry(const ledger::FutureForecast& future);
+// How often a forecast's training reads the corpus' training text; empty: about once or less, or not known.
+std::optional<double> corpus_passes(const std::optional<ledger::CorpusRecord>& corpus,
+                                    const ledger::FutureForecast::Entry& entry);
 // One line per run, tab separated, with a header.
 std::string results_tsv(const ledger::Ledger& ledger);
 

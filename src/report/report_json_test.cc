@@ -181,6 +181,36 @@ TEST(ReportJson, SplitsThatSamplingDoesNotExplainAreSaidToDiffer) {
   EXPECT_THAT(limits(2.03), ::testing::Not(::testing::HasSubstr("different text")));  // within 1.645 times 0.0224
 }
 
+TEST(ReportJson, SplitsFartherApartThanTheForecastIsWideAreSaidToBeSo) {
+  const auto limits = [](double locked, double half, double degrees) {
+    testing::TemporaryFolder folder;
+    const auto ledger = ledger::Ledger::open(folder.path());
+    ledger->append_all({evaluation(protocol::Split::kAudit, 2, 900, ClusterError{.sd = 0.01}),
+                        evaluation(protocol::Split::kLocked, locked, 900, ClusterError{.sd = 0.02, .degrees = degrees}),
+                        ledger::FutureForecast{.forecast = {{.multiply = 3,
+                                                             .flops = 1e12,
+                                                             .params = 1e5,
+                                                             .tokens = 1e6,
+                                                             .bits_per_byte = 1.9,
+                                                             .low = 1.9 - half,
+                                                             .high = 1.9 + half}}}});
+    return report_json(*ledger).at("limits").dump();
+  };
+  constexpr double kMany = 1e9;  // degrees of freedom; errors explain 0.037
+  using ::testing::AllOf, ::testing::HasSubstr, ::testing::Not;
+  EXPECT_THAT(limits(2.1, 0.02, kMany), AllOf(HasSubstr("differ by more than these errors explain"),
+                                              HasSubstr("more than the forecast's \u00b1 0.020: the forecast is of")));
+  EXPECT_THAT(limits(2.1, 0.2, kMany),
+              AllOf(HasSubstr("differ by more than these errors explain"), Not(HasSubstr("forecast's"))));
+  EXPECT_THAT(
+      limits(2.03, 0.02, kMany),
+      AllOf(HasSubstr("They differ by 0.030, more than the forecast's interval of \u00b1 0.020, which is of the "
+                      "search split's list of segments; their sampling errors explain it."),
+            Not(HasSubstr("different text"))));
+  EXPECT_THAT(limits(2.03, 0.04, kMany), Not(HasSubstr("They differ")));
+  EXPECT_THAT(limits(2.03, 0.02, 0), HasSubstr("whether their sampling errors explain it cannot be told"));
+}
+
 TEST(ReportJson, AFindingShowsWhatItsSidesCost) {
   testing::TemporaryFolder folder;
   const auto ledger = ledger::Ledger::open(folder.path());

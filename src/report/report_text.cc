@@ -113,45 +113,32 @@ std::string found_sentence(const ledger::Ledger& ledger) {
       measured->flops > 0 ? fmt::format(", measured with runs of {}", format_flops(measured->flops)) : "";
   const std::string without =
       fmt::format("without {} to the recipe that this lab adopted, the same loss takes", changes_text(findings.size()));
-  if (is_bound(*total) || total->value >= evidence::kFarthestMultiple) {
-    const double least = is_bound(*total) ? total->value : evidence::kFarthestMultiple;
+  if (is_lower_bound(*total) || total->value >= evidence::kFarthestMultiple) {
+    const double least = is_lower_bound(*total) ? total->value : evidence::kFarthestMultiple;
     return fmt::format("Found at least {0:.3g}x: {1} at least {0:.3g} times the training compute{2}.", least, without,
                        at);
   }
   std::string interval;
-  if (std::isfinite(total->low) || std::isfinite(total->high))
+  if (!is_upper_bound(*total) && (std::isfinite(total->low) || std::isfinite(total->high)))
     interval = fmt::format(" (90% interval: {} to {})", times_text(total->low), times_text(total->high));
   if (total->low <= 1)
     return fmt::format(
-        "Adopted {} to the recipe that passed the test; {} worth {:.2f}x compute{}{}, so no gain is sure there.",
-        changes_text(findings.size()), findings.size() == 1 ? "it is" : "together they are", total->value, interval,
-        at);
+        "Adopted {} to the recipe that passed the test; {} worth {} compute{}{}, so no gain is sure there.",
+        changes_text(findings.size()), findings.size() == 1 ? "it is" : "together they are", times_text(total->value),
+        interval, at);
   return fmt::format("Found {0:.2f}x: {1} {0:.2f} times the training compute{2}{3}.", total->value, without, interval,
                      at);
 }
 
-// At ten times, or the farthest below it that the runs carry; null: none.
-const ledger::FutureForecast::Entry* tenfold(const ledger::FutureForecast& future) {
-  const ledger::FutureForecast::Entry* found = nullptr;
-  for (const auto& entry : future.forecast)
-    if (std::isfinite(entry.bits_per_byte) && (entry.multiply <= 10 || found == nullptr)) found = &entry;
-  return found;
-}
-
 // What a forecast leaves out where the corpus is too small for it; empty: nothing.
 std::string passes_text(const ledger::Ledger& ledger, const ledger::FutureForecast::Entry& entry) {
-  const auto corpus = last_of<ledger::CorpusRecord>(ledger);
-  if (!corpus) return "";
-  const auto train = corpus->splits.find("train");
-  if (train == corpus->splits.end()) return "";
-  const double passes = entry.tokens / static_cast<double>(train->second.tokens);
-  if (!(passes > 1.05)) return "";
-  return fmt::format("{:.1f} passes over this corpus, counted as if all text were new", passes);
+  const auto passes = corpus_passes(last_of<ledger::CorpusRecord>(ledger), entry);
+  return passes ? fmt::format("{:.1f} passes over this corpus, counted as if all text were new", *passes) : "";
 }
 
 std::string forecast_sentence(const ledger::Ledger& ledger) {
   const auto future = last_of<ledger::FutureForecast>(ledger);
-  const ledger::FutureForecast::Entry* entry = future ? tenfold(*future) : nullptr;
+  const ledger::FutureForecast::Entry* entry = future ? headline_entry(*future) : nullptr;
   if (entry == nullptr) {
     if (future)
       return "No forecast could be made: more compute lies too far beyond these runs, which span too little of it.";
@@ -357,7 +344,7 @@ std::string next_rows(const ledger::Ledger& ledger, const std::string& lab) {
   const std::string folder = shell_command({lab});
   std::string rows;
   const auto future = last_of<ledger::FutureForecast>(ledger);
-  if (const auto* entry = future ? tenfold(*future) : nullptr; entry != nullptr)
+  if (const auto* entry = future ? headline_entry(*future) : nullptr; entry != nullptr)
     rows += command_row("next", fmt::format("flywheel plan --law {} --flops {}", folder, format_power(entry->flops)),
                         "what to train");
   return rows + command_row(rows.empty() ? "next" : "", fmt::format("open {}/report.html", folder), "the whole report");

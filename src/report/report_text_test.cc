@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "base/json.h"
+#include "report/multiplier_text.h"
 #include "report/report_json.h"
 #include "testing/temporary_folder.h"
 
@@ -72,16 +73,20 @@ TEST(ReportText, HeadlineSaysWhatWasFoundAndWhatTenTimesMultiplies) {
 }
 
 TEST(ReportText, AForecastThatOutrunsTheCorpusSaysHowOftenItIsRead) {
-  for (const int64_t train : {1000000, 3000000}) {
+  for (const int64_t train : {1000000, 1950000, 3000000}) {  // 2, 1.03 and 0.7 passes
     MadeUpLab lab;
     lab.run("top-r4-n0", 2.091);
     lab.forecast();  // of 2e6 tokens
     lab.ledger->append(CorpusRecord{.splits = {{"train", {.bytes = train, .tokens = train}}}});
     const auto says = HasSubstr("2.0 passes over this corpus, counted as if all text were new");
-    if (train < 2000000)
+    const std::string limits = lab.report().at("limits").dump();
+    if (train < 1900000) {
       EXPECT_THAT(lab.head().main, says);
-    else
+      EXPECT_THAT(limits, HasSubstr("asks for 2.0 passes over this corpus' 1 MB of training text"));
+    } else {
       EXPECT_THAT(lab.head().main, ::testing::Not(says));
+      EXPECT_EQ(limits, "[]");
+    }
   }
 }
 
@@ -117,6 +122,19 @@ TEST(ReportText, AMultiplierThatIsOnlyBoundedIsCalledAtLeast) {
   EXPECT_THAT(lab.head().main, HasSubstr("Found at least 9x: "));
   EXPECT_THAT(lab.head().main,
               HasSubstr("takes at least 9 times the training compute, measured with runs of 1e10 FLOPs."));
+}
+
+TEST(ReportText, BoundsOfBothSidesAreSaidAlike) {
+  EXPECT_EQ(multiplier_text({8, 6.89, INFINITY}, "90%"), "at least 8x (90%: 6.89x to open)");
+  EXPECT_EQ(multiplier_text({0.125, 0, 1 / 6.89}, "90%"), "at most 0.125x (90%: open to 0.15x)");
+  EXPECT_EQ(multiplier_text({8, 8, INFINITY}, "90%"), "at least 8x");
+  EXPECT_EQ(multiplier_text({0.125, 0, 0.125}, "90%"), "at most 0.125x");
+  EXPECT_EQ(multiplier_text({0.5, 0, 1.2}, ""), "0.50x (open to 1.20x)");
+  MadeUpLab lab;
+  lab.ledger->append(SearchRecord{.tried = 2});
+  lab.finding("p1", {1.3, 1.05, 1.6});
+  lab.gain({0.125, 0, 0.125});
+  EXPECT_THAT(lab.head().main, HasSubstr("it is worth at most 0.125x compute, measured with"));
 }
 
 TEST(ReportText, NothingFoundIsSaidWithWhatWasTried) {

@@ -75,9 +75,6 @@ std::string refusal(const Resources& needs, const Resources& capacity) {
 }  // namespace
 
 void Scheduler::State::read_capacity() {
-  const double now = clock.now_seconds();
-  earlier_passed_seconds += (now - capacity_seconds) * capacity.cores;
-  capacity_seconds = now;
   const int cores_before = capacity.cores;
   capacity = runner.capacity();
   free_slots.clear();

@@ -85,7 +85,6 @@ Progress Scheduler::State::progress() const {
 
 Scheduler::Scheduler(ledger::Ledger& ledger, Runner& runner, Clock& clock, Path runs_directory, Limits limits)
     : state_(std::make_unique<State>(ledger, runner, clock, std::move(runs_directory), limits)) {
-  state_->capacity_seconds = clock.now_seconds();
   state_->read_capacity();
   state_->spent_flops = ledger.spend().flops();
   ++state_->effort.ledger_scans;
@@ -163,10 +162,6 @@ double Scheduler::busy_slot_seconds() const {
   for (const auto& [run, child] : state_->active)
     seconds += (state_->clock.now_seconds() - child->since_seconds) * static_cast<double>(child->slots.size());
   return seconds;
-}
-double Scheduler::passed_slot_seconds() const {
-  return state_->earlier_passed_seconds +
-         (state_->clock.now_seconds() - state_->capacity_seconds) * state_->capacity.cores;
 }
 
 }  // namespace flywheel::scheduler

@@ -90,9 +90,8 @@ class Scheduler {
 
   Progress progress() const;
   Effort effort() const;
-  // Core seconds in which a run held a core, and core seconds that passed, since construction.
+  // Core seconds in which a run held a core, since construction.
   double busy_slot_seconds() const;
-  double passed_slot_seconds() const;
 
  private:
   struct State;

@@ -77,8 +77,7 @@ struct Scheduler::State {
   double spent_flops = 0;  // of the ledger, as budgets are charged
   int wanted_active = 0;
 
-  double capacity_seconds = 0;  // Clock, when the capacity was last read
-  double ended_busy_seconds = 0, earlier_passed_seconds = 0;
+  double ended_busy_seconds = 0;
   double next_events_seconds = 0, next_progress_seconds = 0, next_filler_seconds = 0;
   Effort effort;
 

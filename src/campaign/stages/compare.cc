@@ -30,7 +30,7 @@ std::string candidate_id(int pair) {
 
 // `far_flops`: the scale to which the gain is extrapolated; determines a warning. `pairs`: by rung, those measured.
 ledger::ComparisonRecord answer_of(const evidence::PairedComparison& comparison, double far_flops,
-                                   const std::array<std::vector<int>, 2>& pairs, const Path& runs) {
+                                   const std::array<std::vector<int>, 2>& pairs, const Lab& lab) {
   ledger::ComparisonRecord result{.verdict = comparison.verdict()};
   std::optional<ClusterError> of_worth;
   auto measured = comparison.rungs();
@@ -40,7 +40,7 @@ ledger::ComparisonRecord answer_of(const evidence::PairedComparison& comparison,
       base.push_back(base_id(pair));
       candidate.push_back(candidate_id(pair));
     }
-    measured[r].sampling = paired_sampling_error(runs, base, candidate);
+    measured[r].sampling = paired_sampling_error(lab.ledger, lab.runs(), base, candidate);
     result.sampling = evidence::wider(result.sampling, measured[r].sampling, comparison.level());
     of_worth = evidence::wider(of_worth, measured[r].sampling, evidence::kWorthLevel);
   }
@@ -144,7 +144,7 @@ Script<ledger::ComparisonRecord> compare_configurations(const Lab& lab, Decision
         std::exp(comparison.test()->log_e_worse())));
   }
 
-  ledger::ComparisonRecord result = answer_of(comparison, 10 * rungs[1], measured, lab.runs());
+  ledger::ComparisonRecord result = answer_of(comparison, 10 * rungs[1], measured, lab);
   const ledger::Spend spend = lab.ledger.spend();
   result.spend = {.seconds = budget.seconds(),
                   .train_flops = spend.train_flops,

@@ -61,7 +61,7 @@ GainPairs gain_pairs(const Lab& lab, const std::vector<double>& rungs, const std
       ends.push_back(of_end->first);
       pairs[r].difference.push_back(of_end->second - of_start->second);
     }
-    pairs[r].sampling = paired_sampling_error(lab.runs(), starts, ends, later);
+    pairs[r].sampling = paired_sampling_error(lab.ledger, lab.runs(), starts, ends, later);
   }
   return result;
 }

@@ -122,7 +122,7 @@ class Driver {
         .target_flops = top_flops_,
         .known = lab_.options.known};
     options.sampling_error = [this](const auto& base, const auto& candidate) {
-      return paired_sampling_error(lab_.runs(), base, candidate);
+      return paired_sampling_error(lab_.ledger, lab_.runs(), base, candidate);
     };
     options.say = lab_.say;
     if (budget_.is_time())

@@ -66,7 +66,7 @@ struct Judgement {
   std::string why;
 };
 
-// `size`: the forecast's optimum at the highest compute, with its interval.
+// `size`: the forecast's optimum at the highest compute, with its own interval, before other approaches widen it.
 Judgement judge(std::span<const Point> points, const std::vector<Bracket>& brackets, const Forecaster& forecaster,
                 const Range& size) {
   if (points.size() < kFewestPoints)
@@ -119,9 +119,8 @@ Judgement judge(std::span<const Point> points, const std::vector<Bracket>& brack
     return {Missing::kBothSides,
             fmt::format("at the highest compute the best size is known no better than {} to {} parameters (90%)",
                         format_count(size.low), format_count(size.high))};
-  return {Missing::kNothing, fmt::format("at the highest compute the best size is known within {:.2g}x (90%); the "
-                                         "lowest loss lies inside the sizes tried on {} of {} compute levels",
-                                         size.high / size.low, inside, brackets.size())};
+  return {Missing::kNothing, fmt::format("the lowest loss lies inside the sizes tried on {} of {} compute levels",
+                                         inside, brackets.size())};
 }
 
 // Runs at the highest levels that together cost no more than the runs at hand, three at most, so that three minima show
@@ -273,6 +272,9 @@ OptimumRule optimum_of(std::span<const Point> points, const Forecaster& forecast
           "the interval shown holds both",
           rule.highest_flops, approach.name, format_count(size), format_count(top.N_low), format_count(top.N_high)));
   }
+  const Optimum shown = rule.at(forecaster, rule.highest_flops);
+  rule.why = fmt::format("at the highest compute the best size is known within {:.2g}x (90%); {}",
+                         shown.N_high / shown.N_low, rule.why);
   take_exponent(forecaster, rule);
   return rule;
 }

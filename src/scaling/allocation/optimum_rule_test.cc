@@ -1,5 +1,6 @@
 #include "scaling/allocation/optimum_rule.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -94,6 +95,21 @@ TEST(OptimumRule, IsIdentifiedWhereLevelsBracketItAndItsIntervalsHoldTheTruth) {
   EXPECT_GE(size_inside, 0.9 * identified);
   EXPECT_GE(far_inside, 0.9 * identified);
   EXPECT_GE(exponent_inside, 0.9 * identified);
+}
+
+TEST(OptimumRule, SaysTheIntervalThatIsShown) {
+  int widened = 0;
+  for (uint64_t seed = 1; seed <= 12; ++seed) {
+    World world(seed);
+    const std::vector<Point> points = ladder_of(world, 4, {0.35, 0.7, 1.4, 2.8});
+    const Forecaster forecaster(points);
+    const OptimumRule rule = optimum_of(points, forecaster);
+    if (!rule.identified) continue;
+    const Optimum shown = rule.at(forecaster, rule.highest_flops);
+    EXPECT_THAT(rule.why, HasSubstr(fmt::format("known within {:.2g}x (90%)", shown.N_high / shown.N_low)));
+    widened += !rule.warnings.empty();
+  }
+  EXPECT_GT(widened, 0);  // else nothing would tell the two intervals apart
 }
 
 TEST(OptimumRule, ThereIsNoneWhereTheRunsDoNotCompareSizes) {

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/check.h"
+
 namespace flywheel::scaling {
 namespace {
 
@@ -103,6 +105,7 @@ std::optional<std::string> trouble(std::string_view name, double value, double s
   }
   if (name == "R_D" || name == "R_N") return wider_than(10);
   if (name == "kappa") return wider_than(3);
+  CHECK(name == "A" || name == "B");  // a form's new parameter needs a rule of its own here
   // Amplitudes: a change of exponent moves them by orders.
   constexpr double kWidest = 1000;
   return outer * half > std::log(kWidest) ? wider_than(kWidest) : std::nullopt;
