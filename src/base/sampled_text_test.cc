@@ -64,6 +64,7 @@ TEST(SampledText, ASingleBlockAndALoneDocumentAreNoStrata) {
   const double alone = sampled_error(texts).error->sd;
   texts.push_back({5, 1, 6});
   EXPECT_GT(sampled_error(texts).error->sd, 2 * alone);
+  EXPECT_EQ(sampled_error(texts).units, (SampledUnits{.clusters = 0, .cut_documents = 1, .blocks = 4}));
 }
 
 // Documents in clusters whose members are alike, beside one that is cut: 90% intervals about the mean of the rest and

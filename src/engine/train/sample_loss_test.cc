@@ -43,16 +43,16 @@ TEST(SampleLoss, CountsWhatIsDrawnTogetherAsOne) {
                              .source = data::DocumentSource{static_cast<uint64_t>(begin), source, block}});
     ++sample.tokens, ++sample.bytes;
   };
-  piece(0, 3, 0), piece(10, 8, 0), piece(20, 3, 0), piece(30, 5, 1), piece(40, 5, 1), piece(50, 5, 1);
-  const std::vector<double> nats = {1, 2, 4, 8, 9, 10};
+  piece(0, 3, 0), piece(10, 8, 0), piece(20, 3, 0), piece(30, 5, 1), piece(40, 5, 1), piece(50, 5, 1), piece(60, 9, 0);
+  const std::vector<double> nats = {1, 2, 4, 8, 9, 10, 3};
   const SampleLoss loss = sample_loss(sample, nats);
-  EXPECT_EQ(loss.documents.size(), 6u);
+  EXPECT_EQ(loss.documents.size(), 7u);
   ASSERT_TRUE(loss.units);
-  EXPECT_EQ(*loss.units, (SampledUnits{.clusters = 2, .cut_documents = 1, .blocks = 3}));
+  EXPECT_EQ(*loss.units, (SampledUnits{.clusters = 3, .cut_documents = 1, .blocks = 3}));
   for (data::ScoredPiece& each : sample.pieces) each.source.reset();  // as of a corpus that does not say it
   const SampleLoss each_for_itself = sample_loss(sample, nats);
   EXPECT_FALSE(each_for_itself.units);
-  EXPECT_NEAR(each_for_itself.sampling->sd, ratio_error(nats, std::vector<double>(6, 1.0))->sd / std::numbers::ln2,
+  EXPECT_NEAR(each_for_itself.sampling->sd, ratio_error(nats, std::vector<double>(7, 1.0))->sd / std::numbers::ln2,
               1e-12);
 }
 
