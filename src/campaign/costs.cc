@@ -67,6 +67,10 @@ RunCosts mean_costs(const ledger::Ledger& ledger, const std::vector<std::string>
   return sum.mean();
 }
 
+// Two costs that differ by less are one: seconds of equal work vary by some percent, and what counts exactly may differ
+// by a parameter. Losses are compared as they are.
+constexpr double kAlikeTimes = 1.05, kAlikeCounts = 1.001;
+
 // Is `a` at least as good as `b` everywhere, and better somewhere?
 bool beats(const ParetoEntry& a, const ParetoEntry& b) {
   const auto axes = [](const ParetoEntry& entry) {
@@ -74,11 +78,12 @@ bool beats(const ParetoEntry& a, const ParetoEntry& b) {
     return std::array{entry.bits_per_byte, entry.costs.model_flops + optimizer, entry.costs.seconds,
                       entry.costs.artifact_bytes};
   };
+  constexpr double kAlike[] = {1, kAlikeCounts, kAlikeTimes, kAlikeCounts};
   const auto left = axes(a), right = axes(b);
   bool better = false;
   for (size_t i = 0; i < left.size(); ++i) {
-    if (left[i] > right[i]) return false;
-    better = better || left[i] < right[i];
+    if (left[i] > kAlike[i] * right[i]) return false;
+    better = better || kAlike[i] * left[i] < right[i];
   }
   return better;
 }

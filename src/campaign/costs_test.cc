@@ -101,8 +101,16 @@ TEST(Pareto, RungsAreApartAndEqualsBothStand) {
   entries[2].rung_flops = 2, entries[2].bits_per_byte = 3;
   mark_front(entries);
   for (const ParetoEntry& entry : entries) EXPECT_TRUE(entry.on_front);
+  // A loss that is higher does not stand for seconds that differ by chance.
+  entries[1].bits_per_byte = 2.1, entries[1].costs.seconds = 0.99, entries[0].costs.seconds = 1;
+  mark_front(entries);
+  EXPECT_TRUE(entries[0].on_front);
+  EXPECT_FALSE(entries[1].on_front);
+  entries[1].costs.seconds = 0.9;
+  mark_front(entries);
+  EXPECT_TRUE(entries[1].on_front);
   // What is not known does not keep a recipe on the front.
-  entries[1].bits_per_byte = 2.5, entries[1].costs.artifact_bytes = NAN;
+  entries[1].bits_per_byte = 2.5, entries[1].costs.seconds = 1, entries[1].costs.artifact_bytes = NAN;
   mark_front(entries);
   EXPECT_FALSE(entries[1].on_front);
 }
