@@ -3,6 +3,7 @@
 // into the token files, while what the evaluation splits share with the trained text is measured.
 // The result does not depend on threads, names or order.
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -267,18 +268,54 @@ void refuse_when_too_little(const CorpusManifest& manifest) {
       kMinSplitBytes, alike, format_bytes(static_cast<double>(kEnoughBytes)));
 }
 
-// A folder of the user's own must never be removed by a mistyped path.
-void refuse_foreign_folder(const Path& folder) {
+// What a build leaves in a folder: a corpus, whole or not.
+bool is_of_a_build(const std::string& name) {
+  const auto numbered = [](std::string_view rest) {
+    return !rest.empty() && std::all_of(rest.begin(), rest.end(), [](char c) { return c >= '0' && c <= '9'; });
+  };
+  if (name == kBuildingLock || name.starts_with(kManifestFile)) return true;
+  if (name.starts_with("spill") && numbered(std::string_view(name).substr(5))) return true;
+  for (size_t split = 0; split < kSplits; ++split)
+    if (name == token_file_name(static_cast<Split>(split)) || name == sources_file_name(static_cast<Split>(split)))
+      return true;
+  return false;
+}
+
+void refuse_others_files(const Path& folder) {
   std::error_code error;
-  if (!std::filesystem::exists(folder, error)) return;
-  if (!std::filesystem::is_directory(folder, error)) throw_bad_input("corpus folder {}: it is a file", folder.string());
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename().string();
-    if (name != kManifestFile && !name.ends_with(".tokens") && !name.ends_with(".sources") &&
-        !name.starts_with("spill") && !name.starts_with(kManifestFile))
+    if (!is_of_a_build(name))
       throw_bad_input("corpus folder {}: it holds {}, which is not part of a corpus; name another folder",
                       folder.string(), name);
   }
+}
+
+// A folder of the user's own must never be removed by a mistyped path, nor one that cannot be replaced as a whole.
+void refuse_foreign_folder(const Path& folder) {
+  std::error_code error;
+  if (std::filesystem::is_symlink(folder, error))
+    throw_bad_input("corpus folder {}: it is a link to nothing; name a folder", folder.string());
+  refuse_others_files(folder.string() + kBuildingEnding);
+  if (!std::filesystem::exists(folder, error)) return;
+  if (!std::filesystem::is_directory(folder, error)) throw_bad_input("corpus folder {}: it is a file", folder.string());
+  refuse_others_files(folder);
+  bool whole = std::filesystem::exists(folder / kManifestFile, error);
+  if (!whole) {  // a corpus that lost its manifest is made anew
+    whole = true;
+    for (size_t split = 0; split < kSplits; ++split)
+      whole = whole && std::filesystem::exists(folder / token_file_name(static_cast<Split>(split)), error);
+  }
+  if (!whole && !std::filesystem::is_empty(folder, error))
+    throw_bad_input("corpus folder {}: it is not empty and holds no corpus; name another folder", folder.string());
+  struct stat own {
+  }, above{};
+  if (::stat(folder.c_str(), &own) == 0 && ::stat(folder.parent_path().c_str(), &above) == 0 &&
+      own.st_dev != above.st_dev)
+    throw_bad_input(
+        "corpus folder {}: it is a mount point, which cannot be replaced by the finished corpus; name a "
+        "folder in it",
+        folder.string());
 }
 
 void sync_folder(const Path& folder) {
@@ -293,16 +330,16 @@ void sync_folder(const Path& folder) {
 // new one is whole.
 class Building {
  public:
-  explicit Building(const Path& folder) : folder_(folder), building_(folder.string() + ".building") {
+  explicit Building(const Path& folder) : folder_(folder), building_(folder.string() + kBuildingEnding) {
     flywheel::create_directories(building_);
     std::string holder;
-    lock_ = FileLock::try_acquire(building_ / kLockFile, &holder);
+    lock_ = FileLock::try_acquire(building_ / kBuildingLock, &holder);
     if (!lock_)
       throw_failed("corpus folder {}: another program{} is making it; wait for that one, or name another folder",
                    folder.string(), holder.empty() ? "" : " (process " + holder + ")");
     std::error_code error;
     for (const auto& left : std::filesystem::directory_iterator(building_, error))
-      if (left.path().filename() != kLockFile) std::filesystem::remove_all(left.path(), error);
+      if (left.path().filename() != kBuildingLock) std::filesystem::remove_all(left.path(), error);
   }
   ~Building() {
     std::error_code error;
@@ -312,21 +349,27 @@ class Building {
   void move_into_place() {
     std::error_code error;
     sync_folder(building_);
-    // In one step where the file system can, so that there is always one of the two.
+    // In one step where the file system can, so that there is always one of the two; else the old one is moved aside.
+    const Path old = folder_.string() + ".old";
     if (::renameat2(AT_FDCWD, building_.c_str(), AT_FDCWD, folder_.c_str(), RENAME_EXCHANGE) != 0) {
-      std::filesystem::remove_all(folder_, error);
-      std::filesystem::rename(building_, folder_, error);
-      if (error) throw_failed("cannot move the finished corpus to {}: {}", folder_.string(), error.message());
+      const bool replaces = std::filesystem::exists(folder_, error);
+      if (replaces) std::filesystem::rename(folder_, old, error);
+      if (!error) std::filesystem::rename(building_, folder_, error);
+      if (error) {
+        const std::string why = error.message();
+        if (replaces && !std::filesystem::exists(folder_, error)) std::filesystem::rename(old, folder_, error);
+        throw_failed("cannot move the finished corpus to {}: {}", folder_.string(), why);
+      }
+      if (replaces) std::filesystem::remove_all(old, error);
     }
     done_ = true;
     // The lock goes last: whoever holds it may still be moving a folder.
-    std::filesystem::remove(folder_ / kLockFile, error);
+    std::filesystem::remove(folder_ / kBuildingLock, error);
     std::filesystem::remove_all(building_, error);
     sync_folder(folder_.parent_path());
   }
 
  private:
-  static constexpr const char* kLockFile = "spill.lock";
   Path folder_, building_;
   std::optional<FileLock> lock_;
   bool done_ = false;
@@ -335,12 +378,13 @@ class Building {
 }  // namespace
 
 CorpusManifest build_corpus(const BuildOptions& options, const Path& folder_as_given) {
-  Path folder = std::filesystem::absolute(folder_as_given).lexically_normal();
+  // A link stands for the folder that it leads to.
+  Path folder = std::filesystem::weakly_canonical(std::filesystem::absolute(folder_as_given)).lexically_normal();
   if (!folder.has_filename()) folder = folder.parent_path();
   CorpusManifest manifest;
   for (const Path& source : options.sources)
     manifest.sources.push_back(utf8(std::filesystem::absolute(source).lexically_normal()));
-  const FileList list = list_files(options.sources, {folder, folder.string() + ".building"}, options.should_stop);
+  const FileList list = list_files(options.sources, {folder, folder.string() + kBuildingEnding}, options.should_stop);
   refuse_foreign_folder(folder);
   Building building(folder);
   {

@@ -159,17 +159,36 @@ TEST_F(CorpusBuild, TwoProgramsDoNotMakeOneFolderAtOnceAndTheOldCorpusStays) {
   const CorpusManifest first = build();
   const Path building = out().string() + ".building";
   std::filesystem::create_directories(building);
-  write(building / "spill.other", "of the other program");
+  write(building / "spill7", "of the other program");
   {
     const auto held = FileLock::try_acquire(building / "spill.lock");
     ASSERT_TRUE(held);
     EXPECT_THROW(build(), Error);
-    EXPECT_EQ(slurp(building / "spill.other"), "of the other program");
+    EXPECT_EQ(slurp(building / "spill7"), "of the other program");
     EXPECT_EQ(Corpus::open(out()).manifest().sha256, first.sha256);
   }
   EXPECT_EQ(build().sha256, first.sha256) << "what a killed program left behind is in nobody's way";
   EXPECT_FALSE(std::filesystem::exists(building));
   EXPECT_FALSE(std::filesystem::exists(out() / "spill.lock"));
+}
+
+TEST_F(CorpusBuild, FoldersOfOthersAreLeftAloneAndLinksAreFollowed) {
+  fill();
+  write(root_ / "corpus.building" / "plans.txt", "precious");
+  EXPECT_THROW(build(), Error);
+  EXPECT_EQ(slurp(root_ / "corpus.building" / "plans.txt"), "precious");
+  write(root_ / "mine" / "train.tokens", "not a corpus");
+  EXPECT_THROW(build(2, "mine"), Error);
+  EXPECT_EQ(slurp(root_ / "mine" / "train.tokens"), "not a corpus");
+  std::filesystem::create_directories(root_ / "real");
+  std::filesystem::create_directory_symlink(root_ / "real", root_ / "link");
+  const CorpusManifest first = build(2, "link");
+  EXPECT_TRUE(std::filesystem::is_symlink(root_ / "link"));
+  EXPECT_EQ(Corpus::open(root_ / "real").manifest().sha256, first.sha256);
+  // What a killed build leaves among the sources is no text.
+  write(tree() / "k.building" / "spill.lock", "1");
+  write(tree() / "k.building" / "spill0", prose(50000, 99));
+  EXPECT_EQ(build(2, "again").sha256, first.sha256);
 }
 
 TEST_F(CorpusBuild, DuplicatesAreDroppedAndCounted) {

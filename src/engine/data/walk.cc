@@ -81,6 +81,11 @@ class Walk {
       const std::string name = entry->d_name;
       if (name != "." && name != "..") names.push_back(name);
     }
+    if (folder.string().ends_with(kBuildingEnding) &&
+        std::find(names.begin(), names.end(), kBuildingLock) != names.end()) {
+      ::closedir(directory);
+      return;
+    }
     // Last name first onto the stack, so that of two names of one inode the first is kept.
     std::sort(names.rbegin(), names.rend());
     for (const std::string& name : names) pending.push_back(found(::dirfd(directory), name.c_str(), folder / name));

@@ -10,6 +10,10 @@
 
 namespace flywheel::data {
 
+// A corpus is made in a folder of its name and this ending, which holds this file: no such folder is text.
+inline constexpr const char* kBuildingEnding = ".building";
+inline constexpr const char* kBuildingLock = "spill.lock";
+
 struct SkippedPath {
   Path path;
   std::string reason;
