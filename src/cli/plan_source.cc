@@ -69,7 +69,7 @@ std::vector<report::RecipeSize> recipe_sizes(const PlanSource& source, const sca
                      .flops = recipe::training_flops(own, size),
                      .matrix_learning_rate = size.matrix_learning_rate,
                      .head_learning_rate = size.head_learning_rate,
-                     .loss = result.forecaster.predict(N, D).loss});
+                     .loss = result.forecaster.predict(N, D, result.forecaster.typical_aspect(N)).loss});
   }
   return sizes;
 }

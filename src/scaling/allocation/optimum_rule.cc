@@ -227,7 +227,7 @@ Optimum OptimumRule::at(const Forecaster& forecaster, double flops) const {
 Optimum OptimumRule::at(const Forecaster& forecaster, double flops, const FlopsPerToken& flops_per_token) const {
   if (!identified) {
     const double N = ladder_size(flops);
-    return forecaster.predict(N, flops / flops_per_token(N));
+    return forecaster.predict(N, flops / flops_per_token(N), forecaster.typical_aspect(N));
   }
   Optimum optimum = widened(forecaster.compute_optimal(flops, flops_per_token));
   for (const Approach& approach : approaches) {
