@@ -158,8 +158,19 @@ struct Forecaster::State {
   };
   Near near(const Site& site) const {
     Near near{correlations(site), {}, {}};
-    if (!std::isnan(site.ln_aspect) && !std::isnan(typical.level))
-      near.ratio = correlations(site, ratio_correlation), near.depth = correlations(site, depth_correlation);
+    if (std::isnan(typical.level)) return near;
+    // Of a shape that is not known: the mean over those of the runs.
+    std::vector<double> shapes = {site.ln_aspect};
+    if (std::isnan(site.ln_aspect)) {
+      shapes = runs.ln_aspect;
+      std::erase_if(shapes, [](double shape) { return std::isnan(shape); });
+    }
+    near.ratio = near.depth = Eigen::VectorXd::Zero(runs.size());
+    for (const double shape : shapes) {
+      const Site of{site.ln_n, site.ln_d, shape};
+      near.ratio += correlations(of, ratio_correlation) / static_cast<double>(shapes.size());
+      near.depth += correlations(of, depth_correlation) / static_cast<double>(shapes.size());
+    }
     return near;
   }
   // Covariance of what is beside the law, under one model.

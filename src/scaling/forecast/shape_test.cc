@@ -136,6 +136,23 @@ TEST(Shape, TheBestSizeIsOfModelsShapedAsThoseOfTheFrontier) {
   EXPECT_GE(inside, 25);
 }
 
+// A run of unknown shape is expected to lose what shapes of the table do on average: nothing is biased, and nine of ten
+// lie inside.
+TEST(Shape, ARunOfUnknownShapeLosesWhatShapesDoOnAverage) {
+  double bias = 0, inside = 0, runs = 0;
+  for (uint64_t seed = 0; seed < 30; ++seed) {
+    const std::vector<Point> points = ladder_of_shapes(seed);
+    const std::vector<Point> below(points.begin(), points.end() - 6), top(points.end() - 6, points.end());
+    const Forecaster forecaster(below);
+    for (const Point& p : top) {
+      const Optimum o = forecaster.predict(p.N, p.D);
+      bias += std::log(o.loss / p.L), inside += o.low <= p.L && p.L <= o.high, ++runs;
+    }
+  }
+  EXPECT_NEAR(bias / runs, 0, 0.005);
+  EXPECT_GE(inside / runs, 0.85);
+}
+
 // A third of the runs does not tell its shape: the others still teach what shapes cost.
 TEST(Shape, RunsOfUnknownShapeDoNotTurnShapesOff) {
   double error = 0, without = 0;
