@@ -11,63 +11,12 @@
 #define HWY_TARGET_INCLUDE "engine/kernels/cpu/matmul.cc"
 #include <hwy/foreach_target.h>
 
-#include "engine/kernels/cpu/activation-inl.h"
+#include "engine/kernels/cpu/epilogue-inl.h"
+#include "engine/kernels/cpu/matmul_unit-inl.h"
 #include "engine/kernels/cpu/tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace flywheel::kernels::HWY_NAMESPACE {
-
-// Brings a finished tile (row stride kPanelColumns) through the epilogue into C at (row, column). Pointers of `e` are
-// those of the tile's first element.
-template <Activation kKind, typename T>
-void finish_activated(const float* sums, int64_t rows, int64_t columns, const Epilogue& e, T* c, int64_t c_stride) {
-  T* slope = static_cast<T*>(e.slope);
-  const T* factor = static_cast<const T*>(e.factor);
-  const float *bias = e.bias, *residual = e.residual;
-  const bool accumulate = e.accumulate;
-  for (int64_t row = 0; row < rows; ++row, sums += kPanelColumns) {
-    each_vector(columns, [&](int64_t i, auto count) HWY_ATTR {
-      const int64_t at = row * c_stride + i;
-      Floats x = load(sums + i);
-      if (bias) x = hn::Add(x, load(bias + i, count));
-      if constexpr (kKind != Activation::kNone) {
-        const Activated y = activate<kKind, T>(x);
-        if (slope) store(y.slope, slope + at, count);
-        x = y.value;
-      }
-      if (factor) x = hn::Mul(x, load(factor + at, count));
-      if (residual) x = hn::Add(x, load(residual + at, count));
-      if (accumulate) x = hn::Add(x, load(c + at, count));
-      store(x, c + at, count);
-    });
-  }
-}
-
-template <typename T>
-void finish_tile(const float* sums, int64_t rows, int64_t columns, const Epilogue& e, T* c, int64_t c_stride) {
-  with_kind(e.activation, [&](auto kind) HWY_ATTR { finish_activated<kind>(sums, rows, columns, e, c, c_stride); });
-}
-
-// Asks for where finish_tile will write, while the tile is being computed.
-template <typename T>
-HWY_INLINE void prefetch_results(int64_t rows, int64_t columns, const Epilogue& e, T* c, int64_t c_stride) {
-  const int64_t bytes = columns * static_cast<int64_t>(sizeof(T));
-  for (int64_t row = 0; row < rows; ++row) {
-    const int64_t offset = row * c_stride * static_cast<int64_t>(sizeof(T));
-    prefetch_lines(c, offset, bytes);
-    if (e.slope) prefetch_lines(e.slope, offset, bytes);
-  }
-}
-
-template <typename T>
-Epilogue epilogue_at(const Epilogue& e, int64_t column, int64_t at) {
-  Epilogue here = e;
-  if (e.bias) here.bias += column;
-  if (e.slope) here.slope = static_cast<T*>(e.slope) + at;
-  if (e.factor) here.factor = static_cast<const T*>(e.factor) + at;
-  if (e.residual) here.residual += at;
-  return here;
-}
 
 // The register tile itself brings its result to C, unless there is more to do than it knows (bias, activation) or the
 // panel is wider than C.
@@ -117,6 +66,12 @@ void multiply(const void* a, tensor::Dtype a_dtype, int64_t a_stride, int64_t m,
 
 void matmul_any(const void* a, tensor::Dtype a_dtype, int64_t a_stride, int64_t m, int64_t k, const void* packed_b,
                 int64_t n, void* c, tensor::Dtype c_dtype, int64_t c_stride, const Epilogue& e) {
+  if (unit_takes(a_dtype, m, k)) {
+    const auto *left = static_cast<const tensor::Bf16*>(a), *right = static_cast<const tensor::Bf16*>(packed_b);
+    if (c_dtype == tensor::Dtype::kFloat32)
+      return multiply_on_unit(left, a_stride, m, k, right, n, static_cast<float*>(c), c_stride, e);
+    return multiply_on_unit(left, a_stride, m, k, right, n, static_cast<tensor::Bf16*>(c), c_stride, e);
+  }
   if (c_dtype == tensor::Dtype::kFloat32) {
     multiply(a, a_dtype, a_stride, m, k, packed_b, n, static_cast<float*>(c), c_stride, e);
   } else {
@@ -207,6 +162,9 @@ void outer_any(const void* dy, int64_t dy_stride, const void* x, int64_t x_strid
   if (dtype == tensor::Dtype::kFloat32) {
     outer(static_cast<const float*>(dy), dy_stride, static_cast<const float*>(x), x_stride, dtype, m, n, k, dw,
           dw_stride, static_cast<float*>(workspace));
+  } else if (unit_takes(dtype, n, m)) {
+    outer_on_unit(static_cast<const tensor::Bf16*>(dy), dy_stride, static_cast<const tensor::Bf16*>(x), x_stride, m, n,
+                  k, dw, dw_stride, static_cast<tensor::Bf16*>(workspace));
   } else {
     outer(static_cast<const tensor::Bf16*>(dy), dy_stride, static_cast<const tensor::Bf16*>(x), x_stride, dtype, m, n,
           k, dw, dw_stride, static_cast<tensor::Bf16*>(workspace));
@@ -268,7 +226,9 @@ void matmul(const void* a, tensor::Dtype a_dtype, int64_t a_stride, int64_t m, i
 }
 
 int64_t outer_workspace_bytes(int64_t m, int64_t n, int64_t k, tensor::Dtype dtype) {
-  return panel_depth(m, dtype) * (kLeftColumns + padded_columns(k)) * tensor::dtype_bytes(dtype);
+  // In bfloat16 whole steps of the matrix unit, also where there is none: memory is predicted for any machine.
+  const int64_t depth = dtype == tensor::Dtype::kBfloat16 ? (m + kUnitDepth - 1) / kUnitDepth * kUnitDepth : m;
+  return depth * (kLeftColumns + padded_columns(k)) * tensor::dtype_bytes(dtype);
 }
 
 void matmul_outer_accumulate(const void* dy, int64_t dy_stride, const void* x, int64_t x_stride, tensor::Dtype dtype,

@@ -203,9 +203,10 @@ HWY_INLINE Ints bfloat16_bits(const tensor::Bf16* from, int64_t count) {
   return hn::BitCast(kInts, load(from, count));
 }
 
-// The same in bfloat16, from either dtype: rows 2i and 2i + 1 side by side; a missing last row is zero.
+// The same in bfloat16, from either dtype: rows 2i and 2i + 1 side by side; missing rows of an even depth are zero.
 template <typename Source>
-void pack_rows(const Source* source, int64_t stride, int64_t rows, int64_t columns, tensor::Bf16* panels) {
+void pack_rows(const Source* source, int64_t stride, int64_t rows, int64_t columns, tensor::Bf16* panels,
+               int64_t depth = 0) {
   for (int64_t start = 0; start < columns; start += kPanelColumns) {
     const int64_t width = panel_width(start, columns);
     for (int64_t row = 0; row < rows; row += 2) {
@@ -222,6 +223,10 @@ void pack_rows(const Source* source, int64_t stride, int64_t rows, int64_t colum
         store_pairs(bfloat16_bits(from, count), second, panels + 2 * i);
       }
       panels += 2 * width;
+    }
+    if (const int64_t missing = depth - (rows + 1) / 2 * 2; missing > 0) {
+      std::memset(static_cast<void*>(panels), 0, static_cast<size_t>(missing * width) * sizeof(tensor::Bf16));
+      panels += missing * width;
     }
   }
 }

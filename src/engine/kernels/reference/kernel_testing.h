@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "engine/kernels/cpu/matrix_unit.h"
 #include "engine/kernels/cpu/simd.h"
 #include "engine/kernels/element.h"
+#include "engine/kernels/kernels.h"
 
 namespace flywheel::kernels {
 
@@ -86,7 +88,8 @@ inline void expect_close(const GuardedBuffer& actual, const GuardedBuffer& expec
   EXPECT_TRUE(actual.guards_intact()) << what << ": written out of bounds";
 }
 
-// Runs `body` once for each instruction set that this machine has and this binary was built for.
+// Runs `body` once for each instruction set that this machine has and this binary was built for, with a matrix unit
+// and without.
 inline void for_each_target(const std::function<void()>& body) {
   const std::vector<int64_t> targets = hwy::SupportedAndGeneratedTargets();
   ASSERT_FALSE(targets.empty());
@@ -95,6 +98,12 @@ inline void for_each_target(const std::function<void()>& body) {
     hwy::SetSupportedTargetsForTest(target);
     hwy::GetChosenTarget().Update(hwy::SupportedTargets());
     body();
+    if (has_matrix_unit()) {
+      SCOPED_TRACE("without the matrix unit");
+      allow_matrix_unit(false);
+      body();
+      allow_matrix_unit(true);
+    }
   }
   hwy::SetSupportedTargetsForTest(0);
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());

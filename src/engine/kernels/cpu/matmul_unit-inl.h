@@ -1,0 +1,169 @@
+// Products of whole matrices on the matrix unit: blocks of 32 rows by 64 columns, whose sums pass through the L1 cache
+// to the epilogue that every other product has. Included once per Highway target, of which only AVX-512 takes it.
+#if defined(FLYWHEEL_KERNELS_MATMUL_UNIT_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef FLYWHEEL_KERNELS_MATMUL_UNIT_INL_H_
+#undef FLYWHEEL_KERNELS_MATMUL_UNIT_INL_H_
+#else
+#define FLYWHEEL_KERNELS_MATMUL_UNIT_INL_H_
+#endif
+
+#include "engine/kernels/cpu/epilogue-inl.h"
+#include "engine/kernels/cpu/matrix_unit.h"
+#include "engine/kernels/cpu/tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace flywheel::kernels::HWY_NAMESPACE {
+
+// Tokens that go into a block of a weight gradient at a time: with them both operands of a block lie in the L1 cache.
+inline constexpr int64_t kUnitTokens = 256;
+
+inline bool unit_takes(tensor::Dtype dtype, int64_t rows, int64_t depth) {
+  return HWY_TARGET == HWY_AVX3 && dtype == tensor::Dtype::kBfloat16 && rows >= kUnitBlock && depth >= kUnitDepth &&
+         depth % 2 == 0 && machine_has_matrix_unit();
+}
+
+// A block's columns, which are a multiple of 16, from `task` on.
+inline void unit_columns(UnitTask task, int64_t columns) {
+  const auto* b = static_cast<const char*>(task.b);
+  for (int64_t column = 0; column < columns; column += 2 * kUnitColumns) {
+    task.b = b + column * 4;
+    unit_product(task, 2, columns - column >= 2 * kUnitColumns ? 2 : 1);
+    task.out += 2 * kUnitColumns;
+  }
+}
+
+// As multiply() of matmul.cc, for bfloat16 operands. The last block overlaps the one before it where rows fill none.
+template <typename T>
+void multiply_on_unit(const tensor::Bf16* a, int64_t a_stride, int64_t m, int64_t k, const tensor::Bf16* packed_b,
+                      int64_t n, T* c, int64_t c_stride, const Epilogue& e) {
+  const MatrixUnit unit(k);
+  const bool plain =
+      std::is_same_v<T, float> && !e.bias && e.activation == Activation::kNone && !e.factor && !e.residual;
+  HWY_ALIGN float sums[kUnitBlock * kPanelColumns];
+  UnitTask task{.a_stride = 2 * a_stride, .steps = k / kUnitDepth, .tail = k % kUnitDepth != 0};
+  for (int64_t column = 0; column < n; column += kPanelColumns) {
+    const int64_t width = panel_width(column, n), columns = std::min(kPanelColumns, n - column);
+    task.b = packed_b + column * k;
+    task.b_stride = 4 * width;
+    for (int64_t block = 0; block < m; block += kUnitBlock) {
+      const int64_t row = std::min(block, m - kUnitBlock), done = block - row;
+      task.a = a + row * a_stride;
+      const bool direct = plain && columns == width && done == 0;
+      if constexpr (std::is_same_v<T, float>) task.out = direct ? c + row * c_stride + column : sums;
+      if constexpr (!std::is_same_v<T, float>) task.out = sums;
+      task.out_stride = 4 * (direct ? c_stride : kPanelColumns);
+      task.add = direct && e.accumulate;
+      unit_columns(task, width);
+      if (direct) continue;
+      const int64_t at = block * c_stride + column;
+      finish_tile(sums + done * kPanelColumns, kUnitBlock - done, columns, epilogue_at<T>(e, column, at), c + at,
+                  c_stride);
+    }
+  }
+}
+
+// Bytes that outer_on_unit needs; its own tokens are a multiple of 32, zeros at the end.
+inline int64_t unit_depth(int64_t tokens) {
+  return (tokens + kUnitDepth - 1) / kUnitDepth * kUnitDepth;
+}
+
+#if HWY_TARGET == HWY_AVX3
+// One tile of dYᵀ: 16 columns of 32 tokens become 16 rows of 64 bytes. Lane l of a vector has the tokens from 8l on, so
+// that transposing 8 x 8 in each lane puts a column's 32 tokens side by side.
+HWY_INLINE void transpose_tile(const tensor::Bf16* from, int64_t stride, tensor::Bf16* to) {
+  const auto quarter = [](const tensor::Bf16* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); };
+  for (int64_t half = 0; half < 2; ++half, from += 8, to += 8 * kUnitDepth) {
+    __m512i x[8], y[8];
+#pragma GCC unroll 8
+    for (int64_t i = 0; i < 8; ++i) {
+      x[i] = _mm512_castsi128_si512(quarter(from + i * stride));
+      x[i] = _mm512_inserti32x4(x[i], quarter(from + (i + 8) * stride), 1);
+      x[i] = _mm512_inserti32x4(x[i], quarter(from + (i + 16) * stride), 2);
+      x[i] = _mm512_inserti32x4(x[i], quarter(from + (i + 24) * stride), 3);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      y[2 * i] = _mm512_unpacklo_epi16(x[2 * i], x[2 * i + 1]);
+      y[2 * i + 1] = _mm512_unpackhi_epi16(x[2 * i], x[2 * i + 1]);
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) {
+      x[4 * i] = _mm512_unpacklo_epi32(y[4 * i], y[4 * i + 2]);
+      x[4 * i + 1] = _mm512_unpackhi_epi32(y[4 * i], y[4 * i + 2]);
+      x[4 * i + 2] = _mm512_unpacklo_epi32(y[4 * i + 1], y[4 * i + 3]);
+      x[4 * i + 3] = _mm512_unpackhi_epi32(y[4 * i + 1], y[4 * i + 3]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      _mm512_storeu_si512(to + 2 * i * kUnitDepth, _mm512_unpacklo_epi64(x[i], x[i + 4]));
+      _mm512_storeu_si512(to + (2 * i + 1) * kUnitDepth, _mm512_unpackhi_epi64(x[i], x[i + 4]));
+    }
+  }
+}
+#else
+inline void transpose_tile(const tensor::Bf16*, int64_t, tensor::Bf16*) {}
+#endif
+
+// Columns of dY as rows of tiles, a block of 16 after the other, each unit_depth(m) deep; missing entries are zero.
+inline void pack_left_tiles(const tensor::Bf16* dy, int64_t stride, int64_t m, int64_t n, tensor::Bf16* tiles) {
+  const int64_t depth = unit_depth(m);
+  HWY_ALIGN tensor::Bf16 edge[kUnitDepth * kUnitColumns];
+  for (int64_t token = 0; token < depth; token += kUnitDepth) {
+    for (int64_t column = 0; column < n; column += kUnitRows) {
+      tensor::Bf16* to = tiles + column * depth + token * kUnitRows;
+      const int64_t rows = std::min(kUnitDepth, m - token), columns = std::min(kUnitRows, n - column);
+      const tensor::Bf16* from = dy + token * stride + column;
+      if (rows == kUnitDepth && columns == kUnitRows) {
+        transpose_tile(from, stride, to);
+        continue;
+      }
+      std::memset(static_cast<void*>(edge), 0, sizeof edge);
+      for (int64_t row = 0; row < rows; ++row)
+        std::memcpy(static_cast<void*>(edge + row * kUnitColumns), from + row * stride, static_cast<size_t>(columns) * 2);
+      transpose_tile(edge, kUnitColumns, to);
+    }
+  }
+}
+
+// As outer() of matmul.cc, for bfloat16.
+inline void outer_on_unit(const tensor::Bf16* dy, int64_t dy_stride, const tensor::Bf16* x, int64_t x_stride, int64_t m,
+                          int64_t n, int64_t k, float* dw, int64_t dw_stride, tensor::Bf16* workspace) {
+  const int64_t depth = unit_depth(m), padded = padded_columns(k);
+  tensor::Bf16* const left = workspace;
+  tensor::Bf16* const right = left + kLeftColumns * depth;
+  // Panels of 32 tokens' multiples: each kUnitTokens of X apart from the next, so that a block finds its own together.
+  for (int64_t token = 0; token < depth; token += kUnitTokens) {
+    const int64_t tokens = std::min(kUnitTokens, depth - token), there = std::min(tokens, m - token);
+    pack_rows(x + token * x_stride, x_stride, there, k, right + token * padded, tokens);
+  }
+  const MatrixUnit unit(0);
+  HWY_ALIGN float sums[kUnitBlock * kPanelColumns];
+  for (int64_t first = 0; first < n; first += kLeftColumns) {
+    const int64_t left_columns = std::min(kLeftColumns, n - first);
+    pack_left_tiles(dy + first, dy_stride, m, left_columns, left);
+    for (int64_t token = 0; token < depth; token += kUnitTokens) {
+      const int64_t tokens = std::min(kUnitTokens, depth - token);
+      UnitTask task{.a_stride = 64, .a_step = 1024, .a_block = 32 * depth, .steps = tokens / kUnitDepth};
+      for (int64_t column = 0; column < k; column += kPanelColumns) {
+        const int64_t width = panel_width(column, k), columns = std::min(kPanelColumns, k - column);
+        task.b = right + token * padded + column * tokens;
+        task.b_stride = 4 * width;
+        for (int64_t row = 0; row < left_columns; row += kUnitBlock) {
+          const int64_t rows = std::min(kUnitBlock, left_columns - row);
+          float* to = dw + (first + row) * dw_stride + column;
+          const bool direct = columns == width && rows == kUnitBlock;
+          task.a = left + row * depth + token * kUnitRows;
+          task.out = direct ? to : sums;
+          task.out_stride = 4 * (direct ? dw_stride : kPanelColumns);
+          task.add = direct;
+          unit_columns(task, width);
+          if (!direct) finish_tile<float>(sums, rows, columns, {.accumulate = true}, to, dw_stride);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace flywheel::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif
