@@ -9,7 +9,9 @@
 
 #include "engine/kernels/attention.h"
 #include "engine/kernels/cpu/attention_workspace.h"
+#include "engine/kernels/cpu/matrix_unit.h"
 #include "engine/kernels/cpu/tile-inl.h"
+#include "engine/kernels/cpu/unit_tiles-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace flywheel::kernels::HWY_NAMESPACE {
@@ -59,9 +61,17 @@ struct Attention {
   AttentionBuffers<T> w;
   TileFunction tile_function = tile_for(kDtype);
   int64_t ld = strip_stride(s.tokens), width = padded_columns(s.head_dim);
+  // On the matrix unit strips have 32 rows, which see the same groups of 32 keys; bfloat16 takes the place of the
+  // scores it is made from, at twice the stride.
+  bool on_unit = HWY_TARGET == HWY_AVX3 && kPair == 2 && s.tokens >= kUnitBlock && machine_has_matrix_unit();
+  int64_t strip_rows = on_unit ? kUnitBlock : kStripRows;
 
   Attention(const AttentionShape& shape, void* workspace) : s(shape), w(shape, kDtype, workspace) {}
 
+  // Where the softmax puts its result.
+  T* probabilities() const { return kPair == 1 || on_unit ? reinterpret_cast<T*>(w.scores) : w.left_rows; }
+  // To which packed rows are filled up with zeros.
+  int64_t depth_of_rows() const { return on_unit ? unit_depth(s.tokens) : 0; }
   bool bent() const { return s.softcap > 0 || s.alibi; }
 
   // Columns (keys) that tiles may read of a row of the strip: those that its group of rows sees, outwards to whole
@@ -70,14 +80,19 @@ struct Attention {
     int64_t begin, end;
   };
   Columns row_columns(int64_t q0, int64_t row, int64_t rows) const {
+    if (on_unit) return {first_seen(q0, s.window) / kUnitDepth * kUnitDepth, unit_depth(q0 + rows)};
     const int64_t group = row / kTileRows * kTileRows;
     const int64_t first = first_seen(q0 + group, s.window) / kTileRows * kTileRows;
     return {first / kColumnMultiple * kColumnMultiple, padded_columns(q0 + std::min(group + kTileRows, rows))};
   }
 
   // scores (rows, keys) = left (rows, Dh) · transposed, for the strip that starts at query q0.
-  void score_strip(const T* left, int64_t left_stride, const T* transposed, int64_t q0, int64_t rows,
-                   float* scores) const {
+  void score_strip(const T* left, int64_t left_stride, const T* transposed, int64_t q0, int64_t rows, float* scores,
+                   T* edge) const {
+    if (on_unit) {
+      left = strip_of(left, left_stride, rows, edge);
+      return unit_scores(left, left_stride, transposed, q0, rows, scores);
+    }
     const int64_t depth = panel_depth(s.head_dim, kDtype);
     TileTask task{.a_row_stride = left_stride,
                   .a_step_stride = kPair,
@@ -101,6 +116,7 @@ struct Attention {
 
   // out (rows, Dh) = left (rows, keys) · packed rows, over the keys that each group of rows sees.
   void times_rows(const T* left, const T* packed, int64_t q0, int64_t rows) const {
+    if (on_unit) return unit_times_rows(left, packed, q0, rows);
     const int64_t depth = panel_depth(s.tokens, kDtype);
     TileTask task{.a_row_stride = ld, .a_step_stride = kPair, .out_stride = width};
     for (int64_t start = 0; start < width; start += kPanelColumns) {
@@ -119,7 +135,8 @@ struct Attention {
 
   // sums (T, Dh) += leftᵀ · packed rows of the strip; left (strip, T), in pairs of rows for bfloat16. `fresh`: the
   // strip's own keys have no sums yet.
-  void add_transposed(const T* left, const T* packed, int64_t q0, int64_t rows, bool fresh, float* sums) const {
+  void add_transposed(T* left, const T* packed, int64_t q0, int64_t rows, bool fresh, float* sums) const {
+    if (on_unit) return unit_add_transposed(left, packed, q0, rows, fresh, sums);
     const int64_t depth = panel_depth(s.tokens, kDtype);
     TileTask task{.a_row_stride = kPair, .a_step_stride = ld * kPair, .out_stride = width};
     for (int64_t start = 0; start < width; start += kPanelColumns) {
@@ -138,6 +155,13 @@ struct Attention {
       }
     }
   }
+
+  // The same on the matrix unit. Rows of `left` beyond the strip are of no sequence: they are read from `edge`, zeros.
+  const T* strip_of(const T* rows, int64_t& stride, int64_t count, T* edge) const;
+  void unit_scores(const T* left, int64_t left_stride, const T* transposed, int64_t q0, int64_t rows,
+                   float* scores) const;
+  void unit_times_rows(const T* left, const T* packed, int64_t q0, int64_t rows) const;
+  void unit_add_transposed(T* left, const T* packed, int64_t q0, int64_t rows, bool fresh, float* sums) const;
 
   // Rows of a strip that go through the softmax together, so that loops this short end less often: those of a group,
   // or what is left over. The row at `position` + r sees the keys [first(r), keys(r)).
@@ -179,7 +203,8 @@ struct Attention {
 
   // Forward (attention_forward.cc).
   template <bool kBent, int kRows>
-  void softmax(float* scores, T* probabilities, Rows g, const float* sink, float* maxima, float* totals) const;
+  void softmax(float* scores, T* probabilities, int64_t out_stride, Rows g, const float* sink, float* maxima,
+               float* totals) const;
   template <bool kBent>
   void softmax_strip(int head, int64_t q0, int64_t rows, const float* sink, float* maxima, float* totals) const;
   void log_sums(const float* maxima, const float* totals, int64_t rows, float* log_sum_exp) const;
@@ -200,6 +225,79 @@ struct Attention {
   void softmax_backward_strip(const BackwardRow* strip, int head, int64_t q0, int64_t rows) const;
   void backward(const T* qkv, const T* out, const T* dout, const float* log_sum_exp, T* dqkv, float* dsinks) const;
 };
+
+template <typename T>
+const T* Attention<T>::strip_of(const T* rows, int64_t& stride, int64_t count, T* edge) const {
+  if (count == kUnitBlock && s.head_dim % 2 == 0) return rows;
+  const int64_t depth = panel_depth(s.head_dim, kDtype);
+  std::memset(static_cast<void*>(edge), 0, static_cast<size_t>(kUnitBlock * depth) * sizeof(T));
+  for (int64_t row = 0; row < count; ++row)
+    std::memcpy(static_cast<void*>(edge + row * depth), rows + row * stride,
+                static_cast<size_t>(s.head_dim) * sizeof(T));
+  stride = depth;
+  return edge;
+}
+
+template <typename T>
+void Attention<T>::unit_scores(const T* left, int64_t left_stride, const T* transposed, int64_t q0, int64_t rows,
+                               float* scores) const {
+  const int64_t depth = panel_depth(s.head_dim, kDtype);
+  UnitTask task{.a = left,
+                .a_stride = 2 * left_stride,
+                .steps = depth / kUnitDepth,
+                .tail = depth % kUnitDepth != 0,
+                .out_stride = 4 * ld};
+  const Columns columns = row_columns(q0, 0, rows);
+  const int64_t end = std::min(columns.end, padded_columns(s.tokens));
+  for (int64_t column = columns.begin; column < end; column += 2 * kUnitColumns) {
+    const int64_t start = column / kPanelColumns * kPanelColumns;
+    task.b = transposed + start * depth + (column - start) * kPair;
+    task.b_stride = 4 * panel_width(start, s.tokens);
+    task.out = scores + column;
+    unit_product(task, 2, end - column > kUnitColumns ? 2 : 1);
+  }
+}
+
+template <typename T>
+void Attention<T>::unit_times_rows(const T* left, const T* packed, int64_t q0, int64_t rows) const {
+  const Columns columns = row_columns(q0, 0, rows);
+  UnitTask task{.a = left + columns.begin,
+                .a_stride = 4 * ld,
+                .steps = (columns.end - columns.begin) / kUnitDepth,
+                .out_stride = 4 * width};
+  for (int64_t start = 0; start < width; start += kPanelColumns) {
+    const int64_t across = panel_width(start, s.head_dim);
+    task.b = packed + start * unit_depth(s.tokens) + columns.begin * across;
+    task.b_stride = 4 * across;
+    task.out = w.out + start;
+    unit_columns(task, across);
+  }
+}
+
+template <typename T>
+void Attention<T>::unit_add_transposed(T* left, const T* packed, int64_t q0, int64_t rows, bool fresh,
+                                       float* sums) const {
+  const Columns columns = row_columns(q0, 0, rows);
+  for (int64_t row = rows; row < kUnitBlock; ++row) {
+    std::memset(static_cast<void*>(left + row * 2 * ld + columns.begin), 0,
+                static_cast<size_t>(columns.end - columns.begin) * sizeof(T));
+  }
+  for (int64_t key = columns.begin; key < columns.end; key += kUnitColumns) {
+    if constexpr (kPair == 2) transpose_tile(left + key, 2 * ld, w.pairs + key * kUnitDepth);
+  }
+  UnitTask task{.a_stride = 64, .a_block = 1024, .steps = 1, .out_stride = 4 * width};
+  for (int64_t start = 0; start < width; start += kPanelColumns) {
+    const int64_t across = panel_width(start, s.head_dim);
+    task.b = packed + start * unit_depth(s.tokens) + q0 * across;
+    task.b_stride = 4 * across;
+    for (int64_t key = columns.begin; key < columns.end; key += kUnitBlock) {
+      task.a = w.pairs + key * kUnitDepth;
+      task.add = !fresh || key < q0;
+      task.out = sums + key * width + start;
+      unit_columns(task, across);
+    }
+  }
+}
 
 }  // namespace flywheel::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

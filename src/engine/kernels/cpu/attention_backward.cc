@@ -1,5 +1,6 @@
 // Backward of attention_forward.cc: the probabilities of a strip are computed again from the log-sums of forward.
 #include <cmath>
+#include <optional>
 
 #include "engine/kernels/attention.h"
 #include "engine/kernels/cpu/attention_workspace.h"
@@ -29,6 +30,7 @@ template <typename T>
 template <bool kBent, int kRows>
 inline void Attention<T>::softmax_backward(const BackwardRow* strip, Rows g, int64_t first_row) const {
   const AttentionBuffers<T> to = w;  // here, as in softmax
+  const bool in_place = on_unit;
   const int64_t stride = ld, first = first_row * stride;
   const auto scale = hn::Set(kFloats, s.scale);
   const auto unit = hn::Set(kFloats, kBent ? kExponentUnit<T> : kExponentUnit<T> * s.scale);
@@ -59,6 +61,13 @@ inline void Attention<T>::softmax_backward(const BackwardRow* strip, Rows g, int
       if constexpr (kPair == 1) {
         store(a.p, to.scores + at + i);
         store(a.d, to.dscores + at + i);
+      } else if (in_place) {
+        store(a.p, reinterpret_cast<T*>(to.scores) + 2 * at + i);
+        store(a.d, reinterpret_cast<T*>(to.dscores) + 2 * at + i);
+        if (r + 1 == kRows) continue;
+        const Weights b = weights(r + 1);
+        store(b.p, reinterpret_cast<T*>(to.scores) + 2 * (at + stride) + i);
+        store(b.d, reinterpret_cast<T*>(to.dscores) + 2 * (at + stride) + i);
       } else {
         const Weights b = r + 1 < kRows ? weights(r + 1) : Weights{hn::Zero(kFloats), hn::Zero(kFloats)};
         const RoundedRows rows{to.left_rows + at + i, to.left_rows + at + stride + i};
@@ -91,9 +100,12 @@ inline void Attention<T>::backward(const T* qkv, const T* out, const T* dout, co
                                    float* dsinks) const {
   BackwardRow strip[kStripRows];
   const int64_t group = s.heads / s.kv_heads;
-  const T* dscore_rows = kPair == 1 ? reinterpret_cast<T*>(w.dscores) : w.left_rows;
-  const T* pairs = kPair == 1 ? reinterpret_cast<T*>(w.scores) : w.pairs;
-  const T* dpairs = kPair == 1 ? reinterpret_cast<T*>(w.dscores) : w.dpairs;
+  const bool in_place = kPair == 1 || on_unit;
+  const T* dscore_rows = in_place ? reinterpret_cast<T*>(w.dscores) : w.left_rows;
+  T* pairs = in_place ? reinterpret_cast<T*>(w.scores) : w.pairs;
+  T* dpairs = in_place ? reinterpret_cast<T*>(w.dscores) : w.dpairs;
+  std::optional<MatrixUnit> unit;
+  if (on_unit) unit.emplace(panel_depth(s.head_dim, kDtype));
   for (int head = 0; head < s.heads; ++head) {
     float sink_gradient = 0;
     const int64_t query_at = head * s.head_dim, key_at = (s.heads + head / group) * s.head_dim;
@@ -101,15 +113,16 @@ inline void Attention<T>::backward(const T* qkv, const T* out, const T* dout, co
     if (head % group == 0) {
       pack_transposed(qkv + key_at, s.qkv_stride, s.tokens, s.head_dim, w.keys_transposed);
       pack_transposed(qkv + value_at, s.qkv_stride, s.tokens, s.head_dim, w.values_transposed);
-      pack_rows(qkv + key_at, s.qkv_stride, s.tokens, s.head_dim, w.key_rows);
+      pack_rows(qkv + key_at, s.qkv_stride, s.tokens, s.head_dim, w.key_rows, depth_of_rows());
     }
-    pack_rows(qkv + query_at, s.qkv_stride, s.tokens, s.head_dim, w.query_rows);
-    pack_rows(dout + query_at, s.out_stride, s.tokens, s.head_dim, w.dout_rows);
-    for (int64_t q0 = 0; q0 < s.tokens; q0 += kStripRows) {
-      const int64_t rows = std::min(kStripRows, s.tokens - q0);
+    pack_rows(qkv + query_at, s.qkv_stride, s.tokens, s.head_dim, w.query_rows, depth_of_rows());
+    pack_rows(dout + query_at, s.out_stride, s.tokens, s.head_dim, w.dout_rows, depth_of_rows());
+    for (int64_t q0 = 0; q0 < s.tokens; q0 += strip_rows) {
+      const int64_t rows = std::min(strip_rows, s.tokens - q0);
       const T* dout_strip = dout + q0 * s.out_stride + query_at;
-      score_strip(qkv + q0 * s.qkv_stride + query_at, s.qkv_stride, w.keys_transposed, q0, rows, w.scores);
-      score_strip(dout_strip, s.out_stride, w.values_transposed, q0, rows, w.dscores);
+      score_strip(qkv + q0 * s.qkv_stride + query_at, s.qkv_stride, w.keys_transposed, q0, rows, w.scores,
+                  w.query_edge);
+      score_strip(dout_strip, s.out_stride, w.values_transposed, q0, rows, w.dscores, w.dout_edge);
       for (int64_t row = 0; row < rows; ++row) {
         const float dot = dot_row(dout_strip + row * s.out_stride, out + (q0 + row) * s.out_stride + query_at);
         const float log_sum = log_sum_exp[head * s.tokens + q0 + row];

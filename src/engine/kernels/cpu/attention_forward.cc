@@ -3,6 +3,7 @@
 // band's edges tiles begin and end with their rows. Query blocks and key blocks both start at multiples of 6, so what a
 // tile reads of a strip has always been written.
 #include <cmath>
+#include <optional>
 
 #include "engine/kernels/attention.h"
 #include "engine/kernels/cpu/attention_workspace.h"
@@ -21,8 +22,8 @@ namespace flywheel::kernels::HWY_NAMESPACE {
 // overflow: it makes the largest weight 1, exact in bfloat16.
 template <typename T>
 template <bool kBent, int kRows>
-inline void Attention<T>::softmax(float* scores, T* probabilities, Rows g, const float* sink, float* maxima,
-                                  float* totals) const {
+inline void Attention<T>::softmax(float* scores, T* probabilities, int64_t out_stride, Rows g, const float* sink,
+                                  float* maxima, float* totals) const {
   const int64_t stride = ld;  // here, since what is stored might be a member as far as the compiler knows
   const auto none = hn::Set(kFloats, -INFINITY), scale = hn::Set(kFloats, s.scale);
   Floats largest[kRows], sum[kRows];
@@ -57,7 +58,7 @@ inline void Attention<T>::softmax(float* scores, T* probabilities, Rows g, const
       Floats p = exp_of_units<T>(hn::MulSub(load(scores + r * stride + i), unit, largest[r]));
       if (!whole) p = hn::IfThenElseZero(seen(g, r, i), p);
       sum[r] = hn::Add(sum[r], p);
-      store(p, probabilities + r * stride + i);
+      store(p, probabilities + r * out_stride + i);
     }
   }
   for (int r = 0; r < kRows; ++r) {
@@ -70,13 +71,19 @@ template <typename T>
 template <bool kBent>
 inline void Attention<T>::softmax_strip(int head, int64_t q0, int64_t rows, const float* sink, float* maxima,
                                         float* totals) const {
-  T* const probabilities = kPair == 1 ? reinterpret_cast<T*>(w.scores) : w.left_rows;
+  T* const probabilities = this->probabilities();
+  constexpr int kUnitRowsAtOnce = 8;
+  const int64_t at_once = on_unit ? kUnitRowsAtOnce : kTileRows, out_stride = on_unit ? 2 * ld : ld;
   for (int64_t row = 0; row < rows;) {
     const Rows g = rows_of(head, q0, row, rows);
-    const bool whole = row + kTileRows <= rows;
-    (this->*(whole ? &Attention::softmax<kBent, kTileRows> : &Attention::softmax<kBent, 1>))(
-        w.scores + row * ld, probabilities + row * ld, g, sink, maxima + row, totals + row);
-    row += whole ? kTileRows : 1;
+    const bool whole = row + at_once <= rows;
+    auto of_rows = whole ? &Attention::softmax<kBent, kTileRows> : &Attention::softmax<kBent, 1>;
+    if constexpr (HWY_TARGET == HWY_AVX3 && kPair == 2) {
+      if (whole && on_unit) of_rows = &Attention::softmax<kBent, kUnitRowsAtOnce>;
+    }
+    (this->*of_rows)(w.scores + row * ld, probabilities + row * out_stride, out_stride, g, sink, maxima + row,
+                     totals + row);
+    row += whole ? at_once : 1;
   }
 }
 
@@ -97,7 +104,9 @@ inline void Attention<T>::log_sums(const float* maxima, const float* totals, int
 template <typename T>
 inline void Attention<T>::forward(const T* qkv, T* out, float* log_sum_exp) const {
   const bool bent = this->bent();
-  const T* probabilities = kPair == 1 ? reinterpret_cast<T*>(w.scores) : w.left_rows;
+  std::optional<MatrixUnit> unit;
+  if (on_unit) unit.emplace(panel_depth(s.head_dim, kDtype));
+  const T* probabilities = this->probabilities();
   float maxima[kStripRows], totals[kStripRows];
   for (int head = 0; head < s.heads; ++head) {
     const float* sink = s.sinks ? s.sinks + head : nullptr;
@@ -105,11 +114,11 @@ inline void Attention<T>::forward(const T* qkv, T* out, float* log_sum_exp) cons
     if (head % (s.heads / s.kv_heads) == 0) {
       const T* key = qkv + (s.heads + head / (s.heads / s.kv_heads)) * s.head_dim;
       pack_transposed(key, s.qkv_stride, s.tokens, s.head_dim, w.keys_transposed);
-      pack_rows(key + s.kv_heads * s.head_dim, s.qkv_stride, s.tokens, s.head_dim, w.value_rows);
+      pack_rows(key + s.kv_heads * s.head_dim, s.qkv_stride, s.tokens, s.head_dim, w.value_rows, depth_of_rows());
     }
-    for (int64_t q0 = 0; q0 < s.tokens; q0 += kStripRows) {
-      const int64_t rows = std::min(kStripRows, s.tokens - q0);
-      score_strip(query + q0 * s.qkv_stride, s.qkv_stride, w.keys_transposed, q0, rows, w.scores);
+    for (int64_t q0 = 0; q0 < s.tokens; q0 += strip_rows) {
+      const int64_t rows = std::min(strip_rows, s.tokens - q0);
+      score_strip(query + q0 * s.qkv_stride, s.qkv_stride, w.keys_transposed, q0, rows, w.scores, w.query_edge);
       bent ? softmax_strip<true>(head, q0, rows, sink, maxima, totals)
            : softmax_strip<false>(head, q0, rows, sink, maxima, totals);
       log_sums(maxima, totals, rows, log_sum_exp + head * s.tokens + q0);

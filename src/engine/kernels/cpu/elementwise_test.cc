@@ -184,7 +184,7 @@ TEST(Adamw, AgreesWithReference) {
 
 TEST(Machine, NamesItsInstructionSetAndHasAPeak) {
   for_each_target([] {
-    EXPECT_THAT(instruction_set(), testing::AnyOf("AVX512-BF16", "AVX-512", "AVX2", "NEON", "portable"));
+    EXPECT_THAT(instruction_set(), testing::AnyOf("AMX-BF16", "AVX512-BF16", "AVX-512", "AVX2", "NEON", "portable"));
     EXPECT_EQ(slower_paths().empty(), has_bfloat16_dot());
     EXPECT_GT(measure_peak_gflops(tensor::Dtype::kFloat32, 0), 0);
     EXPECT_GT(measure_peak_gflops(tensor::Dtype::kBfloat16, 0), 0);

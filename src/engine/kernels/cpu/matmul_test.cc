@@ -12,8 +12,8 @@ namespace {
 struct Product {
   int64_t m, k, n;
 };
-constexpr Product kProducts[] = {{1, 1, 1},     {6, 16, 16},  {7, 3, 17},   {13, 64, 48}, {5, 33, 65}, {64, 64, 64},
-                                 {23, 47, 130}, {2, 129, 80}, {12, 7, 257}, {0, 8, 8},    {9, 1, 31},  {36, 70, 200},
+constexpr Product kProducts[] = {{1, 1, 1},     {6, 16, 16},  {7, 3, 17},   {13, 64, 48},  {5, 33, 65}, {64, 64, 64},
+                                 {23, 47, 130}, {2, 129, 80}, {12, 7, 257}, {0, 8, 8},     {9, 1, 31},  {36, 70, 200},
                                  {32, 32, 16},  {70, 48, 37}, {41, 94, 96}, {300, 66, 50}, {33, 32, 1}, {64, 33, 64}};
 
 void expect_product(const Product& p, tensor::Dtype dtype, tensor::Dtype c_dtype, bool transposed, Epilogue epilogue) {

@@ -10,6 +10,7 @@
 #include "engine/kernels/cpu/epilogue-inl.h"
 #include "engine/kernels/cpu/matrix_unit.h"
 #include "engine/kernels/cpu/tile-inl.h"
+#include "engine/kernels/cpu/unit_tiles-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace flywheel::kernels::HWY_NAMESPACE {
@@ -20,16 +21,6 @@ inline constexpr int64_t kUnitTokens = 256;
 inline bool unit_takes(tensor::Dtype dtype, int64_t rows, int64_t depth) {
   return HWY_TARGET == HWY_AVX3 && dtype == tensor::Dtype::kBfloat16 && rows >= kUnitBlock && depth >= kUnitDepth &&
          depth % 2 == 0 && machine_has_matrix_unit();
-}
-
-// A block's columns, which are a multiple of 16, from `task` on.
-inline void unit_columns(UnitTask task, int64_t columns) {
-  const auto* b = static_cast<const char*>(task.b);
-  for (int64_t column = 0; column < columns; column += 2 * kUnitColumns) {
-    task.b = b + column * 4;
-    unit_product(task, 2, columns - column >= 2 * kUnitColumns ? 2 : 1);
-    task.out += 2 * kUnitColumns;
-  }
 }
 
 // As multiply() of matmul.cc, for bfloat16 operands. The last block overlaps the one before it where rows fill none.
@@ -62,48 +53,6 @@ void multiply_on_unit(const tensor::Bf16* a, int64_t a_stride, int64_t m, int64_
   }
 }
 
-// Bytes that outer_on_unit needs; its own tokens are a multiple of 32, zeros at the end.
-inline int64_t unit_depth(int64_t tokens) {
-  return (tokens + kUnitDepth - 1) / kUnitDepth * kUnitDepth;
-}
-
-#if HWY_TARGET == HWY_AVX3
-// One tile of dYᵀ: 16 columns of 32 tokens become 16 rows of 64 bytes. Lane l of a vector has the tokens from 8l on, so
-// that transposing 8 x 8 in each lane puts a column's 32 tokens side by side.
-HWY_INLINE void transpose_tile(const tensor::Bf16* from, int64_t stride, tensor::Bf16* to) {
-  const auto quarter = [](const tensor::Bf16* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); };
-  for (int64_t half = 0; half < 2; ++half, from += 8, to += 8 * kUnitDepth) {
-    __m512i x[8], y[8];
-#pragma GCC unroll 8
-    for (int64_t i = 0; i < 8; ++i) {
-      x[i] = _mm512_castsi128_si512(quarter(from + i * stride));
-      x[i] = _mm512_inserti32x4(x[i], quarter(from + (i + 8) * stride), 1);
-      x[i] = _mm512_inserti32x4(x[i], quarter(from + (i + 16) * stride), 2);
-      x[i] = _mm512_inserti32x4(x[i], quarter(from + (i + 24) * stride), 3);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-      y[2 * i] = _mm512_unpacklo_epi16(x[2 * i], x[2 * i + 1]);
-      y[2 * i + 1] = _mm512_unpackhi_epi16(x[2 * i], x[2 * i + 1]);
-    }
-#pragma GCC unroll 2
-    for (int i = 0; i < 2; ++i) {
-      x[4 * i] = _mm512_unpacklo_epi32(y[4 * i], y[4 * i + 2]);
-      x[4 * i + 1] = _mm512_unpackhi_epi32(y[4 * i], y[4 * i + 2]);
-      x[4 * i + 2] = _mm512_unpacklo_epi32(y[4 * i + 1], y[4 * i + 3]);
-      x[4 * i + 3] = _mm512_unpackhi_epi32(y[4 * i + 1], y[4 * i + 3]);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-      _mm512_storeu_si512(to + 2 * i * kUnitDepth, _mm512_unpacklo_epi64(x[i], x[i + 4]));
-      _mm512_storeu_si512(to + (2 * i + 1) * kUnitDepth, _mm512_unpackhi_epi64(x[i], x[i + 4]));
-    }
-  }
-}
-#else
-inline void transpose_tile(const tensor::Bf16*, int64_t, tensor::Bf16*) {}
-#endif
-
 // Columns of dY as rows of tiles, a block of 16 after the other, each unit_depth(m) deep; missing entries are zero.
 inline void pack_left_tiles(const tensor::Bf16* dy, int64_t stride, int64_t m, int64_t n, tensor::Bf16* tiles) {
   const int64_t depth = unit_depth(m);
@@ -119,7 +68,8 @@ inline void pack_left_tiles(const tensor::Bf16* dy, int64_t stride, int64_t m, i
       }
       std::memset(static_cast<void*>(edge), 0, sizeof edge);
       for (int64_t row = 0; row < rows; ++row)
-        std::memcpy(static_cast<void*>(edge + row * kUnitColumns), from + row * stride, static_cast<size_t>(columns) * 2);
+        std::memcpy(static_cast<void*>(edge + row * kUnitColumns), from + row * stride,
+                    static_cast<size_t>(columns) * 2);
       transpose_tile(edge, kUnitColumns, to);
     }
   }

@@ -68,21 +68,21 @@ void product(const UnitTask& t) {
     if constexpr (kRowTiles == 2) _tile_zero(2);
     if constexpr (kRowTiles == 2 && kColumnTiles == 2) _tile_zero(3);
   }
-#define FLYWHEEL_STEP(A, B)                                                        \
-  _tile_loadd(B, b, t.b_stride);                                                   \
-  _tile_loadd(A, a, t.a_stride);                                                   \
-  _tile_dpbf16ps(0, A, B);                                                         \
-  if constexpr (kRowTiles == 2) {                                                  \
-    _tile_loadd(A, a + a_block, t.a_stride);                                       \
-    _tile_dpbf16ps(2, A, B);                                                       \
-  }                                                                                \
-  if constexpr (kColumnTiles == 2) {                                               \
-    _tile_loadd(B, b + 64, t.b_stride);                                            \
-    if constexpr (kRowTiles == 2) {                                                \
-      _tile_dpbf16ps(3, A, B);                                                     \
-      _tile_loadd(A, a, t.a_stride);                                               \
-    }                                                                              \
-    _tile_dpbf16ps(1, A, B);                                                       \
+#define FLYWHEEL_STEP(A, B)                  \
+  _tile_loadd(B, b, t.b_stride);             \
+  _tile_loadd(A, a, t.a_stride);             \
+  _tile_dpbf16ps(0, A, B);                   \
+  if constexpr (kRowTiles == 2) {            \
+    _tile_loadd(A, a + a_block, t.a_stride); \
+    _tile_dpbf16ps(2, A, B);                 \
+  }                                          \
+  if constexpr (kColumnTiles == 2) {         \
+    _tile_loadd(B, b + 64, t.b_stride);      \
+    if constexpr (kRowTiles == 2) {          \
+      _tile_dpbf16ps(3, A, B);               \
+      _tile_loadd(A, a, t.a_stride);         \
+    }                                        \
+    _tile_dpbf16ps(1, A, B);                 \
   }
   for (int64_t step = 0; step < t.steps; ++step) {
     FLYWHEEL_STEP(FLYWHEEL_A, FLYWHEEL_B)

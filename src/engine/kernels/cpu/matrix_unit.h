@@ -12,6 +12,10 @@ inline constexpr int64_t kUnitRows = 16;     // of a tile
 inline constexpr int64_t kUnitColumns = 16;  // of a tile of sums
 inline constexpr int64_t kUnitDepth = 32;    // bfloat16 elements along K in one tile product
 inline constexpr int64_t kUnitBlock = 2 * kUnitRows;
+// Elements along K rounded up to whole steps.
+inline int64_t unit_depth(int64_t elements) {
+  return (elements + kUnitDepth - 1) / kUnitDepth * kUnitDepth;
+}
 
 // CPUID has AMX-BF16 beside AVX512-BF16, and the kernel lets this process use it (arch_prctl, asked for once).
 bool machine_has_matrix_unit();

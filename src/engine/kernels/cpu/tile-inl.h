@@ -184,7 +184,8 @@ inline TileFunction tile_for(tensor::Dtype dtype) {
 }
 
 // Panels of a row-major matrix whose rows run along K (rows of B). Columns beyond `columns` become zero.
-inline void pack_rows(const float* source, int64_t stride, int64_t rows, int64_t columns, float* panels) {
+inline void pack_rows(const float* source, int64_t stride, int64_t rows, int64_t columns, float* panels,
+                      int64_t depth = 0) {
   for (int64_t start = 0; start < columns; start += kPanelColumns) {
     const int64_t width = panel_width(start, columns);
     for (int64_t row = 0; row < rows; ++row) {
