@@ -21,7 +21,7 @@ const char* precision_name(tensor::Dtype dtype);
 
 // How many sequences a thread runs through the graph at once. Short sequences are grouped, so that matrix products have
 // enough rows to be fast. The same in every run of a size.
-int sequences_at_once(const recipe::Size& size, int threads);
+int sequences_at_once(const recipe::Size& size, tensor::Dtype dtype, int threads);
 
 // Used from one thread; it drives its own team.
 class LoadedModel {

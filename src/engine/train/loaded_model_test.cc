@@ -12,7 +12,7 @@ TEST(LoadedModel, ThreadsTakeSeveralShortSequencesAtOnceAndAsManyInEveryRun) {
     recipe::Size size;
     size.context = context;
     size.batch_sequences = batch;
-    return sequences_at_once(size, threads);
+    return sequences_at_once(size, tensor::Dtype::kFloat32, threads);
   };
   EXPECT_EQ(at_once(64, 12, 2), 3);  // twice three, not four and two
   EXPECT_EQ(at_once(64, 12, 1), 4);

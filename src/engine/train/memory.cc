@@ -17,7 +17,7 @@ constexpr uint64_t kThreadBytes = 256u << 10;
 
 uint64_t predict_memory_bytes(const recipe::Recipe& recipe, const recipe::Size& size, tensor::Dtype compute_dtype,
                               int threads, uint64_t corpus_bytes) {
-  const model::Program program(recipe, size, compute_dtype, sequences_at_once(size, threads));
+  const model::Program program(recipe, size, compute_dtype, sequences_at_once(size, compute_dtype, threads));
   const model::Program::Memory memory = program.memory();
   const OptimizerPlan optimizer(recipe, size, program.parameters(), program.parameter_elements(), compute_dtype,
                                 threads);

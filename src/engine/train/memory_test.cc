@@ -14,7 +14,7 @@ TEST(Memory, PredictionHoldsEveryBufferOfTheProgramAndLittleElse) {
   size.batch_sequences = 16;
   for (tensor::Dtype dtype : {tensor::Dtype::kFloat32, tensor::Dtype::kBfloat16}) {
     for (const int threads : {1, 3}) {
-      const model::Program program(recipe, size, dtype, sequences_at_once(size, threads));
+      const model::Program program(recipe, size, dtype, sequences_at_once(size, dtype, threads));
       const auto memory = program.memory();
       EXPECT_GE(memory.arena_bytes_train, memory.arena_bytes_eval);
       // A thread has an arena and a gradient; parameters, Adam's two moments and packed weights are there once.

@@ -27,10 +27,11 @@ inline void Attention<T>::softmax(float* scores, T* probabilities, int64_t out_s
   const int64_t stride = ld;  // here, since what is stored might be a member as far as the compiler knows
   const auto none = hn::Set(kFloats, -INFINITY), scale = hn::Set(kFloats, s.scale);
   Floats largest[kRows], sum[kRows];
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) largest[r] = none;
   for (int64_t i = g.columns.begin; i < g.columns.end; i += kLanes) {
     const bool whole = g.all_see(kRows, i);
-#pragma GCC unroll 6
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       Floats x = load(scores + r * stride + i);
       if constexpr (kBent) {
@@ -42,6 +43,7 @@ inline void Attention<T>::softmax(float* scores, T* probabilities, int64_t out_s
       largest[r] = hn::Max(x, largest[r]);
     }
   }
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
     largest[r] = hn::MaxOfLanes(kFloats, largest[r]);
     if constexpr (!kBent) largest[r] = hn::Mul(largest[r], scale);
@@ -50,10 +52,11 @@ inline void Attention<T>::softmax(float* scores, T* probabilities, int64_t out_s
     sum[r] = hn::Zero(kFloats);
   }
   const auto unit = hn::Set(kFloats, kBent ? kExponentUnit<T> : kExponentUnit<T> * s.scale);
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) largest[r] = hn::Mul(largest[r], hn::Set(kFloats, kExponentUnit<T>));
   for (int64_t i = g.columns.begin; i < g.columns.end; i += kLanes) {
     const bool whole = g.all_see(kRows, i);
-#pragma GCC unroll 6
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       Floats p = exp_of_units<T>(hn::MulSub(load(scores + r * stride + i), unit, largest[r]));
       if (!whole) p = hn::IfThenElseZero(seen(g, r, i), p);
@@ -61,6 +64,7 @@ inline void Attention<T>::softmax(float* scores, T* probabilities, int64_t out_s
       store(p, probabilities + r * out_stride + i);
     }
   }
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
     totals[r] = hn::GetLane(hn::SumOfLanes(kFloats, sum[r]));
     if (sink) totals[r] += std::exp(*sink - maxima[r]);

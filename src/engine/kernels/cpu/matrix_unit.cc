@@ -84,7 +84,16 @@ void product(const UnitTask& t) {
     }                                        \
     _tile_dpbf16ps(1, A, B);                 \
   }
+  const char *written = t.written, *slope = t.slope, *next = t.next;
   for (int64_t step = 0; step < t.steps; ++step) {
+    for (int64_t row = 0; row < t.written_rows; ++row, written += t.written_stride) {
+      for (int64_t byte = 0; byte < t.written_bytes; byte += 64) __builtin_prefetch(written + byte, 1);
+      if (!slope) continue;
+      for (int64_t byte = 0; byte < t.written_bytes; byte += 64) __builtin_prefetch(slope + byte, 1);
+      slope += t.written_stride;
+    }
+    for (int64_t byte = 0; byte < t.next_bytes; byte += 64) __builtin_prefetch(next + byte, 0, 2);
+    next += t.next_bytes;
     FLYWHEEL_STEP(FLYWHEEL_A, FLYWHEEL_B)
     a += t.a_step;
     b += kUnitDepth / 2 * t.b_stride;

@@ -45,6 +45,13 @@ struct UnitTask {
   float* out = nullptr;
   int64_t out_stride = 0;
   bool add = false;  // to what is in out already
+  // Memory asked for while the tiles multiply, a part at each step: rows of what will be written, and what is read
+  // next, each from the address on. Null: nothing.
+  const char* written = nullptr;
+  int64_t written_stride = 0, written_bytes = 0, written_rows = 0;  // bytes of a row; rows at each step
+  const char* slope = nullptr;                                      // as `written`
+  const char* next = nullptr;
+  int64_t next_bytes = 0;  // at each step
 };
 void unit_product(const UnitTask& task, int row_tiles, int column_tiles);
 

@@ -20,6 +20,10 @@ inline void unit_columns(UnitTask task, int64_t columns) {
     task.b = b + column * 4;
     unit_product(task, 2, columns - column >= 2 * kUnitColumns ? 2 : 1);
     task.out += 2 * kUnitColumns;
+    const int64_t asked_rows = task.steps * task.written_rows * task.written_stride;
+    if (task.written) task.written += asked_rows;
+    if (task.slope) task.slope += asked_rows;
+    if (task.next) task.next += task.steps * task.next_bytes;
   }
 }
 
