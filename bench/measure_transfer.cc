@@ -52,7 +52,7 @@ void loss_table(const std::string& optimizer, const std::string& transfer, int64
     shape.steps = steps;
     shape.batch_sequences = 16;
     shape.other_rate = kOtherRate;
-    shape.dtype = train::choose_dtype(recipe::Precision::kAuto);
+    shape.dtype = train::choose_dtype(recipe::Precision::kAuto, shape.width);
     std::vector<double> losses;
     size_t best = 0;
     fmt::print("| {} |", label(shape));

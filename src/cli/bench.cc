@@ -18,6 +18,7 @@
 #include "cli/bench_start.h"
 #include "cli/cli.h"
 #include "engine/kernels/kernels.h"
+#include "engine/train/precision.h"
 #include "engine/train/trainer.h"
 
 namespace flywheel::cli {
@@ -298,12 +299,19 @@ int bench(const BenchOptions& options) {
       }
     }
   }
-  const double ratio = many_runs_ratio(train::choose_dtype(recipe::Precision::kAuto), options.seconds, tokens);
+  report["auto"] = OrderedJson::object();
+  for (const int width : train::kTimedWidths)
+    report["auto"][std::to_string(width)] = recipe::precision_name(train::faster_precision(width));
+  const double ratio =
+      many_runs_ratio(train::choose_dtype(recipe::Precision::kAuto, kManyRunsDim), options.seconds, tokens);
   report["many_runs_ratio"] = ratio;
   report["starts"] = measure_starts();
   if (options.json) {
     fmt::print("{}\n", json_line(report));
   } else {
+    fmt::print("\nprecision that \"auto\" takes, by width:");
+    for (const auto& [width, precision] : report["auto"].items())
+      fmt::print(" {} {}", width, precision.get<std::string>());
     fmt::print("\ntwo single-threaded runs side by side do {:.2f} times the work of one\n", ratio);
     print_starts(report["starts"]);
   }

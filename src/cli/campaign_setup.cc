@@ -1,29 +1,67 @@
 #include "cli/campaign_setup.h"
 
+#include <numeric>
+
 #include "base/clock.h"
 #include "base/stop_signals.h"
 #include "base/subprocess.h"
+#include "base/thread_pool.h"
 #include "engine/data/segments.h"
 #include "engine/kernels/kernels.h"
 #include "engine/train/costs.h"
 #include "engine/train/memory.h"
+#include "engine/train/precision.h"
 #include "report/training_curve.h"
 
 namespace flywheel::cli {
 namespace {
 
 uint64_t predicted_memory_bytes(const recipe::RunSpec& spec) {
-  const bool bf16 = spec.precision == recipe::Precision::kBfloat16 ||
-                    (spec.precision == recipe::Precision::kAuto && kernels::has_bfloat16_dot());
-  return train::predict_memory_bytes(spec.recipe, spec.size, bf16 ? tensor::Dtype::kBfloat16 : tensor::Dtype::kFloat32,
+  return train::predict_memory_bytes(spec.recipe, spec.size, train::choose_dtype(spec.precision, spec.size.width),
                                      spec.threads);
+}
+
+ledger::MachineRecord measure_machine() {
+  const int threads = static_cast<int>(available_cpus().size());
+  const auto peak = [&](tensor::Dtype dtype) {
+    ThreadPool pool(threads, available_cpus());
+    std::vector<double> gflops(static_cast<size_t>(threads), 0.0);
+    pool.run([&](int thread) { gflops[static_cast<size_t>(thread)] = kernels::measure_peak_gflops(dtype, 0.15); });
+    return std::accumulate(gflops.begin(), gflops.end(), 0.0);
+  };
+  ledger::MachineRecord machine{.cpu = cpu_model_name(),
+                                .threads = threads,
+                                .instruction_set = kernels::instruction_set(),
+                                .peak_gflops_fp32 = peak(tensor::Dtype::kFloat32),
+                                .peak_gflops_bf16 = {},
+                                .precisions = {}};
+  if (kernels::has_bfloat16_dot()) machine.peak_gflops_bf16 = peak(tensor::Dtype::kBfloat16);
+  for (const train::PrecisionTiming& timing : train::time_all_precisions())
+    machine.precisions[std::to_string(timing.width)] = recipe::precision_name(timing.faster());
+  return machine;
+}
+
+// Measured once in a lab's life, so that its runs can be compared.
+ledger::MachineRecord machine_of(ledger::Ledger& ledger) {
+  if (!ledger.last<ledger::MachineRecord>()) ledger.append(measure_machine());
+  return ledger.last<ledger::MachineRecord>()->value;
+}
+
+// A lab whose ledger names no precisions took bfloat16 wherever there was hardware for it.
+recipe::Precision precision_of(const ledger::MachineRecord& machine, int width) {
+  const auto timed = machine.precisions.find(std::to_string(train::nearest_timed_width(width)));
+  const bool bfloat16 = timed != machine.precisions.end()
+                            ? timed->second == recipe::precision_name(recipe::Precision::kBfloat16)
+                            : kernels::has_bfloat16_dot();
+  return bfloat16 ? recipe::Precision::kBfloat16 : recipe::Precision::kFloat32;
 }
 
 }  // namespace
 
-workload::FlywheelWorkload engine_workload(const Path& lab) {
+workload::FlywheelWorkload engine_workload(const Path& lab, const ledger::MachineRecord& machine) {
   return workload::FlywheelWorkload(
       {.corpus = lab / "corpus",
+       .precision = [machine](int width) { return precision_of(machine, width); },
        .predict_memory_bytes = predicted_memory_bytes,
        .segments = [manifest = data::Corpus::open(lab / "corpus").manifest()](
                        protocol::Split split,
@@ -47,7 +85,7 @@ campaign::CampaignOptions campaign_options(const Path& lab, const Budget& budget
 }
 
 LocalCampaign::LocalCampaign(ledger::Ledger& ledger, const campaign::CampaignOptions& options, ProgressPrinter& printer)
-    : workload_(engine_workload(options.lab)),
+    : workload_(engine_workload(options.lab, machine_of(ledger))),
       runner_({.cores = options.slots, .memory_bytes = available_memory_bytes() / 10 * 9, .gpus = 0}, available_cpus()),
       campaign_(ledger, runner_, workload_, real_clock(), options) {
   campaign_.stop_when([] { return stop_signal() != 0; });

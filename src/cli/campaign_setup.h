@@ -16,8 +16,9 @@
 
 namespace flywheel::cli {
 
-// The engine with the corpus of this lab.
-workload::FlywheelWorkload engine_workload(const Path& lab);
+// The engine with the corpus of this lab, and with the precisions that the lab's machine was measured to train faster
+// in.
+workload::FlywheelWorkload engine_workload(const Path& lab, const ledger::MachineRecord& machine);
 
 // Options that do not depend on the command. `started`: of the real clock, when the command began.
 campaign::CampaignOptions campaign_options(const Path& lab, const Budget& budget, double started, int slots,

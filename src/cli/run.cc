@@ -6,20 +6,17 @@
 #include <algorithm>
 #include <memory>
 #include <ranges>
-#include <thread>
 
 #include "base/error.h"
 #include "base/file_system.h"
 #include "base/format.h"
 #include "base/hash.h"
 #include "base/stop_signals.h"
-#include "base/thread_pool.h"
 #include "cli/campaign_setup.h"
 #include "cli/cli.h"
 #include "cli/lab_setup.h"
 #include "cli/progress.h"
 #include "engine/data/corpus.h"
-#include "engine/kernels/kernels.h"
 #include "report/page_data.h"
 #include "report/report_json.h"
 #include "report/report_text.h"
@@ -40,25 +37,6 @@ struct RunOptions {
   std::vector<std::string> prior;
   bool json = false, full_runs = false;
 };
-
-ledger::MachineRecord measure_machine() {
-  const int threads = static_cast<int>(available_cpus().size());
-  const auto peak = [&](tensor::Dtype dtype) {
-    ThreadPool pool(threads, available_cpus());
-    std::vector<double> gflops(static_cast<size_t>(threads), 0.0);
-    pool.run([&](int thread) { gflops[static_cast<size_t>(thread)] = kernels::measure_peak_gflops(dtype, 0.15); });
-    double sum = 0;
-    for (double value : gflops) sum += value;
-    return sum;
-  };
-  ledger::MachineRecord machine{.cpu = cpu_model_name(),
-                                .threads = threads,
-                                .instruction_set = kernels::instruction_set(),
-                                .peak_gflops_fp32 = peak(tensor::Dtype::kFloat32),
-                                .peak_gflops_bf16 = {}};
-  if (kernels::has_bfloat16_dot()) machine.peak_gflops_bf16 = peak(tensor::Dtype::kBfloat16);
-  return machine;
-}
 
 // The user's question, as the ledger keeps it: a lab answers one.
 ledger::Question question(const RunOptions& options, const std::vector<std::string>& sources,
@@ -147,7 +125,6 @@ int run_campaign(const RunOptions& options) {
   ProgressPrinter printer;
   return with_lab(lab, sources, asked, command_of(options), printer,
                   [&](ledger::Ledger& ledger, const data::CorpusManifest& corpus) {
-                    if (!ledger.last<ledger::MachineRecord>()) ledger.append(measure_machine());
                     if (!ledger.last<ledger::ReportRecord>()) {
                       auto campaign_options =
                           cli::campaign_options(lab, budget, started, slots, options.seed, recipe, corpus);

@@ -10,6 +10,7 @@
 #include "report/cost_text.h"
 #include "report/report_json.h"
 #include "report/report_text.h"
+#include "report/utilisation.h"
 
 namespace flywheel::cli {
 namespace {
@@ -25,7 +26,8 @@ struct Status {
   size_t findings = 0;
   std::optional<std::string> process;
   std::string standing;
-  std::string lines;  // what is known, and what to do next
+  OrderedJson used = OrderedJson::object();  // the fields of report::add_utilisation
+  std::string lines;                         // what is known, and what to do next
   int64_t records = 0;
 };
 
@@ -48,6 +50,7 @@ Status read_status(const std::string& lab) {
   status.records = ledger->size();
   status.process = lab_process(lab);
   status.standing = report::standing(*ledger);
+  report::add_utilisation(report::utilisation(*ledger), status.used);
   status.lines = report::known_lines(*ledger, report::report_json(*ledger), lab);
   return status;
 }
@@ -78,6 +81,8 @@ Json to_json(const Status& status, const std::string& lab) {
             {"evaluation_flops", counted(status.spend.evaluation_flops)},
             {"runs_done", status.spend.runs_done},
             {"runs_failed", status.spend.runs_failed}}},
+          {"utilisation", status.used["utilisation"]},
+          {"slot_seconds_by", status.used["slot_seconds_by"]},
           {"known", status.known},
           {"findings", status.findings},
           {"standing", status.standing},

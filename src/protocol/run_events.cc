@@ -51,6 +51,14 @@ void rewind_outcome(RunOutcome& outcome, int64_t step) {
   }
 }
 
+void read_seconds_by(RunOutcome& outcome, const Json& fields) {
+  const auto found = fields.find("seconds_by");
+  if (found == fields.end() || !found->is_object()) return;
+  for (const auto& [part, seconds] : found->items()) {
+    if (seconds.is_number()) outcome.seconds_by[part] = seconds.get<double>();
+  }
+}
+
 void apply_start(RunOutcome& outcome, const RunEvent& event) {
   const Json& fields = event.fields;
   const int64_t resumed = resumed_step(event);
@@ -64,6 +72,7 @@ void apply_start(RunOutcome& outcome, const RunEvent& event) {
   }
   outcome.state = RunOutcome::State::kRunning;
   outcome.reason.clear();
+  outcome.seconds_by.clear();
   outcome.program = text_or(fields, "program", outcome.program);
   outcome.precision = text_or(fields, "precision", outcome.precision);
   outcome.predicted_memory_bytes = static_cast<uint64_t>(
@@ -177,8 +186,11 @@ void apply_event(RunOutcome& outcome, const RunEvent& event) {
     if (const double bits = number_or(fields, "bits_per_byte", std::nan("")); std::isfinite(bits))
       outcome.bits_per_byte = bits;
     outcome.cpu_seconds = number_or(fields, "cpu_seconds", outcome.cpu_seconds);
+    read_seconds_by(outcome, fields);
     outcome.peak_memory_bytes =
         static_cast<uint64_t>(count_or(fields, "peak_memory_bytes", static_cast<double>(outcome.peak_memory_bytes)));
+  } else if (event.type == "stopped") {
+    read_seconds_by(outcome, fields);
   } else if (event.type == "failed") {
     outcome.state = RunOutcome::State::kFailed;
     outcome.step = step;

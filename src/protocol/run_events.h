@@ -23,11 +23,12 @@ namespace flywheel::protocol {
 //              "sampling_sd","sampling_degrees"}
 //  checkpoint {"t","type","step"}
 //  done {"t","type","step","tokens","flops","spent_flops","optimizer_flops","loss","bits_per_byte","train_seconds",
-//        "cpu_seconds","peak_memory_bytes","segments","bytes","documents","sampling_sd",
+//        "cpu_seconds","peak_memory_bytes","seconds_by","segments","bytes","documents","sampling_sd",
 //         "sampling_degrees"}: FLOPs are the model's;
-//        spent_flops and optimizer_flops this run's own
-//  stopped    {"t","type","step","reason"}   by its spec's stop_above; a checkpoint follows, then exit code 75
-//  failed     {"t","type","step","reason"}   reason starts with one word: diverged, memory, disk, input, crash
+//        spent_flops and optimizer_flops this run's own; seconds_by, of this process: "start", "sequences" (forward and
+//        backward), "optimizer" (with the reduction before and the packing after), "evaluation", "checkpoint"
+//  stopped    {"t","type","step","reason","seconds_by"}   by its spec's stop_above; a checkpoint follows, then exit
+//  code 75 failed     {"t","type","step","reason"}   reason starts with one word: diverged, memory, disk, input, crash
 // "segments" is the hash of the list of segments that was scored: losses on different lists are never compared.
 // Trainers that leave it out have one list of their own, named "".
 struct RunEvent {
@@ -64,6 +65,7 @@ struct RunOutcome {
   uint64_t predicted_memory_bytes = 0, peak_memory_bytes = 0;
   std::string reason;  // of a failure
   std::string precision, program;
+  std::map<std::string, double> seconds_by;  // what the process' seconds went into, as it said at its end
   struct EvaluationPoint {
     double tokens = 0, flops = 0, bits_per_byte = 0, loss = 0;
     int64_t step = 0;

@@ -5,7 +5,6 @@
 #include "recipe/phases.h"
 
 namespace flywheel::recipe {
-namespace {
 
 const char* precision_name(Precision precision) {
   switch (precision) {
@@ -18,6 +17,8 @@ const char* precision_name(Precision precision) {
   }
   return "auto";
 }
+
+namespace {
 
 void check_branch(const RunSpec& spec, const std::string& where) {
   if (spec.branch.empty() != (spec.size.trunk_steps == 0))

@@ -13,6 +13,7 @@
 namespace flywheel::recipe {
 
 enum class Precision { kAuto, kFloat32, kBfloat16 };
+const char* precision_name(Precision precision);
 
 // File format (all fields; * may be left out):
 // {"schema":1,"id":"r2-n1-s3","recipe":{..},"size":{..},"corpus":"/abs/lab/corpus","seed":3,"data_seed":3,

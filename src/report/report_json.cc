@@ -11,6 +11,7 @@
 #include "campaign/points.h"
 #include "protocol/splits.h"
 #include "report/cost_text.h"
+#include "report/utilisation.h"
 
 namespace flywheel::report {
 namespace {
@@ -249,11 +250,18 @@ OrderedJson corpus_json(const std::optional<CorpusRecord>& corpus) {
 
 OrderedJson machine_json(const std::optional<MachineRecord>& machine) {
   if (!machine)
-    return {{"cpu", nullptr}, {"threads", nullptr}, {"peak_gflops_fp32", nullptr}, {"peak_gflops_bf16", nullptr}};
+    return {{"cpu", nullptr},
+            {"threads", nullptr},
+            {"instructions", nullptr},
+            {"peak_gflops_fp32", nullptr},
+            {"peak_gflops_bf16", nullptr},
+            {"auto", nullptr}};
   return {{"cpu", machine->cpu},
           {"threads", machine->threads},
+          {"instructions", machine->instruction_set},
           {"peak_gflops_fp32", machine->peak_gflops_fp32},
-          {"peak_gflops_bf16", or_null(machine->peak_gflops_bf16)}};
+          {"peak_gflops_bf16", or_null(machine->peak_gflops_bf16)},
+          {"auto", machine->precisions.empty() ? OrderedJson() : OrderedJson(machine->precisions)}};
 }
 
 // A finding's costs also stand under names of their own, null where they are not known.
@@ -373,6 +381,7 @@ OrderedJson report_json(const Ledger& ledger) {
   report["corpus"] = corpus_json(latest<CorpusRecord>(ledger));
   report["machine"] = machine_json(latest<MachineRecord>(ledger));
   report["spend"] = spend_json(ledger);
+  add_utilisation(utilisation(ledger), report);
   report["branching"] = nullptr;  // what the ladder's points took, beside runs from the first step
   if (const auto note = latest<BranchingNote>(ledger))
     report["branching"] = OrderedJson{

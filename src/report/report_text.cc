@@ -12,6 +12,7 @@
 #include "report/cost_text.h"
 #include "report/multiplier_text.h"
 #include "report/report_json.h"
+#include "report/utilisation.h"
 
 namespace flywheel::report {
 namespace {
@@ -386,7 +387,9 @@ std::string known_lines(const ledger::Ledger& ledger, const OrderedJson& report,
   if (const auto wall = last_of<ledger::WallRecord>(ledger))
     text += row("wall", std::string(name(wall->verdict)) + (wall->why.empty() ? "" : ": " + wall->why));
   if (!is_comparison(ledger) && ledger.last<ledger::ReportRecord>()) text += best_row(report);
-  return text + spent_row(ledger) + next_rows(ledger, lab);
+  text += spent_row(ledger);
+  if (const auto used = utilisation(ledger)) text += row("utilised", utilisation_text(*used));
+  return text + next_rows(ledger, lab);
 }
 
 std::string findings_text(const ledger::Ledger& ledger) {

@@ -146,6 +146,7 @@ ledger::RunFinished Attempt::finished() const {
                      .peak_memory_bytes = outcome_.peak_memory_bytes,
                      .precision = outcome_.precision,
                      .program = outcome_.program,
+                     .seconds_by = outcome_.seconds_by,
                      .curve = curve()};
   if (outcome_.eval_bytes > 0) record.measured->eval_bytes = outcome_.eval_bytes;
   if (outcome_.eval_documents > 0) record.measured->eval_documents = outcome_.eval_documents;

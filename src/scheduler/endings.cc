@@ -98,7 +98,8 @@ void Scheduler::State::record_attempt(const Active& child, AttemptState state, c
                      .flops = child.attempt.spent_flops(),
                      .optimizer_flops = measured.optimizer_flops,
                      .evaluation_flops = measured.evaluation_flops,
-                     .curve = std::move(measured.curve)};
+                     .curve = std::move(measured.curve),
+                     .seconds_by = std::move(measured.seconds_by)};
   ledger.append(record);
   spent_flops += record.measured->all_flops();
 }

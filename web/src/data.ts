@@ -23,7 +23,12 @@ export interface Report {
     threads: MaybeNumber;
     peak_gflops_fp32: MaybeNumber;
     peak_gflops_bf16: MaybeNumber;
+    instructions?: string | Missing;
+    auto?: Record<string, string> | null; // by width: the precision that trained faster
   } | null;
+  // Model and optimizer FLOPs over slot seconds, as a share of the float32 peak of a slot's core; and those seconds by part.
+  utilisation?: MaybeNumber;
+  slot_seconds_by?: Record<string, number> | null;
   spend?: {
     seconds: MaybeNumber;
     train_flops: MaybeNumber;

@@ -87,6 +87,8 @@ std::string spec_difference(const recipe::RunSpec& from, const recipe::RunSpec& 
   recipe::RunSpec before = from, now = to;
   before.stop_above.reset();
   now.stop_above.reset();
+  // Neither is a precision that was left open: what it became is in the other spec.
+  if (before.precision == recipe::Precision::kAuto) before.precision = now.precision;
   std::vector<std::string> out;
   collect_difference(to_json(before), to_json(now), "", out);
   out.resize(std::min(out.size(), kDifferencesShown));

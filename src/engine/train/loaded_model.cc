@@ -27,16 +27,6 @@ int64_t divided_up(int64_t a, int64_t b) {
 
 }  // namespace
 
-tensor::Dtype choose_dtype(recipe::Precision precision) {
-  const bool bfloat16 = precision == recipe::Precision::kBfloat16 ||
-                        (precision == recipe::Precision::kAuto && kernels::has_bfloat16_dot());
-  return bfloat16 ? tensor::Dtype::kBfloat16 : tensor::Dtype::kFloat32;
-}
-
-const char* precision_name(tensor::Dtype dtype) {
-  return dtype == tensor::Dtype::kBfloat16 ? "bf16" : "fp32";
-}
-
 int sequences_at_once(const recipe::Size& size, tensor::Dtype dtype, int threads) {
   const int64_t of_thread = divided_up(std::max(1, size.batch_sequences), threads);
   const int64_t runs = divided_up(of_thread * size.context, std::max(rows_at_once(size, dtype), int64_t{size.context}));

@@ -15,10 +15,6 @@
 
 namespace flywheel::train {
 
-// bfloat16 where the processor multiplies it in hardware, unless the spec says otherwise.
-tensor::Dtype choose_dtype(recipe::Precision precision);
-const char* precision_name(tensor::Dtype dtype);
-
 // How many sequences a thread runs through the graph at once. Short sequences are grouped, so that matrix products have
 // enough rows to be fast. The same in every run of a size.
 int sequences_at_once(const recipe::Size& size, tensor::Dtype dtype, int threads);

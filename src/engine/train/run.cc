@@ -18,6 +18,7 @@
 #include "engine/train/divergence.h"
 #include "engine/train/event_writer.h"
 #include "engine/train/memory.h"
+#include "engine/train/precision.h"
 #include "engine/train/run_directory.h"
 #include "engine/train/schedule.h"
 #include "engine/train/trainer.h"
@@ -82,7 +83,7 @@ Inputs check_inputs(const recipe::RunSpec& spec) {
         "spec: field \"eval.segments\": expected {}, the list of {} tokens of the {} split of {}, found {}: another "
         "corpus or another version of Flywheel; runs that are scored on other text are not compared",
         sample.segments, spec.eval_tokens, spec.eval_split, spec.corpus.string(), spec.eval_segments);
-  const tensor::Dtype dtype = choose_dtype(spec.precision);
+  const tensor::Dtype dtype = choose_dtype(spec.precision, spec.size.width);
   const auto sequences = static_cast<double>(spec.size.new_tokens() / spec.size.context);
   const uint64_t corpus_bytes =
       touched_bytes(corpus, data::Split::kTrain,
@@ -111,7 +112,9 @@ class Run {
 
   OrderedJson execute() {
     const int64_t steps = spec_.size.steps;
+    const double began = clock_.now_seconds();
     start();
+    start_seconds_ = clock_.now_seconds() - began;
     double checkpointed = events_.seconds();
     while (step_ < steps) {
       train_one_step();
@@ -260,7 +263,9 @@ class Run {
   }
 
   void evaluate() {
+    const double began = clock_.now_seconds();
     last_evaluation_ = trainer_->evaluate(inputs_.sample);
+    evaluation_seconds_ += clock_.now_seconds() - began;
     evaluated_step_ = step_;
     inputs_.corpus.release_pages();
     OrderedJson fields{{"step", step_},
@@ -277,6 +282,7 @@ class Run {
   }
 
   void checkpoint() {
+    const double began = clock_.now_seconds();
     const Progress progress{
         .step = step_, .seconds = events_.seconds(), .cpu_seconds = cpu_seconds(), .divergence = watch_.state()};
     // A finished run only needs the parameters that it leaves.
@@ -285,6 +291,17 @@ class Run {
     write_checkpoint(files_, directory_, spec_, progress, trainer_->model().program().parameters(),
                      finished ? trainer_->kept_parameters() : trainer_->parameters(), state);
     events_.write("checkpoint", {{"step", step_}});
+    checkpoint_seconds_ += clock_.now_seconds() - began;
+  }
+
+  // Of this process, but for its own beginning and end.
+  OrderedJson seconds_by() const {
+    const StepSeconds steps = trainer_ ? trainer_->seconds() : StepSeconds{};
+    return {{"start", start_seconds_},
+            {"sequences", steps.sequences},
+            {"optimizer", steps.optimizer},
+            {"evaluation", evaluation_seconds_},
+            {"checkpoint", checkpoint_seconds_}};
   }
 
   // Checked only at the first evaluation at or after the fraction; a run resumed from its checkpoint is past it.
@@ -302,7 +319,7 @@ class Run {
                     100.0 * static_cast<double>(step_) / static_cast<double>(spec_.size.steps),
                     last_evaluation_.bits_per_byte, spec_.stop_above->bits_per_byte);
     // The event precedes the checkpoint: a run killed in between has given up and resumes from an older checkpoint.
-    events_.write("stopped", {{"step", step_}, {"reason", reason}});
+    events_.write("stopped", {{"step", step_}, {"reason", reason}, {"seconds_by", seconds_by()}});
     checkpoint();
     throw Error(ErrorCode::kStoppedEarly, reason + "; without stop_above the same spec goes on from here");
   }
@@ -329,7 +346,8 @@ class Run {
                        {"bits_per_byte", last_evaluation_.bits_per_byte},
                        {"train_seconds", events_.seconds()},
                        {"cpu_seconds", cpu_seconds()},
-                       {"peak_memory_bytes", peak_memory_bytes()}};
+                       {"peak_memory_bytes", peak_memory_bytes()},
+                       {"seconds_by", seconds_by()}};
     fields.update(sample_fields(last_evaluation_));
     write_documents();
     events_.write("done", fields);
@@ -366,7 +384,19 @@ class Run {
   int64_t step_ = 0, evaluated_step_ = -1, logged_step_ = 0;
   double windows_read_ = 0;  // since the last release of token pages
   double logged_seconds_ = 0, cpu_seconds_before_ = 0;
+  double start_seconds_ = 0, evaluation_seconds_ = 0, checkpoint_seconds_ = 0;  // of this process
 };
+
+// What this directory's run began with; else its trunk; else what is faster here.
+recipe::Precision settled_precision(const recipe::RunSpec& spec, const Path& directory) {
+  for (const Path& earlier : {directory, spec.branch}) {
+    std::error_code error;
+    if (earlier.empty() || !std::filesystem::exists(earlier / protocol::kSpecFile, error)) continue;
+    const recipe::Precision settled = recipe::load_run_spec(earlier / protocol::kSpecFile).precision;
+    if (settled != recipe::Precision::kAuto) return settled;
+  }
+  return faster_precision(spec.size.width);
+}
 
 std::string failure_reason(const std::string& message) {
   for (const char* word : {"diverged:", "memory:", "input:"})
@@ -376,7 +406,10 @@ std::string failure_reason(const std::string& message) {
 
 }  // namespace
 
-OrderedJson run_training(const RunOptions& options, FileSystem& files, Clock& clock) {
+OrderedJson run_training(const RunOptions& given, FileSystem& files, Clock& clock) {
+  RunOptions options = given;
+  if (options.spec.precision == recipe::Precision::kAuto)
+    options.spec.precision = settled_precision(options.spec, options.directory);
   const Inputs inputs = check_inputs(options.spec);
   const RunDirectory directory(files, options.directory, options.spec);
   if (const auto done = finished_record(options.directory / protocol::kEventsFile)) return *done;

@@ -24,9 +24,11 @@ RunDirectory::RunDirectory(FileSystem& files, const Path& path, const recipe::Ru
   const Path spec_path = path / protocol::kSpecFile;
   std::error_code error;
   if (std::filesystem::exists(spec_path, error)) {
-    const std::string difference = spec_difference(recipe::load_run_spec(spec_path), spec);
+    const recipe::RunSpec there = recipe::load_run_spec(spec_path);
+    const std::string difference = spec_difference(there, spec);
     if (!difference.empty())
       throw_bad_input("{} holds another run ({}); take another --dir", path.string(), difference);
+    if (there.precision != spec.precision) files.write_atomic(spec_path, to_json(spec).dump(2) + "\n");
   } else {
     files.write_atomic(spec_path, to_json(spec).dump(2) + "\n");
   }

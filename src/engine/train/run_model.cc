@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/subprocess.h"
 #include "engine/train/optimizer_plan.h"
+#include "engine/train/precision.h"
 #include "protocol/run_events.h"
 #include "recipe/active.h"
 
@@ -33,7 +34,8 @@ RunModel load_run_model(const Path& directory, int threads, const std::function<
     validate(run.spec.recipe, run.spec.size, "--context");
   }
   const int team = threads > 0 ? threads : static_cast<int>(available_cpus().size());
-  run.model = std::make_unique<LoadedModel>(run.spec.recipe, run.spec.size, choose_dtype(run.spec.precision), team,
+  run.model = std::make_unique<LoadedModel>(run.spec.recipe, run.spec.size,
+                                            choose_dtype(run.spec.precision, run.spec.size.width), team,
                                             LoadedModel::Purpose::kInference);
   const std::span<float> parameters = run.model->parameters();
   if (checkpoint->parameters.size() != parameters.size()) {

@@ -1,6 +1,7 @@
 #include "engine/train/trainer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -8,6 +9,13 @@
 #include "engine/train/schedule.h"
 
 namespace flywheel::train {
+namespace {
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
 
 Trainer::Trainer(const recipe::Recipe& recipe, const recipe::Size& size, tensor::Dtype dtype, int threads,
                  uint64_t seed)
@@ -63,8 +71,11 @@ StepResult Trainer::step(const data::BatchSampler& batches, int64_t step) {
   first_sequence_ = size_.sequences_before(step);
   sequences_ = size_.sequences_at(step);
   ThreadPool& team = model_.team();
+  const double begun = seconds_now();
   team.run(train_);
   rethrow_failure();
+  const double trained = seconds_now();
+  seconds_.sequences += trained - begun;
   team.run(reduce_);
   double sum = 0;
   for (int i = 0; i < sequences_; ++i) sum += losses_[static_cast<size_t>(i)];
@@ -76,6 +87,7 @@ StepResult Trainer::step(const data::BatchSampler& batches, int64_t step) {
   optimizer_.begin(step, share, result.gradient_norm);
   team.run(update_);
   team.run(refresh_);
+  seconds_.optimizer += seconds_now() - trained;
   return result;
 }
 

@@ -20,6 +20,11 @@ struct StepResult {
   double learning_rate = 0;  // of hidden matrices
 };
 
+// Of all steps so far: forward and backward, and what follows them (reduction, update, packing).
+struct StepSeconds {
+  double sequences = 0, optimizer = 0;
+};
+
 // Used from one thread; it drives its own team.
 class Trainer {
  public:
@@ -32,6 +37,7 @@ class Trainer {
   // With the weights that a finished run keeps: the average if there is one.
   SampleLoss evaluate(const data::EvalSample& sample);
 
+  const StepSeconds& seconds() const { return seconds_; }
   LoadedModel& model() { return model_; }
   // What a checkpoint keeps. After writing into either: model().refresh().
   std::span<float> parameters() { return model_.parameters(); }
@@ -56,6 +62,7 @@ class Trainer {
   const data::BatchSampler* batches_ = nullptr;
   int64_t first_sequence_ = 0;  // of the step at hand
   int sequences_ = 0;           // in it
+  StepSeconds seconds_;
   // Made once: a std::function made in a step would allocate.
   std::function<void(int)> train_, reduce_, update_, refresh_;
 };

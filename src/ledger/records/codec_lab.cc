@@ -78,6 +78,7 @@ void fields(V& v, MachineRecord& r) {
   v.field("instruction_set", r.instruction_set);
   v.field("peak_gflops_fp32", r.peak_gflops_fp32);
   v.nullable("peak_gflops_bf16", r.peak_gflops_bf16);
+  v.unless_empty("auto", r.precisions);
 }
 
 template <typename V>

@@ -52,6 +52,7 @@ void fields(V& v, AttemptEnded::Measured& m) {
   v.sparse("optimizer_flops", m.optimizer_flops);
   v.sparse("evaluation_flops", m.evaluation_flops);
   v.field("curve", m.curve);
+  v.unless_empty("seconds_by", m.seconds_by);
 }
 
 template <typename V>
@@ -84,6 +85,7 @@ void fields(V& v, RunFinished::Measured& m) {
   v.field("peak_memory_bytes", m.peak_memory_bytes);
   v.field("precision", m.precision);
   v.field("program", m.program);
+  v.unless_empty("seconds_by", m.seconds_by);
   v.field("curve", m.curve);
 }
 

@@ -63,6 +63,8 @@ struct MachineRecord {
   std::string instruction_set{};
   double peak_gflops_fp32 = 0;
   std::optional<double> peak_gflops_bf16{};
+  std::map<std::string, std::string>
+      precisions{};  // by width: "fp32" or "bf16", whichever trained faster; field "auto"
 };
 
 // "recipe": a configuration that the campaign continues with.

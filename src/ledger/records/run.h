@@ -61,6 +61,7 @@ struct AttemptEnded {
     std::optional<double> optimizer_flops{}, evaluation_flops{};
     double all_flops() const { return flops + optimizer_flops.value_or(0) + evaluation_flops.value_or(0); }
     std::vector<RunCurvePoint> curve{};
+    std::map<std::string, double> seconds_by{};  // what they went into
   };
   std::optional<Measured> measured{};
 };
@@ -85,6 +86,7 @@ struct RunFinished {
     double train_seconds = 0, cpu_seconds = 0;
     uint64_t peak_memory_bytes = 0;
     std::string precision{}, program{};
+    std::map<std::string, double> seconds_by{};  // of the last attempt, by what they went into
     std::vector<RunCurvePoint> curve{};
     // That the last attempt spent.
     double all_attempt_flops() const {

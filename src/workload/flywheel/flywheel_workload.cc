@@ -145,7 +145,7 @@ RunPlan FlywheelWorkload::plan(const Configuration& configuration, const SizedRu
   spec.seed = request.seed;
   spec.data_seed = request.data_seed;
   spec.threads = request.threads;
-  spec.precision = options_.precision;
+  spec.precision = options_.precision(spec.size.width);
   spec.eval_split = protocol::name(request.split);
   spec.eval_tokens = static_cast<int64_t>(request.eval_tokens);
   spec.eval_segments = segments(request.split, spec.eval_tokens);

@@ -16,7 +16,8 @@ namespace flywheel::workload {
 
 struct FlywheelOptions {
   Path corpus;  // folder with manifest.json and a token file per split
-  recipe::Precision precision = recipe::Precision::kAuto;
+  // Of a model of this width, settled before its spec is written.
+  std::function<recipe::Precision(int width)> precision = [](int) { return recipe::Precision::kFloat32; };
   // Peak memory of a run, from the engine, which the lab may not include.
   std::function<uint64_t(const recipe::RunSpec&)> predict_memory_bytes = [](const recipe::RunSpec&) { return 0; };
   // Likewise the hash of the list of segments that an evaluation of so many tokens scores.

@@ -67,6 +67,31 @@ function evaluations(rows: Evaluation[] | null | undefined): Child[] | null {
 }
 const kMostEvaluations = 12;
 
+const kSlotParts: Record<string, string> = {
+  sequences: "Forward and backward",
+  optimizer: "Optimizer, with gradient reduction and packing of weights",
+  evaluation: "Evaluations",
+  start: "Starting to train: corpus, graph, weights",
+  checkpoint: "Checkpoints",
+  process: "Processes beginning and ending; runs that were killed",
+  last_look: "The last look at the best model",
+};
+
+function utilisationTable(data: ReportData): Child {
+  const parts = Object.entries(data.report.slot_seconds_by ?? {});
+  const total = parts.reduce((sum, [, seconds]) => sum + seconds, 0);
+  if (parts.length === 0) return null;
+  return table(
+    "What slot time went into",
+    [
+      { title: "Part", cell: ([name]) => kSlotParts[name] ?? name },
+      { title: "Slot time", number: true, cell: ([, seconds]) => duration(seconds) },
+      { title: "Share of slot time", cell: ([, seconds]) => bar(seconds / total, percent((seconds / total) * 100, 0)) },
+    ],
+    parts,
+  );
+}
+
 export function spendSection(data: ReportData): Child[] {
   const stages = data.spend_by_stage;
   const total = stages.reduce((sum, row) => sum + (isNumber(row.slot_seconds) ? row.slot_seconds : 0), 0);
@@ -80,7 +105,9 @@ export function spendSection(data: ReportData): Child[] {
       spend && isNumber(spend.optimizer_flops) ? `The optimizer's own work took ${asFlops(spend.optimizer_flops)} FLOPs. ` : "",
       spend && isNumber(spend.evaluation_flops) ? `Evaluations took ${asFlops(spend.evaluation_flops)} FLOPs. ` : "",
       spend && isNumber(spend.slot_busy_fraction) ? `Slots were busy ${percent(spend.slot_busy_fraction * 100)} of the time.` : comparison ? "" : "Not measured: how busy the slots were.",
+      isNumber(data.report.utilisation) ? ` Utilisation: models and optimizers did ${percent(data.report.utilisation * 100, 0)} of what a core does at its float32 peak.` : "",
     ),
+    utilisationTable(data),
     stages.length === 0
       ? missing("Not measured: spend by stage.")
       : table(

@@ -1,0 +1,74 @@
+#include "report/utilisation.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <numeric>
+
+#include "base/json.h"
+
+namespace flywheel::report {
+namespace {
+
+// Names are those of "seconds_by" in a run's events (protocol/run_events.h), in the order in which they are shown.
+struct Part {
+  const char *name, *text;
+};
+constexpr Part kParts[] = {{"sequences", "forward and backward"}, {"optimizer", "optimizer"},
+                           {"evaluation", "evaluations"},         {"start", "starting to train"},
+                           {"checkpoint", "checkpoints"},         {"process", "processes beginning and ending"}};
+
+}  // namespace
+
+std::optional<Utilisation> utilisation(const ledger::Ledger& ledger) {
+  const auto machine = ledger.last<ledger::MachineRecord>();
+  const ledger::Spend spend = ledger.spend();
+  if (!machine || !(machine->value.peak_gflops_fp32 > 0) || machine->value.threads < 1 || !(spend.slot_seconds > 0))
+    return std::nullopt;
+  const double peak_flops = machine->value.peak_gflops_fp32 * 1e9 / machine->value.threads;
+  Utilisation result{.of_fp32_peak = (spend.train_flops + spend.optimizer_flops) / (spend.slot_seconds * peak_flops),
+                     .slot_seconds = spend.slot_seconds,
+                     .parts = {}};
+  std::map<std::string, double> seconds;
+  const auto add = [&](const auto& records) {
+    for (const auto& record : records) {
+      if (!record.value.measured) continue;
+      for (const auto& [part, value] : record.value.measured->seconds_by) seconds[part] += value;
+    }
+  };
+  add(ledger.all<ledger::AttemptEnded>());
+  add(ledger.all<ledger::RunFinished>());
+  double told = std::accumulate(seconds.begin(), seconds.end(), 0.0,
+                                [](double sum, const auto& part) { return sum + part.second; });
+  double other = 0;
+  for (const auto& record : ledger.all<ledger::SpendRecord>()) other += record.value.seconds;
+  // Runs that said nothing of their time (killed, or of an earlier program) are in it too.
+  if (told > 0) seconds["process"] = std::max(0.0, spend.slot_seconds - told - other);
+  for (const Part& part : kParts) {
+    const auto found = seconds.find(part.name);
+    if (found != seconds.end() && found->second > 0) result.parts.push_back({part.name, part.text, found->second});
+  }
+  if (told > 0 && other > 0) result.parts.push_back({"last_look", "the last look at the best model", other});
+  return result;
+}
+
+void add_utilisation(const std::optional<Utilisation>& utilisation, OrderedJson& to) {
+  to["utilisation"] = utilisation ? OrderedJson(utilisation->of_fp32_peak) : OrderedJson();
+  to["slot_seconds_by"] = nullptr;
+  if (!utilisation || utilisation->parts.empty()) return;
+  to["slot_seconds_by"] = OrderedJson::object();
+  for (const SlotSeconds& part : utilisation->parts) to["slot_seconds_by"][part.name] = part.seconds;
+}
+
+std::string utilisation_text(const Utilisation& utilisation) {
+  std::string text = fmt::format("{:.0f}% of the float32 peak", 100 * utilisation.of_fp32_peak);
+  if (utilisation.parts.empty()) return text;
+  text += " by models and optimizers; slot time went into ";
+  for (size_t i = 0; i < utilisation.parts.size(); ++i) {
+    text += fmt::format("{}{} {:.0f}%", i == 0 ? "" : ", ", utilisation.parts[i].text,
+                        100 * utilisation.parts[i].seconds / utilisation.slot_seconds);
+  }
+  return text;
+}
+
+}  // namespace flywheel::report

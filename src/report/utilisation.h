@@ -1,0 +1,33 @@
+// How much of the machine a lab used: the FLOPs of its models and optimizers over the seconds of its slots, as a share
+// of the float32 peak of one core, which a slot is. With a matrix unit it can pass 1. Beside it, what the slots'
+// seconds went into.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json_fwd.h"
+#include "ledger/ledger.h"
+
+namespace flywheel::report {
+
+struct SlotSeconds {
+  std::string name, text;  // of the part, for programs and for people
+  double seconds;
+};
+
+struct Utilisation {
+  double of_fp32_peak;
+  double slot_seconds;
+  std::vector<SlotSeconds> parts;  // they add up to slot_seconds; empty parts are left out
+};
+
+// Nothing for a ledger that knows no peak or has spent no slot time.
+std::optional<Utilisation> utilisation(const ledger::Ledger& ledger);
+
+// Adds "utilisation" and "slot_seconds_by" (both null where not known).
+void add_utilisation(const std::optional<Utilisation>& utilisation, OrderedJson& to);
+std::string utilisation_text(const Utilisation& utilisation);
+
+}  // namespace flywheel::report
