@@ -117,19 +117,44 @@ HWY_INLINE void store_rounded_pairs(Floats first, Floats second, tensor::Bf16* t
 }
 
 // The first `count` lanes only; the others read as zero. Full vectors take the plain way.
+#if HWY_TARGET == HWY_AVX3
+HWY_INLINE __mmask16 first_lanes_mask(int64_t count) {
+  return static_cast<__mmask16>((1u << count) - 1);
+}
+HWY_INLINE Floats load_part(const float* from, int64_t count) {
+  return Floats{_mm512_maskz_loadu_ps(first_lanes_mask(count), from)};
+}
+HWY_INLINE Floats load_part(const tensor::Bf16* from, int64_t count) {
+  const __m256i halves = _mm256_maskz_loadu_epi16(first_lanes_mask(count), from);
+  return Floats{_mm512_castsi512_ps(_mm512_maskz_slli_epi32(0xffff, _mm512_maskz_cvtepu16_epi32(0xffff, halves), 16))};
+}
+HWY_INLINE void store_part(Floats x, float* to, int64_t count) {
+  _mm512_mask_storeu_ps(to, first_lanes_mask(count), x.raw);
+}
+HWY_INLINE void store_part(Floats x, tensor::Bf16* to, int64_t count) {
+  _mm256_mask_storeu_epi16(to, first_lanes_mask(count), rounded_halves(x).raw);
+}
+#else
 template <typename T>
-HWY_INLINE Floats load(const T* from, int64_t count) {
-  if (count >= kLanes) return load(from);
+HWY_INLINE Floats load_part(const T* from, int64_t count) {
   T lanes[kLanes] = {};
   if constexpr (kLanes > 1) std::memcpy(lanes, from, static_cast<size_t>(count) * sizeof(T));
   return load(lanes);
 }
 template <typename T>
-HWY_INLINE void store(Floats x, T* to, int64_t count) {
-  if (count >= kLanes) return store(x, to);
+HWY_INLINE void store_part(Floats x, T* to, int64_t count) {
   T lanes[kLanes];
   store(x, lanes);
   if constexpr (kLanes > 1) std::memcpy(to, lanes, static_cast<size_t>(count) * sizeof(T));
+}
+#endif
+template <typename T>
+HWY_INLINE Floats load(const T* from, int64_t count) {
+  return count >= kLanes ? load(from) : load_part(from, count);
+}
+template <typename T>
+HWY_INLINE void store(Floats x, T* to, int64_t count) {
+  count >= kLanes ? store(x, to) : store_part(x, to, count);
 }
 
 // Calls body(i, count) for every vector of n elements, where `count` is what load and store want: all but the last call
