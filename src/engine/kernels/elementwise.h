@@ -39,6 +39,14 @@ struct AdamwStep {
   float learning_rate, beta1, beta2, epsilon, weight_decay, correction1, correction2;
   float gradient_scale;  // clipping
 };
+// What AdamW without decay does to weights whose gradient has been zero for some steps (train/table_rows.h):
+// weight -= rate * moment1 / (sqrt(moment2 * inverse_correction2) + epsilon), then the moments fade by keep1 and keep2.
+struct AdamwRest {
+  float rate, inverse_correction2, epsilon, keep1, keep2;
+};
+void adamw_rest(const AdamwRest& rest, float* weight, float* moment1, float* moment2, int64_t n);
+// The weights alone.
+void adamw_rest_weights(const AdamwRest& rest, float* weight, const float* moment1, const float* moment2, int64_t n);
 void adamw(const AdamwStep& step, const float* gradient, float* weight, float* moment1, float* moment2, int64_t n);
 
 }  // namespace flywheel::kernels

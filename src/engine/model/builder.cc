@@ -49,11 +49,12 @@ ValueId Builder::balance(const std::string& name, int64_t elements) {
   return declare({.name = name, .shape = {elements}, .group = ParameterGroup::kBalance});
 }
 
-ValueId Builder::table(const std::string& name, int64_t rows, int64_t columns) {
+ValueId Builder::table(const std::string& name, int64_t rows, int64_t columns, int ngram) {
   return declare({.name = name,
                   .shape = {rows, columns},
                   .group = ParameterGroup::kEmbedding,
-                  .initial_sd = table_initial_sd(recipe)});
+                  .initial_sd = table_initial_sd(recipe),
+                  .ngram = ngram});
 }
 
 ValueId Builder::head(const std::string& name, int64_t rows, int64_t columns) {

@@ -36,7 +36,7 @@ class Builder {
   graph::ValueId matrix(const std::string& name, int64_t out, int64_t in, bool writes_residual = false);
   // Several matrices of one input in one product, one below the other.
   graph::ValueId fused(const std::string& name, std::vector<int64_t> parts, int64_t in);
-  graph::ValueId table(const std::string& name, int64_t rows, int64_t columns);
+  graph::ValueId table(const std::string& name, int64_t rows, int64_t columns, int ngram = 0);
   graph::ValueId head(const std::string& name, int64_t rows, int64_t columns);
   // `count` matrices of one shape, (count, out, in), each fused of `parts`: of experts.
   graph::ValueId stacked(const std::string& name, int64_t count, std::vector<int64_t> parts, int64_t in,

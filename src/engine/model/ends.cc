@@ -21,7 +21,7 @@ ValueId embed(Builder& b) {
   ValueId x = graph::embedding(b.graph, b.tokens, table, positions, b.position);
   for (int n = 2; n <= b.recipe.model.ngram_embeddings; ++n) {
     const std::string name = fmt::format("embedding.ngrams.{}", n);
-    const ValueId rows = b.table(name, b.recipe.model.ngram_rows, b.size.width);
+    const ValueId rows = b.table(name, b.recipe.model.ngram_rows, b.size.width, n);
     const ValueId history =
         b.recurrent() ? b.graph.state(name + ".history", {n - 1}, tensor::Dtype::kUint16) : kNoValue;
     x = graph::add(b.graph, x, graph::ngram_embedding(b.graph, b.tokens, rows, n, history, b.position));

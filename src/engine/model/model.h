@@ -36,6 +36,7 @@ struct ParameterInfo {
   double initial_sd = 0;                                        // normal; 0 with initial_value
   double initial_value = 0;                                     // norms' gains: 1
   std::function<double(Rng&, int64_t element)> initial_rule{};  // instead of both, where a paper has one
+  int ngram = 0;       // of a table that hashed n-grams look rows up in: their length; otherwise 0
   int64_t offset = 0;  // in elements, in the flat float32 parameter buffer (64-byte aligned)
 };
 

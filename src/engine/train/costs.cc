@@ -3,11 +3,15 @@
 #include <algorithm>
 
 #include "engine/train/optimizer_plan.h"
+#include "engine/train/update_rules/update_rules.h"
 
 namespace flywheel::train {
 namespace {
 
 constexpr double kFloat = sizeof(float);
+// What an element of a row that rested is brought up to date with: a root and its argument, epsilon, a division, the
+// step (2) and what the moments fade by (2).
+constexpr double kRestFlops = 8;
 constexpr double kNormFlops = 2, kDecayFlops = 2, kAverageFlops = 3;  // of an element
 
 // The optimizer's passes over a value: the gradient is zeroed, read for its norm and for the update; the weight and the
@@ -47,6 +51,14 @@ protocol::StepCosts step_costs(const recipe::Recipe& recipe, const recipe::Size&
     if (piece.group != model::ParameterGroup::kEmbedding || is_matrix(piece)) continue;
     costs.table_parameters += elements;
     costs.lookup_bytes_per_step += elements * pass_bytes(*piece.rule, averages || keeps_average(recipe));
+  }
+  // Of a hashed table only the rows that a step looks up: at most one for each token.
+  const double tokens = static_cast<double>(size.batch_sequences) * size.context;
+  for (const TablePiece& table : plan.tables) {
+    const double touched = static_cast<double>(table.columns) * std::min(tokens, static_cast<double>(table.rows));
+    costs.optimizer_flops += kAdamw.flops(1, 1, 1) * touched + (kNormFlops + kRestFlops) * touched;
+    costs.table_parameters += static_cast<double>(table.elements());
+    costs.lookup_bytes_per_step += touched * pass_bytes(kAdamw, false);
   }
   return costs;
 }

@@ -80,7 +80,8 @@ TEST(StepCosts, OfElementwiseOptimizersAreTermsTimesParameters) {
   for (const Case& c : {Case{recipe::OptimizerKind::kAdamw, 16},
                         {recipe::OptimizerKind::kLion, 10},
                         {recipe::OptimizerKind::kScheduleFree, 18}}) {
-    const recipe::Recipe recipe = default_with(c.kind);
+    recipe::Recipe recipe = default_with(c.kind);
+    recipe.model.ngram_embeddings = 0;
     const recipe::Size size = width_64(recipe);
     const auto parameters = static_cast<double>(count(recipe, size).parameters);
     EXPECT_DOUBLE_EQ(step_costs(recipe, size).optimizer_flops, (c.each + 2) * parameters);  // 2: the gradient's norm
@@ -109,6 +110,7 @@ TEST(StepCosts, OfMuonTakeFusedMatricesApart) {
 
 TEST(StepCosts, AveragesAndL2DecayAreCountedWhereTheyAre) {
   recipe::Recipe recipe = default_with(recipe::OptimizerKind::kAdamw);
+  recipe.model.ngram_embeddings = 0;
   const recipe::Size size = width_64(recipe);
   const double plain = step_costs(recipe, size).optimizer_flops;
   const auto all = static_cast<double>(count(recipe, size).parameters);
@@ -124,14 +126,25 @@ TEST(StepCosts, HashedTablesAreCountedInBytesAndParameters) {
   recipe::Recipe recipe = default_with(recipe::OptimizerKind::kAdamw);
   recipe.model.ngram_embeddings = 4;
   recipe.model.ngram_rows = 16384;
-  const recipe::Size size = width_64(recipe);
+  recipe::Size size = width_64(recipe);
+  size.batch_sequences = 7;
+  size.context = 100;
   const protocol::StepCosts costs = step_costs(recipe, size);
-  const double tables = (3 * 16384.0 + size.vocabulary) * 64;
+  const double tokens_table = 64.0 * size.vocabulary, tables = 3 * 16384 * 64.0 + tokens_table;
   EXPECT_DOUBLE_EQ(costs.table_parameters, tables);
   // A token reads a row of each of four tables, and reads and writes the row of its gradient.
   EXPECT_DOUBLE_EQ(costs.lookup_bytes_per_token, 4 * 64 * 4 * (1 + 2));
   // Gradient: zeroed, read twice; weight, mean and mean square: read and written.
-  EXPECT_DOUBLE_EQ(costs.lookup_bytes_per_step, tables * 4 * (3 + 2 + 4));
+  // Of the hashed tables in the rows that 700 tokens look up at most.
+  const double touched = 3 * 700 * 64;
+  EXPECT_DOUBLE_EQ(costs.lookup_bytes_per_step, (touched + tokens_table) * 4 * (3 + 2 + 4));
+  recipe::Recipe without = recipe;
+  without.model.ngram_embeddings = 0;
+  // AdamW's 16 terms and the norm's 2, and 8 for having rested; m, v and w of all rows where the recipe averages.
+  EXPECT_DOUBLE_EQ(costs.optimizer_flops - step_costs(without, size).optimizer_flops, touched * (16 + 2 + 8));
+  recipe.optimizer.averaging = without.optimizer.averaging = recipe::Averaging::kExponential;
+  EXPECT_DOUBLE_EQ(step_costs(recipe, size).optimizer_flops - step_costs(without, size).optimizer_flops,
+                   3 * 16384 * 64.0 * (16 + 2 + 3));
   EXPECT_DOUBLE_EQ(costs.artifact_bytes, 4.0 * static_cast<double>(count(recipe, size).parameters));
 }
 

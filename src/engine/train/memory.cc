@@ -23,9 +23,11 @@ uint64_t predict_memory_bytes(const recipe::Recipe& recipe, const recipe::Size& 
                                 threads);
   constexpr auto held = tensor::Arena::held_bytes;
   const auto flat = [](int64_t elements) { return held(elements * int64_t{sizeof(float)}); };
+  int64_t resting = 0;  // weights of tables, while others are evaluated in their place
+  for (const TablePiece& table : optimizer.tables) resting += table.elements();
   const int64_t gradients = std::min(threads, std::max(1, size.batch_sequences));
   int64_t bytes = (1 + gradients) * flat(program.parameter_elements()) + flat(optimizer.state_elements) +
-                  held(memory.packed_bytes) + threads * held(memory.arena_bytes_train);
+                  flat(resting) + held(memory.packed_bytes) + threads * held(memory.arena_bytes_train);
   if (recipe.optimizer.decay_form == recipe::WeightDecay::kL2) bytes += threads * flat(optimizer.largest_piece);
   for (const int64_t scratch : optimizer.scratch_bytes) bytes += held(scratch);
   return kProcessBytes + corpus_bytes + static_cast<uint64_t>(bytes) + static_cast<uint64_t>(threads) * kThreadBytes;

@@ -19,8 +19,10 @@ TEST(Memory, PredictionHoldsEveryBufferOfTheProgramAndLittleElse) {
       EXPECT_GE(memory.arena_bytes_train, memory.arena_bytes_eval);
       // A thread has an arena and a gradient; parameters, Adam's two moments and packed weights are there once.
       const int64_t parameter_bytes = program.parameter_elements() * 4;
+      // Hashed tables have their weights once more, for evaluations.
+      const int64_t tables = int64_t{recipe.model.ngram_embeddings - 1} * recipe.model.ngram_rows * size.width * 4;
       const int64_t buffers =
-          threads * (memory.arena_bytes_train + parameter_bytes) + 3 * parameter_bytes + memory.packed_bytes;
+          threads * (memory.arena_bytes_train + parameter_bytes) + 3 * parameter_bytes + tables + memory.packed_bytes;
       const auto predicted = static_cast<int64_t>(predict_memory_bytes(recipe, size, dtype, threads));
       EXPECT_GT(predicted, buffers);
       EXPECT_LT(predicted, buffers + (32 << 20));

@@ -20,12 +20,16 @@ Optimizer::Optimizer(const recipe::Recipe& recipe, const recipe::Size& size,
                      int threads)
     : rules_(recipe.optimizer),
       steps_(size.steps),
-      elements_(elements),
       dtype_(compute_dtype),
       threads_(threads),
       plan_(recipe, size, parameters, elements, compute_dtype, threads),
+      table_rows_(plan_, recipe, size, elements, threads),
       state_(plan_.state_elements * int64_t{sizeof(float)}) {
-  chunk_squares_.resize(static_cast<size_t>((elements + kChunk - 1) / kChunk));
+  for (const TableRows::Range& range : table_rows_.others()) {
+    for (int64_t done = 0; done < range.count; done += kChunk)
+      chunks_.push_back({range.begin + done, std::min(kChunk, range.count - done)});
+  }
+  chunk_squares_.resize(chunks_.size());
   for (const int64_t bytes : plan_.scratch_bytes) {
     scratch_.emplace_back(bytes);
     if (rules_.decay_form == recipe::WeightDecay::kL2)
@@ -40,19 +44,28 @@ void Optimizer::start(std::span<float> weights) {
   }
 }
 
+void Optimizer::prepare(float* weights, float* gradient, int thread) {
+  table_rows_.catch_up(weights, state().data(), thread);
+  if (gradient == nullptr) return;
+  for (const TableRows::Range& range : table_rows_.others())
+    std::memset(gradient + range.begin, 0, static_cast<size_t>(range.count) * sizeof(float));
+  table_rows_.clear(gradient);
+}
+
 void Optimizer::reduce(std::span<float* const> gradients, int thread) {
-  const int64_t chunks = static_cast<int64_t>(chunk_squares_.size());
+  const int64_t chunks = std::ssize(chunks_);
   const int64_t first = chunks * thread / threads_, last = chunks * (thread + 1) / threads_;
   for (int64_t chunk = first; chunk < last; ++chunk) {
-    const int64_t start = chunk * kChunk, count = std::min(kChunk, elements_ - start);
+    const auto [start, count] = chunks_[static_cast<size_t>(chunk)];
     float* sum = gradients[0] + start;
     for (size_t other = 1; other < gradients.size(); ++other) kernels::add(gradients[other] + start, sum, count);
     chunk_squares_[static_cast<size_t>(chunk)] = kernels::sum_of_squares(sum, count);
   }
+  table_rows_.reduce(gradients, thread);
 }
 
 double Optimizer::gradient_norm() const {
-  return std::sqrt(std::accumulate(chunk_squares_.begin(), chunk_squares_.end(), 0.0));
+  return std::sqrt(std::accumulate(chunk_squares_.begin(), chunk_squares_.end(), table_rows_.squares()));
 }
 
 void Optimizer::begin(int64_t step, double share, double gradient_norm) {
@@ -116,6 +129,7 @@ void Optimizer::decay_gradient(const OptimizerPiece& piece, UpdateStep& step, Pi
 }
 
 void Optimizer::update(const float* gradient, float* weights, int thread) {
+  table_rows_.update(step_, share_, gradient, weights, state().data(), thread);
   for (const size_t index : plan_.pieces_of_thread[static_cast<size_t>(thread)]) {
     const OptimizerPiece& piece = plan_.pieces[index];
     PieceData data = data_of(piece, weights, thread);

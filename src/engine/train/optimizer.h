@@ -8,6 +8,7 @@
 
 #include "engine/tensor/arena.h"
 #include "engine/train/optimizer_plan.h"
+#include "engine/train/table_rows.h"
 
 namespace flywheel::train {
 
@@ -22,8 +23,13 @@ class Optimizer {
   // Call before the first step of a run: initialises the state that starts from the weights.
   void start(std::span<float> weights);
 
+  // Before the sequences of step `step` are trained, from one thread: which rows of hashed tables they look up.
+  void touch(int64_t step, std::span<const TableRows::Tokens> sequences) { table_rows_.touch(step, sequences); }
+  // Then, by every thread: brings these rows of the weights to the step, and zeroes its gradient buffer, if it has one.
+  void prepare(float* weights, float* gradient, int thread);
+
   // Sums the threads' gradient buffers into the first one and takes the squares for the norm. Works on fixed chunks of
-  // the buffer: the norm does not depend on the number of threads.
+  // the buffer, and on touched rows: the norm does not depend on the number of threads.
   void reduce(std::span<float* const> gradients, int thread);
   // After reduce: the global norm before clipping.
   double gradient_norm() const;
@@ -32,6 +38,9 @@ class Optimizer {
   // once a step.
   void begin(int64_t step, double share, double gradient_norm);
   void update(const float* gradient, float* weights, int thread);
+
+  // Rows of hashed tables that rest, for weights that are evaluated or kept.
+  TableRows& table_rows() { return table_rows_; }
 
   // The whole state, as checkpoints keep it; average() is its last part.
   std::span<float> state() {
@@ -47,10 +56,12 @@ class Optimizer {
   void decay_gradient(const OptimizerPiece& piece, UpdateStep& step, PieceData& data, int thread) const;
 
   recipe::Recipe::Optimizer rules_;
-  int64_t steps_, elements_;
+  int64_t steps_;
   tensor::Dtype dtype_;
   int threads_;
   OptimizerPlan plan_;
+  TableRows table_rows_;
+  std::vector<TableRows::Range> chunks_;                    // that are reduced at a time
   std::vector<tensor::Arena> scratch_, decayed_gradients_;  // of the threads
   std::vector<double> chunk_squares_;
   tensor::Arena state_;

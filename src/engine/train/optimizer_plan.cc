@@ -1,6 +1,7 @@
 #include "engine/train/optimizer_plan.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "engine/model/initialisation.h"
@@ -46,6 +47,14 @@ double peak_rate(const recipe::Size& size, model::ParameterGroup group) {
   return size.vector_learning_rate;
 }
 
+// AdamW on rows that have no gradient is momentum alone, which is made up for later. Not where something else is done
+// to all weights in every step, nor where momentum outlives the mean square by far.
+bool updates_touched_rows(const recipe::Recipe::Optimizer& rules) {
+  constexpr double kFades = 0.98;
+  return rules.averaging == recipe::Averaging::kNone && !rules.cautious &&
+         rules.beta1 < kFades * std::sqrt(rules.beta2);
+}
+
 }  // namespace
 
 bool keeps_average(const recipe::Recipe& recipe) {
@@ -78,6 +87,18 @@ void OptimizerPlan::add(const recipe::Recipe& recipe, const recipe::Size& size, 
   if (parameter.group == model::ParameterGroup::kBalance) {
     piece.rule = &kBalance;
     piece.learning_rate = recipe.model.expert_balance_rate;
+  }
+  if (parameter.ngram > 0 && piece.rule == &kAdamw && updates_touched_rows(recipe.optimizer)) {
+    tables.push_back({.ngram = parameter.ngram,
+                      .offset = parameter.offset,
+                      .rows = parameter.shape[0],
+                      .columns = parameter.shape[1],
+                      .state = state_elements,
+                      .last = state_elements + 2 * elements,
+                      .learning_rate = piece.learning_rate,
+                      .epsilon = piece.epsilon});
+    state_elements += 2 * elements + parameter.shape[0];
+    return;
   }
   if (piece.rule->whole_matrices) {
     piece.columns = parameter.shape[parameter.shape.rank - 1];

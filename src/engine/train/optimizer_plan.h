@@ -27,6 +27,15 @@ struct OptimizerPiece {
   int64_t elements() const { return rows * columns; }
 };
 
+// A hashed n-gram table whose rows are updated as they are looked up (train/table_rows.h).
+struct TablePiece {
+  int ngram = 0;
+  int64_t offset = 0, rows = 0, columns = 0;  // in the flat buffers
+  int64_t state = 0, last = 0;                // in the state: two planes; of each row, the steps that it has seen
+  double learning_rate = 0, epsilon = 0;
+  int64_t elements() const { return rows * columns; }
+};
+
 struct OptimizerPlan {
   // `run`: elements of a piece of what is updated element by element; runs are what threads share.
   OptimizerPlan(const recipe::Recipe& recipe, const recipe::Size& size,
@@ -35,6 +44,7 @@ struct OptimizerPlan {
   static constexpr int64_t kRun = 16384;
 
   std::vector<OptimizerPiece> pieces;
+  std::vector<TablePiece> tables;  // by offset; the pieces are of everything else
   std::vector<std::vector<size_t>> pieces_of_thread;
   // Layout of the state: what the update rules keep, some scalars, then the average if there is one.
   static constexpr int64_t kScalars = 16;

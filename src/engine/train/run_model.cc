@@ -6,10 +6,26 @@
 #include "base/subprocess.h"
 #include "engine/train/optimizer_plan.h"
 #include "engine/train/precision.h"
+#include "engine/train/table_rows.h"
 #include "protocol/run_events.h"
 #include "recipe/active.h"
 
 namespace flywheel::train {
+
+namespace {
+
+// Before a run's end the rows of hashed tables that rest are behind the others.
+void wake_rows(RunModel& run, std::span<const float> optimizer_state) {
+  const model::Program& program = run.model->program();
+  const OptimizerPlan plan(run.spec.recipe, run.spec.size, program.parameters(), program.parameter_elements(),
+                           program.compute_dtype(), 1);
+  if (plan.tables.empty() || std::ssize(optimizer_state) != plan.state_elements) return;
+  TableRows rows(plan, run.spec.recipe, run.spec.size, program.parameter_elements(), 1);
+  rows.count_steps(run.progress.step);
+  rows.wake(run.model->parameters().data(), optimizer_state.data(), nullptr, 0);
+}
+
+}  // namespace
 
 RunModel load_run_model(const Path& directory, int threads, const std::function<void(const std::string&)>& warn,
                         int context) {
@@ -47,6 +63,8 @@ RunModel load_run_model(const Path& directory, int threads, const std::function<
   const std::span<const float> kept =
       averaged ? checkpoint->optimizer_state.last(parameters.size()) : checkpoint->parameters;
   std::copy(kept.begin(), kept.end(), parameters.begin());
+  if (run.progress.step < run.spec.size.steps && !checkpoint->optimizer_state.empty())
+    wake_rows(run, checkpoint->optimizer_state);
   run.model->refresh();
   return run;
 }

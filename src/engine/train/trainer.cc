@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
-#include <utility>
 
 #include "engine/train/schedule.h"
 
@@ -23,6 +22,7 @@ Trainer::Trainer(const recipe::Recipe& recipe, const recipe::Size& size, tensor:
       size_(size),
       model_(recipe, size, dtype, threads, LoadedModel::Purpose::kTraining),
       optimizer_(recipe, size, model_.program().parameters(), model_.program().parameter_elements(), dtype, threads),
+      resting_(optimizer_.table_rows().elements() * int64_t{sizeof(float)}),
       drawn_(static_cast<size_t>(size.batch_sequences)),
       losses_(drawn_.size()) {
   // A thread without a sequence needs no buffer.
@@ -31,16 +31,20 @@ Trainer::Trainer(const recipe::Recipe& recipe, const recipe::Size& size, tensor:
     gradient_memory_.emplace_back(model_.program().parameter_elements() * int64_t{sizeof(float)});
     gradients_.push_back(reinterpret_cast<float*>(gradient_memory_.back().data()));
   }
-  failures_.resize(static_cast<size_t>(threads));
-  train_ = [this](int thread) {
-    try {
-      train_sequences(thread);
-    } catch (...) {
-      failures_[static_cast<size_t>(thread)] = std::current_exception();
-    }
+  prepare_ = [this](int thread) {
+    const auto index = static_cast<size_t>(thread);
+    optimizer_.prepare(parameters().data(), index < gradients_.size() ? gradients_[index] : nullptr, thread);
   };
+  train_ = [this](int thread) { train_sequences(thread); };
   reduce_ = [this](int thread) { optimizer_.reduce(gradients_, thread); };
   update_ = [this](int thread) { optimizer_.update(gradients_[0], parameters().data(), thread); };
+  wake_ = [this](int thread) {
+    optimizer_.table_rows().wake(parameters().data(), optimizer_.state().data(),
+                                 reinterpret_cast<float*>(resting_.data()), thread);
+  };
+  put_back_ = [this](int thread) {
+    optimizer_.table_rows().put_back(reinterpret_cast<const float*>(resting_.data()), parameters().data(), thread);
+  };
   refresh_ = [this](int thread) { model_.packed().refresh(parameters().data(), thread, model_.threads()); };
   model_.initialise(seed);
   optimizer_.start(parameters());
@@ -50,30 +54,25 @@ void Trainer::train_sequences(int thread) {
   const int threads = static_cast<int>(gradients_.size());
   if (thread >= threads) return;
   float* gradients = gradients_[static_cast<size_t>(thread)];
-  std::memset(gradients, 0, parameters().size_bytes());
   const float loss_scale = 1.0f / (static_cast<float>(sequences_) * static_cast<float>(size_.context));
   const int last = sequences_ * (thread + 1) / threads, at_once = model_.program().sequences();
   for (int i = sequences_ * thread / threads; i < last; i += at_once) {
     const auto first = static_cast<size_t>(i), count = static_cast<size_t>(std::min(at_once, last - i));
     const std::span run = std::span(drawn_).subspan(first, count);
-    for (size_t k = 0; k < count; ++k) run[k] = batches_->drawn(first_sequence_ + i + static_cast<int>(k));
     model_.executor(thread).train(run, loss_scale, gradients, losses_.data() + first);
   }
 }
 
-void Trainer::rethrow_failure() {
-  for (std::exception_ptr& failure : failures_)
-    if (failure) std::rethrow_exception(std::exchange(failure, nullptr));
-}
-
 StepResult Trainer::step(const data::BatchSampler& batches, int64_t step) {
-  batches_ = &batches;
-  first_sequence_ = size_.sequences_before(step);
-  sequences_ = size_.sequences_at(step);
-  ThreadPool& team = model_.team();
   const double begun = seconds_now();
+  sequences_ = size_.sequences_at(step);
+  steps_done_ = step + 1;
+  const std::span drawn = std::span(drawn_).first(static_cast<size_t>(sequences_));
+  for (int i = 0; i < sequences_; ++i) drawn[static_cast<size_t>(i)] = batches.drawn(size_.sequences_before(step) + i);
+  ThreadPool& team = model_.team();
+  optimizer_.touch(step, drawn);
+  team.run(prepare_);
   team.run(train_);
-  rethrow_failure();
   const double trained = seconds_now();
   seconds_.sequences += trained - begun;
   team.run(reduce_);
@@ -91,7 +90,13 @@ StepResult Trainer::step(const data::BatchSampler& batches, int64_t step) {
   return result;
 }
 
+void Trainer::wake_rows() {
+  optimizer_.table_rows().count_steps(steps_done_);
+  model_.team().run(wake_);
+}
+
 std::span<float> Trainer::kept_parameters() {
+  if (optimizer_.table_rows().elements() > 0) wake_rows();
   return optimizer_.average().empty() ? parameters() : optimizer_.average();
 }
 
@@ -104,9 +109,12 @@ void Trainer::exchange_average() {
 }
 
 SampleLoss Trainer::evaluate(const data::EvalSample& sample) {
+  const bool rests = optimizer_.table_rows().elements() > 0;
+  if (rests) wake_rows();
   exchange_average();
   const SampleLoss evaluation = model_.evaluate(sample);
   exchange_average();
+  if (rests) model_.team().run(put_back_);
   return evaluation;
 }
 

@@ -3,7 +3,6 @@
 // same recipe, size, seed, data and number of threads give bit-identical losses; nothing is allocated in a step.
 #pragma once
 
-#include <exception>
 #include <functional>
 #include <span>
 #include <vector>
@@ -42,29 +41,29 @@ class Trainer {
   // What a checkpoint keeps. After writing into either: model().refresh().
   std::span<float> parameters() { return model_.parameters(); }
   std::span<float> optimizer_state() { return optimizer_.state(); }
-  // What a finished run leaves: the optimizer's average of the weights when the recipe keeps one, else the weights.
+  // What a finished run leaves, after which it trains no further: the optimizer's average of the weights when the
+  // recipe keeps one, else the weights.
   std::span<float> kept_parameters();
 
  private:
   void train_sequences(int thread);
-  void rethrow_failure();
   void exchange_average();
+  void wake_rows();
 
   recipe::Recipe recipe_;
   recipe::Size size_;
   LoadedModel model_;
   Optimizer optimizer_;
   std::vector<tensor::Arena> gradient_memory_;
+  tensor::Arena resting_;  // weights of hashed tables as training left them, while woken ones are evaluated
   std::vector<float*> gradients_;
   std::vector<model::Executor::Tokens> drawn_;  // the step's sequences
   std::vector<double> losses_;                  // of them
-  std::vector<std::exception_ptr> failures_;    // of the threads: a token file that was damaged meanwhile
-  const data::BatchSampler* batches_ = nullptr;
-  int64_t first_sequence_ = 0;  // of the step at hand
-  int sequences_ = 0;           // in it
+  int sequences_ = 0;                           // in the step at hand
+  int64_t steps_done_ = 0;
   StepSeconds seconds_;
   // Made once: a std::function made in a step would allocate.
-  std::function<void(int)> train_, reduce_, update_, refresh_;
+  std::function<void(int)> prepare_, train_, reduce_, update_, refresh_, wake_, put_back_;
 };
 
 }  // namespace flywheel::train

@@ -66,6 +66,28 @@ void adamw_all(const AdamwStep& s, const float* gradient, float* weight, float* 
   }
 }
 
+template <bool kFades>
+void rest(const AdamwRest& s, float* weight, float* moment1, float* moment2, int64_t n) {
+  const auto rate = hn::Set(kFloats, s.rate), inverse2 = hn::Set(kFloats, s.inverse_correction2);
+  const auto epsilon = hn::Set(kFloats, s.epsilon);
+  const auto keep1 = hn::Set(kFloats, s.keep1), keep2 = hn::Set(kFloats, s.keep2);
+  each_vector(n, [&](int64_t i, auto count) HWY_ATTR {
+    const auto m1 = load(moment1 + i, count), m2 = load(moment2 + i, count);
+    const auto direction = hn::Div(m1, hn::Add(hn::Sqrt(hn::Mul(m2, inverse2)), epsilon));
+    store(hn::NegMulAdd(rate, direction, load(weight + i, count)), weight + i, count);
+    if constexpr (kFades) {
+      store(hn::Mul(m1, keep1), moment1 + i, count);
+      store(hn::Mul(m2, keep2), moment2 + i, count);
+    }
+  });
+}
+void rest_weights(const AdamwRest& s, float* weight, const float* moment1, const float* moment2, int64_t n) {
+  rest<false>(s, weight, const_cast<float*>(moment1), const_cast<float*>(moment2), n);
+}
+void rest_all(const AdamwRest& s, float* weight, float* moment1, float* moment2, int64_t n) {
+  rest<true>(s, weight, moment1, moment2, n);
+}
+
 }  // namespace flywheel::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -79,6 +101,8 @@ HWY_EXPORT(add_bfloat16);
 HWY_EXPORT(scale_all);
 HWY_EXPORT(squares_all);
 HWY_EXPORT(adamw_all);
+HWY_EXPORT(rest_all);
+HWY_EXPORT(rest_weights);
 
 void embedding_forward(const uint16_t* tokens, const float* table, const float* positions, int64_t t, int64_t c,
                        float* x) {
@@ -117,6 +141,12 @@ void scale(float* y, float factor, int64_t n) {
 }
 double sum_of_squares(const float* x, int64_t n) {
   return HWY_DYNAMIC_DISPATCH(squares_all)(x, n);
+}
+void adamw_rest(const AdamwRest& rest, float* weight, float* moment1, float* moment2, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(rest_all)(rest, weight, moment1, moment2, n);
+}
+void adamw_rest_weights(const AdamwRest& rest, float* weight, const float* moment1, const float* moment2, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(rest_weights)(rest, weight, moment1, moment2, n);
 }
 void adamw(const AdamwStep& step, const float* gradient, float* weight, float* moment1, float* moment2, int64_t n) {
   HWY_DYNAMIC_DISPATCH(adamw_all)(step, gradient, weight, moment1, moment2, n);
