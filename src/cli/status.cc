@@ -10,7 +10,6 @@
 #include "report/cost_text.h"
 #include "report/report_json.h"
 #include "report/report_text.h"
-#include "report/utilisation.h"
 
 namespace flywheel::cli {
 namespace {

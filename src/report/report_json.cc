@@ -11,7 +11,6 @@
 #include "campaign/points.h"
 #include "protocol/splits.h"
 #include "report/cost_text.h"
-#include "report/utilisation.h"
 
 namespace flywheel::report {
 namespace {
@@ -88,6 +87,14 @@ OrderedJson evaluation_of(const Ledger& ledger, protocol::Split split) {
 }
 
 }  // namespace
+
+void add_utilisation(const std::optional<Utilisation>& utilisation, OrderedJson& to) {
+  to["utilisation"] = utilisation ? OrderedJson(utilisation->of_fp32_peak) : OrderedJson();
+  to["slot_seconds_by"] = nullptr;
+  if (!utilisation || utilisation->parts.empty()) return;
+  to["slot_seconds_by"] = OrderedJson::object();
+  for (const SlotSeconds& part : utilisation->parts) to["slot_seconds_by"][part.name] = part.seconds;
+}
 
 double sampling_half_width(const OrderedJson& report, const std::string& split) {
   return half_width(report.at(split + "_sampling_sd"), report.value(split + "_sampling_degrees", OrderedJson()));

@@ -7,11 +7,14 @@
 
 #include "base/json_fwd.h"
 #include "ledger/ledger.h"
+#include "report/utilisation.h"
 
 namespace flywheel::report {
 
 // The contract of DESIGN (keys in its order). Values that do not exist yet are null.
 OrderedJson report_json(const ledger::Ledger& ledger);
+// Adds "utilisation" and "slot_seconds_by", both null where not known.
+void add_utilisation(const std::optional<Utilisation>& utilisation, OrderedJson& to);
 // The fit of all rungs, once it was made.
 std::optional<ledger::FitRecord> final_fit(const ledger::Ledger& ledger);
 // Half of the 90% interval of the best model's loss on a split ("audit", "locked") over its documents; infinite where

@@ -12,7 +12,6 @@
 #include "report/cost_text.h"
 #include "report/multiplier_text.h"
 #include "report/report_json.h"
-#include "report/utilisation.h"
 
 namespace flywheel::report {
 namespace {

@@ -5,8 +5,6 @@
 #include <map>
 #include <numeric>
 
-#include "base/json.h"
-
 namespace flywheel::report {
 namespace {
 
@@ -50,14 +48,6 @@ std::optional<Utilisation> utilisation(const ledger::Ledger& ledger) {
   }
   if (told > 0 && other > 0) result.parts.push_back({"last_look", "the last look at the best model", other});
   return result;
-}
-
-void add_utilisation(const std::optional<Utilisation>& utilisation, OrderedJson& to) {
-  to["utilisation"] = utilisation ? OrderedJson(utilisation->of_fp32_peak) : OrderedJson();
-  to["slot_seconds_by"] = nullptr;
-  if (!utilisation || utilisation->parts.empty()) return;
-  to["slot_seconds_by"] = OrderedJson::object();
-  for (const SlotSeconds& part : utilisation->parts) to["slot_seconds_by"][part.name] = part.seconds;
 }
 
 std::string utilisation_text(const Utilisation& utilisation) {

@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "base/json_fwd.h"
 #include "ledger/ledger.h"
 
 namespace flywheel::report {
@@ -26,8 +25,6 @@ struct Utilisation {
 // Nothing for a ledger that knows no peak or has spent no slot time.
 std::optional<Utilisation> utilisation(const ledger::Ledger& ledger);
 
-// Adds "utilisation" and "slot_seconds_by" (both null where not known).
-void add_utilisation(const std::optional<Utilisation>& utilisation, OrderedJson& to);
 std::string utilisation_text(const Utilisation& utilisation);
 
 }  // namespace flywheel::report
