@@ -49,6 +49,7 @@ SizedRecipe sized(const recipe::Recipe& recipe, double flops, bool spent) {
   for (int i = 0; spent && i < kRounds; ++i) {
     const double model = recipe::training_flops(recipe, run.size);
     run.size = recipe::with_flops(recipe, run.size, flops * model / (model + run.optimizer_flops()));
+    run.step = train::step_costs(recipe, run.size);
   }
   run.evaluation_flops =
       static_cast<double>(recipe::RunSpec{}.eval_tokens) * workload::evaluation_flops_per_scored(recipe, run.size);

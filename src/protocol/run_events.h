@@ -15,7 +15,7 @@
 namespace flywheel::protocol {
 
 // Types and their fields ("t": seconds since the run process first started training, restarts excluded):
-//  start      {"t","type","program","precision","threads","parameters","matrix_parameters",
+//  start      {"t","type","program","precision",*"instructions","threads","parameters","matrix_parameters",
 //              "active_matrix_parameters","flops_per_token","optimizer_flops_per_step","steps","segments",
 //              "predicted_memory_bytes", *"resumed_step", *"tokens", *"flops"}
 //  step       {"t","type","step","tokens","loss","learning_rate","gradient_norm","tokens_per_second"}

@@ -5,7 +5,7 @@
 namespace flywheel::protocol {
 
 struct StepCosts {
-  double optimizer_flops = 0;         // of a step, whatever its batch
+  double optimizer_flops = 0;         // of a step; tables have as many rows looked up as its batch does
   double lookup_bytes_per_token = 0;  // rows of tables read, and their gradients read and written
   double lookup_bytes_per_step = 0;   // what the optimizer reads and writes of the tables
   double table_parameters = 0;        // in look-up tables, which no matrix product uses

@@ -16,6 +16,23 @@ constexpr Part kParts[] = {{"sequences", "forward and backward"}, {"optimizer", 
                            {"evaluation", "evaluations"},         {"start", "starting to train"},
                            {"checkpoint", "checkpoints"},         {"process", "processes beginning and ending"}};
 
+double seconds_of(const ledger::AttemptEnded& attempt) {
+  return attempt.measured->seconds;
+}
+double seconds_of(const ledger::RunFinished& run) {
+  return run.seconds;
+}
+// What a run said of itself, where it is possible: its parts are no more than its time as the lab saw it.
+std::map<std::string, double> believed(const std::map<std::string, double>& parts, double run_seconds) {
+  constexpr double kStarted = 0.1;  // the lab may see a start a little late
+  double sum = 0;
+  for (const auto& [part, seconds] : parts) {
+    if (!(seconds >= 0)) return {};
+    sum += seconds;
+  }
+  return sum <= run_seconds + kStarted ? parts : std::map<std::string, double>{};
+}
+
 }  // namespace
 
 std::optional<Utilisation> utilisation(const ledger::Ledger& ledger) {
@@ -31,7 +48,8 @@ std::optional<Utilisation> utilisation(const ledger::Ledger& ledger) {
   const auto add = [&](const auto& records) {
     for (const auto& record : records) {
       if (!record.value.measured) continue;
-      for (const auto& [part, value] : record.value.measured->seconds_by) seconds[part] += value;
+      for (const auto& [part, value] : believed(record.value.measured->seconds_by, seconds_of(record.value)))
+        seconds[part] += value;
     }
   };
   add(ledger.all<ledger::AttemptEnded>());

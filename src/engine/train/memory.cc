@@ -23,8 +23,10 @@ uint64_t predict_memory_bytes(const recipe::Recipe& recipe, const recipe::Size& 
                                 threads);
   constexpr auto held = tensor::Arena::held_bytes;
   const auto flat = [](int64_t elements) { return held(elements * int64_t{sizeof(float)}); };
-  int64_t resting = 0;  // weights of tables, while others are evaluated in their place
-  for (const TablePiece& table : optimizer.tables) resting += table.elements();
+  // Weights of hashed tables, while others are evaluated in their place, and what is kept of their rows and of steps.
+  int64_t resting = 0;
+  for (const TablePiece& table : optimizer.tables) resting += table.elements() + 4 * table.rows;
+  if (resting > 0) resting += 2 * size.steps;
   const int64_t gradients = std::min(threads, std::max(1, size.batch_sequences));
   int64_t bytes = (1 + gradients) * flat(program.parameter_elements()) + flat(optimizer.state_elements) +
                   flat(resting) + held(memory.packed_bytes) + threads * held(memory.arena_bytes_train);

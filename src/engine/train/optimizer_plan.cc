@@ -48,11 +48,14 @@ double peak_rate(const recipe::Size& size, model::ParameterGroup group) {
 }
 
 // AdamW on rows that have no gradient is momentum alone, which is made up for later. Not where something else is done
-// to all weights in every step, nor where momentum outlives the mean square by far.
-bool updates_touched_rows(const recipe::Recipe::Optimizer& rules) {
-  constexpr double kFades = 0.98;
-  return rules.averaging == recipe::Averaging::kNone && !rules.cautious &&
-         rules.beta1 < kFades * std::sqrt(rules.beta2);
+// to all weights in every step; where momentum outlives the mean square, or epsilon weighs in before both have faded,
+// since the closed form has it fade too (weights then differ by percents of their way; docs/optimizers.md); nor in runs
+// of so many steps that counting them again at every start would take seconds.
+bool updates_touched_rows(const recipe::Recipe::Optimizer& rules, double epsilon, int64_t steps) {
+  constexpr double kFades = 0.98, kSlowest = 0.9, kLargestEpsilon = 1e-6;
+  constexpr int64_t kMostSteps = 4'000'000;
+  return steps <= kMostSteps && rules.averaging == recipe::Averaging::kNone && !rules.cautious &&
+         rules.beta2 >= kSlowest && epsilon <= kLargestEpsilon && rules.beta1 < kFades * std::sqrt(rules.beta2);
 }
 
 }  // namespace
@@ -88,7 +91,8 @@ void OptimizerPlan::add(const recipe::Recipe& recipe, const recipe::Size& size, 
     piece.rule = &kBalance;
     piece.learning_rate = recipe.model.expert_balance_rate;
   }
-  if (parameter.ngram > 0 && piece.rule == &kAdamw && updates_touched_rows(recipe.optimizer)) {
+  if (parameter.ngram > 0 && piece.rule == &kAdamw &&
+      updates_touched_rows(recipe.optimizer, piece.epsilon, size.steps)) {
     tables.push_back({.ngram = parameter.ngram,
                       .offset = parameter.offset,
                       .rows = parameter.shape[0],

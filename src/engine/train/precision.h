@@ -10,7 +10,7 @@
 
 namespace flywheel::train {
 
-// Seconds of one training step of the base recipe (256 tokens, one layer, one thread): the best of a few in turn.
+// Seconds of forward and backward of one layer of the base recipe, 256 tokens, one thread: the best of a few in turn.
 struct PrecisionTiming {
   int width = 0;
   double fp32_seconds = 0, bf16_seconds = 0;  // 0: not timed, since there is no hardware for bfloat16
@@ -21,7 +21,7 @@ struct PrecisionTiming {
 // Widths that are timed; others take the nearest one, in the logarithm.
 inline constexpr int kTimedWidths[] = {16, 32, 64, 128, 256, 512};
 int nearest_timed_width(int width);
-// Takes milliseconds, a tenth of a second for the widest.
+// Takes milliseconds, up to a third of a second for the widest.
 PrecisionTiming time_precisions(int width);
 std::vector<PrecisionTiming> time_all_precisions();
 

@@ -13,6 +13,7 @@
 #include "base/stop_signals.h"
 #include "base/subprocess.h"
 #include "engine/data/segments.h"
+#include "engine/kernels/kernels.h"
 #include "engine/train/checkpoint.h"
 #include "engine/train/costs.h"
 #include "engine/train/divergence.h"
@@ -162,6 +163,7 @@ class Run {
     }
     OrderedJson fields{{"program", options_.program},
                        {"precision", precision_name(inputs_.dtype)},
+                       {"instructions", kernels::instruction_set()},
                        {"threads", spec_.threads},
                        {"parameters", counts_.parameters},
                        {"matrix_parameters", counts_.matrix_parameters},
@@ -225,6 +227,8 @@ class Run {
     }
     std::copy(checkpoint_->parameters.begin(), checkpoint_->parameters.end(), parameters.begin());
     if (!finished) std::copy(checkpoint_->optimizer_state.begin(), checkpoint_->optimizer_state.end(), state.begin());
+    if (!finished && !trainer_->holds(checkpoint_->progress.step))
+      throw_bad_input("{}: its optimizer's state is damaged; delete it to start over", checkpoint_->path.string());
     watch_.restore(checkpoint_->progress.divergence);
     step_ = checkpoint_->progress.step;
     cpu_seconds_before_ = checkpoint_->progress.cpu_seconds;
@@ -387,8 +391,12 @@ class Run {
   double start_seconds_ = 0, evaluation_seconds_ = 0, checkpoint_seconds_ = 0;  // of this process
 };
 
-// What this directory's run began with; else its trunk; else what is faster here.
+// What this directory's run has been trained in so far, as its events say; else what its spec there says, or its
+// trunk's; else what is faster here.
 recipe::Precision settled_precision(const recipe::RunSpec& spec, const Path& directory) {
+  const std::string trained = protocol::read_outcome(directory / protocol::kEventsFile).precision;
+  for (const recipe::Precision precision : {recipe::Precision::kFloat32, recipe::Precision::kBfloat16})
+    if (trained == recipe::precision_name(precision)) return precision;
   for (const Path& earlier : {directory, spec.branch}) {
     std::error_code error;
     if (earlier.empty() || !std::filesystem::exists(earlier / protocol::kSpecFile, error)) continue;

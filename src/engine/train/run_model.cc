@@ -21,6 +21,8 @@ void wake_rows(RunModel& run, std::span<const float> optimizer_state) {
                            program.compute_dtype(), 1);
   if (plan.tables.empty() || std::ssize(optimizer_state) != plan.state_elements) return;
   TableRows rows(plan, run.spec.recipe, run.spec.size, program.parameter_elements(), 1);
+  if (!rows.holds(optimizer_state, run.progress.step))
+    throw_bad_input("the checkpoint of run {}: its optimizer's state is damaged; train the run again", run.spec.id);
   rows.count_steps(run.progress.step);
   rows.wake(run.model->parameters().data(), optimizer_state.data(), nullptr, 0);
 }

@@ -39,11 +39,15 @@ TableRows::TableRows(const OptimizerPlan& plan, const recipe::Recipe& recipe, co
   if (tables_.empty()) return;
   const double ratio = beta1_ / std::sqrt(beta2_);
   for (double power = 1; power > kNegligible; power *= ratio) powers_.push_back(power);
-  const auto places = static_cast<size_t>(size.steps) + 1;
-  sums_.assign(places, 0.0);
-  roots_.assign(places, 0.0);
-  fades1_.assign(places, 0.0f);
-  fades2_.assign(places, 0.0f);
+  sums_.assign(static_cast<size_t>(size.steps) + 1, 0.0);
+  double fade1 = 1, fade2 = 1;
+  do {
+    fades1_.push_back(static_cast<float>(fade1));
+    fades2_.push_back(static_cast<float>(fade2));
+    roots_.push_back(1 / std::sqrt(1 - fade2));
+    fade1 *= beta1_;
+    fade2 *= beta2_;
+  } while (std::max(fade1, fade2) > kNegligible && std::ssize(roots_) <= size.steps);
   size_t most = 0;  // rows that a step can touch
   const int64_t tokens = int64_t{size.batch_sequences} * size.context;
   for (const TablePiece& table : tables_) most += static_cast<size_t>(std::min(table.rows, tokens));
@@ -57,9 +61,6 @@ void TableRows::count_steps(int64_t steps) {
     const int64_t now = counted_ + 1;
     const double part =
         learning_rate_share(schedule_, size_, counted_) * std::sqrt(correction(beta2_, now)) / correction(beta1_, now);
-    roots_[static_cast<size_t>(now)] = 1 / std::sqrt(correction(beta2_, now));
-    fades1_[static_cast<size_t>(now)] = static_cast<float>(std::pow(beta1_, static_cast<double>(now)));
-    fades2_[static_cast<size_t>(now)] = static_cast<float>(std::pow(beta2_, static_cast<double>(now)));
     const auto reach = std::min<int64_t>(now, static_cast<int64_t>(powers_.size()));
     for (int64_t ago = 1; ago < reach; ++ago)
       sums_[static_cast<size_t>(now - ago)] += part * powers_[static_cast<size_t>(ago)];
@@ -89,11 +90,12 @@ std::pair<size_t, size_t> TableRows::share_of(int thread) const {
 // Of a row that has seen fewer steps than are counted.
 kernels::AdamwRest TableRows::rest_of(const TablePiece& table, int64_t seen) const {
   const auto s = static_cast<size_t>(seen), rested = static_cast<size_t>(counted_ - seen);
-  return {.rate = static_cast<float>(table.learning_rate * sums_[s] * roots_[s]),
-          .inverse_correction2 = static_cast<float>(roots_[s] * roots_[s]),
+  const double root = s < roots_.size() ? roots_[s] : 1;
+  return {.rate = static_cast<float>(table.learning_rate * sums_[s] * root),
+          .inverse_correction2 = static_cast<float>(root * root),
           .epsilon = static_cast<float>(table.epsilon),
-          .keep1 = fades1_[rested],
-          .keep2 = fades2_[rested]};
+          .keep1 = rested < fades1_.size() ? fades1_[rested] : 0,
+          .keep2 = rested < fades2_.size() ? fades2_[rested] : 0};
 }
 
 void TableRows::coast(const TablePiece& table, int64_t row, float* weights, float* state) const {
@@ -110,6 +112,14 @@ void TableRows::catch_up(float* weights, float* state, int thread) const {
   const auto [first, last] = share_of(thread);
   for (size_t i = first; i < last; ++i)
     coast(tables_[static_cast<size_t>(touched_[i].table)], touched_[i].row, weights, state);
+}
+
+bool TableRows::holds(std::span<const float> state, int64_t steps) const {
+  for (const TablePiece& table : tables_) {
+    for (const float seen : state.subspan(static_cast<size_t>(table.last), static_cast<size_t>(table.rows)))
+      if (!(seen >= 0 && seen <= static_cast<float>(steps))) return false;
+  }
+  return true;
 }
 
 int64_t TableRows::elements() const {

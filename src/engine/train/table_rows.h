@@ -17,9 +17,9 @@
 
 namespace flywheel::train {
 
-// No allocation after construction. Steps are counted from 0; methods that take `thread`
-// are called by every thread of the team, and between two of them all must have finished. State and weights are those
-// of the optimizer, state[last] the steps that a row has seen.
+// No allocation after construction; 8 bytes for each step of the run. Steps are counted from 0; methods that take
+// `thread` are called by every thread of the team, and between two of them all must have finished. State and weights
+// are those of the optimizer, state[last] the steps that a row has seen.
 class TableRows {
  public:
   using Tokens = model::Executor::Tokens;
@@ -52,6 +52,8 @@ class TableRows {
   void wake(float* weights, const float* state, float* before, int thread) const;
   void put_back(const float* before, float* weights, int thread) const;
   int64_t elements() const;  // of all tables
+  // False for a state that no run is in after so many steps: a damaged checkpoint.
+  bool holds(std::span<const float> state, int64_t steps) const;
 
  private:
   struct Row {
@@ -72,8 +74,8 @@ class TableRows {
   std::vector<double> squares_;         // of each touched row's gradient
   std::vector<double> powers_;          // of beta1 / sqrt(beta2), as far as they count
   std::vector<double> sums_;            // of rows last updated at s, up to the step counted_
-  std::vector<double> roots_;           // 1 / sqrt(c2_s)
-  std::vector<float> fades1_, fades2_;  // beta^k
+  std::vector<double> roots_;           // 1 / sqrt(c2_s), as far as it is not 1
+  std::vector<float> fades1_, fades2_;  // beta^k, as far as they are not 0
   int64_t counted_ = 0;
 };
 

@@ -160,6 +160,19 @@ TEST(TableRows, GoOnFromTheirStateBitForBitWhateverIsLookedAtBetween) {
   EXPECT_TRUE(resumed->woken(kSteps) == whole.woken(kSteps));
 }
 
+TEST(TableRows, ADamagedStateIsSeen) {
+  RowsBench bench(rows_recipe(), 1);
+  TableRows& rows = bench.optimizer().table_rows();
+  std::vector<float> state(bench.optimizer().state().begin(), bench.optimizer().state().end());
+  EXPECT_TRUE(rows.holds(state, 0));
+  for (const float damaged : {-1.0f, 6.0f, 1e9f, std::nanf(""), INFINITY}) {
+    state[2 * kRows * kColumns + 3] = damaged;
+    EXPECT_FALSE(rows.holds(state, 5)) << damaged;
+  }
+  state[2 * kRows * kColumns + 3] = 5;
+  EXPECT_TRUE(rows.holds(state, 5));
+}
+
 TEST(TableRows, AreUpdatedWholeWhereARuleTouchesAllWeightsInEveryStep) {
   const auto tables = [](const std::function<void(recipe::Recipe&)>& change) {
     recipe::Recipe recipe;
@@ -173,6 +186,8 @@ TEST(TableRows, AreUpdatedWholeWhereARuleTouchesAllWeightsInEveryStep) {
   EXPECT_EQ(tables([](recipe::Recipe& r) { r.optimizer.cautious = true; }), 0u);
   EXPECT_EQ(tables([](recipe::Recipe& r) { r.optimizer.averaging = recipe::Averaging::kTail; }), 0u);
   EXPECT_EQ(tables([](recipe::Recipe& r) { r.optimizer.beta1 = r.optimizer.beta2 = 0.99; }), 0u);
+  EXPECT_EQ(tables([](recipe::Recipe& r) { r.optimizer.beta2 = 0.85; }), 0u);
+  EXPECT_EQ(tables([](recipe::Recipe& r) { r.optimizer.epsilon = 1e-4; }), 0u);
 }
 
 }  // namespace

@@ -41,6 +41,8 @@ class Trainer {
   // What a checkpoint keeps. After writing into either: model().refresh().
   std::span<float> parameters() { return model_.parameters(); }
   std::span<float> optimizer_state() { return optimizer_.state(); }
+  // Whether the optimizer's state can be that of a run after so many steps.
+  bool holds(int64_t steps) { return optimizer_.table_rows().holds(optimizer_.state(), steps); }
   // What a finished run leaves, after which it trains no further: the optimizer's average of the weights when the
   // recipe keeps one, else the weights.
   std::span<float> kept_parameters();

@@ -114,7 +114,9 @@ std::optional<SizedRun> FlywheelWorkload::branched(const Configuration& configur
 
 protocol::StepCosts FlywheelWorkload::step_costs(const std::string& identity, const recipe::Recipe& recipe,
                                                  const recipe::Size& size) const {
-  const std::string key = fmt::format("{} {}x{}", identity, size.width, size.layers);
+  // A step's tokens count: they decide how many rows of hashed tables it looks up.
+  const std::string key =
+      fmt::format("{} {}x{} {}x{}", identity, size.width, size.layers, size.batch_sequences, size.context);
   {
     const std::lock_guard lock(costs_mutex_);
     if (const auto known = costs_.find(key); known != costs_.end()) return known->second;

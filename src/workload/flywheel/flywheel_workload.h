@@ -73,7 +73,7 @@ class FlywheelWorkload : public Workload {
   SizedRun with_costs(const Configuration& configuration, SizedRun run) const;
 
   FlywheelOptions options_;
-  // By recipe and model: plans of ladders ask for the same ones again and again.
+  // By recipe, model and batch: plans of ladders ask for the same ones again and again.
   mutable std::mutex costs_mutex_;
   mutable std::map<std::string, protocol::StepCosts> costs_;
 };

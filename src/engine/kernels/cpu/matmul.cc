@@ -162,7 +162,7 @@ void outer_any(const void* dy, int64_t dy_stride, const void* x, int64_t x_strid
   if (dtype == tensor::Dtype::kFloat32) {
     outer(static_cast<const float*>(dy), dy_stride, static_cast<const float*>(x), x_stride, dtype, m, n, k, dw,
           dw_stride, static_cast<float*>(workspace));
-  } else if (unit_takes(dtype, n, m)) {
+  } else if (unit_takes_outer(dtype, m, n)) {
     outer_on_unit(static_cast<const tensor::Bf16*>(dy), dy_stride, static_cast<const tensor::Bf16*>(x), x_stride, m, n,
                   k, dw, dw_stride, static_cast<tensor::Bf16*>(workspace));
   } else {

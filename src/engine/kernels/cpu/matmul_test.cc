@@ -14,7 +14,8 @@ struct Product {
 };
 constexpr Product kProducts[] = {{1, 1, 1},     {6, 16, 16},  {7, 3, 17},   {13, 64, 48},  {5, 33, 65}, {64, 64, 64},
                                  {23, 47, 130}, {2, 129, 80}, {12, 7, 257}, {0, 8, 8},     {9, 1, 31},  {36, 70, 200},
-                                 {32, 32, 16},  {70, 48, 37}, {41, 94, 96}, {300, 66, 50}, {33, 32, 1}, {64, 33, 64}};
+                                 {32, 32, 16},  {70, 48, 37}, {41, 94, 96}, {300, 66, 50}, {33, 32, 1}, {64, 33, 64},
+                                 {40, 8, 12},   {65, 16, 9},  {33, 30, 8}};
 
 void expect_product(const Product& p, tensor::Dtype dtype, tensor::Dtype c_dtype, bool transposed, Epilogue epilogue) {
   const int64_t a_stride = p.k + 3, c_stride = p.n + 5;

@@ -26,21 +26,43 @@ inline constexpr int64_t kUnitLeftBytes = 1 << 20;
 // much at once, and lose up to a tenth.
 inline constexpr int64_t kUnitAsksFrom = 256;
 
+// The vector unit is as fast below this depth, and for weight gradients of fewer rows.
+inline constexpr int64_t kUnitShallow = 8;
+
+// A that fills no block of rows is copied into one of at most this depth; whatever its other rows hold becomes sums that
+// nobody reads.
+inline constexpr int64_t kUnitCopied = 1024;
+
+// Up to that depth by depth alone, so that a token's result does not depend on how many others go with it.
 inline bool unit_takes(tensor::Dtype dtype, int64_t rows, int64_t depth) {
-  return HWY_TARGET == HWY_AVX3 && dtype == tensor::Dtype::kBfloat16 && rows >= kUnitBlock && depth >= kUnitDepth &&
-         depth % 2 == 0 && machine_has_matrix_unit();
+  return HWY_TARGET == HWY_AVX3 && dtype == tensor::Dtype::kBfloat16 && depth >= kUnitShallow && depth % 2 == 0 &&
+         (rows >= kUnitBlock || (rows > 0 && depth <= kUnitCopied)) && machine_has_matrix_unit();
+}
+// Of a weight gradient, whose rows are padded in its workspace.
+inline bool unit_takes_outer(tensor::Dtype dtype, int64_t tokens, int64_t rows) {
+  return HWY_TARGET == HWY_AVX3 && dtype == tensor::Dtype::kBfloat16 && rows >= kUnitShallow && tokens >= kUnitDepth &&
+         machine_has_matrix_unit();
 }
 
 // As multiply() of matmul.cc, for bfloat16 operands. The last block overlaps the one before it where rows fill none.
 template <typename T>
 void multiply_on_unit(const tensor::Bf16* a, int64_t a_stride, int64_t m, int64_t k, const tensor::Bf16* packed_b,
                       int64_t n, T* c, int64_t c_stride, const Epilogue& e) {
+  HWY_ALIGN tensor::Bf16 copied[kUnitBlock * kUnitCopied];
+  if (m < kUnitBlock) {
+    for (int64_t row = 0; row < m; ++row)
+      std::memcpy(static_cast<void*>(copied + row * k), a + row * a_stride,
+                  static_cast<size_t>(k) * sizeof(tensor::Bf16));
+    a = copied;
+    a_stride = k;
+  }
   const MatrixUnit unit(k);
   const bool plain =
       std::is_same_v<T, float> && !e.bias && e.activation == Activation::kNone && !e.factor && !e.residual;
   HWY_ALIGN float sums[kUnitBlock * kPanelColumns];
   UnitTask task{.a_stride = 2 * a_stride, .steps = k / kUnitDepth, .tail = k % kUnitDepth != 0};
-  const int64_t steps_of_block = 2 * task.steps, c_bytes = c_stride * static_cast<int64_t>(sizeof(T));
+  const int64_t steps_of_block = std::max<int64_t>(1, 2 * task.steps),
+                c_bytes = c_stride * static_cast<int64_t>(sizeof(T));
   const int64_t at_once = std::max(kUnitBlock, kUnitLeftBytes / (2 * k) / kUnitBlock * kUnitBlock);
   for (int64_t first = 0; first < m; first += at_once) {
     const int64_t last = std::min(m, first + at_once), blocks = (last - first + kUnitBlock - 1) / kUnitBlock;
@@ -52,10 +74,10 @@ void multiply_on_unit(const tensor::Bf16* a, int64_t a_stride, int64_t m, int64_
       const int64_t next_bytes = column + width < n ? 2 * k * panel_width(column + width, n) : 0;
       task.next_bytes = (next_bytes / 64 + steps_of_block * blocks - 1) / (steps_of_block * blocks) * 64;
       for (int64_t block = first; block < last; block += kUnitBlock) {
-        const int64_t row = std::min(block, m - kUnitBlock), done = block - row;
+        const int64_t row = std::clamp<int64_t>(m - kUnitBlock, 0, block), done = block - row;
         const int64_t at = block * c_stride + column, rows = std::min(kUnitBlock, last - block);
         task.a = a + row * a_stride;
-        const bool direct = plain && columns == width && done == 0;
+        const bool direct = plain && columns == width && done == 0 && rows == kUnitBlock;
         if constexpr (std::is_same_v<T, float>) task.out = direct ? c + at : sums;
         if constexpr (!std::is_same_v<T, float>) task.out = sums;
         task.out_stride = 4 * (direct ? c_stride : kPanelColumns);
