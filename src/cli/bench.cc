@@ -282,7 +282,8 @@ int bench(const BenchOptions& options) {
                      {"sizes", OrderedJson::array()},
                      {"one_thread_sizes", OrderedJson::array()}};
   if (!options.json) {
-    fmt::print("{}, {}\n", cpu_model_name(), kernels::instruction_set());
+    fmt::print("{}, {}\nshares are of the peak that the machine had just before each step\n", cpu_model_name(),
+               kernels::instruction_set());
     for (const std::string& path : kernels::slower_paths()) fmt::print("slower path: {}\n", path);
   }
   for (const Peak& peak : threads > 1 ? std::vector{all, one} : std::vector{all}) {

@@ -25,6 +25,7 @@ struct Status {
   size_t findings = 0;
   std::optional<std::string> process;
   std::string standing;
+  Json machine;                              // as in report.json
   OrderedJson used = OrderedJson::object();  // the fields of report::add_utilisation
   std::string lines;                         // what is known, and what to do next
   int64_t records = 0;
@@ -50,7 +51,9 @@ Status read_status(const std::string& lab) {
   status.process = lab_process(lab);
   status.standing = report::standing(*ledger);
   report::add_utilisation(report::utilisation(*ledger), status.used);
-  status.lines = report::known_lines(*ledger, report::report_json(*ledger), lab);
+  const OrderedJson report = report::report_json(*ledger);
+  status.machine = report["machine"];
+  status.lines = report::known_lines(*ledger, report, lab);
   return status;
 }
 
@@ -82,6 +85,7 @@ Json to_json(const Status& status, const std::string& lab) {
             {"runs_failed", status.spend.runs_failed}}},
           {"utilisation", status.used["utilisation"]},
           {"slot_seconds_by", status.used["slot_seconds_by"]},
+          {"machine", status.machine},
           {"known", status.known},
           {"findings", status.findings},
           {"standing", status.standing},

@@ -94,6 +94,7 @@ void add_utilisation(const std::optional<Utilisation>& utilisation, OrderedJson&
   if (!utilisation || utilisation->parts.empty()) return;
   to["slot_seconds_by"] = OrderedJson::object();
   for (const SlotSeconds& part : utilisation->parts) to["slot_seconds_by"][part.name] = part.seconds;
+  if (utilisation->idle_seconds) to["slot_seconds_by"]["idle"] = *utilisation->idle_seconds;
 }
 
 double sampling_half_width(const OrderedJson& report, const std::string& split) {

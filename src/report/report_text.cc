@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 
 #include "base/format.h"
@@ -318,6 +319,20 @@ std::string best_row(const OrderedJson& report) {
                                " bits per byte (\u00b1: 90% over " + over + ")");
 }
 
+// "bf16 from 32 wide on, fp32 at 16", as the lab's machine was measured to train faster.
+std::string precisions_text(const ledger::MachineRecord& machine) {
+  std::map<std::string, std::vector<int>> widths;
+  for (const auto& [width, precision] : machine.precisions) widths[precision].push_back(std::atoi(width.c_str()));
+  std::string text;
+  for (auto& [precision, sizes] : widths) {
+    std::sort(sizes.begin(), sizes.end());
+    text += (text.empty() ? "" : "; ") + precision + (widths.size() == 1 ? " at every width" : " at widths about");
+    for (size_t i = 0; widths.size() > 1 && i < sizes.size(); ++i)
+      text += fmt::format("{} {}", i == 0 ? "" : ",", sizes[i]);
+  }
+  return text + fmt::format(", which trained faster here ({})", machine.instruction_set);
+}
+
 std::string spent_row(const ledger::Ledger& ledger) {
   const ledger::Spend spend = ledger.spend();
   const int64_t runs = spend.runs_done + spend.runs_failed;
@@ -388,6 +403,8 @@ std::string known_lines(const ledger::Ledger& ledger, const OrderedJson& report,
   if (!is_comparison(ledger) && ledger.last<ledger::ReportRecord>()) text += best_row(report);
   text += spent_row(ledger);
   if (const auto used = utilisation(ledger)) text += row("utilised", utilisation_text(*used));
+  if (const auto machine = last_of<ledger::MachineRecord>(ledger); machine && !machine->precisions.empty())
+    text += row("precision", precisions_text(*machine));
   return text + next_rows(ledger, lab);
 }
 

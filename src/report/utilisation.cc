@@ -12,9 +12,10 @@ namespace {
 struct Part {
   const char *name, *text;
 };
-constexpr Part kParts[] = {{"sequences", "forward and backward"}, {"optimizer", "optimizer"},
-                           {"evaluation", "evaluations"},         {"start", "starting to train"},
-                           {"checkpoint", "checkpoints"},         {"process", "processes beginning and ending"}};
+constexpr Part kParts[] = {
+    {"sequences", "forward and backward"}, {"optimizer", "optimizer"},
+    {"evaluation", "evaluations"},         {"start", "starting to train"},
+    {"checkpoint", "checkpoints"},         {"process", "processes beginning and ending, killed runs"}};
 
 double seconds_of(const ledger::AttemptEnded& attempt) {
   return attempt.measured->seconds;
@@ -42,8 +43,12 @@ std::optional<Utilisation> utilisation(const ledger::Ledger& ledger) {
     return std::nullopt;
   const double peak_flops = machine->value.peak_gflops_fp32 * 1e9 / machine->value.threads;
   Utilisation result{.of_fp32_peak = (spend.train_flops + spend.optimizer_flops) / (spend.slot_seconds * peak_flops),
+                     .core_peak_gflops = peak_flops * 1e-9,
                      .slot_seconds = spend.slot_seconds,
-                     .parts = {}};
+                     .parts = {},
+                     .idle_seconds = {}};
+  if (const auto ended = ledger.last<ledger::ReportRecord>())
+    result.idle_seconds = std::max(0.0, ended->value.seconds * ended->value.slots - ended->value.slot_seconds);
   std::map<std::string, double> seconds;
   const auto add = [&](const auto& records) {
     for (const auto& record : records) {
@@ -69,9 +74,15 @@ std::optional<Utilisation> utilisation(const ledger::Ledger& ledger) {
 }
 
 std::string utilisation_text(const Utilisation& utilisation) {
-  std::string text = fmt::format("{:.0f}% of the float32 peak", 100 * utilisation.of_fp32_peak);
+  std::string text =
+      fmt::format("{:.0f}% of a core's float32 peak of {:.0f} GFLOP/s, by models and optimizers while slots were busy",
+                  100 * utilisation.of_fp32_peak, utilisation.core_peak_gflops);
+  if (utilisation.idle_seconds) {
+    text += fmt::format(" ({:.0f}% of the time)",
+                        100 * utilisation.slot_seconds / (utilisation.slot_seconds + *utilisation.idle_seconds));
+  }
   if (utilisation.parts.empty()) return text;
-  text += " by models and optimizers; slot time went into ";
+  text += "; that time went into ";
   for (size_t i = 0; i < utilisation.parts.size(); ++i) {
     text += fmt::format("{}{} {:.0f}%", i == 0 ? "" : ", ", utilisation.parts[i].text,
                         100 * utilisation.parts[i].seconds / utilisation.slot_seconds);

@@ -18,8 +18,10 @@ struct SlotSeconds {
 
 struct Utilisation {
   double of_fp32_peak;
+  double core_peak_gflops;  // in float32
   double slot_seconds;
-  std::vector<SlotSeconds> parts;  // they add up to slot_seconds; empty parts are left out
+  std::vector<SlotSeconds> parts;      // they add up to slot_seconds; empty parts are left out
+  std::optional<double> idle_seconds;  // of slots that no run had, beside slot_seconds; not known before the end
 };
 
 // Nothing for a ledger that knows no peak or has spent no slot time.

@@ -20,9 +20,20 @@ function recipesOf(data: ReportData): { name: string; title: string; hash: strin
   return [{ name: "First recipe", title: "The first recipe, as a file", ...base }, { name: "Second recipe", title: "The second recipe, as a file", ...candidate }];
 }
 
+// "bf16 at every width", or by width.
+function precisions(auto: Record<string, string> | null | undefined): string {
+  const widths = Object.entries(auto ?? {}).sort(([a], [b]) => Number(a) - Number(b));
+  if (widths.length === 0) return "not recorded";
+  const kinds = new Set(widths.map(([, precision]) => precision));
+  if (kinds.size === 1) return `${widths[0]?.[1]} at every width`;
+  return widths.map(([width, precision]) => `${precision} at ${width} wide`).join(", ");
+}
+
 const measuredMachine = (machine: Report["machine"]): [string, Child][] => [
   ["Machine", machine ? `${machine.cpu ?? "unknown CPU"}, ${isNumber(machine.threads) ? integer(machine.threads) : "an unknown number of"} threads` : "not measured"],
   ["Measured peak", machine ? [isNumber(machine.peak_gflops_fp32) ? `${machine.peak_gflops_fp32.toFixed(0)} GFLOP/s fp32` : "fp32 not measured", isNumber(machine.peak_gflops_bf16) ? `${machine.peak_gflops_bf16.toFixed(0)} GFLOP/s bf16` : "bf16 not measured"].join(", ") : "not measured"],
+  ["Instructions", machine?.instructions ?? "not recorded"],
+  ["Precision that trained faster", precisions(machine?.auto)],
 ];
 
 export function provenanceSection(data: ReportData): Child[] {

@@ -67,29 +67,36 @@ function evaluations(rows: Evaluation[] | null | undefined): Child[] | null {
 }
 const kMostEvaluations = 12;
 
+// In the order in which they are shown.
 const kSlotParts: Record<string, string> = {
-  sequences: "Forward and backward",
-  optimizer: "Optimizer, with gradient reduction and packing of weights",
+  sequences: "Training sequences",
+  optimizer: "Optimizer",
   evaluation: "Evaluations",
-  start: "Starting to train: corpus, graph, weights",
+  start: "Starting to train",
   checkpoint: "Checkpoints",
-  process: "Processes beginning and ending; runs that were killed",
-  last_look: "The last look at the best model",
+  process: "Processes, killed runs",
+  last_look: "Last look",
+  idle: "Idle slots",
 };
 
-function utilisationTable(data: ReportData): Child {
-  const parts = Object.entries(data.report.slot_seconds_by ?? {});
-  const total = parts.reduce((sum, [, seconds]) => sum + seconds, 0);
-  if (parts.length === 0) return null;
-  return table(
-    "What slot time went into",
-    [
-      { title: "Part", cell: ([name]) => kSlotParts[name] ?? name },
-      { title: "Slot time", number: true, cell: ([, seconds]) => duration(seconds) },
-      { title: "Share of slot time", cell: ([, seconds]) => bar(seconds / total, percent((seconds / total) * 100, 0)) },
-    ],
-    parts,
-  );
+function utilisationTable(data: ReportData): Child[] {
+  const parts = data.report.slot_seconds_by ?? {};
+  const rows = Object.keys(kSlotParts).filter((name) => isNumber(parts[name])).map((name) => ({ name: kSlotParts[name], seconds: parts[name] as number }));
+  const total = rows.reduce((sum, row) => sum + row.seconds, 0);
+  if (rows.length === 0) return [];
+  return [
+    h("h3", {}, "What slot time went into"),
+    table(
+      "What slot time went into",
+      [
+        { title: "Part", cell: (row) => row.name },
+        { title: "Slot time", number: true, cell: (row) => duration(row.seconds) },
+        { title: "Share", cell: (row) => bar(row.seconds / total, percent((row.seconds / total) * 100, 0)) },
+      ],
+      rows,
+    ),
+    h("h3", {}, "By stage"),
+  ];
 }
 
 export function spendSection(data: ReportData): Child[] {
@@ -105,9 +112,9 @@ export function spendSection(data: ReportData): Child[] {
       spend && isNumber(spend.optimizer_flops) ? `The optimizer's own work took ${asFlops(spend.optimizer_flops)} FLOPs. ` : "",
       spend && isNumber(spend.evaluation_flops) ? `Evaluations took ${asFlops(spend.evaluation_flops)} FLOPs. ` : "",
       spend && isNumber(spend.slot_busy_fraction) ? `Slots were busy ${percent(spend.slot_busy_fraction * 100)} of the time.` : comparison ? "" : "Not measured: how busy the slots were.",
-      isNumber(data.report.utilisation) ? ` Utilisation: models and optimizers did ${percent(data.report.utilisation * 100, 0)} of what a core does at its float32 peak.` : "",
+      isNumber(data.report.utilisation) ? ` Utilisation: while slots were busy, models and optimizers did ${percent(data.report.utilisation * 100, 0)} of what a core does at its float32 peak.` : "",
     ),
-    utilisationTable(data),
+    ...utilisationTable(data),
     stages.length === 0
       ? missing("Not measured: spend by stage.")
       : table(

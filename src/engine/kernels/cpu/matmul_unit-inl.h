@@ -29,8 +29,8 @@ inline constexpr int64_t kUnitAsksFrom = 256;
 // The vector unit is as fast below this depth, and for weight gradients of fewer rows.
 inline constexpr int64_t kUnitShallow = 8;
 
-// A that fills no block of rows is copied into one of at most this depth; whatever its other rows hold becomes sums that
-// nobody reads.
+// A that fills no block of rows is copied into one of at most this depth; whatever its other rows hold becomes sums
+// that nobody reads.
 inline constexpr int64_t kUnitCopied = 1024;
 
 // Up to that depth by depth alone, so that a token's result does not depend on how many others go with it.
