@@ -49,7 +49,9 @@ ledger::MachineRecord machine_of(ledger::Ledger& ledger) {
 
 // A lab whose ledger names no precisions took bfloat16 wherever there was hardware for it.
 recipe::Precision precision_of(const ledger::MachineRecord& machine, int width) {
-  const auto timed = machine.precisions.find(std::to_string(train::nearest_timed_width(width)));
+  // Of what was timed then, which another version of the program may do at other widths.
+  auto timed = machine.precisions.find(std::to_string(train::nearest_timed_width(width)));
+  if (timed == machine.precisions.end()) timed = machine.precisions.begin();
   const bool bfloat16 = timed != machine.precisions.end()
                             ? timed->second == recipe::precision_name(recipe::Precision::kBfloat16)
                             : kernels::has_bfloat16_dot();

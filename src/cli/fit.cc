@@ -15,10 +15,10 @@
 #include "cli/fit_command.h"
 #include "cli/fit_curves.h"
 #include "cli/table_file.h"
-#include "report/fit_json.h"
-#include "report/fit_page.h"
-#include "report/fit_page_data.h"
-#include "report/fit_text.h"
+#include "report/fit/fit_json.h"
+#include "report/fit/fit_page.h"
+#include "report/fit/fit_page_data.h"
+#include "report/fit/fit_text.h"
 
 namespace flywheel::cli {
 namespace {

@@ -12,7 +12,7 @@
 #include "base/json.h"
 #include "cli/run_curves.h"
 #include "report/curves_json.h"
-#include "report/fit_curves_text.h"
+#include "report/fit/fit_curves_text.h"
 #include "scaling/fit/curves_result.h"
 #include "scaling/tables/curve_table.h"
 

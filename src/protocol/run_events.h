@@ -26,7 +26,7 @@ namespace flywheel::protocol {
 //        "cpu_seconds","peak_memory_bytes","seconds_by","segments","bytes","documents","sampling_sd",
 //         "sampling_degrees"}: FLOPs are the model's;
 //        spent_flops and optimizer_flops this run's own; seconds_by, of this process: "start", "sequences" (forward and
-//        backward), "optimizer" (with the reduction before and the packing after), "evaluation", "checkpoint"
+//        backward), "optimizer" (with gradients zeroed and reduced, and weights packed), "evaluation", "checkpoint"
 //  stopped    {"t","type","step","reason","seconds_by"}   by its spec's stop_above; a checkpoint follows, then exit
 //  code 75 failed     {"t","type","step","reason"}   reason starts with one word: diverged, memory, disk, input, crash
 // "segments" is the hash of the list of segments that was scored: losses on different lists are never compared.

@@ -1,7 +1,7 @@
 #include "report/plan_json.h"
 
 #include "base/json.h"
-#include "report/fit_json.h"
+#include "report/fit/fit_json.h"
 
 namespace flywheel::report {
 namespace {

@@ -130,24 +130,26 @@ std::vector<ledger::RunCurvePoint> Attempt::curve() const {
 ledger::RunFinished Attempt::finished() const {
   ledger::RunFinished record;
   record.predicted_memory_bytes = outcome_.predicted_memory_bytes;
-  record.measured = {.bits_per_byte = outcome_.bits_per_byte,
-                     .loss = outcome_.loss,
-                     .sampling = outcome_.sampling,
-                     .units = outcome_.sampling_units,
-                     .eval_bytes = {},
-                     .eval_documents = {},
-                     .tokens = outcome_.tokens,
-                     .flops = flops(outcome_.step),
-                     .attempt_flops = spent_flops(),
-                     .optimizer_flops = counted(spent_optimizer_flops()),
-                     .evaluation_flops = counted(spent_evaluation_flops()),
-                     .train_seconds = outcome_.train_seconds,
-                     .cpu_seconds = outcome_.cpu_seconds,
-                     .peak_memory_bytes = outcome_.peak_memory_bytes,
-                     .precision = outcome_.precision,
-                     .program = outcome_.program,
-                     .seconds_by = outcome_.seconds_by,
-                     .curve = curve()};
+  record.measured = {
+      .bits_per_byte = outcome_.bits_per_byte,
+      .loss = outcome_.loss,
+      .sampling = outcome_.sampling,
+      .units = outcome_.sampling_units,
+      .eval_bytes = {},
+      .eval_documents = {},
+      .tokens = outcome_.tokens,
+      .flops = flops(outcome_.step),
+      .attempt_flops = spent_flops(),
+      .optimizer_flops = counted(spent_optimizer_flops()),
+      .evaluation_flops = counted(spent_evaluation_flops()),
+      .train_seconds = outcome_.train_seconds,
+      .cpu_seconds = outcome_.cpu_seconds,
+      .peak_memory_bytes = outcome_.peak_memory_bytes,
+      .precision = outcome_.precision,
+      .program = outcome_.program,
+      .seconds_by = first_t_ ? outcome_.seconds_by : std::map<std::string, double>{},  // not of an earlier attempt
+
+      .curve = curve()};
   if (outcome_.eval_bytes > 0) record.measured->eval_bytes = outcome_.eval_bytes;
   if (outcome_.eval_documents > 0) record.measured->eval_documents = outcome_.eval_documents;
   return record;

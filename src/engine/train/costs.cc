@@ -58,7 +58,8 @@ protocol::StepCosts step_costs(const recipe::Recipe& recipe, const recipe::Size&
     const double touched = static_cast<double>(table.columns) * std::min(tokens, static_cast<double>(table.rows));
     costs.optimizer_flops += kAdamw.flops(1, 1, 1) * touched + (kNormFlops + kRestFlops) * touched;
     costs.table_parameters += static_cast<double>(table.elements());
-    costs.lookup_bytes_per_step += touched * pass_bytes(kAdamw, false);
+    // And once more the weight and both moments, which a row that rested is brought up to date with.
+    costs.lookup_bytes_per_step += touched * (pass_bytes(kAdamw, false) + kFloat * 6);
   }
   return costs;
 }

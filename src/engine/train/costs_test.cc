@@ -137,7 +137,7 @@ TEST(StepCosts, HashedTablesAreCountedInBytesAndParameters) {
   // Gradient: zeroed, read twice; weight, mean and mean square: read and written.
   // Of the hashed tables in the rows that 700 tokens look up at most.
   const double touched = 3 * 700 * 64;
-  EXPECT_DOUBLE_EQ(costs.lookup_bytes_per_step, (touched + tokens_table) * 4 * (3 + 2 + 4));
+  EXPECT_DOUBLE_EQ(costs.lookup_bytes_per_step, (touched * (3 + 2 + 4 + 6) + tokens_table * (3 + 2 + 4)) * 4);
   recipe::Recipe without = recipe;
   without.model.ngram_embeddings = 0;
   // AdamW's 16 terms and the norm's 2, and 8 for having rested; m, v and w of all rows where the recipe averages.

@@ -39,6 +39,7 @@ class Optimizer {
   void begin(int64_t step, double share, double gradient_norm);
   void update(const float* gradient, float* weights, int thread);
 
+  const OptimizerPlan& plan() const { return plan_; }
   // Rows of hashed tables that rest, for weights that are evaluated or kept.
   TableRows& table_rows() { return table_rows_; }
 

@@ -127,6 +127,22 @@ void OptimizerPlan::add(const recipe::Recipe& recipe, const recipe::Size& size, 
   state_elements += piece.rule->planes * elements;
 }
 
+std::vector<float> OptimizerPlan::state_of_whole_tables(std::span<const float> state, int64_t steps) const {
+  int64_t rows = 0;
+  for (const TablePiece& table : tables) rows += table.rows;
+  std::vector<float> converted;
+  if (rows == 0 || std::ssize(state) + rows != state_elements) return converted;
+  auto from = state.begin();
+  for (const TablePiece& table : tables) {
+    const auto upto = from + (table.last - std::ssize(converted));
+    converted.insert(converted.end(), from, upto);
+    converted.insert(converted.end(), static_cast<size_t>(table.rows), static_cast<float>(steps));
+    from = upto;
+  }
+  converted.insert(converted.end(), from, state.end());
+  return converted;
+}
+
 // Costliest pieces first, each to the thread with the least work so far.
 void OptimizerPlan::share_out(tensor::Dtype dtype, int threads) {
   std::vector<double> costs, load(static_cast<size_t>(threads), 0);

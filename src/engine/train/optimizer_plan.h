@@ -49,6 +49,9 @@ struct OptimizerPlan {
   // Layout of the state: what the update rules keep, some scalars, then the average if there is one.
   static constexpr int64_t kScalars = 16;
   int64_t scalars = 0, average = 0, state_elements = 0;
+  // The state of a run that updated whole tables in each of its `steps`, as earlier programs did, in this plan's
+  // layout; empty where it is not of that size.
+  std::vector<float> state_of_whole_tables(std::span<const float> state, int64_t steps) const;
   std::vector<int64_t> scratch_bytes;  // of each thread
   int64_t largest_piece = 0;           // elements
 

@@ -217,6 +217,9 @@ class Run {
     const bool finished = checkpoint_->progress.step == spec_.size.steps;
     const std::span<float> parameters = finished ? trainer_->kept_parameters() : trainer_->parameters();
     const std::span<float> state = trainer_->optimizer_state();
+    const std::vector<float> converted =
+        trainer_->optimizer_plan().state_of_whole_tables(checkpoint_->optimizer_state, checkpoint_->progress.step);
+    if (!converted.empty()) checkpoint_->optimizer_state = converted;
     if (checkpoint_->parameters.size() != parameters.size() ||
         (!finished && checkpoint_->optimizer_state.size() != state.size())) {
       throw_bad_input(
@@ -232,7 +235,7 @@ class Run {
     watch_.restore(checkpoint_->progress.divergence);
     step_ = checkpoint_->progress.step;
     cpu_seconds_before_ = checkpoint_->progress.cpu_seconds;
-    trainer_->model().refresh();
+    trainer_->resume(step_);
     checkpoint_.reset();
   }
 

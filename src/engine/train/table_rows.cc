@@ -6,6 +6,7 @@
 #include <numeric>
 #include <utility>
 
+#include "base/check.h"
 #include "engine/kernels/elementwise.h"
 #include "engine/kernels/ngrams.h"
 #include "engine/train/schedule.h"
@@ -89,6 +90,7 @@ std::pair<size_t, size_t> TableRows::share_of(int thread) const {
 
 // Of a row that has seen fewer steps than are counted.
 kernels::AdamwRest TableRows::rest_of(const TablePiece& table, int64_t seen) const {
+  CHECK(seen > 0 && seen <= counted_, "a row has seen {} steps of {}", seen, counted_);
   const auto s = static_cast<size_t>(seen), rested = static_cast<size_t>(counted_ - seen);
   const double root = s < roots_.size() ? roots_[s] : 1;
   return {.rate = static_cast<float>(table.learning_rate * sums_[s] * root),

@@ -160,6 +160,24 @@ TEST(TableRows, GoOnFromTheirStateBitForBitWhateverIsLookedAtBetween) {
   EXPECT_TRUE(resumed->woken(kSteps) == whole.woken(kSteps));
 }
 
+// Checkpoints of earlier programs have no steps of rows.
+TEST(TableRows, TheStateOfWholeTablesIsTakenOver) {
+  std::vector<model::ParameterInfo> parameters = rows_parameters();
+  parameters.push_back({.name = "head", .shape = {3, 4}, .group = model::ParameterGroup::kHead, .offset = 192});
+  const OptimizerPlan plan(rows_recipe(), rows_size(), parameters, 208, tensor::Dtype::kFloat32, 1);
+  const int64_t table = 2 * kRows * kColumns;
+  std::vector<float> whole;
+  for (int64_t i = 0; i < plan.state_elements - kRows; ++i) whole.push_back(static_cast<float>(i));
+  const std::vector<float> state = plan.state_of_whole_tables(whole, 9);
+  ASSERT_EQ(std::ssize(state), plan.state_elements);
+  EXPECT_EQ(state[static_cast<size_t>(table - 1)], table - 1);
+  EXPECT_EQ(state[static_cast<size_t>(table)], 9);
+  EXPECT_EQ(state[static_cast<size_t>(table + kRows - 1)], 9);
+  EXPECT_EQ(state[static_cast<size_t>(table + kRows)], table);
+  EXPECT_EQ(state.back(), whole.back());
+  EXPECT_TRUE(plan.state_of_whole_tables(state, 9).empty());
+}
+
 TEST(TableRows, ADamagedStateIsSeen) {
   RowsBench bench(rows_recipe(), 1);
   TableRows& rows = bench.optimizer().table_rows();

@@ -72,9 +72,11 @@ StepResult Trainer::step(const data::BatchSampler& batches, int64_t step) {
   ThreadPool& team = model_.team();
   optimizer_.touch(step, drawn);
   team.run(prepare_);
+  const double prepared = seconds_now();
+  seconds_.optimizer += prepared - begun;
   team.run(train_);
   const double trained = seconds_now();
-  seconds_.sequences += trained - begun;
+  seconds_.sequences += trained - prepared;
   team.run(reduce_);
   double sum = 0;
   for (int i = 0; i < sequences_; ++i) sum += losses_[static_cast<size_t>(i)];
@@ -88,6 +90,12 @@ StepResult Trainer::step(const data::BatchSampler& batches, int64_t step) {
   team.run(refresh_);
   seconds_.optimizer += seconds_now() - trained;
   return result;
+}
+
+void Trainer::resume(int64_t steps) {
+  steps_done_ = steps;
+  optimizer_.table_rows().count_steps(steps);
+  model_.refresh();
 }
 
 void Trainer::wake_rows() {

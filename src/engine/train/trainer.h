@@ -19,7 +19,8 @@ struct StepResult {
   double learning_rate = 0;  // of hidden matrices
 };
 
-// Of all steps so far: forward and backward, and what follows them (reduction, update, packing).
+// Of all steps so far: forward and backward, and what goes before and after (rows of tables brought up to date,
+// gradients zeroed and reduced; update and packing).
 struct StepSeconds {
   double sequences = 0, optimizer = 0;
 };
@@ -29,7 +30,7 @@ class Trainer {
  public:
   Trainer(const recipe::Recipe& recipe, const recipe::Size& size, tensor::Dtype dtype, int threads, uint64_t seed);
 
-  // Step `step`, 0 first. A loss or gradient that is not finite is returned and leaves the weights as they were.
+  // Step `step`, 0 first. A loss or gradient that is not finite is returned, and no update is made from it.
   // Throws what the sampler throws.
   StepResult step(const data::BatchSampler& batches, int64_t step);
 
@@ -38,9 +39,11 @@ class Trainer {
 
   const StepSeconds& seconds() const { return seconds_; }
   LoadedModel& model() { return model_; }
-  // What a checkpoint keeps. After writing into either: model().refresh().
+  // What a checkpoint keeps. After writing into either, those of a run after `steps`: resume(steps).
+  void resume(int64_t steps);
   std::span<float> parameters() { return model_.parameters(); }
   std::span<float> optimizer_state() { return optimizer_.state(); }
+  const OptimizerPlan& optimizer_plan() const { return optimizer_.plan(); }
   // Whether the optimizer's state can be that of a run after so many steps.
   bool holds(int64_t steps) { return optimizer_.table_rows().holds(optimizer_.state(), steps); }
   // What a finished run leaves, after which it trains no further: the optimizer's average of the weights when the

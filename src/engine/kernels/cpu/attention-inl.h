@@ -68,7 +68,8 @@ struct Attention {
 
   Attention(const AttentionShape& shape, void* workspace) : s(shape), w(shape, kDtype, workspace) {}
 
-  // Where the softmax puts its result.
+  // Where the softmax puts its result. On the unit a row's bfloat16 overwrites its own scores: what is written of a
+  // vector ends before what is read of the next one begins.
   T* probabilities() const { return kPair == 1 || on_unit ? reinterpret_cast<T*>(w.scores) : w.left_rows; }
   // To which packed rows are filled up with zeros.
   int64_t depth_of_rows() const { return on_unit ? unit_depth(s.tokens) : 0; }

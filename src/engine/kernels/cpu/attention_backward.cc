@@ -24,8 +24,9 @@ inline float Attention<T>::dot_row(const T* a, const T* b) const {
   return hn::GetLane(hn::SumOfLanes(kFloats, sum));
 }
 
-// Scores become probabilities, and dprobabilities dscores: float32 in place; bfloat16 in pairs of rows (the second of
-// the last pair zero when beyond the strip), dscores also in rows.
+// Scores become probabilities, and dprobabilities dscores: float32 in place, and bfloat16 on the matrix unit, a row at
+// half its length; else bfloat16 in pairs of rows (the second of the last pair zero when beyond the strip), dscores
+// also in rows.
 template <typename T>
 template <bool kBent, int kRows>
 inline void Attention<T>::softmax_backward(const BackwardRow* strip, Rows g, int64_t first_row) const {

@@ -1,3 +1,6 @@
+// On vectors. The matrix unit has strips of 32 queries and groups of 32 keys: what a product reads beyond the strip's
+// rows becomes rows that nobody reads, and what the softmax reads beyond the scores written is masked.
+//
 // A strip of 48 queries at a time against all keys before them: scores, softmax and products on register tiles, in a
 // workspace that grows with T, not T². Tiles wholly above the diagonal or before the window are never computed; at the
 // band's edges tiles begin and end with their rows. Query blocks and key blocks both start at multiples of 6, so what a

@@ -226,7 +226,7 @@ void matmul(const void* a, tensor::Dtype a_dtype, int64_t a_stride, int64_t m, i
 }
 
 int64_t outer_workspace_bytes(int64_t m, int64_t n, int64_t k, tensor::Dtype dtype) {
-  // In bfloat16 whole steps of the matrix unit, also where there is none: memory is predicted for any machine.
+  // In bfloat16 whole steps of the matrix unit, also where there is none.
   const int64_t depth = dtype == tensor::Dtype::kBfloat16 ? unit_depth(m) : m;
   return depth * (kLeftColumns + padded_columns(k)) * tensor::dtype_bytes(dtype);
 }

@@ -114,8 +114,11 @@ bool machine_has_matrix_unit() {
   static const bool has = ask_for_unit();
   return has && allowed.load(std::memory_order_relaxed);
 }
-void allow_matrix_unit(bool allow) {
-  allowed.store(allow, std::memory_order_relaxed);
+WithoutMatrixUnit::WithoutMatrixUnit() {
+  allowed.store(false, std::memory_order_relaxed);
+}
+WithoutMatrixUnit::~WithoutMatrixUnit() {
+  allowed.store(true, std::memory_order_relaxed);
 }
 
 MatrixUnit::MatrixUnit(int64_t depth) {
@@ -161,7 +164,8 @@ double run_unit_products(int64_t repetitions) {
 bool machine_has_matrix_unit() {
   return false;
 }
-void allow_matrix_unit(bool) {}
+WithoutMatrixUnit::WithoutMatrixUnit() = default;
+WithoutMatrixUnit::~WithoutMatrixUnit() = default;
 MatrixUnit::MatrixUnit(int64_t) {}
 MatrixUnit::~MatrixUnit() = default;
 void unit_product(const UnitTask&, int, int) {}

@@ -19,8 +19,15 @@ inline int64_t unit_depth(int64_t elements) {
 
 // CPUID has AMX-BF16 beside AVX512-BF16, and the kernel lets this process use it (arch_prctl, asked for once).
 bool machine_has_matrix_unit();
-// For tests, of one thread: without the unit, as other machines are.
-void allow_matrix_unit(bool allowed);
+// For tests: while it lives, the process is without the unit, as on other machines. No kernel may be running when it
+// begins or ends.
+class WithoutMatrixUnit {
+ public:
+  WithoutMatrixUnit();
+  ~WithoutMatrixUnit();
+  WithoutMatrixUnit(const WithoutMatrixUnit&) = delete;
+  WithoutMatrixUnit& operator=(const WithoutMatrixUnit&) = delete;
+};
 
 // The unit's configuration on the calling thread, from construction to destruction. REQUIRES:
 // machine_has_matrix_unit(), `depth` even: what is left of it after whole steps has tiles of its own.

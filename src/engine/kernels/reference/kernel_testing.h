@@ -100,9 +100,8 @@ inline void for_each_target(const std::function<void()>& body) {
     body();
     if (has_matrix_unit()) {
       SCOPED_TRACE("without the matrix unit");
-      allow_matrix_unit(false);
+      const WithoutMatrixUnit without;
       body();
-      allow_matrix_unit(true);
     }
   }
   hwy::SetSupportedTargetsForTest(0);

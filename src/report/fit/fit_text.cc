@@ -1,4 +1,4 @@
-#include "report/fit_text.h"
+#include "report/fit/fit_text.h"
 
 #include <fmt/format.h>
 

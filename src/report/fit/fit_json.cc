@@ -1,4 +1,4 @@
-#include "report/fit_json.h"
+#include "report/fit/fit_json.h"
 
 #include <fmt/format.h>
 

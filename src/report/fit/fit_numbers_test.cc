@@ -11,8 +11,8 @@
 #include "base/file_system.h"
 #include "base/json.h"
 #include "base/rng.h"
-#include "report/fit_json.h"
-#include "report/fit_page_data.h"
+#include "report/fit/fit_json.h"
+#include "report/fit/fit_page_data.h"
 #include "report/plan_json.h"
 #include "scaling/fit/fit_result.h"
 

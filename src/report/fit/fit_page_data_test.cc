@@ -1,5 +1,5 @@
 // What `flywheel fit` writes for its page, against what the page reads.
-#include "report/fit_page_data.h"
+#include "report/fit/fit_page_data.h"
 
 #include <gtest/gtest.h>
 

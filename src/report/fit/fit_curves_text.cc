@@ -1,4 +1,4 @@
-#include "report/fit_curves_text.h"
+#include "report/fit/fit_curves_text.h"
 
 #include <fmt/format.h>
 

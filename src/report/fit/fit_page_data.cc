@@ -1,4 +1,4 @@
-#include "report/fit_page_data.h"
+#include "report/fit/fit_page_data.h"
 
 #include <fmt/format.h>
 
@@ -9,7 +9,7 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "base/statistics.h"
-#include "report/fit_json.h"
+#include "report/fit/fit_json.h"
 #include "scaling/fit/fit_detail.h"
 
 namespace flywheel::report {

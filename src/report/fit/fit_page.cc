@@ -1,4 +1,4 @@
-#include "report/fit_page.h"
+#include "report/fit/fit_page.h"
 
 #include "report/embedded_page.h"
 #include "report/page_templates.h"
