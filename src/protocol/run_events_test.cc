@@ -141,6 +141,18 @@ TEST_F(Events, RepeatedEventsOfAResumedRunReplaceTheEarlierOnes) {
   EXPECT_EQ(outcome.peak_memory_bytes, 77u);
 }
 
+TEST_F(Events, SecondsByPartAreThoseOfTheLastProcess) {
+  append(kStart + step(10));
+  append(R"({"t":9,"type":"stopped","step":10,"reason":"gave up","seconds_by":{"sequences":2,"start":"x","a":[1]}})"
+         "\n");
+  EXPECT_EQ(read_outcome(path_).seconds_by, (std::map<std::string, double>{{"sequences", 2}}));
+  append(resumed(10));
+  EXPECT_TRUE(read_outcome(path_).seconds_by.empty());
+  append(R"({"t":31,"type":"done","step":30,"seconds_by":{"sequences":3,"optimizer":1.5}})"
+         "\n");
+  EXPECT_EQ(read_outcome(path_).seconds_by, (std::map<std::string, double>{{"sequences", 3}, {"optimizer", 1.5}}));
+}
+
 TEST_F(Events, ResumeBeforeTheFirstEvaluationForgetsThemAll) {
   append(kStart + eval(20, 4) + resumed(5));
   const RunOutcome outcome = read_outcome(path_);

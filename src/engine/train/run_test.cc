@@ -8,6 +8,7 @@
 #include <set>
 
 #include "engine/train/checkpoint.h"
+#include "engine/train/precision.h"
 #include "engine/train/run_model.h"
 #include "engine/train/trainer.h"
 #include "protocol/run_events.h"
@@ -208,6 +209,50 @@ TEST(Run, KilledBetweenTheLastCheckpointAndDoneItOnlyFinishes) {
   real_file_system().write_atomic(events, text);
   EXPECT_EQ(s.run()["bits_per_byte"], done["bits_per_byte"]);
   EXPECT_EQ(s.last_event(), "done");
+}
+
+// "auto" becomes what is faster here once, and stays it.
+TEST(Run, SettlesAutoWhenItBeginsAndKeepsIt) {
+  using recipe::Precision;
+  Session s;
+  s.options.spec.precision = Precision::kAuto;
+  s.stop_at = 7;
+  EXPECT_EQ(s.code(), static_cast<int>(ErrorCode::kStoppedEarly));
+  const auto there = [&] { return recipe::load_run_spec(s.options.directory / protocol::kSpecFile).precision; };
+  const Precision settled = there();
+  EXPECT_EQ(settled, faster_precision(s.options.spec.size.width));
+  s.stop_at = 0;
+  EXPECT_EQ(s.code(), 0) << s.message;
+  EXPECT_EQ(there(), settled);
+  Session whole;
+  whole.options.spec.precision = settled;
+  whole.run();
+  EXPECT_EQ(s.losses(), whole.losses());
+
+  // Of a run that goes on what its events say, whatever is faster now; its spec may be an earlier program's.
+  for (const Precision precision : {Precision::kFloat32, Precision::kBfloat16}) {
+    Session earlier;
+    earlier.options.spec.precision = precision;
+    earlier.stop_at = 7;
+    earlier.code();
+    earlier.stop_at = 0;
+    earlier.options.spec.precision = Precision::kAuto;
+    real_file_system().write_atomic(earlier.options.directory / protocol::kSpecFile,
+                                    to_json(earlier.options.spec).dump());
+    EXPECT_EQ(earlier.code(), 0) << earlier.message;
+    EXPECT_EQ(recipe::load_run_spec(earlier.options.directory / protocol::kSpecFile).precision, precision);
+  }
+}
+
+TEST(Run, SaysWhatItsSecondsWentInto) {
+  Session s;
+  const OrderedJson parts = s.run()["seconds_by"];
+  double sum = 0;
+  for (const char* part : {"start", "sequences", "optimizer", "evaluation", "checkpoint"}) {
+    EXPECT_GT(parts[part].get<double>(), 0) << part;
+    sum += parts[part].get<double>();
+  }
+  EXPECT_LE(sum, s.events().back().t + 0.01);
 }
 
 TEST(Run, AnotherSpecInTheDirectoryIsRefusedByName) {

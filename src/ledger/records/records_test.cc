@@ -79,6 +79,9 @@ TEST(Records, ThoseOfTheLabGoToTheirStructsAndBack) {
       R"__(":["/text"]},"schema":1})__");
   round_trip<MachineRecord>(
       R"__({"cpu":"x","instruction_set":"AVX2","peak_gflops_bf16":null,"peak_gflops_fp32":100.5,"threads":2})__");
+  round_trip<MachineRecord>(
+      R"__({"auto":{"128":"bf16","64":"fp32"},"cpu":"x","instruction_set":"AMX-BF16","peak_gflops_bf16":null,)__"
+      R"__("peak_gflops_fp32":100.5,"threads":2})__");
   round_trip<BranchingNote>(
       R"__({"branches":3,"ladder_flops":3000000000.0,"trained_flops":2000000000.0,"what":"branching"})__");
 }

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "base/json.h"
 #include "workload/flywheel/recipe_configuration.h"
 
@@ -95,6 +97,24 @@ FlywheelWorkload with_optimizer(double each, int* asked = nullptr) {
                                                         .table_parameters = 0,
                                                         .artifact_bytes = 4000};
                            }});
+}
+
+// Rows of hashed tables that a step looks up are as many as its batch has tokens.
+TEST(FlywheelWorkload, AStepsCostIsThatOfItsBatchWhateverWasAskedBefore) {
+  const FlywheelWorkload workload(
+      {.corpus = "/corpus", .step_costs = [](const recipe::Recipe&, const recipe::Size& size) {
+         return protocol::StepCosts{.optimizer_flops = 1000.0 * size.batch_sequences};
+       }});
+  const ConfigurationPtr configuration = make_configuration(recipe::Recipe());
+  const SizedRun first = workload.prior_size(*configuration, 1e10);
+  std::set<int> batches;
+  for (const double flops : {1e10, 3e10, 1e11, 1e10}) {
+    const SizedRun run = workload.resized(*configuration, first, flops);
+    const recipe::Size& size = size_of(run);
+    batches.insert(size.batch_sequences);
+    EXPECT_DOUBLE_EQ(run.optimizer_flops, 1000.0 * size.batch_sequences * static_cast<double>(size.steps)) << flops;
+  }
+  EXPECT_GE(batches.size(), 3u);
 }
 
 TEST(FlywheelWorkload, AComparedRunCostsItsRungOptimizerIncluded) {
