@@ -60,11 +60,27 @@ namespace flywheel::kernels {
 
 HWY_EXPORT(orthonormal_all);
 
+namespace {
+
+// Rows of any size count alike, and their squares stay inside float32; those that are all but zero become zero.
+void normalise(float* row, int64_t n) {
+  constexpr float kNothing = 1e-30f;
+  float largest = 0;
+  for (int64_t i = 0; i < n; ++i)
+    if (!(std::abs(row[i]) <= largest)) largest = std::abs(row[i]);  // a NaN stays
+  if (largest < kNothing) {
+    std::fill_n(row, n, 0.0f);
+    return;
+  }
+  scale(row, 1 / largest, n);
+  scale(row, static_cast<float>(1 / std::sqrt(sum_of_squares(row, n))), n);
+}
+
+}  // namespace
+
 void orthonormal_rows(float* rows, int64_t n, float* basis, float* factors) {
   for (int64_t k = 0; k < n; ++k) {
-    // Rows of any size count alike, and their squares stay inside float32.
-    const double norm = std::sqrt(sum_of_squares(rows + k * n, n));
-    if (norm > 0) scale(rows + k * n, static_cast<float>(1 / norm), n);
+    normalise(rows + k * n, n);
   }
   std::fill_n(basis, n * n, 0.0f);
   for (int64_t k = 0; k < n; ++k) basis[k * n + k] = 1;

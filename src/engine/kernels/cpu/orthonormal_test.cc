@@ -14,7 +14,7 @@ double row_product(GuardedBuffer& a, int64_t i, GuardedBuffer& b, int64_t j, int
 TEST(OrthonormalRows, SpanWhatTheRowsSpanWhateverTheirScaleAndRank) {
   for_each_target([] {
     for (const int64_t n : {1, 2, 17, 40, 65}) {
-      for (const double scale : {1e-15, 1.0, 1e15}) {
+      for (const double scale : {1e-25, 1e-15, 1.0, 1e15, 1e25}) {
         for (const bool deficient : {false, true}) {
           SCOPED_TRACE(testing::Message() << n << " rows, scale " << scale << ", deficient " << deficient);
           GuardedBuffer rows(n * n, tensor::Dtype::kFloat32), basis(n * n, tensor::Dtype::kFloat32),
@@ -39,8 +39,14 @@ TEST(OrthonormalRows, SpanWhatTheRowsSpanWhateverTheirScaleAndRank) {
   });
 }
 
-TEST(OrthonormalRows, OfZerosAreTheUnitVectors) {
+// As covariances of gradients of 1e-20 are: their norm's inverse would be infinite.
+TEST(OrthonormalRows, OfZerosAndOfNextToNothingAreTheUnitVectors) {
   for_each_target([] {
+    GuardedBuffer tiny(9, tensor::Dtype::kFloat32), of_tiny(9, tensor::Dtype::kFloat32),
+        tiny_factors(3, tensor::Dtype::kFloat32);
+    tiny.randomise(1, 1e-40);
+    orthonormal_rows(tiny.floats(), 3, of_tiny.floats(), tiny_factors.floats());
+    for (int64_t i = 0; i < 9; ++i) EXPECT_EQ(of_tiny[i], i % 4 == 0);
     GuardedBuffer zeros(9, tensor::Dtype::kFloat32), basis(9, tensor::Dtype::kFloat32),
         factors(3, tensor::Dtype::kFloat32);
     orthonormal_rows(zeros.floats(), 3, basis.floats(), factors.floats());
