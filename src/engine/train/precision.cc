@@ -1,13 +1,13 @@
 #include "engine/train/precision.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
 
+#include "base/clock.h"
 #include "base/rng.h"
 #include "engine/data/corpus.h"
 #include "engine/kernels/kernels.h"
@@ -38,12 +38,11 @@ class TimedModel {
     seconds();  // first touch of every page
   }
   double seconds() {
-    using Clock = std::chrono::steady_clock;
     const model::Executor::Tokens sequence(tokens_);
     double loss = 0;
-    const auto start = Clock::now();
+    const double start = real_clock().now_seconds();
     executor_->train({&sequence, 1}, 1.0f / kContext, floats(gradients_), &loss);
-    return std::chrono::duration<double>(Clock::now() - start).count();
+    return real_clock().now_seconds() - start;
   }
 
  private:

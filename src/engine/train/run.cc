@@ -394,21 +394,6 @@ class Run {
   double start_seconds_ = 0, evaluation_seconds_ = 0, checkpoint_seconds_ = 0;  // of this process
 };
 
-// What this directory's run has been trained in so far, as its events say; else what its spec there says, or its
-// trunk's; else what is faster here.
-recipe::Precision settled_precision(const recipe::RunSpec& spec, const Path& directory) {
-  const std::string trained = protocol::read_outcome(directory / protocol::kEventsFile).precision;
-  for (const recipe::Precision precision : {recipe::Precision::kFloat32, recipe::Precision::kBfloat16})
-    if (trained == recipe::precision_name(precision)) return precision;
-  for (const Path& earlier : {directory, spec.branch}) {
-    std::error_code error;
-    if (earlier.empty() || !std::filesystem::exists(earlier / protocol::kSpecFile, error)) continue;
-    const recipe::Precision settled = recipe::load_run_spec(earlier / protocol::kSpecFile).precision;
-    if (settled != recipe::Precision::kAuto) return settled;
-  }
-  return faster_precision(spec.size.width);
-}
-
 std::string failure_reason(const std::string& message) {
   for (const char* word : {"diverged:", "memory:", "input:"})
     if (message.starts_with(word)) return message;

@@ -4,6 +4,7 @@
 
 #include "base/subprocess.h"
 #include "engine/train/checkpoint.h"
+#include "engine/train/precision.h"
 #include "protocol/run_events.h"
 
 namespace flywheel::train {
@@ -34,6 +35,19 @@ RunDirectory::RunDirectory(FileSystem& files, const Path& path, const recipe::Ru
   }
   if (const auto identity = identify_process(::getpid()))
     files.write_atomic(path / protocol::kProcessFile, to_json(*identity).dump() + "\n");
+}
+
+recipe::Precision settled_precision(const recipe::RunSpec& spec, const Path& directory) {
+  const std::string trained = protocol::read_outcome(directory / protocol::kEventsFile).precision;
+  for (const recipe::Precision precision : {recipe::Precision::kFloat32, recipe::Precision::kBfloat16})
+    if (trained == recipe::precision_name(precision)) return precision;
+  for (const Path& earlier : {directory, spec.branch}) {
+    std::error_code error;
+    if (earlier.empty() || !std::filesystem::exists(earlier / protocol::kSpecFile, error)) continue;
+    const recipe::Precision settled = recipe::load_run_spec(earlier / protocol::kSpecFile).precision;
+    if (settled != recipe::Precision::kAuto) return settled;
+  }
+  return faster_precision(spec.size.width);
 }
 
 }  // namespace flywheel::train

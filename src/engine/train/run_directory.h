@@ -19,4 +19,8 @@ class RunDirectory {
   FileLock lock_;
 };
 
+// Of a spec that leaves it open: what this directory's run has been trained in so far, as its events say; else what its
+// spec there says, or its trunk's; else what is faster here.
+recipe::Precision settled_precision(const recipe::RunSpec& spec, const Path& directory);
+
 }  // namespace flywheel::train

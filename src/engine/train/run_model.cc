@@ -6,6 +6,7 @@
 #include "base/subprocess.h"
 #include "engine/train/optimizer_plan.h"
 #include "engine/train/precision.h"
+#include "engine/train/run_directory.h"
 #include "engine/train/table_rows.h"
 #include "protocol/run_events.h"
 #include "recipe/active.h"
@@ -51,6 +52,8 @@ RunModel load_run_model(const Path& directory, int threads, const std::function<
     run.spec.size.context = run.spec.recipe.model.context = context;
     validate(run.spec.recipe, run.spec.size, "--context");
   }
+  if (run.spec.precision == recipe::Precision::kAuto)  // of a run of an earlier program
+    run.spec.precision = settled_precision(run.spec, directory);
   const int team = threads > 0 ? threads : static_cast<int>(available_cpus().size());
   run.model = std::make_unique<LoadedModel>(run.spec.recipe, run.spec.size,
                                             choose_dtype(run.spec.precision, run.spec.size.width), team,

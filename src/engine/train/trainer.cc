@@ -1,21 +1,13 @@
 #include "engine/train/trainer.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 
+#include "base/clock.h"
 #include "engine/train/schedule.h"
 
 namespace flywheel::train {
-namespace {
-
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-}  // namespace
-
 Trainer::Trainer(const recipe::Recipe& recipe, const recipe::Size& size, tensor::Dtype dtype, int threads,
                  uint64_t seed)
     : recipe_(recipe),
@@ -64,7 +56,7 @@ void Trainer::train_sequences(int thread) {
 }
 
 StepResult Trainer::step(const data::BatchSampler& batches, int64_t step) {
-  const double begun = seconds_now();
+  const double begun = real_clock().now_seconds();
   sequences_ = size_.sequences_at(step);
   steps_done_ = step + 1;
   const std::span drawn = std::span(drawn_).first(static_cast<size_t>(sequences_));
@@ -72,10 +64,10 @@ StepResult Trainer::step(const data::BatchSampler& batches, int64_t step) {
   ThreadPool& team = model_.team();
   optimizer_.touch(step, drawn);
   team.run(prepare_);
-  const double prepared = seconds_now();
+  const double prepared = real_clock().now_seconds();
   seconds_.optimizer += prepared - begun;
   team.run(train_);
-  const double trained = seconds_now();
+  const double trained = real_clock().now_seconds();
   seconds_.sequences += trained - prepared;
   team.run(reduce_);
   double sum = 0;
@@ -88,7 +80,7 @@ StepResult Trainer::step(const data::BatchSampler& batches, int64_t step) {
   optimizer_.begin(step, share, result.gradient_norm);
   team.run(update_);
   team.run(refresh_);
-  seconds_.optimizer += seconds_now() - trained;
+  seconds_.optimizer += real_clock().now_seconds() - trained;
   return result;
 }
 
@@ -104,7 +96,8 @@ void Trainer::wake_rows() {
 }
 
 std::span<float> Trainer::kept_parameters() {
-  if (optimizer_.table_rows().elements() > 0) wake_rows();
+  if (!kept_ && optimizer_.table_rows().elements() > 0) wake_rows();
+  kept_ = true;
   return optimizer_.average().empty() ? parameters() : optimizer_.average();
 }
 
@@ -117,7 +110,7 @@ void Trainer::exchange_average() {
 }
 
 SampleLoss Trainer::evaluate(const data::EvalSample& sample) {
-  const bool rests = optimizer_.table_rows().elements() > 0;
+  const bool rests = !kept_ && optimizer_.table_rows().elements() > 0;
   if (rests) wake_rows();
   exchange_average();
   const SampleLoss evaluation = model_.evaluate(sample);

@@ -66,6 +66,7 @@ class Trainer {
   std::vector<double> losses_;                  // of them
   int sequences_ = 0;                           // in the step at hand
   int64_t steps_done_ = 0;
+  bool kept_ = false;  // rows that rested have been woken for good
   StepSeconds seconds_;
   // Made once: a std::function made in a step would allocate.
   std::function<void(int)> prepare_, train_, reduce_, update_, refresh_, wake_, put_back_;
