@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bench/short_runs.h"
+#include "engine/train/precision.h"
 #include "recipe/active.h"
 
 namespace flywheel::bench {
