@@ -18,19 +18,13 @@ std::string id_of(size_t proposal) {
   return fmt::format("p{}", proposal);
 }
 
-// The pairs' costs on the upper rung, and the time beside the compute.
+// The runs' costs on the upper rung, and the time beside the compute.
 void add_costs(const ledger::Ledger& ledger, const evidence::PairedEffect& effect, const search::Proposed& item,
                ledger::FindingRecord& record) {
-  const size_t rungs = item.confirm.size();
-  std::vector<std::string> base, candidate, all;
-  for (int pair = 0; pair < record.pairs; ++pair) {
-    const std::string id = fmt::format("confirm-{}-{}", record.id, pair);
-    all.insert(all.end(), {id, id + "-base"});
-    if (static_cast<size_t>(pair) % rungs + 1 != rungs) continue;
-    candidate.push_back(id);
-    base.push_back(id + "-base");
-  }
-  record.costs = compared_costs(ledger, item.confirm.back().flops, base, candidate);
+  std::vector<std::string> all;
+  for (const auto& ids : {item.confirm_runs, item.confirm_base})
+    for (const std::vector<std::string>& rung : ids) all.insert(all.end(), rung.begin(), rung.end());
+  record.costs = compared_costs(ledger, item.confirm.back().flops, item.confirm_base.back(), item.confirm_runs.back());
   if (std::isnan(effect.time.value)) return;
   record.time_multiplier = effect.time_multiplier_of(record.difference);
   record.cpu_share = cpu_share(ledger, all);
@@ -55,7 +49,7 @@ ledger::FindingRecord finding(const ledger::Ledger& ledger, const search::Search
   record.slope = effect.slope;
   record.by_rung = effect.rungs;
   for (const ledger::RungEffect& rung : effect.rungs) record.rungs.push_back(rung.flops);
-  record.pairs = standing.confirmed->pairs();
+  record.pairs = standing.confirmed->runs();
   record.log_e = standing.confirmed->log_e_better();
   record.level = standing.level;
   record.test = standing.test;
@@ -86,8 +80,9 @@ ledger::ProposalRecord proposal(const search::SearchLoop& loop, size_t i) {
                                 .confirmed = {},
                                 .flops = item.cost_flops};
   if (standing.confirmed) {
-    const auto differences = standing.confirmed->differences();
-    record.confirmed.emplace(differences.begin(), differences.end());
+    record.confirmed.emplace();
+    for (const evidence::RungPairs& rung : item.confirm)
+      record.confirmed->insert(record.confirmed->end(), rung.difference.begin(), rung.difference.end());
   }
   return record;
 }
@@ -108,22 +103,22 @@ std::vector<ledger::SearchRecord::Proposer> proposers(const search::SearchLoop& 
       const evidence::Standing& standing = loop.policy().standings()[i];
       if (standing.outcome != Outcome::kAdopted) continue;
       ++row.adopted;
-      row.gain -= standing.confirmed->interval(0.1).value;
+      row.gain -= loop.policy().reported(static_cast<int>(i)).difference.value;
     }
     rows.push_back(row);
   }
   return rows;
 }
 
-// The pairs that a confirmation takes, and the smallest gain that this search could have confirmed.
+// The runs that a confirmation takes, and the smallest gain that this search could have confirmed.
 ledger::SearchRecord::Needed needed(const search::SearchLoop& loop, const SearchTotals& totals) {
-  double pair = 0;
-  for (const double flops : totals.confirm_flops) pair += flops;
-  const double pairs = loop.policy().pairs_for(1);
-  const double most = search::campaign_rules().policy.most_confirmations;
-  const double gain = loop.policy().gain_for(std::min(totals.spent_flops / pair, most));
+  double run = 0;
+  for (const double flops : totals.confirm_flops) run += flops / static_cast<double>(totals.confirm_flops.size());
+  const double runs = loop.policy().runs_for(1);
+  const double most = search::campaign_rules().policy.most_runs;
+  const double gain = loop.policy().gain_for(std::min(totals.spent_flops / run, most));
   ledger::SearchRecord::Needed row{
-      .noise_floor = loop.noise_sd(), .pairs = pairs, .flops = pairs * pair, .smallest_gain = {}};
+      .noise_floor = loop.noise_sd(), .pairs = runs, .flops = runs * run, .smallest_gain = {}};
   if (std::isfinite(gain)) row.smallest_gain = gain * loop.noise_sd();
   return row;
 }
@@ -153,6 +148,9 @@ std::vector<ledger::NewRecord> search_records(const ledger::Ledger& ledger, cons
   whole.confirm_flops = totals.confirm_flops;
   whole.noise_sd = loop.noise_sd();
   whole.needed = needed(loop, totals);
+  whole.ended = totals.ended;
+  if (loop.policy().endured() > 0)
+    whole.endurance = ledger::SearchRecord::Endurance{loop.policy().endured(), loop.policy().ruined()};
   whole.stopped = loop.stopped();
   whole.saved_flops = loop.saved_flops();
   whole.flops = totals.spent_flops;

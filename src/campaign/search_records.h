@@ -14,6 +14,7 @@ struct SearchTotals {
   double top_flops = 0;    // of the ladder, to which findings are extrapolated
   double spent_flops = 0;  // of all runs, those that measure the total gain and all optimizers included
   protocol::Split split = protocol::Split::kAudit;  // on which claims are made
+  std::string ended{};                              // why the search did
 };
 
 int adopted_count(const search::SearchLoop& loop);

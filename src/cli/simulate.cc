@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "campaign/points.h"
 #include "cli/cli.h"
-#include "evidence/simulate_search.h"
+#include "evidence/simulation/simulate_search.h"
 #include "ledger/ledger.h"
 
 namespace flywheel::cli {
@@ -21,7 +21,7 @@ constexpr size_t kFewestResiduals = 12;
 
 struct SimulateOptions {
   evidence::SearchWorld world;
-  std::string lab;
+  std::string lab, world_name = "plain";
   bool json = false;
 };
 
@@ -50,6 +50,14 @@ std::vector<double> residuals_of(const std::string& lab) {
   return residuals;
 }
 
+// Those of campaigns; a campaign sets its own costs, whose ratios these are.
+OrderedJson options_json(const evidence::SearchWorld& world) {
+  const evidence::PolicyOptions& policy = world.policy;
+  return {{"alpha", policy.alpha},         {"base_runs", policy.base_runs},       {"screen_cost", policy.screen_cost},
+          {"run_costs", policy.run_costs}, {"most_screens", policy.most_screens}, {"most_runs", policy.most_runs},
+          {"wave", policy.wave},           {"endurance", policy.endurance},       {"worth", world.gain_runs}};
+}
+
 OrderedJson simulate(const SimulateOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   const evidence::SearchWorld& world = options.world;
@@ -63,42 +71,57 @@ OrderedJson simulate(const SimulateOptions& options) {
           {"rate", static_cast<double>(score.with_false_findings) / score.campaigns},
           {"rate_high95", score.rate_high95},
           {"false_discovery_rate", score.false_discovery_rate},
+          {"world", protocol::name(world.kind)},
           {"found_fraction", world.effect > 0 ? OrderedJson(score.found_fraction) : OrderedJson()},
           {"flops_ratio_to_fixed_design", score.runs / fixed.runs},
           {"flops_ratio_to_two_stage_design", score.runs / two.runs},
           {"runs", score.runs},
-          {"confirmations", score.confirmations},
+          {"runs_of",
+           {{"screening", score.screenings},
+            {"pool", score.pool},
+            {"confirmation", score.confirmations},
+            {"endurance", score.endurance}}},
+          {"confirmations", score.tests},
+          {"batches", score.batches},
           {"reported_effect_sd", world.effect > 0 ? OrderedJson(score.reported_effect) : OrderedJson()},
+          {"true_effect_sd", world.effect > 0 ? OrderedJson(score.true_effect) : OrderedJson()},
           {"reported_covers90", world.effect > 0 ? OrderedJson(score.reported_covers) : OrderedJson()},
           {"fixed_design", {{"effect", effect}, {"runs", fixed.runs}, {"each", fixed.screen}}},
           {"two_stage_design", {{"runs", two.runs}, {"screen", two.screen}, {"test", two.test}}},
           {"keep_if_lower", {{"false_keeps_per_campaign", score.false_keeps}, {"fake_gain_sd", score.fake_gain}}},
           {"noise", world.noise.empty() ? "Student's t, 4 degrees of freedom"
                                         : fmt::format("{} residuals of the lab's replicates", world.noise.size())},
+          {"options", options_json(world)},
           {"seconds", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()}};
 }
 
 void print_text(const SimulateOptions& options, const OrderedJson& json) {
   const evidence::SearchWorld& world = options.world;
-  fmt::print("{} campaigns of {} proposals, {}; noise: {}\n", world.campaigns, world.proposals,
-             world.effect > 0
-                 ? fmt::format("{:.0f}% of them better by {:g} noise floors", 100 * world.planted_share, world.effect)
-                 : "which change nothing",
+  fmt::print("{} campaigns of {} proposals in the world '{}',\n{}; noise: {}\n", world.campaigns, world.proposals,
+             protocol::name(world.kind),
+             world.effect > 0 ? fmt::format("{:.0f}% of them planted with a gain of {:g} noise floors",
+                                            100 * world.planted_share, world.effect)
+                              : "which change nothing",
              json["noise"].get<std::string>());
   fmt::print("  campaigns with a false finding: {} ({:.1f}%, at most {:.1f}% with 95% confidence)\n",
              json["with_false_findings"].get<int>(), 100 * json["rate"].get<double>(),
              100 * json["rate_high95"].get<double>());
-  if (world.effect > 0)
-    fmt::print(
-        "  found: {:.1f}% of what was planted; reported as {:+.2f} noise floors, inside the 90% interval {:.0f}%\n",
-        100 * json["found_fraction"].get<double>(), json["reported_effect_sd"].get<double>(),
-        100 * json["reported_covers90"].get<double>());
+  fmt::print("  of the findings, false: {:.1f}%\n", 100 * json["false_discovery_rate"].get<double>());
+  if (world.effect > 0) {
+    fmt::print("  found: {:.1f}% of what is real on every rung\n", 100 * json["found_fraction"].get<double>());
+    fmt::print("  reported as {:+.2f} noise floors where the truth is {:+.2f}; inside the 90% interval: {:.0f}%\n",
+               json["reported_effect_sd"].get<double>(), json["true_effect_sd"].get<double>(),
+               100 * json["reported_covers90"].get<double>());
+  }
+  const OrderedJson& of = json["runs_of"];
   fmt::print(
-      "  {:.0f} runs a campaign, {:.2f} of a fixed design's with the same guarantees ({:.2f} of a two-stage one's)\n",
-      json["runs"].get<double>(), json["flops_ratio_to_fixed_design"].get<double>(),
-      json["flops_ratio_to_two_stage_design"].get<double>());
+      "  {:.0f} run-equivalents a campaign: screening {:.0f}, pool {:.0f}, confirmation {:.0f}, endurance {:.0f}\n",
+      json["runs"].get<double>(), of["screening"].get<double>(), of["pool"].get<double>(),
+      of["confirmation"].get<double>(), of["endurance"].get<double>());
+  fmt::print("  {:.2f} of a fixed design's runs with the same guarantees, {:.2f} of a two-stage one's\n",
+             json["flops_ratio_to_fixed_design"].get<double>(), json["flops_ratio_to_two_stage_design"].get<double>());
   fmt::print(
-      "  keep if lower, in the same worlds: {:.1f} false keeps a campaign, {:.2f} noise floors of gain that is not "
+      "  keep if lower, in the same worlds: {:.1f} false keeps a campaign,\n  {:.2f} noise floors of gain that is not "
       "there\n",
       json["keep_if_lower"]["false_keeps_per_campaign"].get<double>(),
       json["keep_if_lower"]["fake_gain_sd"].get<double>());
@@ -110,6 +133,9 @@ Action declare_simulate(Arguments& arguments) {
   auto options = std::make_shared<SimulateOptions>();
   const Arguments search = arguments.subcommand("search", "The search's false and missed findings on simulated runs");
   evidence::SearchWorld& world = options->world;
+  search.option("--world", options->world_name, "What is hard in it: docs/believable.md")
+      .one_of({"plain", "vanishes", "harm_above", "audit_bias", "disasters"})
+      .show_default();
   search.option("--campaigns", world.campaigns, "Campaigns").range(1, 1000000).show_default();
   search.option("--proposals", world.proposals, "Proposals of each").range(1, 10000).show_default();
   search.option("--effect", world.effect, "Gain of the planted ones, in noise floors; 0: none is planted")
@@ -126,6 +152,7 @@ Action declare_simulate(Arguments& arguments) {
   search.option("--threads", world.threads, "Threads; the numbers do not depend on it").range(1, 256);
   search.flag("--json", options->json, "Print one JSON object");
   return [options] {
+    options->world.kind = *protocol::find_name<evidence::WorldKind>(options->world_name);
     if (!options->lab.empty()) options->world.noise = residuals_of(options->lab);
     const OrderedJson json = simulate(*options);
     if (options->json)

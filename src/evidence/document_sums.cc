@@ -20,18 +20,21 @@ std::optional<ClusterError> sampling_error(std::span<const DocumentSum> sums) {
 
 std::optional<ClusterError> paired_sampling_error(std::span<const DocumentSums> base,
                                                   std::span<const DocumentSums> candidate) {
-  if (base.empty() || base.size() != candidate.size()) return std::nullopt;
+  if (base.empty() || candidate.empty()) return std::nullopt;
   DocumentSums differences = base.front();
   for (DocumentSum& difference : differences) difference.bits = 0;
-  const auto pairs = static_cast<double>(base.size());
-  for (size_t pair = 0; pair < base.size(); ++pair) {
-    if (base[pair].size() != differences.size() || candidate[pair].size() != differences.size()) return std::nullopt;
-    for (size_t d = 0; d < differences.size(); ++d) {
-      for (const DocumentSum& sum : {base[pair][d], candidate[pair][d]})
-        if (sum.document != differences[d].document || sum.bytes != differences[d].bytes) return std::nullopt;
-      differences[d].bits += (candidate[pair][d].bits - base[pair][d].bits) / pairs;
+  // False where a run was not scored on the same documents.
+  const auto add = [&](std::span<const DocumentSums> runs, double sign) {
+    for (const DocumentSums& run : runs) {
+      if (run.size() != differences.size()) return false;
+      for (size_t d = 0; d < differences.size(); ++d) {
+        if (run[d].document != differences[d].document || run[d].bytes != differences[d].bytes) return false;
+        differences[d].bits += sign * run[d].bits / static_cast<double>(runs.size());
+      }
     }
-  }
+    return true;
+  };
+  if (!add(candidate, 1) || !add(base, -1)) return std::nullopt;
   return sampling_error(differences);
 }
 

@@ -24,9 +24,9 @@ using DocumentSums = std::vector<DocumentSum>;
 
 // Of one model's bits per byte. Empty for no documents; of one cluster alone it cannot be told (ClusterError).
 std::optional<ClusterError> sampling_error(std::span<const DocumentSum> sums);
-// Of the mean difference of pairs in bits per byte, candidate minus base, each pair scored on the same documents.
-// Paired by document, so that what makes a document hard for both does not count. Empty for no documents, no pairs, or
-// where two evaluations are not of the same documents and bytes.
+// Of the mean of the candidate's runs less that of the base's in bits per byte, all of them scored on the same
+// documents. Paired by document, so that what makes a document hard for both does not count. Empty for no documents, no
+// runs on one side, or where two evaluations are not of the same documents and bytes.
 std::optional<ClusterError> paired_sampling_error(std::span<const DocumentSums> base,
                                                   std::span<const DocumentSums> candidate);
 // The one that is the wider at this level, of rungs that are scored on the same documents: their errors do not average

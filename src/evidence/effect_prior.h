@@ -1,7 +1,8 @@
-// The prior of a change's effect, estimated from the changes tried so far (empirical Bayes): a mixture of normals about
-// 0 with a grid of spreads, whose weights are estimated from the screening results (adaptive shrinkage, Stephens 2017,
-// sections 2 and 3.1). Effects are candidate minus base: below 0 is better. Units: the noise floor, the standard
-// deviation of one run. Pure.
+// The prior of a change's effect, estimated from the changes tried so far (empirical Bayes): a mixture of narrow
+// normals about nothing and about effects of either sign on a grid, whose weights are estimated from the screening
+// results (nonparametric maximum likelihood on a grid, with a penalty that favours nothing: Koenker and Mizera 2014;
+// Stephens 2017, section 3.1). Effects are candidate minus base: below 0 is better. Units: the noise floor, the
+// standard deviation of one run. Pure.
 #pragma once
 
 #include <array>
@@ -9,7 +10,9 @@
 
 namespace flywheel::evidence {
 
-inline constexpr std::array<double, 6> kEffectSpreads = {0.1, 0.5, 1, 2, 4, 8};
+// Of the parts but that about nothing; each has a part on either side.
+inline constexpr std::array<double, 12> kEffectSizes = {0.5, 1, 1.5, 2, 3, 4, 6, 10, 16, 32, 64, 128};
+inline constexpr size_t kEffectParts = 1 + 2 * kEffectSizes.size();
 
 // Mean of some differences, and the variance of that mean.
 struct Evidence {
@@ -17,11 +20,11 @@ struct Evidence {
 };
 
 struct EffectPosterior {
-  std::array<double, kEffectSpreads.size()> weight{}, mean{}, sd{};
-  double better() const;         // probability of an effect below 0
-  double expected_gain() const;  // expectation of max(0, -effect)
-  double centre() const;         // expectation of the effect
-  double variance() const;
+  std::array<double, kEffectParts> weight{}, mean{}, sd{};
+  double better() const;            // probability of an effect below 0 that is not nothing
+  double expected_gain() const;     // expectation of max(0, -effect), nothing counted as 0
+  double centre() const;            // expectation of the effect
+  double quantile(double p) const;  // of the effect; p in (0, 1)
   // The posterior after a further measurement of `value` with this error variance.
   EffectPosterior updated(double value, double error_variance) const;
 };
@@ -33,10 +36,10 @@ class EffectPrior {
   void learn(std::span<const Evidence> trials);
   EffectPosterior prior() const;
   EffectPosterior posterior(const Evidence& evidence) const;
-  const std::array<double, kEffectSpreads.size()>& weights() const { return weights_; }
+  const std::array<double, kEffectParts>& weights() const { return weights_; }
 
  private:
-  std::array<double, kEffectSpreads.size()> weights_;
+  std::array<double, kEffectParts> weights_;
 };
 
 }  // namespace flywheel::evidence

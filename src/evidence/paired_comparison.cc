@@ -34,30 +34,42 @@ bool PairedComparison::look() {
     why_ = "the candidate's runs fail: " + why_;
     return false;
   }
-  const std::vector<double>&low = rungs_[0].difference, &high = rungs_[1].difference;
   if (fewest() < kScalePairs) return false;
-  std::vector<double> sizes = {std::abs(low[0]), std::abs(high[0]), std::abs(low[1]), std::abs(high[1])};
-  std::sort(sizes.begin(), sizes.end());
-  test_.emplace(std::max(sizes[1], options_.least_scale * rungs_[0].base[0]));
-  for (size_t i = kScalePairs; i < std::max(low.size(), high.size()); ++i)
-    for (const auto* rung : {&low, &high})
-      if (i < rung->size()) test_->add((*rung)[i]);
+  for (size_t rung = 0; rung < tests_.size(); ++rung) {
+    const std::vector<double>& own = rungs_[rung].difference;
+    const double size = 0.5 * (std::abs(own[0]) + std::abs(own[1]));
+    tests_[rung].emplace(std::max(size, options_.least_scale * rungs_[rung].base[0]));
+    for (size_t i = kScalePairs; i < own.size(); ++i) tests_[rung]->add(own[i]);
+  }
   if (fewest() < static_cast<size_t>(options_.fewest_on_a_rung)) return false;
-  if (test_->log_e_better() >= std::log(evidence_needed())) verdict_ = ComparisonVerdict::kBetter;
-  if (test_->log_e_worse() >= std::log(evidence_needed())) verdict_ = ComparisonVerdict::kWorse;
+  if (log_e_better() >= std::log(evidence_needed())) verdict_ = ComparisonVerdict::kBetter;
+  if (log_e_worse() >= std::log(evidence_needed())) verdict_ = ComparisonVerdict::kWorse;
   return true;
 }
 
+int PairedComparison::tested_pairs() const {
+  return tested() ? tests_[0]->pairs() + tests_[1]->pairs() : 0;
+}
+double PairedComparison::log_e_better() const {
+  return std::min(tests_[0]->log_e_better(), tests_[1]->log_e_better());
+}
+double PairedComparison::log_e_worse() const {
+  return std::min(tests_[0]->log_e_worse(), tests_[1]->log_e_worse());
+}
+
+// Each rung's interval misses with half of the probability, so their mean is in the mean of both.
 Interval PairedComparison::difference(double level) const {
-  return test_ ? test_->interval(1 - level) : Interval{0, -INFINITY, INFINITY};
+  if (!tested()) return {0, -INFINITY, INFINITY};
+  const Interval low = tests_[0]->interval((1 - level) / 2), high = tests_[1]->interval((1 - level) / 2);
+  return {0.5 * (low.value + high.value), 0.5 * (low.low + high.low), 0.5 * (low.high + high.high)};
 }
 
 std::optional<double> PairedComparison::more_budget() const {
-  if (decided() || !test_ || test_->pairs() == 0) return std::nullopt;
-  const double log_e = std::max(test_->log_e_better(), test_->log_e_worse()), rate = log_e / test_->pairs();
+  if (decided() || tested_pairs() == 0) return std::nullopt;
+  const double log_e = std::max(log_e_better(), log_e_worse()), rate = log_e / tested_pairs();
   const double needed = rate > 0 ? (std::log(evidence_needed()) - log_e) / rate : INFINITY;
   if (!std::isfinite(needed) || needed >= kMostPairsToGo) return std::nullopt;
-  return 1 + needed / test_->pairs();
+  return 1 + needed / tested_pairs();
 }
 
 }  // namespace flywheel::evidence

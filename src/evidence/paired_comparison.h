@@ -1,9 +1,10 @@
 // Is a change real? The sequential decision of `flywheel compare`: pairs of runs (same seed, same order of data) on two
-// rungs in turn, until the evidence for better or for worse suffices (paired_evidence.h). Pure; deterministic for the
-// order in which pairs are added. Not thread safe.
+// rungs in turn, until on both of them the evidence for better, or for worse, suffices (paired_evidence.h): the smaller
+// of two e-values is one for "not so on one rung at least". Pure; deterministic for the order in which pairs are added.
+// Not thread safe.
 //
-// The scale of the differences is estimated from the first two pairs of each rung. They are left out of the test, which
-// needs the scale before the pairs it is applied to.
+// The scale of a rung's differences is estimated from its first two pairs. They are left out of its test, which needs
+// the scale before the pairs it is applied to.
 #pragma once
 
 #include <array>
@@ -46,10 +47,14 @@ class PairedComparison {
   const std::string& why() const { return why_; }  // of failures; empty: there was none
   const std::array<RungPairs, 2>& rungs() const { return rungs_; }
   int pairs() const { return static_cast<int>(rungs_[0].difference.size() + rungs_[1].difference.size()); }
-  const std::optional<SequentialTest>& test() const { return test_; }
+  bool tested() const { return tests_[0] && tests_[1]; }  // pairs for the scale are there
+  int tested_pairs() const;
+  double log_e_better() const;  // on both rungs; REQUIRES tested()
+  double log_e_worse() const;
   double evidence_needed() const { return 2 / options_.alpha; }  // that each side's must reach
   double level() const { return 1 - options_.alpha; }            // of the verdict
-  // Of the difference, at any time, of this level (0.9: 90%); open ends where there was no test yet.
+  // Of the mean of both rungs' differences, at any time, of this level (0.9: 90%); open ends where there was no test
+  // yet.
   Interval difference(double level) const;
   // While undecided: the factor by which the number of pairs would have to grow, extrapolating the evidence per pair
   // for the likelier side. Empty when that evidence does not grow; never infinite.
@@ -60,7 +65,7 @@ class PairedComparison {
 
   ComparisonOptions options_;
   std::array<RungPairs, 2> rungs_;
-  std::optional<SequentialTest> test_;
+  std::array<std::optional<SequentialTest>, 2> tests_;
   ComparisonVerdict verdict_ = ComparisonVerdict::kUndecided;
   std::string why_;
   int failed_ = 0;

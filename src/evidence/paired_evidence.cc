@@ -76,9 +76,4 @@ Interval SequentialTest::interval(double alpha) const {
   return result;
 }
 
-double discovery_level(double alpha, int test, int discoveries_before) {
-  CHECK(test >= 1 && discoveries_before >= 0);
-  return alpha * (discoveries_before + 1) / (static_cast<double>(test) * (test + 1));
-}
-
 }  // namespace flywheel::evidence

@@ -40,9 +40,4 @@ class SequentialTest {
   std::vector<double> differences_;
 };
 
-// Levels for a sequence of tests that controls the false discovery rate (e-LOND: Xu and Ramdas 2024): the k-th test
-// (from 1) is at alpha / (k (k + 1)) times one more than the discoveries so far. When nothing is real this is also the
-// probability of any finding. It holds for dependent tests, however the next proposal is chosen.
-double discovery_level(double alpha, int test, int discoveries_before);
-
 }  // namespace flywheel::evidence

@@ -110,13 +110,5 @@ TEST(SequentialTest, MirroredDifferencesGiveTheMirroredEvidence) {
   EXPECT_NEAR(one.interval(0.5).low, -other.interval(0.5).high, 1e-9);
 }
 
-TEST(DiscoveryLevel, SumsToAlphaWhenNothingIsFoundAndGrowsWithDiscoveries) {
-  double sum = 0;
-  for (int k = 1; k <= 100000; ++k) sum += discovery_level(0.05, k, 0);
-  EXPECT_LE(sum, 0.05);
-  EXPECT_NEAR(sum, 0.05, 1e-6);
-  EXPECT_DOUBLE_EQ(discovery_level(0.05, 3, 2), 3 * discovery_level(0.05, 3, 0));
-}
-
 }  // namespace
 }  // namespace flywheel::evidence

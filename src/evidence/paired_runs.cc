@@ -20,6 +20,19 @@ Interval student(const std::vector<double>& values, double level) {
   return {centre, centre - half, centre + half};
 }
 
+// Of the mean difference of a rung: over pairs, or by the two-sample t test with a pooled deviation.
+Interval mean_difference(const RungPairs& rung) {
+  if (!rung.pooled) return student(rung.difference, kWorthLevel);
+  const auto n = static_cast<double>(rung.difference.size()), pool = static_cast<double>(rung.base.size());
+  const double centre = mean(rung.difference), degrees = n + pool - 2;
+  if (degrees < 1) return {centre, -INFINITY, INFINITY};
+  const double squares = (n - 1) * std::pow(standard_deviation(rung.difference), 2) +
+                         (pool - 1) * std::pow(standard_deviation(rung.base), 2);
+  const double half =
+      student_quantile(0.5 + kWorthLevel / 2, degrees) * std::sqrt(squares / degrees * (1 / n + 1 / pool));
+  return {centre, centre - half, centre + half};
+}
+
 }  // namespace
 
 Interval student90(const std::vector<double>& values) {
@@ -85,10 +98,11 @@ PairedEffect paired_effect(std::span<const RungPairs> rungs) {
     const RungPairs& rung = rungs[i];
     if (rung.difference.empty()) continue;
     const double base = mean(rung.base);
-    const Interval difference = widened(student90(rung.difference), rung.sampling, kWorthLevel);
+    const Interval difference = widened(mean_difference(rung), rung.sampling, kWorthLevel);
     double at_least = 0, at_most = INFINITY;
     std::vector<double> reached;
-    for (size_t k = 0; k < rung.difference.size(); ++k) reached.push_back(rung.base[k] + rung.difference[k]);
+    for (size_t k = 0; k < rung.difference.size(); ++k)
+      reached.push_back((rung.pooled ? base : rung.base[k]) + rung.difference[k]);
     for (size_t above = i + 1; above < rungs.size(); ++above)
       if (surely_below(reached, rungs[above].base)) at_least = rungs[above].flops / rung.flops;
     for (size_t below = i; below-- > 0;)

@@ -16,10 +16,12 @@ Interval student90(const std::vector<double>& values);
 // d ln L / d ln C from losses of one recipe on two rungs.
 Slope slope_between(double low_flops, const std::vector<double>& low, double high_flops,
                     const std::vector<double>& high);
-// Pairs of one rung: losses of the base, and candidate minus base.
+// Pairs of one rung: losses of the base, and candidate minus base. Or, `pooled`, runs of the candidate beside a pool of
+// the base's, as many as there are of each: losses of the pool, and each candidate's less the mean of the pool.
 struct RungPairs {
   double flops = 0;
   std::vector<double> base{}, difference{};
+  bool pooled = false;
   double cost = 1;             // FLOPs that the candidate's runs spend over the base's, optimizers included
   std::vector<double> time{};  // seconds of the candidate's run over its base's, of each pair; empty: not measured
   std::optional<ClusterError> sampling{};  // of the mean difference, over documents (document_sums.h)

@@ -2,28 +2,32 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/check.h"
+#include "base/statistics.h"
 #include "evidence/paired_runs.h"
 
 namespace flywheel::evidence {
 namespace {
 
-constexpr double kNullPairs = 5;  // of a confirmation of nothing, before it is given up
+// Runs of a confirmation of nothing on the lowest rung, before it is given up, and more where the gain that is looked
+// for is small or worth many runs; and what each test costs the others of its batch by raising the threshold, as a
+// share of a test's runs for evidence that is larger by a factor of e. By simulation.
+constexpr double kNullRuns = 3, kNullRunsOfOne = 4, kLittleWorth = 50, kCrowding = 0.3;
 constexpr double kAstray = 2;
 constexpr double kTransferWeight =
     9;  // weight of the prior that effects do not shrink: that of a proposal screened at 3 noise floors
 constexpr double kLeastTransfer = 0.1;
+// By which effects of two scales differ besides: noise floors, and as a share of the effect.
+constexpr double kRungSd = 0.5, kRungShare = 0.5;
 constexpr double kClearlyMore = 1.02;  // times the net gain of confirming at once, that screening again must have
-constexpr int kFewestBeforeGivingUp = 4;
-constexpr int kFewestAblations = 4;
-constexpr int kLooks[] = {1, 3, 6};
-constexpr double kAblationLevel = 0.1;  // the guarantee does not depend on it
-// Gauss-Hermite nodes and weights of a standard normal, seven of them.
-constexpr double kNodes[] = {-3.750439717725742, -2.366759410734541, -1.154405394739968, 0,
-                             1.154405394739968,  2.366759410734541,  3.750439717725742};
-constexpr double kWeights[] = {0.000548268855972218, 0.0307571239675865, 0.240123178605013,   0.457142857142857,
-                               0.240123178605013,    0.0307571239675865, 0.000548268855972218};
+constexpr int kMostLost = 3;
+constexpr double kLeastShare = 1e-5;  // of what may be measured, that is looked at
+constexpr int kLooks[] = {1, 4, 12};
+// What a further measurement may say: hyperbolic sines of numbers in this range, beyond which no gain lies.
+constexpr int kValues = 40;
+constexpr double kFirstValue = -6, kLastValue = 1;
 
 // Robust mean of the differences: those far from the median are pulled in, so that one outlier does not decide what is
 // screened.
@@ -37,32 +41,19 @@ double steady_mean(std::span<const double> values, double sd) {
   return sum / static_cast<double>(n);
 }
 
-// 90% of the mean of each rung's pairs.
-std::vector<Interval> by_rung(const SequentialTest& test, int rungs) {
-  std::vector<Interval> intervals;
-  const auto differences = test.differences();
-  for (int rung = 0; rung < rungs; ++rung) {
-    std::vector<double> own;
-    for (size_t i = static_cast<size_t>(rung); i < differences.size(); i += static_cast<size_t>(rungs))
-      own.push_back(differences[i]);
-    if (!own.empty()) intervals.push_back(student90(own));
-  }
-  return intervals;
-}
-
 // In units of the noise of the base it was screened against; an earlier base may have been much noisier.
 double screened_mean(const Standing& p) {
   return steady_mean(p.screened, p.screen_noise_sd) / p.screen_noise_sd;
 }
 
-// Expected growth of the log wealth of paired_evidence.h for a normal effect of `gain` standard deviations of a
-// difference: at most ln 2, what a sure bet can win.
-constexpr double kCurvature = 0.75;
+// Expected growth of the log evidence of rank_evidence.h by one run on a rung, for a normal effect of `gain` noise
+// floors and a pool of the size that such an effect gets: measured by simulation.
+constexpr double kMostGrowth = 1.6, kCurvature = 0.19;
 double growth(double gain) {
-  return gain <= 0 ? 0 : std::log(2.0) * (1 - std::exp(-kCurvature * gain * gain));
+  return gain <= 0 ? 0 : kMostGrowth * (1 - std::exp(-kCurvature * gain * gain));
 }
 double gain_of_growth(double rate) {
-  return rate >= std::log(2.0) ? double{INFINITY} : std::sqrt(-std::log(1 - rate / std::log(2.0)) / kCurvature);
+  return rate >= kMostGrowth ? double{INFINITY} : std::sqrt(-std::log(1 - rate / kMostGrowth) / kCurvature);
 }
 
 }  // namespace
@@ -70,16 +61,19 @@ double gain_of_growth(double rate) {
 PolicyOptions campaign_policy() {
   PolicyOptions options;
   options.alpha = 0.05;
-  options.base_runs = 6;
-  options.most_screens = 4;
-  options.most_confirmations = 60;
-  options.fewest_confirmations = 8;
-  options.rungs = 2;
+  options.base_runs = 10;
+  options.most_screens = 16;
+  // A campaign sets the costs of its own rungs; these are their ratios. The mean of a run over both is 1.
+  const double mean = 0.5 * (1 + 1 / kConfirmBelow);
+  options.run_costs = {1 / kConfirmBelow / mean, 1 / mean};
+  options.screen_cost = 1 / kScreenBelow / mean;
   return options;
 }
 
 SearchPolicy::SearchPolicy(const PolicyOptions& options) : options_(options) {
-  CHECK(options.noise_sd > 0 && options.screen_cost > 0 && options.confirm_cost > 0 && options.parallel > 0);
+  CHECK(options.noise_sd > 0 && options.screen_cost > 0 && options.parallel > 0 && options.base_runs > 0);
+  CHECK(!options.run_costs.empty());
+  flops_left_ = INFINITY;
 }
 
 void SearchPolicy::set_noise_sd(double noise_sd) {
@@ -87,21 +81,25 @@ void SearchPolicy::set_noise_sd(double noise_sd) {
   options_.noise_sd = noise_sd;
   learn();
 }
-void SearchPolicy::set_costs(double screen_cost, double confirm_cost, double gain_flops) {
+void SearchPolicy::set_costs(double screen_cost, std::vector<double> run_costs, double gain_flops, double flops_left) {
+  CHECK(run_costs.size() == rungs());
   options_.screen_cost = screen_cost;
-  options_.confirm_cost = confirm_cost;
+  options_.run_costs = std::move(run_costs);
   options_.gain_flops = gain_flops;
+  flops_left_ = flops_left;
   for (Prospect& kept : prospects_) kept.level = -1;
   fresh_.level = -1;
 }
 
-int SearchPolicy::propose() {
+int SearchPolicy::propose(bool listed) {
   standings_.emplace_back();
   arrived_.emplace_back();
   prospects_.emplace_back();
-  screens_in_flight_.push_back(0);
-  screens_given_.push_back(0);
-  pairs_given_.push_back(0);
+  own_endured_.emplace_back();
+  rung_of_.emplace_back();
+  for (std::vector<int>* counts : {&screens_in_flight_, &screens_given_, &given_, &consumed_, &own_given_, &own_back_})
+    counts->push_back(0);
+  ++(listed ? listed_in_wave_ : unlisted_in_wave_);
   return static_cast<int>(standings_.size()) - 1;
 }
 void SearchPolicy::no_more_proposals() {
@@ -109,14 +107,19 @@ void SearchPolicy::no_more_proposals() {
 }
 
 double SearchPolicy::level_of_next_test() const {
-  return discovery_level(options_.alpha, tests_ + 1, adoptions_);
+  return kExpectedFound * discovery_level(options_.alpha, batches_ + 1, 1, 1, discoveries_);
 }
 
-double SearchPolicy::mean_variance(double screens, double pairs) const {
-  // The base's mean is the same in every screening difference.
-  const double screen = screens > 0 ? 1 / screens + 1.0 / options_.base_runs : double{INFINITY};
-  const double pair = pairs > 0 ? 2 / pairs : double{INFINITY};
-  return 1 / (1 / screen + 1 / pair);
+// Of the mean of some differences, in units of noise_sd squared. The base's mean is the same in all of them.
+double SearchPolicy::screen_variance(double screens) const {
+  return 1 / screens + 1.0 / options_.base_runs;
+}
+
+std::optional<Evidence> SearchPolicy::from_screening(const Standing& p) const {
+  if (p.screened.empty()) return std::nullopt;
+  const double left = transfer_ * screened_mean(p);
+  return Evidence{left, screen_variance(static_cast<double>(p.screened.size())) + kRungSd * kRungSd +
+                            std::pow(kRungShare * left, 2)};
 }
 
 // The posterior of a proposal's effect from all its runs, in noise_sd. Confirmation runs are included: they may decide
@@ -124,22 +127,21 @@ double SearchPolicy::mean_variance(double screens, double pairs) const {
 const EffectPosterior& SearchPolicy::posterior(int proposal) const {
   const auto at = static_cast<size_t>(proposal);
   const Standing& p = standings_[at];
-  const auto screens = static_cast<double>(p.screened.size());
-  const double pairs = p.confirmed ? p.confirmed->pairs() : 0;
   Prospect& kept = prospects_[at];
-  const int evidence = static_cast<int>(screens + pairs);
+  const int runs = p.confirmed ? p.confirmed->runs() : 0, evidence = static_cast<int>(p.screened.size()) + runs;
   if (kept.evidence == evidence && kept.prior == prior_version_) return kept.posterior;
   kept.evidence = evidence, kept.prior = prior_version_, kept.level = -1;
-  if (evidence == 0) return kept.posterior = prior_.prior();
-  double mean = 0;
-  const double all = mean_variance(screens, pairs);
-  // Beside pairs, screenings count for what they say about the scale of those.
-  const double transfer = pairs > 0 ? transfer_ : 1;
-  if (screens > 0) mean += transfer * all / mean_variance(screens, 0) * screened_mean(p);
-  if (pairs > 0)
-    mean += all / mean_variance(0, pairs) *
-            steady_mean(p.confirmed->differences(), std::sqrt(2.0) * options_.noise_sd) / options_.noise_sd;
-  return kept.posterior = prior_.posterior({mean, all});
+  if (runs > 0) {
+    const Evidence own = measured(*p.confirmed);
+    kept.posterior = prior_.posterior(own);
+    if (const auto screened = from_screening(p))
+      kept.posterior = kept.posterior.updated(screened->mean, screened->variance);
+  } else if (!p.screened.empty()) {
+    kept.posterior = prior_.posterior({screened_mean(p), screen_variance(static_cast<double>(p.screened.size()))});
+  } else {
+    kept.posterior = prior_.prior();
+  }
+  return kept.posterior;
 }
 
 const SearchPolicy::Prospect& SearchPolicy::prospect(int proposal) {
@@ -148,26 +150,25 @@ const SearchPolicy::Prospect& SearchPolicy::prospect(int proposal) {
   Prospect& kept = prospects_[static_cast<size_t>(proposal)];
   if (kept.level == level) return kept;
   kept.level = level;
-  kept.confirm = net_gain_of_confirming(p, level);
-  kept.pairs = confirmation_pairs(p, 0, level, transfer_);
+  kept.confirm = net_gain_of_confirming(p);
   kept.look = net_gain_of_screening(p);
   return kept;
 }
 
 void SearchPolicy::learn() {
   std::vector<Evidence> trials;
-  for (const Standing& p : standings_) {
-    if (p.screened.empty()) continue;
-    const auto count = static_cast<double>(p.screened.size());
-    trials.push_back({screened_mean(p), mean_variance(count, 0)});
-  }
+  for (const Standing& p : standings_)
+    if (!p.screened.empty())
+      trials.push_back({screened_mean(p), screen_variance(static_cast<double>(p.screened.size()))});
   prior_.learn(trials);
   double both = kTransferWeight, squares = kTransferWeight;
   for (const Standing& p : standings_) {
-    if (p.screened.empty() || !p.confirmed || p.confirmed->pairs() < kFewestBeforeGivingUp) continue;
-    const auto count = static_cast<double>(p.screened.size());
-    const double seen = prior_.posterior({screened_mean(p), mean_variance(count, 0)}).centre();
-    both += seen * p.confirmed->mean() / p.screen_noise_sd;
+    if (p.screened.empty() || !p.confirmed || p.confirmed->rungs().front().runs() < 2) continue;
+    const double found = measured(*p.confirmed).mean;
+    if (!std::isfinite(found)) continue;
+    const double seen =
+        prior_.posterior({screened_mean(p), screen_variance(static_cast<double>(p.screened.size()))}).centre();
+    both += seen * found;
     squares += seen * seen;
   }
   transfer_ = std::clamp(both / squares, kLeastTransfer, 1.0);
@@ -179,245 +180,247 @@ double SearchPolicy::expected_gain(int proposal) const {
   return posterior(proposal).expected_gain() * options_.noise_sd;
 }
 
-// Pairs until the wealth suffices if the effect is its posterior expectation given that it is better.
-double SearchPolicy::confirmation_pairs(const EffectPosterior& p, double log_e, double level, double transfer) const {
-  const double better = p.better();
-  if (better <= 1e-6) return INFINITY;
-  const double gain = transfer * p.expected_gain() / better / std::sqrt(2.0);
-  const double rate = growth(gain);
-  return rate > 0 ? std::max(1.0, (-std::log(level) - log_e) / rate) : INFINITY;
+double SearchPolicy::cost_of_a_run() const {
+  return mean(options_.run_costs);
 }
 
-// Net gain in FLOPs: the gain if the effect is real, less the cost of the pairs. Without an effect it ends early.
-double SearchPolicy::net_gain_of_confirming(const EffectPosterior& p, double level) const {
-  const double pairs = confirmation_pairs(p, 0, level, transfer_), better = p.better();
-  if (pairs > options_.most_confirmations) return -INFINITY;
-  return options_.gain_flops * transfer_ * p.expected_gain() -
-         options_.confirm_cost * (better * pairs + (1 - better) * std::min(pairs, kNullPairs));
+// Runs on a rung until the evidence suffices if the effect is its posterior expectation given that it is better.
+double SearchPolicy::confirmation_runs(const EffectPosterior& p, double log_needed, double transfer) const {
+  const double better = p.better();
+  if (better <= 1e-6) return INFINITY;
+  const double rate = growth(transfer * p.expected_gain() / better);
+  return rate > 0 ? std::max(2.0, log_needed / rate) : INFINITY;
+}
+
+// Net gain in FLOPs: the gain if the effect is real, less the cost of the runs. Without an effect it ends early, on the
+// lowest rung, where all begin.
+double SearchPolicy::net_gain_of_confirming(const EffectPosterior& p) const {
+  const double runs = confirmation_runs(p, -std::log(level_of_next_test()), transfer_), better = p.better();
+  const auto count = static_cast<double>(rungs());
+  if (runs * count > options_.most_runs) return -INFINITY;
+  const double gain = std::max(transfer_ * p.expected_gain() / better, 0.3);
+  const double worth = options_.gain_flops * gain / cost_of_a_run();
+  const double in_vain =
+      std::min(runs, kNullRuns + kNullRunsOfOne / (gain * gain) * (1 + std::log1p(worth / kLittleWorth)));
+  return options_.gain_flops * transfer_ * p.expected_gain() - better * runs * count * cost_of_a_run() -
+         (1 - better) * in_vain * options_.run_costs.front() - kCrowding / growth(gain) * count * cost_of_a_run();
 }
 
 // Net gain in FLOPs of the best number of further screening runs when their result decides about confirmation. Several
 // at once, since one alone may have no value where four have much (Frazier and Powell 2010).
 double SearchPolicy::net_gain_of_screening(const EffectPosterior& p) const {
-  const double level = level_of_next_test();
+  // No look is worth more than to know all.
+  const double most = options_.gain_flops * transfer_ * p.expected_gain() - options_.screen_cost;
+  if (most <= 0) return most;
   double best = -INFINITY;
   for (const int looks : kLooks) {
     const double error = 1.0 / looks + 1.0 / options_.base_runs;
     double expected = -looks * options_.screen_cost;
-    for (size_t k = 0; k < kEffectSpreads.size(); ++k) {
-      const double spread = std::sqrt(p.sd[k] * p.sd[k] + error);
-      for (size_t i = 0; i < std::size(kNodes); ++i) {
-        const double share = p.weight[k] * kWeights[i];
-        if (share < 1e-5) continue;
-        expected +=
-            share * std::max(0.0, net_gain_of_confirming(p.updated(p.mean[k] + spread * kNodes[i], error), level));
+    // Over what the mean of these runs may be, in steps that grow with its size: the trapezoidal rule.
+    for (int i = 0; i < kValues; ++i) {
+      const double u = kFirstValue + (kLastValue - kFirstValue) * i / (kValues - 1), value = std::sinh(u);
+      double density = 0;
+      for (size_t k = 0; k < kEffectParts; ++k) {
+        const double spread = std::sqrt(p.sd[k] * p.sd[k] + error), z = (value - p.mean[k]) / spread;
+        if (std::abs(z) < 6) density += p.weight[k] * normal_density(z) / spread;
       }
+      const double step = (kLastValue - kFirstValue) / (kValues - 1) * std::cosh(u);
+      if (density * step < kLeastShare) continue;
+      expected += density * step * std::max(0.0, net_gain_of_confirming(p.updated(value, error)));
     }
     best = std::max(best, expected);
   }
   return best;
 }
 
-double SearchPolicy::pairs_to_go(int proposal) const {
+std::vector<double> SearchPolicy::rungs_to_go(int proposal) const {
   const Standing& p = standings_[static_cast<size_t>(proposal)];
-  const double log_e = p.confirmed ? p.confirmed->log_e_better() : 0;
-  const double transfer = p.confirmed && p.confirmed->pairs() > 0 ? 1 : transfer_;
-  return confirmation_pairs(posterior(proposal), log_e, p.confirmed ? p.level : level_of_next_test(), transfer);
+  const double needed = batch_ && p.batch == batches_ ? batch_->log_needed : -std::log(level_of_next_test());
+  const EffectPosterior& all = posterior(proposal);
+  std::vector<double> runs(rungs());
+  for (size_t rung = 0; rung < runs.size(); ++rung) {
+    if (!p.confirmed || p.confirmed->rungs()[rung].runs() == 0) {
+      runs[rung] = confirmation_runs(all, needed, p.confirmed && p.confirmed->runs() > 0 ? 1 : transfer_);
+      continue;
+    }
+    const double left = needed - p.confirmed->rungs()[rung].log_e_better();
+    if (left <= 0) continue;
+    EffectPosterior here = prior_.posterior(measured(*p.confirmed, rung));
+    if (const auto screened = from_screening(p)) here = here.updated(screened->mean, screened->variance);
+    const double better = here.better(), rate = better > 1e-6 ? growth(here.expected_gain() / better) : 0;
+    runs[rung] = rate > 0 ? std::max(1.0, left / rate) : double{INFINITY};
+  }
+  return runs;
 }
 
-double SearchPolicy::pairs_for(double gain) const {
-  const double rate = growth(gain / std::sqrt(2.0));
-  return rate > 0 ? std::max(-std::log(level_of_next_test()) / rate, 1.0 * options_.fewest_confirmations)
+double SearchPolicy::runs_to_go(int proposal) const {
+  double sum = 0;
+  for (const double runs : rungs_to_go(proposal)) sum += runs;
+  return sum;
+}
+
+double SearchPolicy::runs_for(double gain) const {
+  const double rate = growth(gain);
+  return rate > 0 ? static_cast<double>(rungs()) * std::max(-std::log(level_of_next_test()) / rate, 2.0)
                   : double{INFINITY};
 }
-double SearchPolicy::gain_for(double pairs) const {
-  if (pairs < std::max(options_.fewest_confirmations, 1)) return INFINITY;
-  return std::sqrt(2.0) * gain_of_growth(-std::log(level_of_next_test()) / pairs);
+double SearchPolicy::gain_for(double runs) const {
+  const auto count = static_cast<double>(rungs());
+  if (runs < 2 * count) return INFINITY;
+  return gain_of_growth(-std::log(level_of_next_test()) * count / runs);
 }
 
-std::optional<SearchPolicy::Action> SearchPolicy::continue_confirmation() {
-  if (confirming_ < 0) return std::nullopt;
-  const auto at = static_cast<size_t>(confirming_);
-  Standing& p = standings_[at];
-  const int in_flight = pairs_given_[at] - p.confirmed->pairs();
-  // Not more at once than may be needed.
-  const double wanted =
-      std::max(pairs_to_go(confirming_), static_cast<double>(options_.fewest_confirmations - p.confirmed->pairs()));
-  if (in_flight >= std::min<double>(options_.parallel, std::ceil(wanted)) ||
-      pairs_given_[at] >= options_.most_confirmations)
-    return std::nullopt;
-  return Action{Action::Kind::kRun, {confirming_, Stage::kConfirm, pairs_given_[at]++}};
-}
-
-std::optional<SearchPolicy::Action> SearchPolicy::continue_ablation() {
+std::vector<int> SearchPolicy::promising() {
+  std::vector<int> found;
   for (size_t i = 0; i < standings_.size(); ++i) {
-    Standing& p = standings_[i];
-    if (p.outcome != Outcome::kAdopted || !p.ablated || p.ablation_over) continue;
-    if (pairs_given_[i] - p.ablated->pairs() < options_.parallel && pairs_given_[i] < options_.most_ablations)
-      return Action{Action::Kind::kRun, {static_cast<int>(i), Stage::kAblate, pairs_given_[i]++}};
-    return Action{Action::Kind::kWait, {}};  // one change at a time, since a dropped one changes the base
+    const Standing& p = standings_[i];
+    if (p.outcome != Outcome::kOpen || p.test > 0 || p.screened.empty() || screens_in_flight_[i] > 0) continue;
+    if (prospect(static_cast<int>(i)).confirm > 0) found.push_back(static_cast<int>(i));
   }
-  return std::nullopt;
+  return found;
 }
 
-SearchPolicy::Action SearchPolicy::next() {
-  if (closed_) return {};
-  if (ablating_) return continue_ablation().value_or(Action{});
-  if (auto action = continue_confirmation()) return *action;
+// Waiting costs little, since what looks promising can be screened again after an adoption, and all of a batch share
+// its pool. But later proposals had better be made beside what is found by then, and the budget ends.
+bool SearchPolicy::wave_is_over(const std::vector<int>& found) const {
+  if (found.empty()) return false;
+  if (unlisted_in_wave_ >= (listed_in_wave_ > 0 ? 1 : options_.wave)) return true;
+  return screened_flops_in_wave_ >= flops_left_;
+}
 
+SearchPolicy::Action SearchPolicy::next_selection() {
   double best = 0;
   int chosen = -1;
-  bool confirm = false, waiting = confirming_ >= 0;
-  const double level = level_of_next_test();
+  bool waiting = false;
   for (size_t i = 0; i < standings_.size(); ++i) {
-    if (standings_[i].outcome != Outcome::kOpen || standings_[i].confirmed) continue;
+    if (standings_[i].outcome != Outcome::kOpen || standings_[i].test > 0) continue;
     if (screens_in_flight_[i] > 0) {
       waiting = true;
       continue;
     }
+    if (screens_given_[i] - standings_[i].screened_from >= options_.most_screens) continue;
     const Prospect& p = prospect(static_cast<int>(i));
-    const bool may_look = screens_given_[i] - standings_[i].screened_from < options_.most_screens;
-    if (!standings_[i].screened.empty() && confirming_ < 0) {
-      // Confirming now must beat looking once more first.
-      const double net = p.confirm / (options_.confirm_cost * std::max(1.0, p.pairs));
-      if (net > best && (!may_look || kClearlyMore * p.confirm >= p.look))
-        best = net, chosen = static_cast<int>(i), confirm = true;
-    }
-    if (may_look) {
-      // As the net gain of a whole path is spread over its pairs, so is that of screening.
-      const double net = standings_[i].screened.empty()
-                             ? double{INFINITY}
-                             : p.look / (options_.screen_cost + options_.confirm_cost * kNullPairs);
-      if (net > best) best = net, chosen = static_cast<int>(i), confirm = false;
-    }
+    // Looking once more must beat confirming as it is.
+    double net = INFINITY;
+    if (!standings_[i].screened.empty())
+      net = p.look > kClearlyMore * std::max(0.0, p.confirm) ? p.look - std::max(0.0, p.confirm) : 0;
+    if (net > best) best = net, chosen = static_cast<int>(i);
   }
-  if (!exhausted_) {
+  const double level = level_of_next_test();
+  if (!exhausted_ && !(best == INFINITY)) {
     if (fresh_.prior != prior_version_ || fresh_.level != level)
-      fresh_ = {0, prior_version_, level, {}, 0, 0, net_gain_of_screening(prior_.prior())};
-    const double net = fresh_.look / (options_.screen_cost + options_.confirm_cost * kNullPairs);
-    if (net > best) return {Action::Kind::kPropose, {}};
+      fresh_ = {0, prior_version_, level, {}, 0, net_gain_of_screening(prior_.prior())};
+    if (fresh_.look > best || listed_left_) return {Action::Kind::kPropose, {}};
   }
-  if (chosen < 0) return {waiting ? Action::Kind::kWait : Action::Kind::kDone, {}};
-  const auto at = static_cast<size_t>(chosen);
-  if (!confirm) {
+  if (chosen >= 0) {
+    const auto at = static_cast<size_t>(chosen);
     ++screens_in_flight_[at];
+    screened_flops_in_wave_ += options_.screen_cost;
     return {Action::Kind::kRun, {chosen, Stage::kScreen, screens_given_[at]++}};
   }
-  Standing& p = standings_[at];
-  p.level = level;
-  p.test = ++tests_;
-  p.base = adoptions_;
-  p.confirmed.emplace(std::sqrt(2.0) * options_.noise_sd);
-  confirming_ = chosen;
-  return {Action::Kind::kRun, {chosen, Stage::kConfirm, pairs_given_[at]++}};
+  return {waiting ? Action::Kind::kWait : Action::Kind::kDone, {}};
 }
 
-void SearchPolicy::result(const SearchPair& pair, double difference) {
-  if (!std::isfinite(difference)) return failed(pair, "no finite loss");
-  const auto at = static_cast<size_t>(pair.proposal);
+SearchPolicy::Action SearchPolicy::next() {
+  if (closed_) return {};
+  if (!adopted_now_.empty()) return {Action::Kind::kWait, {}};  // the base of now is to be measured first
+  if (ablating_) return continue_ablation().value_or(Action{});
+  if (enduring_) return continue_endurance();
+  while (true) {
+    if (batch_) {
+      const Action action = continue_batch();
+      if (action.kind != Action::Kind::kDone) return action;
+      if (!adopted_now_.empty()) return {Action::Kind::kWait, {}};
+      continue;  // it is over, or goes on with a higher threshold
+    }
+    std::vector<int> found = promising();
+    const bool over = wave_is_over(found);
+    if (!over) {
+      const Action action = next_selection();
+      if (action.kind != Action::Kind::kDone) return action;
+    } else if (std::any_of(screens_in_flight_.begin(), screens_in_flight_.end(), [](int n) { return n > 0; })) {
+      return {Action::Kind::kWait, {}};
+    }
+    if (found.empty()) return {};
+    begin_batch(std::move(found));
+    if (!batch_) return {};
+  }
+}
+
+void SearchPolicy::result(const SearchRun& run, double value) {
+  if (run.stage == Stage::kConfirm) return take_confirmed(run, std::isfinite(value) ? value : INFINITY);
+  if (run.stage == Stage::kEndure) return take_endured(run, std::isfinite(value) ? value : INFINITY);
+  if (!std::isfinite(value)) return failed(run, "no finite loss");
+  const auto at = static_cast<size_t>(run.proposal);
   CHECK(at < standings_.size());
   Standing& p = standings_[at];
-  if (pair.stage == Stage::kScreen) {
+  if (run.stage == Stage::kScreen) {
     --screens_in_flight_[at];
-    if (pair.number < p.screened_from) return;  // measured against an earlier base
+    if (run.number < p.screened_from) return;  // measured against an earlier base
     if (p.screened.empty()) p.screen_noise_sd = options_.noise_sd;
-    p.screened.push_back(difference);
+    p.screened.push_back(value);
     // Often while there is little, then as it grows.
     if (++results_ <= 10 || results_ >= learnt_at_ + results_ / 10) learn();
     return;
   }
-  // Tests take pairs in the order they were given, not that of arrival, which may depend on what they measure.
-  auto& arrived = arrived_[at];
-  if (arrived.size() <= static_cast<size_t>(pair.number)) arrived.resize(static_cast<size_t>(pair.number) + 1);
-  arrived[static_cast<size_t>(pair.number)] = difference;
-  SequentialTest& test = pair.stage == Stage::kConfirm ? *p.confirmed : *p.ablated;
-  while (p.outcome == (pair.stage == Stage::kConfirm ? Outcome::kOpen : Outcome::kAdopted) &&
-         static_cast<size_t>(test.pairs()) < arrived.size() && arrived[static_cast<size_t>(test.pairs())]) {
-    test.add(*arrived[static_cast<size_t>(test.pairs())]);
-    pair.stage == Stage::kConfirm ? judge_confirmation(pair.proposal) : judge_ablation(pair.proposal);
-  }
+  take_ablated(run, value);
 }
 
-void SearchPolicy::revise(const SearchPair& pair, double difference) {
-  Standing& p = standings_.at(static_cast<size_t>(pair.proposal));
-  CHECK(pair.stage == Stage::kScreen);
-  const int at = pair.number - p.screened_from;
+void SearchPolicy::revise(const SearchRun& run, double difference) {
+  Standing& p = standings_.at(static_cast<size_t>(run.proposal));
+  CHECK(run.stage == Stage::kScreen);
+  const int at = run.number - p.screened_from;
   if (at < 0 || at >= static_cast<int>(p.screened.size())) return;  // beside a base of before
   p.screened[static_cast<size_t>(at)] = difference;
-  prospects_[static_cast<size_t>(pair.proposal)].evidence = -1;
-  learn();
-}
-
-void SearchPolicy::judge_confirmation(int proposal) {
-  Standing& p = standings_[static_cast<size_t>(proposal)];
-  const int pairs = p.confirmed->pairs();
-  if (pairs < options_.fewest_confirmations) return;
-  const EffectPosterior& now = posterior(proposal);
-  const std::vector<Interval> each = by_rung(*p.confirmed, options_.rungs);
-  if (std::any_of(each.begin(), each.end(), [](const Interval& rung) { return rung.low > 0; })) {
-    p.outcome = Outcome::kRejected;
-    p.reason = options_.rungs > 1 ? "it is worse on one rung at least" : "it is worse";
-  } else if (p.confirmed->log_e_better() >= -std::log(p.level)) {
-    if (!std::all_of(each.begin(), each.end(), [](const Interval& rung) { return rung.value < 0; })) {
-      p.outcome = Outcome::kUndecided;
-      p.reason = "the ranking flips: it helps on one rung and not on another";
-    } else if (const auto objection = options_.objection(proposal)) {
-      p.outcome = objection->outcome;
-      p.reason = objection->reason;
-    } else {
-      p.outcome = Outcome::kAdopted;
-      ++adoptions_;
-      screen_anew();
-    }
-  } else if (pairs >= std::min(kFewestBeforeGivingUp, options_.most_confirmations)) {
-    const double left = confirmation_pairs(now, p.confirmed->log_e_better(), p.level, 1);
-    if (pairs >= options_.most_confirmations || pairs + left > options_.most_confirmations ||
-        options_.gain_flops * now.expected_gain() < options_.confirm_cost * left)
-      p.outcome = now.better() < 0.5 ? Outcome::kRejected : Outcome::kUndecided;
-    if (p.outcome == Outcome::kRejected) p.reason = "its pairs show no gain";
-    if (p.outcome == Outcome::kUndecided) p.reason = "more pairs would cost more than what it seems to gain is worth";
-  }
-  if (p.outcome == Outcome::kOpen) return;
-  confirming_ = -1;
+  prospects_[static_cast<size_t>(run.proposal)].evidence = -1;
   learn();
 }
 
 void SearchPolicy::screen_anew() {
   for (size_t i = 0; i < standings_.size(); ++i) {
     Standing& p = standings_[i];
-    if (p.outcome != Outcome::kOpen || p.confirmed) continue;
+    if (p.outcome != Outcome::kOpen || p.test > 0) continue;
     if (screens_in_flight_[i] == 0 && (p.screened.empty() || posterior(static_cast<int>(i)).better() < 0.5)) continue;
     p.screened.clear();
     p.screened_from = screens_given_[i];
   }
 }
 
-void SearchPolicy::judge_ablation(int proposal) {
-  Standing& p = standings_[static_cast<size_t>(proposal)];
-  const SequentialTest& test = *p.ablated;
-  if (test.pairs() < kFewestAblations) return;
-  const bool carries = test.log_e_worse() >= -std::log(kAblationLevel);
-  if (test.mean() <= 0) {
-    p.outcome = Outcome::kDropped;
-    p.ablation_over = true;
-    p.reason = "the recipe is no worse without it";
-  } else if (carries || test.pairs() >= options_.most_ablations) {
-    p.ablation_over = true;
-  }
-}
-
-void SearchPolicy::failed(const SearchPair& pair, const std::string& reason) {
-  const auto at = static_cast<size_t>(pair.proposal);
+void SearchPolicy::failed(const SearchRun& run, const std::string& reason) {
+  if (run.stage == Stage::kConfirm) return take_confirmed(run, INFINITY);
+  if (run.stage == Stage::kEndure) return take_endured(run, INFINITY);
+  const auto at = static_cast<size_t>(run.proposal);
   Standing& p = standings_[at];
-  if (pair.stage == Stage::kScreen) --screens_in_flight_[at];
-  if (pair.stage == Stage::kAblate) {  // the recipe without it does not even run
+  if (run.stage == Stage::kScreen) --screens_in_flight_[at];
+  if (run.stage == Stage::kAblate) {  // the recipe without it does not even run
     p.ablation_over = true;
     return;
   }
   if (p.outcome != Outcome::kOpen) return;
   p.outcome = Outcome::kFailed;
   p.reason = reason;
-  if (confirming_ == pair.proposal) confirming_ = -1;
+}
+
+void SearchPolicy::lost(const SearchRun& run) {
+  switch (run.stage) {
+    case Stage::kConfirm:
+      return take_confirmed(run, std::nullopt);
+    case Stage::kEndure:
+      return take_endured(run, std::nullopt);
+    case Stage::kAblate:
+      return take_ablated(run, std::nullopt);
+    default:
+      --screens_in_flight_[static_cast<size_t>(run.proposal)];
+      lose_screening(run);
+  }
+}
+
+// Its number is not looked at again; a proposal whose runs are lost again and again ends.
+void SearchPolicy::lose_screening(const SearchRun& run) {
+  Standing& p = standings_[static_cast<size_t>(run.proposal)];
+  if (p.outcome != Outcome::kOpen || ++p.lost < kMostLost) return;
+  p.outcome = Outcome::kUndecided;
+  p.reason = "the machine failed its runs";
 }
 
 void SearchPolicy::end(int proposal, Outcome outcome, const std::string& reason) {
@@ -426,28 +429,21 @@ void SearchPolicy::end(int proposal, Outcome outcome, const std::string& reason)
   p.reason = reason;
 }
 
-void SearchPolicy::ablate() {
-  if (std::count_if(standings_.begin(), standings_.end(),
-                    [](const Standing& p) { return p.outcome == Outcome::kAdopted; }) < 2)
-    return;
-  ablating_ = true;
-  closed_ = false;
-  for (size_t i = 0; i < standings_.size(); ++i) {
-    Standing& p = standings_[i];
-    if (p.outcome != Outcome::kAdopted) continue;
-    p.ablated.emplace(std::sqrt(2.0) * options_.noise_sd);
-    arrived_[i].clear();
-    pairs_given_[i] = 0;
-  }
-}
-
 void SearchPolicy::close(const std::string& reason) {
   closed_ = true;
-  ablating_ = false;
-  confirming_ = -1;
+  ablating_ = enduring_ = false;
+  // What has its evidence is decided; the threshold rises where that is less than was expected.
+  while (batch_) {
+    for (size_t e = 0; e < batch_->entrants.size(); ++e) {
+      if (batch_->states[e] != Entrant::kRunning) continue;
+      batch_->states[e] = Entrant::kOver;
+      end(batch_->entrants[e], Outcome::kUndecided, reason);
+    }
+    settle();
+  }
   for (Standing& p : standings_)
     if (p.outcome == Outcome::kOpen) {
-      p.outcome = p.confirmed ? Outcome::kUndecided : Outcome::kNotTested;
+      p.outcome = p.test > 0 ? Outcome::kUndecided : Outcome::kNotTested;
       p.reason = reason;
     }
 }

@@ -15,8 +15,9 @@ enum class Stage {
   kTransfer,   // the tuned learning rate one rung up
   kBase,       // the search's own base
   kScreen,     // first look at a proposal
-  kConfirm,    // paired runs of a proposal on two rungs
+  kConfirm,    // runs of a proposal, and of the base, on two rungs
   kAblate,     // an adoption left out again
+  kEndure,     // many short runs of the recipe found, to see whether some are ruined
   kGain,       // everything adopted beside the recipe of the start
   kLadder,
   kNoise,      // replicates that measure the noise floor
@@ -26,11 +27,11 @@ enum class Stage {
 };
 
 inline constexpr Named<Stage> kStageNames[] = {
-    {Stage::kCalibrate, "calibrate"}, {Stage::kTune, "tune"},     {Stage::kTransfer, "transfer"},
-    {Stage::kBase, "base"},           {Stage::kScreen, "screen"}, {Stage::kConfirm, "confirm"},
-    {Stage::kAblate, "ablate"},       {Stage::kGain, "gain"},     {Stage::kLadder, "ladder"},
-    {Stage::kNoise, "noise"},         {Stage::kTop, "top"},       {Stage::kReplicate, "replicate"},
-    {Stage::kCompare, "compare"}};
+    {Stage::kCalibrate, "calibrate"}, {Stage::kTune, "tune"},      {Stage::kTransfer, "transfer"},
+    {Stage::kBase, "base"},           {Stage::kScreen, "screen"},  {Stage::kConfirm, "confirm"},
+    {Stage::kAblate, "ablate"},       {Stage::kEndure, "endure"},  {Stage::kGain, "gain"},
+    {Stage::kLadder, "ladder"},       {Stage::kNoise, "noise"},    {Stage::kTop, "top"},
+    {Stage::kReplicate, "replicate"}, {Stage::kCompare, "compare"}};
 constexpr std::span<const Named<Stage>> names(Stage) {
   return kStageNames;
 }

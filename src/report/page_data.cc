@@ -285,7 +285,7 @@ Json limits_json(const ledger::Ledger& ledger, const OrderedJson& report) {
       search && report["findings"].empty() && search->value.needed) {
     const ledger::SearchRecord::Needed& needed = *search->value.needed;
     std::string text = fmt::format(
-        "No finding. A gain of one noise floor ({:.4f} bits per byte) takes about {:.0f} pairs, {}, to confirm; ",
+        "No finding. A gain of one noise floor ({:.4f} bits per byte) takes about {:.0f} runs, {}, to confirm; ",
         needed.noise_floor, needed.pairs, format_flops(needed.flops));
     text += needed.smallest_gain
                 ? fmt::format("what this search spent could have confirmed a gain of {:.4f} and more.",

@@ -1,5 +1,6 @@
 #include "search/proposal_desk.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "base/error.h"
@@ -51,6 +52,12 @@ std::optional<size_t> ProposalDesk::ask(double most_flops) {
   whose_.push_back(turn->proposer);
   if (!proposal.failure.empty()) failed(trials_.size() - 1, proposal.failure, 0);
   return trials_.size() - 1;
+}
+
+bool ProposalDesk::listed_left() const {
+  const auto& all = team_.accounts();
+  return std::any_of(all.begin(), all.end(),
+                     [](const ProposerAccount& account) { return account.proposer == "list" && !account.exhausted; });
 }
 
 std::vector<std::string> ProposalDesk::changes(size_t index, const workload::Configuration& now) const {

@@ -63,6 +63,8 @@ class ProposalDesk {
   const std::vector<double>& rung_flops() const { return options_.rung_flops; }
   // The lowest accepted loss of a rung; infinite when there is none.
   double best_of_rung(double rung_flops) const;
+  // Whether a list may name further changes.
+  bool listed_left() const;
   const std::vector<ProposerAccount>& accounts() const { return team_.accounts(); }
 
  private:

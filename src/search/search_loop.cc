@@ -13,26 +13,21 @@
 namespace flywheel::search {
 
 using evidence::Outcome;
-using evidence::SearchPair;
+using evidence::SearchRun;
 using Action = evidence::SearchPolicy::Action;
 
 namespace {
 
-constexpr int kSearchSeeds = 100;    // replicates of the base and of screenings are from here on
-constexpr int kAblationSeeds = 500;  // within the 1,000 of a proposal
-
-evidence::PolicyOptions policy_options(const LoopOptions& options,
-                                       decltype(evidence::PolicyOptions::objection) objection) {
-  evidence::PolicyOptions policy = options.rules.policy;
-  policy.parallel = std::max(1, options.slots / 2);
-  policy.objection = std::move(objection);
-  return policy;
-}
+constexpr int kSearchSeeds = 100;                           // replicates of the base and of screenings are from here on
+constexpr int kAblationSeeds = 500, kEnduranceSeeds = 700;  // within the 1,000 of a proposal
 
 }  // namespace
 
-std::string id_of(const SearchPair& pair) {
-  return fmt::format("{}-p{}-{}", name(pair.stage), pair.proposal, pair.number);
+std::string id_of(const SearchRun& run, int adoptions) {
+  const std::string whose =
+      run.proposal == evidence::kTheBase ? fmt::format("base{}", adoptions) : fmt::format("p{}", run.proposal);
+  if (run.stage != Stage::kConfirm) return fmt::format("{}-{}-{}", name(run.stage), whose, run.number);
+  return fmt::format("{}-{}-r{}-{}", name(run.stage), whose, run.rung, run.number);
 }
 
 SearchLoop::SearchLoop(Subject& subject, LoopOptions options)
@@ -42,24 +37,33 @@ SearchLoop::SearchLoop(Subject& subject, LoopOptions options)
       start_(subject.base()),
       base_(start_),
       desk_(subject, options_.desk),
-      policy_(policy_options(options_, [this](int proposal) { return objection(proposal); })),
+      policy_([this] {
+        evidence::PolicyOptions policy = options_.rules.policy;
+        policy.parallel = std::max(1, options_.slots);
+        policy.objection = [this](int proposal) { return objection(proposal); };
+        policy.fits = [this](int proposal, const std::vector<int>& with) { return fits(proposal, with); };
+        policy.sampling_sd = [this](int proposal) {
+          const auto sampling = confirmed(proposal).sampling;
+          return sampling && std::isfinite(sampling->sd) ? sampling->sd : 0.0;
+        };
+        return policy;
+      }()),
       phase_(rules_.tested ? Phase::kBase : Phase::kSearch),
       noise_sd_(rules_.policy.noise_sd) {
   if (!rules_.tested) return;
-  CHECK(options_.confirm_flops.size() == static_cast<size_t>(rules_.policy.rungs), "a cost for each rung");
+  CHECK(options_.confirm_flops.size() == rules_.policy.run_costs.size(), "a cost for each rung");
   desk_.take(start_->identity());
 }
 
-void SearchLoop::set_flops_left(double flops) {
-  double confirm = 0;
-  for (const double rung : options_.confirm_flops) confirm += rung;
+void SearchLoop::set_flops_left(double flops, double for_search) {
   // A gain of one noise floor is valued at the FLOPs that lower the top rung's loss by the same amount.
   const double share = noise_sd_ / base_loss_.value() / std::abs(evidence::kUsualSlope);
-  policy_.set_costs(desk_.rung_flops().front(), confirm, share * flops);
+  policy_.set_costs(desk_.rung_flops().front(), options_.confirm_flops, share * flops, for_search);
 }
 
 void SearchLoop::close(const std::string& reason) {
   policy_.close(reason);
+  adopt_found();
   phase_ = Phase::kOver;
 }
 
@@ -70,14 +74,24 @@ bool SearchLoop::leave_one_out() {
   return true;
 }
 
+bool SearchLoop::endure() {
+  if (!base_loss_ || !policy_.endure()) return false;
+  phase_ = Phase::kEndurance;
+  return true;
+}
+
 // ---- choosing runs --------------------------------------------------------------------------------------------------
 
 std::vector<WantedRun> SearchLoop::next() {
   if (phase_ == Phase::kOver || (rules_.tested && asked_.size() != results_.size())) return {};
   if (phase_ == Phase::kBase) return base_runs();
   std::vector<WantedRun> runs = batch();
+  if (phase_ == Phase::kBase) return base_runs();  // of what was adopted just now
   if (!runs.empty() || !rules_.tested) return runs;
-  if (phase_ == Phase::kSearch) policy_.close("nothing left is worth its FLOPs");
+  if (phase_ == Phase::kSearch) {
+    policy_.close("nothing left is worth its FLOPs");
+    adopt_found();
+  }
   phase_ = Phase::kOver;
   return {};
 }
@@ -92,7 +106,7 @@ WantedRun SearchLoop::wanted(const std::string& id, Stage stage, workload::Confi
   run.replicate = replicate;
   if (stage == Stage::kConfirm || stage == Stage::kAblate)
     run.split = protocol::Split::kAudit;
-  else if (rules_.stop_error > 0)
+  else if (rules_.stop_error > 0 && stage != Stage::kEndure)
     run.look_at = rules_.look_at;
   return run;
 }
@@ -110,8 +124,11 @@ std::vector<WantedRun> SearchLoop::base_runs() {
 }
 
 Action SearchLoop::decide() {
-  if (rules_.tested) return policy_.next();
-  if (fresh_ >= 0) return {Action::Kind::kRun, {std::exchange(fresh_, -1), Stage::kScreen, 0}};
+  if (rules_.tested) {
+    policy_.set_listed_left(desk_.listed_left());
+    return policy_.next();
+  }
+  if (fresh_ >= 0) return {Action::Kind::kRun, {std::exchange(fresh_, -1), Stage::kScreen, 0, 0}};
   const bool more = options_.max_trials <= 0 || static_cast<int>(trials().size()) < options_.max_trials;
   return {more && affordable(desk_.rung_flops().front()) ? Action::Kind::kPropose : Action::Kind::kDone, {}};
 }
@@ -128,12 +145,14 @@ std::vector<WantedRun> SearchLoop::batch() {
       }
     }
     const Action action = decide();
+    adopt_found();
+    if (phase_ == Phase::kBase) break;
     if (action.kind == Action::Kind::kPropose) {
       if (!propose() && !rules_.tested) break;  // results that arrive later may lead to further proposals
       continue;
     }
     if (action.kind != Action::Kind::kRun) break;
-    want(action.pair, runs);
+    want(action.run, runs);
   }
   if (rules_.tested && !runs.empty())
     for (const int proposal : resumed_ = to_resume()) want_resumed(proposal, runs);
@@ -153,13 +172,12 @@ bool SearchLoop::propose() {
   item.proposer = trial.proposer;
   item.label = trial.label;
   item.patches = trial.patches;
-  item.confirm.resize(static_cast<size_t>(rules_.policy.rungs));
   const bool failed = trial.state == TrialState::kFailed;
   if (!rules_.tested) {
     if (!failed) fresh_ = id;
     return true;
   }
-  CHECK(policy_.propose() == id);
+  CHECK(policy_.propose(/*listed=*/trial.proposer == "list") == id);
   if (failed) {
     policy_.end(id, Outcome::kFailed, trial.failure);
     return true;
@@ -212,58 +230,68 @@ workload::ConfigurationPtr SearchLoop::without(int proposal) const {
   return configuration;
 }
 
-double SearchLoop::flops_of(const SearchPair& pair) const {
-  const auto index = static_cast<size_t>(pair.proposal);
-  return pair.stage == Stage::kScreen
-             ? trials()[index].rung_flops
-             : options_.confirm_flops[static_cast<size_t>(pair.number) % options_.confirm_flops.size()];
+double SearchLoop::flops_of(const SearchRun& run) const {
+  if (run.stage == Stage::kConfirm || run.stage == Stage::kAblate)
+    return options_.confirm_flops[static_cast<size_t>(run.rung)];
+  return run.proposal == evidence::kTheBase ? desk_.rung_flops().front()
+                                            : trials()[static_cast<size_t>(run.proposal)].rung_flops;
 }
 
 double SearchLoop::mark(double flops) const {
   return rules_.tested ? base_loss_.value() : desk_.best_of_rung(flops);
 }
 
-std::vector<SearchLoop::Asked> SearchLoop::runs_of(const SearchPair& pair) {
-  const auto index = static_cast<size_t>(pair.proposal);
-  const std::string id = id_of(pair);
-  const double flops = flops_of(pair);
-  std::vector<Asked> runs;
-  if (pair.stage == Stage::kScreen) {
-    const workload::ConfigurationPtr configuration = rules_.tested
-                                                         ? subject_.changed(*base_, proposals_[index].patches)
-                                                         : subject_.space().configuration(trials()[index].values);
-    Asked asked{wanted(id, Stage::kScreen, configuration, flops, kSearchSeeds + pair.number), pair, mark(flops)};
+workload::ConfigurationPtr SearchLoop::configuration_of(const SearchRun& run) const {
+  if (run.proposal == evidence::kTheBase) return base_;
+  const auto index = static_cast<size_t>(run.proposal);
+  switch (run.stage) {
+    case Stage::kAblate:
+      return without(run.proposal);
+    case Stage::kEndure:
+      return proposals_[index].own;
+    default:
+      return rules_.tested ? subject_.changed(*base_, proposals_[index].patches)
+                           : subject_.space().configuration(trials()[index].values);
+  }
+}
+
+std::vector<SearchLoop::Asked> SearchLoop::runs_of(const SearchRun& run) {
+  const std::string id = id_of(run, policy_.adoptions());
+  const double flops = flops_of(run);
+  const workload::ConfigurationPtr configuration = configuration_of(run);
+  if (run.stage == Stage::kScreen) {
+    Asked asked{wanted(id, Stage::kScreen, configuration, flops, kSearchSeeds + run.number), run, mark(flops)};
     if (rules_.stop_error > 0 && std::isfinite(asked.mark))
       asked.run.stop_above = evidence::stopping_loss(curves_[flops], rules_.look_at, asked.mark, rules_.stop_error);
-    runs.push_back(std::move(asked));
-  } else {
-    const bool confirm = pair.stage == Stage::kConfirm;
-    const Stage stage = confirm ? Stage::kConfirm : Stage::kAblate;
-    // No seed is used for two pairs.
-    const int seed = kConfirmSeeds + 1000 * (pair.proposal + 1) + pair.number + (confirm ? 0 : kAblationSeeds);
-    const workload::ConfigurationPtr other =
-        confirm ? subject_.changed(*base_, proposals_[index].patches) : without(pair.proposal);
-    runs.push_back({wanted(id, stage, other, flops, seed), pair, 0});
-    runs.push_back({wanted(id + "-base", stage, base_, flops, seed), pair, 0});
+    return {asked};
   }
+  // No seed is used for two runs, but for the two of a pair.
+  const int stage_seeds = run.stage == Stage::kAblate   ? kAblationSeeds
+                          : run.stage == Stage::kEndure ? kEnduranceSeeds
+                                                        : 0;
+  const int seed = (run.proposal == evidence::kTheBase ? kPoolSeeds + 1000 * policy_.adoptions()
+                                                       : kConfirmSeeds + 1000 * (run.proposal + 1)) +
+                   run.number + stage_seeds;
+  std::vector<Asked> runs{{wanted(id, run.stage, configuration, flops, seed), run, 0}};
+  if (run.stage == Stage::kAblate) runs.push_back({wanted(id + "-base", run.stage, base_, flops, seed), run, 0});
   return runs;
 }
 
-void SearchLoop::want(const SearchPair& pair, std::vector<WantedRun>& runs) {
-  const auto index = static_cast<size_t>(pair.proposal);
+void SearchLoop::want(const SearchRun& run, std::vector<WantedRun>& runs) {
   try {
-    for (Asked& asked : runs_of(pair)) {
-      asked.run.proposal = pair.proposal;
-      proposals_[index].runs.push_back(asked.run.id);
+    for (Asked& asked : runs_of(run)) {
+      asked.run.proposal = run.proposal;
+      if (run.proposal != evidence::kTheBase)
+        proposals_[static_cast<size_t>(run.proposal)].runs.push_back(asked.run.id);
       runs.push_back(asked.run);
       asked_[asked.run.id] = std::move(asked);
     }
-    if (rules_.tested) batch_.push_back(pair);
+    if (rules_.tested) batch_.push_back(run);
   } catch (const Error& error) {
     if (rules_.tested)
-      policy_.failed(pair, error.what());
+      policy_.failed(run, error.what());
     else
-      desk_.failed(index, error.what(), 0);
+      desk_.failed(static_cast<size_t>(run.proposal), error.what(), 0);
   }
 }
 
@@ -287,10 +315,10 @@ std::vector<int> SearchLoop::to_resume() const {
     if (rules_.tested) {
       if (given_up.adoptions != policy_.adoptions()) continue;
       if (policy_.standings()[static_cast<size_t>(proposal)].outcome != Outcome::kOpen) continue;
-      const int number = given_up.asked.pair.number;
-      for (const SearchPair& pair : batch_)
+      const int number = given_up.asked.run_of.number;
+      for (const SearchRun& run : batch_)
         wanted_more =
-            wanted_more || (pair.proposal == proposal && (pair.stage != Stage::kScreen || pair.number != number));
+            wanted_more || (run.proposal == proposal && (run.stage != Stage::kScreen || run.number != number));
     }
     if (!wanted_more && !may_go_on(given_up)) continue;
     if (affordable(given_up.asked.run.flops - given_up.done_flops)) found.push_back(proposal);

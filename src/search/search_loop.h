@@ -28,10 +28,12 @@
 namespace flywheel::search {
 
 using protocol::Stage;
-std::string id_of(const evidence::SearchPair& pair);  // of its run, or the candidate's of two
+// Of its run, or the candidate's of two; of the base with what was adopted before it.
+std::string id_of(const evidence::SearchRun& run, int adoptions);
 
-// Replicate numbers from here on belong to confirmations, 1,000 per proposal.
-inline constexpr int kConfirmSeeds = 10000;
+// Replicate numbers from here on belong to confirmations, 1,000 per proposal; the base's, after each adoption, come
+// after those of all proposals.
+inline constexpr int kConfirmSeeds = 10000, kPoolSeeds = 100000000;
 
 // A run that the search asks for.
 struct WantedRun {
@@ -53,6 +55,7 @@ struct RunResult {
   enum class State { kDone, kFailed, kGaveUp, kMissing } state = State::kDone;  // kMissing: the budget ended before it
   double loss = 0;                                                              // at its end, or where it gave up
   std::string reason;                                                           // of kFailed
+  bool machine = false;                                                         // of kFailed: not the recipe's fault
   double flops = 0;                                                             // as planned, optimizer included
   double done_flops = 0;                                                        // of kGaveUp: trained with until then
   double spent_flops = 0;                                                       // of all its attempts so far
@@ -70,8 +73,8 @@ struct LoopOptions {
   // For a time budget: the ratio of a proposal's run time to the base's that the adoption rule uses, given the measured
   // one (a campaign returns the recorded ratio). Empty where the budget is FLOPs.
   std::function<std::optional<evidence::Interval>(int proposal, const evidence::Interval& measured)> time_ratio;
-  // The sampling error over documents of the mean difference of these pairs of runs, candidate minus base; empty: not
-  // known. The same for the same finished runs, however often it is asked.
+  // The sampling error over documents of the mean of the candidate's runs less that of the base's; empty: not known.
+  // The same for the same finished runs, however often it is asked.
   std::function<std::optional<ClusterError>(const std::vector<std::string>& base,
                                             const std::vector<std::string>& candidate)>
       sampling_error = [](const auto&, const auto&) { return std::nullopt; };
@@ -85,15 +88,22 @@ struct Proposed {
   std::string identity;              // of the base that contains it, once adopted
   double cost_flops = 0;
   std::vector<std::string> runs;
-  std::vector<evidence::RungPairs> confirm;            // of each rung
-  std::vector<std::vector<std::string>> confirm_runs;  // those of its pairs; a base's ends in "-base" besides
-  std::optional<evidence::Interval> time;              // the recorded ratio of run times by which it was judged
+  std::vector<evidence::RungPairs> confirm;                          // of each rung, once it is judged
+  std::vector<std::vector<std::string>> confirm_runs, confirm_base;  // finished ones of each rung, and the pool's
+  workload::ConfigurationPtr own;                                    // the base of its test with it, once adopted
+  struct Finished {
+    std::string id;
+    double loss = 0, flops = 0, seconds = 0;
+  };
+  std::vector<std::vector<Finished>> finished;  // runs of its confirmation, by rung
+  std::optional<evidence::Interval> time;       // the recorded ratio of run times by which it was judged
 };
 
 // What a proposal's confirmation says, by which it is adopted and which is reported.
 struct ConfirmedEffect {
   evidence::PairedEffect effect;
-  evidence::Interval difference;  // at kWorthLevel: over seeds, and over documents where that error is known
+  // At kWorthLevel, over seeds, and over documents where that error is known; shrunken as ReportedEffect says.
+  evidence::Interval difference;
   std::optional<ClusterError> sampling;
 };
 
@@ -117,12 +127,15 @@ class SearchLoop {
   void close(const std::string& reason);
   // After the search: starts the leave-one-out ablation of the adopted changes. False when there are fewer than two.
   bool leave_one_out();
+  // After that: starts the runs that show whether the recipe found is ruined now and then. False when nothing was
+  // adopted, or its base was not measured.
+  bool endure();
   // Has next() return the proposal's run that gave up, to be resumed. False when there is none or the budget is too
   // small for the rest of it.
   bool resume(int proposal);
-  // The FLOPs left, from which the opportunity cost of a search FLOP follows: what it would gain on the ladder's top
-  // rung, where the usual slope of the loss holds.
-  void set_flops_left(double flops);
+  // The FLOPs left, of which the search may spend `for_search`, and from which the opportunity cost of a search FLOP
+  // follows: what it would gain on the ladder's top rung, where the usual slope of the loss holds.
+  void set_flops_left(double flops, double for_search);
 
   const workload::ConfigurationPtr& base() const { return base_; }
   const workload::ConfigurationPtr& start() const { return start_; }
@@ -138,10 +151,10 @@ class SearchLoop {
   double saved_flops() const { return saved_flops_; }
 
  private:
-  enum class Phase { kBase, kSearch, kAblation, kOver };
+  enum class Phase { kBase, kSearch, kAblation, kEndurance, kOver };
   struct Asked {
     WantedRun run;
-    evidence::SearchPair pair;
+    evidence::SearchRun run_of;
     double mark = 0;  // the loss to beat; differences are relative to it
   };
   // A screening run that gave up, until it is resumed.
@@ -155,8 +168,9 @@ class SearchLoop {
   std::vector<WantedRun> batch();
   evidence::SearchPolicy::Action decide();
   bool propose();
-  void want(const evidence::SearchPair& pair, std::vector<WantedRun>& runs);
-  std::vector<Asked> runs_of(const evidence::SearchPair& pair);
+  void want(const evidence::SearchRun& run, std::vector<WantedRun>& runs);
+  std::vector<Asked> runs_of(const evidence::SearchRun& run);
+  workload::ConfigurationPtr configuration_of(const evidence::SearchRun& run) const;
   WantedRun wanted(const std::string& id, Stage stage, workload::ConfigurationPtr configuration, double flops,
                    int replicate) const;
   std::vector<int> to_resume() const;
@@ -165,7 +179,10 @@ class SearchLoop {
 
   void digest();
   void take_base();
-  void take(const evidence::SearchPair& pair);
+  void take(const evidence::SearchRun& run);
+  void take_confirmed(const Asked& asked, const RunResult& result);
+  void take_ablated(const Asked& asked, const RunResult& result);
+  void adopt_found();
   void take_screening(const Asked& asked, const RunResult& result);
   void take_plain(const Asked& asked, const RunResult& result);
   void take_given_up(const Asked& asked, const RunResult& result);
@@ -174,11 +191,13 @@ class SearchLoop {
   void learn_curve(const RunResult& result, double flops);
   void adopt(int proposal);
   void drop_ablated();
+  void compare_with_pool(int proposal);
+  bool fits(int proposal, const std::vector<int>& with) const;
   std::optional<evidence::PolicyOptions::Objection> objection(int proposal);
   workload::ConfigurationPtr without(int proposal) const;
   std::vector<std::string> own_patches(const std::vector<std::string>& patches,
                                        const workload::Configuration& result) const;
-  double flops_of(const evidence::SearchPair& pair) const;
+  double flops_of(const evidence::SearchRun& run) const;
   double mark(double flops) const;
   bool affordable(double flops) const;
   double most_affordable() const;
@@ -194,11 +213,14 @@ class SearchLoop {
   std::vector<Proposed> proposals_;
   std::map<std::string, Asked> asked_;        // in flight
   std::map<std::string, RunResult> results_;  // results of the batch, until it is complete
-  std::deque<evidence::SearchPair> batch_;    // in the order in which it is taken
+  std::deque<evidence::SearchRun> batch_;     // in the order in which it is taken
   std::vector<int> resumed_;                  // of the batch
   int adoptions_before_ = 0;                  // this batch
   int fresh_ = -1;                            // plain rules: proposed, and not yet wanted
   std::vector<std::string> base_ids_;
+  using PoolRun = Proposed::Finished;
+  std::vector<std::vector<PoolRun>> pool_;  // finished runs of this base, by rung
+  workload::ConfigurationPtr tested_base_;  // that of the batch that is adopted
   std::map<int, GivenUp> given_up_;
   std::set<int> must_resume_;
   std::set<int> dropped_;

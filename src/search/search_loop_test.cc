@@ -38,9 +38,9 @@ class CurveWorld : public PointSubject {
       const WantedRun wanted = running_.front();
       running_.pop_front();
       const double end = end_of(wanted), half = end + 0.3 * (1 / std::sqrt(0.5) - 1);
-      RunResult result{wanted.id, RunResult::State::kDone, end, "", 100, 0, 100, 1, {{0.5, half}, {1, end}}};
+      RunResult result{wanted.id, RunResult::State::kDone, end, "", false, 100, 0, 100, 1, {{0.5, half}, {1, end}}};
       if (wanted.stop_above && half > *wanted.stop_above && !wanted.resume) {
-        result = {wanted.id, RunResult::State::kGaveUp, half, "", 100, 50, 50, 1, {}};
+        result = {wanted.id, RunResult::State::kGaveUp, half, "", false, 100, 50, 50, 1, {}};
         ++stops;
       }
       loop.tell({result});
@@ -235,7 +235,7 @@ struct Campaign {
     return result;
   }
   bool batch(std::map<std::string, RunResult>& ledger) {
-    if (loop.base_measured()) loop.set_flops_left(1e13);
+    if (loop.base_measured()) loop.set_flops_left(1e13, 1e13);
     const std::vector<WantedRun> runs = loop.next();
     if (runs.empty()) return false;
     asked.push_back(runs);
@@ -248,7 +248,11 @@ struct Campaign {
   void run(std::map<std::string, RunResult>& ledger, int batches = 1 << 20) {
     while (batches-- > 0 && batch(ledger)) {
     }
-    if (batches <= 0 || !loop.leave_one_out()) return;
+    if (batches <= 0) return;
+    if (loop.leave_one_out())
+      while (batches-- > 0 && batch(ledger)) {
+      }
+    if (batches <= 0 || !loop.endure()) return;
     while (batches-- > 0 && batch(ledger)) {
     }
   }
@@ -307,7 +311,7 @@ TEST(SearchLoopOfCampaigns, KilledAfterAnyBatchItAsksForTheSame) {
 TEST(SearchLoopOfCampaigns, WaitsForTheWholeBatchInAnyOrder) {
   Campaign campaign(4);
   std::vector<WantedRun> runs = campaign.loop.next();
-  ASSERT_EQ(runs.size(), 6U);  // of the base
+  ASSERT_EQ(runs.size(), static_cast<size_t>(campaign_rules().policy.base_runs));
   std::reverse(runs.begin(), runs.end());
   for (const WantedRun& wanted : runs) {
     EXPECT_EQ(wanted.stage, Stage::kBase);
@@ -325,17 +329,21 @@ TEST(SearchLoopOfCampaigns, ConfirmationsHaveFreshSeedsTheAuditSplitAndBothRungs
   campaign.run(ledger);
   std::map<int, int> seeds;
   std::map<double, int> rungs;
+  int endured = 0;
   for (const auto& batch : campaign.asked)
     for (const WantedRun& wanted : batch) {
       const bool confirms = wanted.stage == Stage::kConfirm || wanted.stage == Stage::kAblate;
       EXPECT_EQ(wanted.split, confirms ? protocol::Split::kAudit : protocol::Split::kSearch);
-      EXPECT_EQ(wanted.replicate >= kConfirmSeeds, confirms);
+      EXPECT_EQ(wanted.replicate >= kConfirmSeeds, confirms || wanted.stage == Stage::kEndure);
+      endured += wanted.stage == Stage::kEndure;
       if (!confirms) continue;
       ++seeds[wanted.replicate];
+      if (wanted.stage == Stage::kAblate) continue;
+      EXPECT_EQ(seeds[wanted.replicate], 1) << wanted.id;
       ++rungs[wanted.flops];
     }
   EXPECT_EQ(rungs.size(), 2U);
-  for (const auto& [seed, runs] : seeds) EXPECT_EQ(runs, 2) << seed;  // a pair
+  EXPECT_EQ(endured, campaign_rules().policy.endurance);
 }
 
 TEST(SearchLoopOfCampaigns, WithoutABaseThereIsNoSearch) {
@@ -385,8 +393,7 @@ TEST(SearchLoopOfCampaigns, ASlowerChangeIsAdoptedOnlyWhereTheReportedTimeInterv
       options.time_ratio = [](int, const evidence::Interval& measured) { return std::optional(measured); };
       options.sampling_error = [&](const std::vector<std::string>& base, const std::vector<std::string>& candidate) {
         ++asked;
-        EXPECT_EQ(base.size(), candidate.size());
-        for (size_t i = 0; i < base.size(); ++i) EXPECT_EQ(base[i], candidate[i] + "-base");
+        EXPECT_GE(base.size(), candidate.size());  // a pool
         return std::optional(ClusterError{.sd = c.sampling_sd, .degrees = 30});
       };
     };

@@ -15,7 +15,7 @@
 namespace flywheel::search {
 
 using evidence::Outcome;
-using evidence::SearchPair;
+using evidence::SearchRun;
 
 namespace {
 
@@ -45,14 +45,14 @@ void SearchLoop::digest() {
   if (phase_ == Phase::kBase) take_base();
   for (const int proposal : std::exchange(resumed_, {})) take_resumed(proposal);
   while (!batch_.empty() && phase_ != Phase::kBase) {
-    const SearchPair pair = batch_.front();
+    const SearchRun run = batch_.front();
     batch_.pop_front();
-    take(pair);
+    take(run);
   }
   if (!batch_.empty()) return;
   asked_.clear();
   results_.clear();
-  if (phase_ == Phase::kAblation) drop_ablated();
+  if (phase_ == Phase::kAblation || phase_ == Phase::kEndurance) drop_ablated();
 }
 
 double SearchLoop::charge(const RunResult& result) {
@@ -95,48 +95,91 @@ void SearchLoop::take_base() {
                            format_flops(flops), noise_sd_));
 }
 
-void SearchLoop::take(const SearchPair& pair) {
-  const auto index = static_cast<size_t>(pair.proposal);
-  Proposed& item = proposals_[index];
-  const Asked& asked = asked_.at(id_of(pair));
+void SearchLoop::take(const SearchRun& run) {
+  const auto found = asked_.find(id_of(run, adoptions_before_));
+  CHECK(found != asked_.end());
+  const Asked& asked = found->second;
   const RunResult& result = results_.at(asked.run.id);
   const double cost = charge(result);
   if (result.state == RunResult::State::kMissing) return;
-  item.cost_flops += cost;
+  if (run.proposal != evidence::kTheBase) proposals_[static_cast<size_t>(run.proposal)].cost_flops += cost;
   if (result.state == RunResult::State::kGaveUp) return take_given_up(asked, result);
+  if (result.state == RunResult::State::kFailed && result.machine) return policy_.lost(run);
+  switch (run.stage) {
+    case Stage::kConfirm:
+      return take_confirmed(asked, result);
+    case Stage::kAblate:
+      return take_ablated(asked, result);
+    case Stage::kEndure:
+      return result.state == RunResult::State::kFailed ? policy_.failed(run, result.reason)
+                                                       : policy_.result(run, result.loss);
+    default:
+      if (result.state == RunResult::State::kDone) return take_screening(asked, result);
+      policy_.failed(run, result.reason);
+      // The planned FLOPs: work lost to kills is not charged to the proposer.
+      return desk_.failed(static_cast<size_t>(run.proposal), result.reason, result.flops);
+  }
+}
+
+void SearchLoop::take_confirmed(const Asked& asked, const RunResult& result) {
+  const SearchRun& run = asked.run_of;
+  const auto rung = static_cast<size_t>(run.rung);
   if (result.state == RunResult::State::kFailed) {
-    policy_.failed(pair, result.reason);
-    desk_.failed(index, result.reason,
-                 result.flops);  // the planned FLOPs: work lost to kills is not charged to the proposer
-    return;
-  }
-  const int adopted = policy_.adoptions();
-  if (pair.stage == Stage::kScreen) {
-    take_screening(asked, result);
+    policy_.failed(run, result.reason);
+  } else if (run.proposal == evidence::kTheBase) {
+    pool_.resize(options_.confirm_flops.size());
+    pool_[rung].push_back({asked.run.id, result.loss, result.flops, result.seconds});
+    policy_.result(run, result.loss);
   } else {
-    const RunResult& base = results_.at(asked.run.id + "-base");
-    const double base_cost = charge(base);
-    if (base.state == RunResult::State::kMissing) return;
-    item.cost_flops += base_cost;
-    if (base.state != RunResult::State::kDone) return policy_.failed(pair, "the base's run: " + base.reason);
-    const double difference = result.loss - base.loss;
-    if (pair.stage == Stage::kConfirm) {
-      evidence::RungPairs& rung = item.confirm[static_cast<size_t>(pair.number) % item.confirm.size()];
-      rung.flops = asked.run.flops;
-      rung.base.push_back(base.loss);
-      rung.difference.push_back(difference);
-      item.confirm_runs.resize(item.confirm.size());
-      item.confirm_runs[static_cast<size_t>(pair.number) % item.confirm.size()].push_back(asked.run.id);
-      if (result.flops > 0 && base.flops > 0) rung.cost = result.flops / base.flops;
-      if (result.seconds > 0 && base.seconds > 0) rung.time.push_back(result.seconds / base.seconds);
-    }
-    policy_.result(pair, difference);
+    Proposed& item = proposals_[static_cast<size_t>(run.proposal)];
+    item.finished.resize(options_.confirm_flops.size());
+    item.finished[rung].push_back({asked.run.id, result.loss, result.flops, result.seconds});
+    compare_with_pool(run.proposal);
+    policy_.result(run, result.loss);
   }
-  if (policy_.adoptions() > adopted) adopt(pair.proposal);
+}
+
+void SearchLoop::take_ablated(const Asked& asked, const RunResult& result) {
+  const RunResult& base = results_.at(asked.run.id + "-base");
+  const double base_cost = charge(base);
+  if (base.state == RunResult::State::kMissing) return;
+  proposals_[static_cast<size_t>(asked.run_of.proposal)].cost_flops += base_cost;
+  if (result.state == RunResult::State::kFailed) return policy_.failed(asked.run_of, result.reason);
+  // With the recipe's own run failed, what is without the change is no worse.
+  if (base.state != RunResult::State::kDone) return policy_.lost(asked.run_of);
+  policy_.result(asked.run_of, result.loss - base.loss);
+}
+
+// What the runs of its confirmation so far say beside the pool.
+void SearchLoop::compare_with_pool(int proposal) {
+  Proposed& item = proposals_[static_cast<size_t>(proposal)];
+  item.confirm.assign(options_.confirm_flops.size(), {});
+  item.confirm_runs.assign(options_.confirm_flops.size(), {});
+  item.confirm_base.assign(options_.confirm_flops.size(), {});
+  for (size_t r = 0; r < item.confirm.size(); ++r) {
+    evidence::RungPairs& rung = item.confirm[r];
+    rung.flops = options_.confirm_flops[r];
+    rung.pooled = true;
+    double seconds = 0, flops = 0, own_flops = 0;
+    for (const PoolRun& run : pool_[r]) {
+      rung.base.push_back(run.loss);
+      item.confirm_base[r].push_back(run.id);
+      seconds += run.seconds / static_cast<double>(pool_[r].size());
+      flops += run.flops / static_cast<double>(pool_[r].size());
+    }
+    if (rung.base.empty()) continue;
+    for (const PoolRun& run : item.finished[r]) {
+      rung.difference.push_back(run.loss - mean(rung.base));
+      item.confirm_runs[r].push_back(run.id);
+      own_flops += run.flops / static_cast<double>(item.finished[r].size());
+      if (run.seconds > 0 && seconds > 0) rung.time.push_back(run.seconds / seconds);
+    }
+    if (own_flops > 0 && flops > 0) rung.cost = own_flops / flops;
+  }
 }
 
 void SearchLoop::take_screening(const Asked& asked, const RunResult& result) {
-  const SearchPair& pair = asked.pair;
+  const SearchRun& pair = asked.run_of;
   const auto index = static_cast<size_t>(pair.proposal);
   const bool stale =
       policy_.adoptions() != adoptions_before_;  // measured against an earlier base: the policy asks for it again
@@ -156,7 +199,7 @@ void SearchLoop::take_screening(const Asked& asked, const RunResult& result) {
 }
 
 void SearchLoop::take_plain(const Asked& asked, const RunResult& result) {
-  const int proposal = asked.pair.proposal;
+  const int proposal = asked.run_of.proposal;
   const auto index = static_cast<size_t>(proposal);
   proposals_[index].cost_flops += charge(result);
   if (asked.run.resume && result.state != RunResult::State::kMissing) forget_stop(proposal);
@@ -174,7 +217,7 @@ void SearchLoop::take_plain(const Asked& asked, const RunResult& result) {
 }
 
 void SearchLoop::take_given_up(const Asked& asked, const RunResult& result) {
-  const SearchPair& pair = asked.pair;
+  const SearchRun& pair = asked.run_of;
   const auto index = static_cast<size_t>(pair.proposal);
   ++stopped_;
   saved_flops_ += result.flops - result.done_flops;
@@ -213,22 +256,54 @@ void SearchLoop::take_resumed(int proposal) {
   if (result.state == RunResult::State::kFailed) return policy_.end(proposal, Outcome::kFailed, result.reason);
   learn_curve(result, asked.run.flops);
   options_.say(fmt::format("resumed: {}", joined(item.patches)));
-  policy_.revise(asked.pair, result.loss - asked.mark);
+  policy_.revise(asked.run_of, result.loss - asked.mark);
+}
+
+// Whether it can be adopted together with these: the recipe with all of them is valid, and no field of it is set by
+// two.
+bool SearchLoop::fits(int proposal, const std::vector<int>& with) const {
+  const auto field_of = [](const std::string& patch) { return patch.substr(0, patch.find('=')); };
+  const std::vector<std::string>& own = proposals_[static_cast<size_t>(proposal)].patches;
+  try {
+    workload::ConfigurationPtr configuration = base_;
+    for (const int other : with) {
+      const std::vector<std::string>& patches = proposals_[static_cast<size_t>(other)].patches;
+      for (const std::string& patch : patches)
+        for (const std::string& mine : own)
+          if (field_of(patch) == field_of(mine)) return false;
+      configuration = subject_.changed(*configuration, patches);
+    }
+    configuration = subject_.changed(*configuration, own);
+    subject_.check(configuration, options_.confirm_flops.back());
+  } catch (const Error&) {
+    return false;
+  }
+  return true;
+}
+
+void SearchLoop::adopt_found() {
+  const std::vector<int> found = policy_.take_adopted();
+  if (found.empty()) return;
+  tested_base_ = base_;
+  for (const int proposal : found) adopt(proposal);
+  pool_.clear();
+  if (rules_.measures_base_anew && phase_ == Phase::kSearch) phase_ = Phase::kBase;
 }
 
 void SearchLoop::adopt(int proposal) {
   const auto index = static_cast<size_t>(proposal);
   Proposed& item = proposals_[index];
+  const ConfirmedEffect effect = confirmed(proposal);
+  item.own = subject_.changed(*tested_base_, item.patches);
   const workload::ConfigurationPtr next = subject_.changed(*base_, item.patches);
   item.patches = own_patches(item.patches, *next);  // some may have been adopted since it was proposed
   base_ = next;
   item.identity = base_->identity();
   adopted_order_.push_back(proposal);
-  const evidence::Interval interval = confirmed(proposal).difference;
-  options_.say(fmt::format("adopted: {} ({}): {:+.4f} bits per byte (90%: {:+.4f} to {:+.4f}, {} pairs)",
+  const evidence::Interval& interval = effect.difference;
+  options_.say(fmt::format("adopted: {} ({}): {:+.4f} bits per byte (90%: {:+.4f} to {:+.4f}, {} runs)",
                            item.label.empty() ? item.proposer : item.label, joined(item.patches), interval.value,
-                           interval.low, interval.high, policy_.standings()[index].confirmed->pairs()));
-  if (rules_.measures_base_anew) phase_ = Phase::kBase;
+                           interval.low, interval.high, policy_.standings()[index].confirmed->runs()));
 }
 
 // Ablation: a change adopted early may have no effect beside later ones.
@@ -237,29 +312,28 @@ void SearchLoop::drop_ablated() {
     const int proposal = static_cast<int>(i);
     if (policy_.standings()[i].outcome != Outcome::kDropped || !dropped_.insert(proposal).second) continue;
     base_ = without(proposal);
-    options_.say(fmt::format("dropped again: {}: the recipe is no worse without it", joined(proposals_[i].patches)));
+    options_.say(fmt::format("dropped again: {}: {}", joined(proposals_[i].patches), policy_.standings()[i].reason));
   }
 }
 
 ConfirmedEffect SearchLoop::confirmed(int proposal) const {
-  const auto index = static_cast<size_t>(proposal);
-  const Proposed& item = proposals_[index];
+  const Proposed& item = proposals_[static_cast<size_t>(proposal)];
   std::vector<evidence::RungPairs> rungs = item.confirm;
+  const evidence::ReportedEffect reported = policy_.reported(proposal);
   ConfirmedEffect result;
-  for (size_t r = 0; r < item.confirm_runs.size(); ++r) {
-    std::vector<std::string> base;
-    for (const std::string& run : item.confirm_runs[r]) base.push_back(run + "-base");
-    rungs[r].sampling = options_.sampling_error(base, item.confirm_runs[r]);
+  for (size_t r = 0; r < rungs.size(); ++r) {
+    if (!rungs[r].difference.empty())
+      rungs[r].sampling = options_.sampling_error(item.confirm_base[r], item.confirm_runs[r]);
     result.sampling = evidence::wider(result.sampling, rungs[r].sampling, evidence::kWorthLevel);
+    for (double& difference : rungs[r].difference) difference *= reported.shrinkage;
   }
   result.effect = evidence::paired_effect(rungs);
   if (item.time) result.effect.time = *item.time;
-  result.difference = evidence::widened(policy_.standings()[index].confirmed->interval(1 - evidence::kWorthLevel),
-                                        result.sampling, evidence::kWorthLevel);
+  result.difference = evidence::widened(reported.difference, result.sampling, evidence::kWorthLevel);
   return result;
 }
 
-// The budget's own currency decides. Pairs are of runs that cost the same FLOPs, so the test itself decides under a
+// The budget's own currency decides. Runs beside each other cost the same FLOPs, so the test itself decides under a
 // budget of FLOPs; what rounding to whole steps leaves between them is charged here. Under a budget of time a change
 // must save more than it adds, and surely so where it is surely slower.
 std::optional<evidence::PolicyOptions::Objection> SearchLoop::objection(int proposal) {

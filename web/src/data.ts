@@ -220,7 +220,7 @@ export interface SearchProposal {
   outcome: string; // adopted, rejected, undecided, not tested, failed, dropped
   reason: string;
   screened: number[]; // differences to the base's mean, bits per byte
-  confirmed?: number[]; // of pairs
+  confirmed?: number[]; // of runs beside the base's pool; of labs of before, of pairs
   flops: MaybeNumber;
 }
 
@@ -239,6 +239,8 @@ export interface SearchRecord {
   alpha?: number;
   confirm_flops?: number[];
   outcomes?: Record<string, number>;
+  ended?: string; // why it did
+  endurance?: { runs: number; ruined: number };
   needed?: { noise_floor: number; pairs: MaybeNumber; flops: MaybeNumber; smallest_gain: MaybeNumber };
   tried: number;
   tests: number;
@@ -254,7 +256,7 @@ export interface SearchRecord {
 }
 
 // Runs of other recipes, some of them on another split, and those that only time the machine: no place beside the ladder.
-const kOtherStages = new Set(["calibrate", "base", "screen", "confirm", "ablate", "gain", "compare"]);
+const kOtherStages = new Set(["calibrate", "base", "screen", "confirm", "ablate", "endure", "gain", "compare"]);
 const kStartStages = new Set(["tune", "transfer"]); // of the recipe that the search began with
 export function ladderRuns(data: ReportData): Run[] {
   const moved = (data.report.findings ?? []).length > 0;

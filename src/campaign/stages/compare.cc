@@ -46,7 +46,7 @@ ledger::ComparisonRecord answer_of(const evidence::PairedComparison& comparison,
   }
   const evidence::PairedEffect effect = evidence::paired_effect(measured);
   result.difference = evidence::widened(comparison.difference(comparison.level()), result.sampling, comparison.level());
-  if (!comparison.test()) result.difference.value = std::nan("");
+  if (!comparison.tested()) result.difference.value = std::nan("");
   // The difference is of the verdict's level, what it is worth of the level of every multiplier.
   const evidence::Interval difference =
       evidence::widened(comparison.difference(evidence::kWorthLevel), of_worth, evidence::kWorthLevel);
@@ -57,7 +57,7 @@ ledger::ComparisonRecord answer_of(const evidence::PairedComparison& comparison,
   if (std::min(measured[0].difference.size(), measured[1].difference.size()) > 1 && effect.slope_is_sure)
     result.warning = evidence::extrapolate(effect.rungs, far_flops).warning;
   if (!comparison.why().empty()) result.why = comparison.why();
-  if (!comparison.decided() && comparison.test() && comparison.test()->pairs() > 0)
+  if (!comparison.decided() && comparison.tested_pairs() > 0)
     result.more_budget = comparison.more_budget().value_or(std::nan(""));
   return result;
 }
@@ -137,11 +137,10 @@ Script<ledger::ComparisonRecord> compare_configurations(const Lab& lab, Decision
     }
     if (!comparison.look()) continue;
     lab.say(fmt::format(
-        "{} pairs: {:+.4f} and {:+.4f} bits per byte on the two rungs; evidence {:.2g} of {:.0f} for better, "
-        "{:.2g} for worse",
+        "{} pairs: {:+.4f} and {:+.4f} bits per byte on the two rungs; evidence {:.2g} of {:.0f} for better "
+        "on both, {:.2g} for worse",
         comparison.pairs(), mean(comparison.rungs()[0].difference), mean(comparison.rungs()[1].difference),
-        std::exp(comparison.test()->log_e_better()), comparison.evidence_needed(),
-        std::exp(comparison.test()->log_e_worse())));
+        std::exp(comparison.log_e_better()), comparison.evidence_needed(), std::exp(comparison.log_e_worse())));
   }
 
   ledger::ComparisonRecord result = answer_of(comparison, 10 * rungs[1], measured, lab);

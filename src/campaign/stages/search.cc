@@ -15,16 +15,18 @@
 #include "campaign/workload_subject.h"
 #include "evidence/same_text.h"
 #include "protocol/run_events.h"
+#include "protocol/states.h"
 #include "search/search_loop.h"
 
 namespace flywheel::campaign {
 namespace {
 
-constexpr double kScreenBelow = 6;   // screening costs this much less than the lowest rung of the ladder
-constexpr double kConfirmBelow = 3;  // the lower rung of confirmations, likewise; the upper one is the ladder's lowest
-constexpr int kFewestScreens = 40;   // runs without which a search makes no sense
-constexpr int kAblationPairs = 4;    // of each adoption, that are kept in reserve
-constexpr double kLookFlops = 9;     // times those of an evaluation, that a run takes for a look at its curve to pay
+// The upper rung of confirmations is the ladder's lowest; those below it cost less by these factors.
+using evidence::kConfirmBelow;
+using evidence::kScreenBelow;
+constexpr int kFewestScreens = 40;      // runs without which a search makes no sense
+constexpr int kAblationPairs = 4;       // of each adoption, that are kept in reserve
+constexpr double kLookFlops = 9;        // times those of an evaluation, that a run takes for a look at its curve to pay
 constexpr size_t kFewestRungsLeft = 5;  // of a ladder; fewer do not support a forecast
 // Share of the budget reserved for the ladder, because the search objective does not value forecasts. Planned stages
 // take up to 1.7 times the expected time when other processes use the machine.
@@ -34,7 +36,7 @@ constexpr double kMostOfARung = 5;  // cost of a screening, in those of the base
 bool is_search(const protocol::StageName& stage) {
   using protocol::Stage;
   return stage == Stage::kBase || stage == Stage::kScreen || stage == Stage::kConfirm || stage == Stage::kAblate ||
-         stage == Stage::kGain;
+         stage == Stage::kEndure || stage == Stage::kGain;
 }
 
 // Whether a ladder that supports a forecast of this configuration remains affordable after this many more FLOPs.
@@ -49,6 +51,12 @@ bool leaves_a_ladder(const Lab& lab, const CampaignBudget& budget, const RunBook
   } catch (const Error&) {
     return false;  // not even the smallest ladder fits
   }
+}
+
+// Whether a run failed for what the recipe does, wherever it is run again; all else is the machine's.
+bool is_the_recipes_fault(std::string_view reason) {
+  const auto kind = protocol::failure_kind(reason);
+  return !kind || protocol::would_fail_again(*kind);
 }
 
 // What a run of a search at these FLOPs takes of the budget.
@@ -88,16 +96,21 @@ class Driver {
     }
     for (int round = 0; !budget_.is_spent(); ++round) {
       if (!goes_on<ledger::SearchRoundDecision>(round, reserve())) {
-        loop_.close("the ladder needs what is left of the budget");
+        close("the ladder needs what is left of the budget");
         break;
       }
-      if (!co_await one_batch()) break;
+      if (co_await one_batch()) continue;
+      ended_ = "nothing left is worth its FLOPs";
+      break;
     }
-    if (budget_.is_spent()) loop_.close("the budget is spent");
+    if (budget_.is_spent()) close("the budget is spent");
     if (!budget_.is_spent() && loop_.leave_one_out())
       for (int round = 0; !budget_.is_spent(); ++round) {
         if (!goes_on<ledger::AblationRoundDecision>(round, gain_reserve())) break;
         if (!co_await one_batch()) break;
+      }
+    if (!budget_.is_spent() && loop_.endure())
+      while (!budget_.is_spent() && co_await one_batch()) {
       }
     if (adopted()) co_await measure_gain(lab_, budget_, book_, runs_, loop_.start(), loop_.base(), rungs_);
     record();
@@ -137,12 +150,17 @@ class Driver {
   }
 
   double cost(double flops) const { return run_cost(lab_, budget_, *loop_.base(), flops); }
+  void close(const char* reason) {
+    ended_ = reason;
+    loop_.close(reason);
+  }
   double gain_reserve() const { return gain_cost(lab_, budget_, loop_.base(), rungs_); }
-  // The cost of what follows the search: the ablation and the measurement of the total gain.
+  // The cost of what follows the search: the ablation, the endurance runs and the measurement of the total gain.
   double reserve() const {
     const int count = loop_.policy().adoptions();
     const double pair = cost(rungs_[0]) + cost(rungs_[1]);  // of two runs, averaged over the rungs
-    return (count > 1 ? count * kAblationPairs * pair : 0) + (count > 0 ? gain_reserve() : 0);
+    const double endurance = search::campaign_rules().policy.endurance * cost(screen_flops_);
+    return (count > 1 ? count * kAblationPairs * pair : 0) + (count > 0 ? endurance + gain_reserve() : 0);
   }
   // Whether more is left than the ladder, `reserve` and one batch need.
   template <ledger::DecisionStruct Round>
@@ -154,7 +172,8 @@ class Driver {
                        .flops_left = budget_.flops_left_by_speed(book_.throughput())};
         },
         round);
-    loop_.set_flops_left(decision.flops_left);
+    if (most_flops_left_ == 0) most_flops_left_ = decision.flops_left;
+    loop_.set_flops_left(decision.flops_left, std::max(0.0, decision.flops_left - kLadderShare * most_flops_left_));
     return decision.go_on;
   }
 
@@ -234,6 +253,7 @@ class Driver {
     if (!row->ended() || row->state == protocol::RunState::kStopped) return result;  // out of budget
     result.state = row->state == protocol::RunState::kDone && row->bits_per_byte ? State::kDone : State::kFailed;
     result.reason = row->reason;
+    result.machine = result.state == State::kFailed && !is_the_recipes_fault(row->reason);
     if (result.state == State::kDone) {
       result.loss = *row->bits_per_byte;
       if (wanted.look_at > 0) result.curve = curve_of(*row, wanted.look_at);
@@ -273,15 +293,19 @@ class Driver {
 
   void record() {
     if (lab_.ledger.last<ledger::SearchRecord>()) return;
-    SearchTotals totals{screen_flops_, rungs_, top_flops_, 0, workload::audit_split(lab_.workload)};
+    SearchTotals totals{screen_flops_, rungs_, top_flops_, 0, workload::audit_split(lab_.workload), ended_};
     for (const ledger::RunRow& row : lab_.ledger.runs())
       if (is_search(row.stage)) totals.spent_flops += row.all_spent_flops();
     std::vector<ledger::NewRecord> records = search_records(lab_.ledger, loop_, totals);
     const int count = adopted_count(loop_);
     if (count > 0) records.emplace_back(recipe_record(lab_.workload, *loop_.base()));
     lab_.ledger.append_all(records);
-    lab_.say(fmt::format("search: {} proposals, {} confirmed to be better, {} tests; {} spent",
-                         loop_.proposals().size(), count, loop_.policy().tests(), format_flops(totals.spent_flops)));
+    lab_.say(fmt::format("search: {} proposals, {} confirmed to be better, {} tests; {} spent; it ended because {}",
+                         loop_.proposals().size(), count, loop_.policy().tests(), format_flops(totals.spent_flops),
+                         ended_));
+    if (loop_.policy().endured() > 0)
+      lab_.say(fmt::format("{} further short runs of the recipe found: {} ruined", loop_.policy().endured(),
+                           loop_.policy().ruined()));
   }
 
   const Lab& lab_;
@@ -294,6 +318,8 @@ class Driver {
   double top_flops_;
   WorkloadSubject subject_;
   search::SearchLoop loop_;
+  std::string ended_;
+  double most_flops_left_ = 0;                                // when the search began
   std::map<protocol::Split, ledger::RunRow> first_of_split_;  // with which all others share their text
 };
 

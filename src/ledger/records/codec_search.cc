@@ -119,6 +119,12 @@ void fields(V& v, SearchRecord::Needed& n) {
 }
 
 template <typename V>
+void fields(V& v, SearchRecord::Endurance& e) {
+  v.field("runs", e.runs);
+  v.field("ruined", e.ruined);
+}
+
+template <typename V>
 void fields(V& v, SearchRecord::Proposer& p) {
   v.required("proposer", p.proposer);
   v.field("proposed", p.proposed);
@@ -142,6 +148,8 @@ void fields(V& v, SearchRecord& r) {
   v.field("noise_sd", r.noise_sd);
   v.field("outcomes", r.outcomes);
   v.sparse("needed", r.needed);
+  v.sparse("ended", r.ended);
+  v.sparse("endurance", r.endurance);
   v.field("stopped", r.stopped);
   v.field("saved_flops", r.saved_flops);
   v.field("flops", r.flops);

@@ -19,8 +19,9 @@ struct ProposalRecord {
   std::vector<std::string> patches{};
   protocol::Outcome outcome = protocol::Outcome::kOpen;
   std::string reason{};
-  std::vector<double> screened{};                  // differences to the base's mean, bits per byte
-  std::optional<std::vector<double>> confirmed{};  // differences of pairs
+  std::vector<double> screened{};  // differences to the base's mean, bits per byte
+  // Of the runs of its confirmation, less the mean of the base's pool on their rung; of ledgers of before, of pairs.
+  std::optional<std::vector<double>> confirmed{};
   double flops = 0;
 };
 
@@ -35,7 +36,7 @@ struct FindingRecord {
   Slope slope{};
   std::vector<double> rungs{};  // FLOPs
   std::vector<RungEffect> by_rung{};
-  int pairs = 0;
+  int pairs = 0;  // runs of the candidate, over the rungs; of ledgers of before, pairs
   double log_e = 0, level = 0;
   int test = 0;
   protocol::Split split = protocol::Split::kAudit;
@@ -72,6 +73,12 @@ struct SearchRecord {
     std::optional<double> smallest_gain{};
   };
   std::optional<Needed> needed{};
+  std::optional<std::string> ended{};  // why; not there in ledgers of before
+  // Further short runs of the recipe found, and how many of them ended far above the others or failed.
+  struct Endurance {
+    int64_t runs = 0, ruined = 0;
+  };
+  std::optional<Endurance> endurance{};
   int64_t stopped = 0;
   double saved_flops = 0, flops = 0;
   struct Proposer {

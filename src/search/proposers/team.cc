@@ -35,10 +35,9 @@ std::optional<Proposal> ProposerTeam::ask_one(size_t proposer, const SearchView&
 std::optional<ProposerTeam::Turn> ProposerTeam::ask(const SearchView& view, std::vector<bool>& passed) {
   while (true) {
     int chosen = bandit_.choose(choice_, passed);
-    // What the user listed is asked for every other time: the bandit cannot know that it was wanted.
-    if (list_turn_)
-      for (size_t i = 0; i < size(); ++i)
-        if (name(i) == "list" && !passed[i]) chosen = static_cast<int>(i);
+    // What is listed comes first: the bandit cannot know that it was wanted.
+    for (size_t i = 0; i < size(); ++i)
+      if (name(i) == "list" && !passed[i] && !bandit_.accounts()[i].exhausted) chosen = static_cast<int>(i);
     if (chosen < 0) return std::nullopt;
     const auto proposer = static_cast<size_t>(chosen);
     auto proposal = ask_one(proposer, view);
@@ -46,7 +45,6 @@ std::optional<ProposerTeam::Turn> ProposerTeam::ask(const SearchView& view, std:
       passed[proposer] = true;
       continue;
     }
-    list_turn_ = name(proposer) != "list";
     ++bandit_.accounts()[proposer].proposed;
     return Turn{proposer, std::move(*proposal)};
   }

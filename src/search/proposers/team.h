@@ -40,7 +40,6 @@ class ProposerTeam {
   std::vector<Rng> draws_;  // one stream per proposer: asking one does not change another
   Rng choice_;
   ProposerBandit bandit_;
-  bool list_turn_ = true;
 };
 
 }  // namespace flywheel::search

@@ -200,9 +200,9 @@ ReplaySearch replay_campaign(const ReplayTable& table, size_t grid, uint64_t dra
   loop_options.rules.same_loss_is_same = false;
   const double run_flops = world.usual_flops() > 0 ? world.usual_flops() : 1;
   loop_options.desk.rung_flops = {run_flops};
-  loop_options.confirm_flops.assign(static_cast<size_t>(loop_options.rules.policy.rungs), run_flops);
+  loop_options.confirm_flops.assign(loop_options.rules.policy.run_costs.size(), run_flops);
   loop_options.rules.policy.screen_cost = run_flops;
-  loop_options.rules.policy.confirm_cost = 2 * run_flops;
+  loop_options.rules.policy.run_costs = loop_options.confirm_flops;
   loop_options.rules.policy.gain_flops = options.gain_runs * run_flops;
   SearchLoop loop(world, std::move(loop_options));
   double runs = 0, truth = world.true_loss(*loop.base());

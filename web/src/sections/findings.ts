@@ -11,7 +11,7 @@ function proposalsTable(search: SearchRecord): Child[] {
   const rows = [...search.proposals].sort((a, b) => order.indexOf(outcomeOf(a)) - order.indexOf(outcomeOf(b)));
   return [
     rows.length > 0 && h("details", {}, h("summary", {}, `All ${integer(rows.length)} changes that were tried`),
-      h("p", { class: "caption" }, "Rejected: its test, on pairs with fresh seeds, said no. Undecided: its test ended first. Not tested: its first runs promised too little to pay for a test, so nothing is claimed about it."),
+      h("p", { class: "caption" }, "Rejected: its test, on runs with fresh seeds, said no. Undecided: its test ended first. Not tested: its first runs promised too little to pay for a test, so nothing is claimed about it."),
       table<SearchProposal>(
         "Proposals",
         [
@@ -19,7 +19,7 @@ function proposalsTable(search: SearchRecord): Child[] {
           { title: "By", text: true, value: (row) => row.proposer, cell: (row) => row.proposer },
           { title: "Became", text: true, value: outcomeOf, cell: (row) => h("strong", {}, outcomeOf(row)) },
           { title: "First runs, bits per byte", number: true, value: (row) => (row.screened.length > 0 ? mean(row.screened) : null), cell: (row) => (row.screened.length > 0 ? `${signed(mean(row.screened), 4)} (${row.screened.length})` : "–") },
-          { title: "Its test", number: true, value: (row) => (row.confirmed && row.confirmed.length > 0 ? mean(row.confirmed) : null), cell: (row) => (row.confirmed && row.confirmed.length > 0 ? `${signed(mean(row.confirmed), 4)} (${row.confirmed.length} pairs)` : "–") },
+          { title: "Its test", number: true, value: (row) => (row.confirmed && row.confirmed.length > 0 ? mean(row.confirmed) : null), cell: (row) => (row.confirmed && row.confirmed.length > 0 ? `${signed(mean(row.confirmed), 4)} (${row.confirmed.length} runs)` : "–") },
           { title: "Why", text: true, cell: (row) => row.reason },
         ],
         rows,
@@ -108,11 +108,15 @@ const exact = (change: string): HTMLElement => h("span", { title: change }, brea
 const grown = (pair: Finding["parameters"], show: (value: number) => string): string =>
   pair && isNumber(pair.base) && isNumber(pair.candidate) ? `${show(pair.base)} → ${show(pair.candidate)}` : "–";
 
+// Of n runs without one that was ruined, at most 3 / n are, with 95% confidence.
+const endured = (runs: { runs: number; ruined: number }): string =>
+  ` ${integer(runs.runs)} further short runs of the recipe found: ${runs.ruined === 0 ? `none was ruined, so at most ${fixed(300 / runs.runs, 0)}% of such runs are (95% confidence)` : `${integer(runs.ruined)} ended far above the others or failed`}.`;
+
 export function findingsSection(data: ReportData): Child[] {
   const findings = data.report.findings ?? [];
   const tried = data.report.tried;
   const search = data.report.search ?? null;
-  const how = search === null ? null : h("p", { class: "aside" }, `${integer(search.tried)} changes tried, ${integer(search.tests)} tests. ${search.guarantee.charAt(0).toUpperCase()}${search.guarantee.slice(1)}. Screening and confirmation share no runs; confirmations are on the audit split.`);
+  const how = search === null ? null : h("p", { class: "aside" }, `${integer(search.tried)} changes tried, ${integer(search.tests)} tests. ${search.guarantee.charAt(0).toUpperCase()}${search.guarantee.slice(1)}. Screening and confirmation share no runs; confirmations are on the audit split, on both rungs.${search.ended ? ` The search ended because ${search.ended}.` : ""}${search.endurance ? endured(search.endurance) : ""}`);
   const seconds = new Map(data.runs.filter((run) => isNumber(run.seconds)).map((run) => [run.id, run.seconds as number]));
   if (findings.length === 0)
     return [
@@ -130,7 +134,7 @@ export function findingsSection(data: ReportData): Child[] {
         ...(findings.some((row) => row.parameters) ? [{ title: "All parameters", number: true, cell: (row: Finding) => grown(row.parameters, short) }] : []),
         ...(findings.some((row) => row.artifact_bytes) ? [{ title: "Saved model", number: true, cell: (row: Finding) => grown(row.artifact_bytes, bytes) }] : []),
         { title: "Bits per byte", number: true, cell: (row) => (row.difference ? stacked(signed(row.difference.value, 4), interval(row.difference.low, row.difference.high, 4)) : "–") },
-        { title: "Pairs", number: true, cell: (row) => (isNumber(row.pairs) ? integer(row.pairs) : "–") },
+        { title: "Runs", number: true, cell: (row) => (isNumber(row.pairs) ? integer(row.pairs) : "–") },
         { title: "Confirmed at, FLOPs", cell: (row) => (row.rungs ?? []).map((flops) => asFlops(flops)).join(", ") },
         { title: "At the top rung", number: true, cell: (row) => (row.extrapolated ? stacked(worth(row.extrapolated.compute_multiplier), worthRange(row.extrapolated.low, row.extrapolated.high)) : "–") },
         { title: "Without it, at the end", number: true, cell: (row) => (row.ablation ? stacked(signed(row.ablation.difference_without, 4), `${row.ablation.pairs} pairs`) : "not tested") },

@@ -1,0 +1,493 @@
+// How the search policy confirms a batch of proposals beside one pool, leaves changes out again, and has the recipe
+// found endure (search_policy.h).
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/check.h"
+#include "base/statistics.h"
+#include "evidence/search_policy.h"
+
+namespace flywheel::evidence {
+namespace {
+
+constexpr int kFewestOnARung = 2;    // runs, before a test is looked at
+constexpr double kRunsInVain = 2;    // of what is not better, until that is seen
+constexpr double kTimesThePool = 4;  // runs of a candidate on a rung at most
+constexpr int kFewestAblations = 4;
+constexpr double kAblationLevel = 0.1;  // the guarantee does not depend on it
+// Runs of the pool on each rung: what a larger one saves in runs of those that are better, by simulation about
+// kPoolSaving / gain^3 / pool for each and rung, against its own.
+constexpr double kPoolSaving = 250;
+constexpr int kSmallestPool = 8, kLargestPool = 80;
+constexpr double kMoreOften = 2;  // times the base's share of ruined runs, that a candidate may have
+
+// Whether a candidate is ruined more often than the base.
+bool ruins(int ruined, int runs, int base_ruined, int base_runs) {
+  if (ruined == 0) return false;
+  const double base = base_runs > 0 ? static_cast<double>(base_ruined) / base_runs : 0;
+  return ruined > kMoreOften * base * runs;
+}
+
+}  // namespace
+
+double discovery_level(double alpha, int batch, int tests, int found, int found_before) {
+  CHECK(batch >= 1 && tests >= 1 && found >= 0 && found_before >= 0);
+  constexpr double kFirst = 0.8;  // the share of the first batch; each later one has 0.2 times that of the one before
+  const double share = kFirst * std::pow(1 - kFirst, batch - 1);
+  return alpha * share * (found_before + found) / tests;
+}
+
+// Mean difference on a rung, or over them, in deviations of the base, and its variance. A deviation that is estimated
+// from few runs makes it wider (the variance of Student's t).
+Evidence SearchPolicy::measured(const RungTests& tests, std::optional<size_t> only) const {
+  Evidence all{0, 0};
+  double count = 0;
+  for (size_t rung = 0; rung < tests.rungs().size(); ++rung) {
+    if (only && rung != *only) continue;
+    const RankTest& test = tests.rungs()[rung];
+    if (test.runs() == 0) continue;
+    const auto n = static_cast<double>(test.base().size());
+    const double widening = n > 3 ? (n - 1) / (n - 3) : 2;
+    all.mean += test.difference() / test.sd();
+    all.variance += widening * (1.0 / test.runs() + 1 / n);
+    ++count;
+  }
+  if (count == 0) return {0, 1e6};
+  // A failed run is no difference of any size; as many deviations as no noise explains.
+  const double mean = std::clamp(all.mean / count, -1e3, 1e3);
+  return {mean, all.variance / (count * count)};
+}
+
+// Each test raises the threshold of all others: those whose own worth does not pay for that are left out.
+std::vector<int> SearchPolicy::worth_a_test(std::vector<int> entrants) {
+  std::stable_sort(entrants.begin(), entrants.end(),
+                   [this](int a, int b) { return prospect(a).confirm > prospect(b).confirm; });
+  double per_nat = 0;  // FLOPs that those before take for evidence that is larger by a factor of e
+  for (size_t m = 0; m < entrants.size(); ++m) {
+    const EffectPosterior& p = posterior(entrants[m]);
+    if (m > 0 && prospect(entrants[m]).confirm <= per_nat / static_cast<double>(m)) {
+      entrants.resize(m);
+      break;
+    }
+    const double runs = confirmation_runs(p, 1, transfer_);
+    if (std::isfinite(runs)) per_nat += p.better() * runs * static_cast<double>(rungs()) * cost_of_a_run();
+  }
+  return entrants;
+}
+
+void SearchPolicy::begin_batch(std::vector<int> entrants) {
+  entrants = worth_a_test(std::move(entrants));
+  double net = 0, better = 0, gains = 0, squares = 0;
+  for (const int i : entrants) {
+    const EffectPosterior& p = posterior(i);
+    net += prospect(i).confirm;
+    better += p.better();
+    gains += p.expected_gain();
+    squares += p.expected_gain() * p.expected_gain() / std::max(p.better(), 1e-6);
+  }
+  const double gain = std::max(transfer_ * squares / std::max(gains, 1e-9), 0.5);  // of those that are better
+  const int pool = std::clamp(static_cast<int>(std::lround(std::sqrt(kPoolSaving * better / std::pow(gain, 3)))),
+                              kSmallestPool, kLargestPool);
+  pool_.resize(rungs());
+  const auto have = static_cast<int>(pool_.front().size());
+  if (net <= cost_of_a_run() * static_cast<double>(rungs()) * std::max(0, pool - have)) return;  // not worth its pool
+  Batch batch;
+  batch.entrants = std::move(entrants);
+  batch.states.assign(batch.entrants.size(), Entrant::kRunning);
+  batch.pool = std::max(pool, have);
+  const auto tests = static_cast<int>(batch.entrants.size());
+  const int expected = std::clamp(static_cast<int>(std::lround(kExpectedFound * better)), 1, tests);
+  ++batches_;
+  batch.log_needed = -std::log(discovery_level(options_.alpha, batches_, tests, expected, discoveries_));
+  for (const int i : batch.entrants) {
+    standings_[static_cast<size_t>(i)].test = ++tests_;
+    standings_[static_cast<size_t>(i)].batch = batches_;
+  }
+  batch_ = std::move(batch);
+}
+
+bool SearchPolicy::pool_is_complete() const {
+  return std::all_of(pool_.begin(), pool_.end(), [this](const auto& rung) {
+    return static_cast<int>(rung.size()) >= batch_->pool &&
+           std::all_of(rung.begin(), rung.end(), [](const auto& run) { return run.has_value(); });
+  });
+}
+
+// Empty where the machine failed all of the base's runs on a rung.
+std::optional<RungTests> SearchPolicy::new_test(int proposal) const {
+  // By its screening, which shares no run with the test.
+  const EffectPosterior& screened = posterior(proposal);
+  const double expected = transfer_ * screened.expected_gain() / std::max(screened.better(), 1e-6);
+  std::vector<RankTest> tests;
+  for (const auto& rung : pool_) {
+    std::vector<double> base;
+    for (const auto& loss : rung)
+      if (!std::isnan(*loss)) base.push_back(*loss);
+    if (base.empty()) return std::nullopt;
+    tests.emplace_back(std::move(base), expected);
+  }
+  return RungTests(std::move(tests));
+}
+
+// The rung that an entrant's next run is on: the lowest without enough evidence, so that what does nothing ends where
+// runs are cheap.
+size_t SearchPolicy::rung_of_next(const RungTests& tests) const {
+  size_t rung = 0;
+  while (rung + 1 < tests.rungs().size() && tests.rungs()[rung].runs() >= kFewestOnARung &&
+         tests.rungs()[rung].log_e_better() >= batch_->log_needed)
+    ++rung;
+  return rung;
+}
+
+SearchPolicy::Action SearchPolicy::continue_batch() {
+  for (size_t rung = 0; rung < pool_.size(); ++rung)
+    if (static_cast<int>(pool_[rung].size()) < batch_->pool) {
+      pool_places_.emplace_back(rung, pool_[rung].size());
+      pool_[rung].emplace_back();
+      return {Action::Kind::kRun,
+              {kTheBase, Stage::kConfirm, static_cast<int>(pool_places_.size()) - 1, static_cast<int>(rung)}};
+    }
+  if (!pool_is_complete()) return {Action::Kind::kWait, {}};
+  // Whoever has had the fewest runs is next.
+  int chosen = -1, chosen_rung = 0;
+  bool waiting = false;
+  for (size_t e = 0; e < batch_->entrants.size(); ++e) {
+    if (batch_->states[e] != Entrant::kRunning) continue;
+    const int proposal = batch_->entrants[e];
+    const auto at = static_cast<size_t>(proposal);
+    Standing& p = standings_[at];
+    if (!p.confirmed && !(p.confirmed = new_test(proposal))) {
+      batch_->states[e] = Entrant::kOver;
+      end(proposal, Outcome::kUndecided, "the machine failed the base's runs");
+      continue;
+    }
+    const size_t rung = rung_of_next(*p.confirmed);
+    const int in_flight = given_[at] - consumed_[at], have = p.confirmed->rungs()[rung].runs();
+    const double wanted =
+        have < kFewestOnARung ? kFewestOnARung - have : std::max(1.0, std::ceil(rungs_to_go(proposal)[rung]));
+    waiting = waiting || in_flight > 0;
+    if (in_flight >= std::min<double>(std::max(options_.parallel, 1), wanted)) continue;
+    if (chosen >= 0 && given_[at] >= given_[static_cast<size_t>(chosen)]) continue;
+    chosen = proposal;
+    chosen_rung = static_cast<int>(rung);
+  }
+  if (chosen >= 0) {
+    rung_of_[static_cast<size_t>(chosen)].push_back(chosen_rung);
+    return {Action::Kind::kRun, {chosen, Stage::kConfirm, given_[static_cast<size_t>(chosen)]++, chosen_rung}};
+  }
+  if (waiting) return {Action::Kind::kWait, {}};
+  settle();
+  return {};
+}
+
+void SearchPolicy::take_confirmed(const SearchRun& run, std::optional<double> loss) {
+  const double value = loss.value_or(NAN);
+  if (run.proposal == kTheBase) {
+    if (static_cast<size_t>(run.number) >= pool_places_.size()) return;
+    const auto [rung, place] = pool_places_[static_cast<size_t>(run.number)];
+    pool_[rung][place] = value;
+    return;
+  }
+  // Tests take runs in the order they were given, not that of arrival, which may depend on what they measure.
+  const auto at = static_cast<size_t>(run.proposal);
+  auto& arrived = arrived_[at];
+  if (arrived.size() <= static_cast<size_t>(run.number)) arrived.resize(static_cast<size_t>(run.number) + 1);
+  arrived[static_cast<size_t>(run.number)] = value;
+  if (!batch_) return;
+  const auto entrant = std::find(batch_->entrants.begin(), batch_->entrants.end(), run.proposal);
+  if (entrant == batch_->entrants.end()) return;
+  const auto e = static_cast<size_t>(entrant - batch_->entrants.begin());
+  while (static_cast<size_t>(consumed_[at]) < arrived.size() && arrived[static_cast<size_t>(consumed_[at])]) {
+    const double next = *arrived[static_cast<size_t>(consumed_[at])];
+    const auto rung = static_cast<size_t>(rung_of_[at][static_cast<size_t>(consumed_[at]++)]);
+    if (std::isnan(next)) continue;
+    if (batch_->states[e] != Entrant::kRunning) continue;  // what is still in flight then counts for nothing
+    standings_[at].confirmed->add(rung, next);
+    judge(e);
+  }
+}
+
+// By the proposal's own runs and the pool alone.
+void SearchPolicy::judge(size_t e) {
+  const int proposal = batch_->entrants[e];
+  Standing& p = standings_[static_cast<size_t>(proposal)];
+  const RungTests& tests = *p.confirmed;
+  if (tests.rungs().front().runs() < kFewestOnARung) return;
+  if (ruins(tests.ruined(), tests.runs(), tests.base_ruined(), tests.base_runs())) {
+    batch_->states[e] = Entrant::kOver;
+    return end(proposal, 2 * tests.ruined() > tests.runs() ? Outcome::kRejected : Outcome::kUndecided,
+               fmt::format("{} of its {} runs were ruined", tests.ruined(), tests.runs()));
+  }
+  if (tests.fewest() >= kFewestOnARung && tests.log_e_better() >= batch_->log_needed) {
+    batch_->states[e] = Entrant::kReached;
+    return;
+  }
+  judge_running(e, tests);
+}
+
+// It goes on while what it would gain, if it is better on every rung, is worth the runs until that is shown, and those
+// until it is seen that it is not.
+void SearchPolicy::judge_running(size_t e, const RungTests& tests) {
+  const int proposal = batch_->entrants[e];
+  const Standing& p = standings_[static_cast<size_t>(proposal)];
+  const EffectPosterior& now = posterior(proposal);
+  double better = now.better(), gain = now.expected_gain() / std::max(better, 1e-9);
+  for (size_t rung = 0; rung < tests.rungs().size(); ++rung) {
+    if (tests.rungs()[rung].runs() < kFewestOnARung) continue;
+    EffectPosterior here = prior_.posterior(measured(tests, rung));
+    if (const auto screened = from_screening(p)) here = here.updated(screened->mean, screened->variance);
+    better = std::min(better, here.better());
+    gain = std::min(gain, here.expected_gain() / std::max(here.better(), 1e-9));
+  }
+  const std::vector<double> left = rungs_to_go(proposal);
+  double runs = tests.runs(), cost = 0;
+  for (size_t rung = 0; rung < left.size(); ++rung) runs += left[rung], cost += left[rung] * options_.run_costs[rung];
+  // Beside a pool of few runs many more of the candidate's say little.
+  bool told_all = false;
+  for (const RankTest& rung : tests.rungs())
+    told_all = told_all || rung.runs() >= kTimesThePool * static_cast<double>(rung.base().size());
+  const double in_vain = kRunsInVain * options_.run_costs[rung_of_next(tests)];
+  if (!told_all && runs <= options_.most_runs && better * (options_.gain_flops * gain - cost) > (1 - better) * in_vain)
+    return;
+  batch_->states[e] = Entrant::kOver;
+  if (now.better() < 0.5)
+    end(proposal, Outcome::kRejected, "its runs show no gain");
+  else if (better < 0.5)
+    end(proposal, Outcome::kRejected, "its runs show no gain on one rung at least");
+  else
+    end(proposal, Outcome::kUndecided, "more runs would cost more than what it seems to gain is worth");
+}
+
+// Over the documents that were not scored as well: seeds and documents together, by a normal approximation, at the
+// level of its test.
+std::optional<PolicyOptions::Objection> SearchPolicy::sampling_objection(int proposal, double level) const {
+  const double sd = options_.sampling_sd(proposal);
+  if (!(sd > 0)) return std::nullopt;
+  const double z = normal_quantile(1 - std::min(level, 0.5));
+  for (const RankTest& rung : standings_[static_cast<size_t>(proposal)].confirmed->rungs()) {
+    const double seeds = rung.sd() * std::sqrt(1.0 / rung.runs() + 1.0 / static_cast<double>(rung.base().size()));
+    if (rung.difference() + z * std::hypot(seeds, sd) >= 0)
+      return {{Outcome::kUndecided, "better on the documents it was scored on; others could say otherwise"}};
+  }
+  return std::nullopt;
+}
+
+// e-BH among those that reached the threshold and that nothing speaks against. Where fewer did than was expected when
+// the threshold was set, the rest goes on until it has the evidence that is then needed.
+void SearchPolicy::settle() {
+  const auto tests = static_cast<int>(batch_->entrants.size());
+  std::vector<size_t> reached;
+  for (size_t e = 0; e < batch_->entrants.size(); ++e)
+    if (batch_->states[e] == Entrant::kReached) reached.push_back(e);
+  const auto standing_of = [&](size_t e) -> Standing& { return standings_[static_cast<size_t>(batch_->entrants[e])]; };
+  const auto gain_of = [&](size_t e) { return posterior(batch_->entrants[e]).expected_gain(); };
+  std::stable_sort(reached.begin(), reached.end(), [&](size_t a, size_t b) { return gain_of(a) > gain_of(b); });
+  // What speaks against one is asked at the level that all together would have.
+  const double level = reached.empty() ? 0
+                                       : discovery_level(options_.alpha, batches_, tests,
+                                                         static_cast<int>(reached.size()), discoveries_);
+  std::vector<size_t> sound;
+  std::vector<int> together;
+  for (const size_t e : reached) {
+    const int proposal = batch_->entrants[e];
+    auto objection = sampling_objection(proposal, level);
+    if (!objection) objection = options_.objection(proposal);
+    if (objection) {
+      batch_->states[e] = Entrant::kOver;
+      end(proposal, objection->outcome, objection->reason);
+      continue;
+    }
+    if (!options_.fits(proposal, together)) continue;
+    sound.push_back(e);
+    together.push_back(proposal);
+  }
+  const double needed =
+      sound.empty()
+          ? INFINITY
+          : -std::log(discovery_level(options_.alpha, batches_, tests, static_cast<int>(sound.size()), discoveries_));
+  if (needed > batch_->log_needed && !sound.empty()) {
+    bool goes_on = false;
+    batch_->log_needed = needed;
+    for (const size_t e : sound) {
+      if (standing_of(e).confirmed->log_e_better() >= needed) continue;
+      batch_->states[e] = Entrant::kRunning;
+      judge(e);
+      goes_on = goes_on || batch_->states[e] != Entrant::kReached;
+    }
+    if (goes_on) return;  // settled again when these are over
+  }
+  for (const size_t e : sound) {
+    Standing& p = standing_of(e);
+    p.outcome = Outcome::kAdopted;
+    p.level = std::exp(-needed);
+    adopted_now_.push_back(batch_->entrants[e]);
+  }
+  for (size_t e = 0; e < batch_->entrants.size(); ++e) {
+    Standing& p = standing_of(e);
+    if (p.outcome != Outcome::kAdopted)
+      p.level = discovery_level(options_.alpha, batches_, tests, static_cast<int>(sound.size()) + 1, discoveries_);
+    if (p.outcome != Outcome::kOpen) continue;
+    // It cannot be adopted together with what was: it is looked at again beside that.
+    const auto at = static_cast<size_t>(batch_->entrants[e]);
+    p.test = p.batch = 0;
+    p.confirmed.reset();
+    p.screened.clear();
+    p.screened_from = screens_given_[at];
+    arrived_[at].clear();
+    arrived_[at].resize(static_cast<size_t>(given_[at]), NAN);
+    consumed_[at] = given_[at];
+  }
+  discoveries_ += static_cast<int>(sound.size());
+  adoptions_ += static_cast<int>(sound.size());
+  batch_.reset();
+  unlisted_in_wave_ = listed_in_wave_ = 0;
+  screened_flops_in_wave_ = 0;
+  learn();
+  if (sound.empty()) return;
+  pool_.clear();
+  pool_places_.clear();
+  screen_anew();
+}
+
+std::vector<int> SearchPolicy::take_adopted() {
+  return std::exchange(adopted_now_, {});
+}
+
+ReportedEffect SearchPolicy::reported(int proposal) const {
+  const RungTests& tests = standings_.at(static_cast<size_t>(proposal)).confirmed.value();
+  const Evidence raw = measured(tests);
+  const EffectPosterior p = prior_.posterior(raw);
+  double difference = 0;
+  for (const RankTest& rung : tests.rungs())
+    difference += rung.difference() / static_cast<double>(tests.rungs().size());
+  const double unit = raw.mean != 0 ? difference / raw.mean : 0, centre = p.centre();  // a deviation of the base
+  return {{unit * centre, unit * p.quantile(0.05), unit * p.quantile(0.95)}, raw.mean != 0 ? centre / raw.mean : 1};
+}
+
+// ---- leave one out --------------------------------------------------------------------------------------------------
+
+void SearchPolicy::ablate() {
+  if (std::count_if(standings_.begin(), standings_.end(),
+                    [](const Standing& p) { return p.outcome == Outcome::kAdopted; }) < 2)
+    return;
+  ablating_ = true;
+  closed_ = false;
+  for (size_t i = 0; i < standings_.size(); ++i) {
+    Standing& p = standings_[i];
+    if (p.outcome != Outcome::kAdopted) continue;
+    p.ablated.emplace(std::sqrt(2.0) * options_.noise_sd);
+    arrived_[i].clear();
+    rung_of_[i].clear();
+    given_[i] = consumed_[i] = 0;
+  }
+}
+
+std::optional<SearchPolicy::Action> SearchPolicy::continue_ablation() {
+  for (size_t i = 0; i < standings_.size(); ++i) {
+    Standing& p = standings_[i];
+    if (p.outcome != Outcome::kAdopted || !p.ablated || p.ablation_over) continue;
+    if (given_[i] - consumed_[i] < options_.parallel && given_[i] < options_.most_ablations)
+      return Action{Action::Kind::kRun,
+                    {static_cast<int>(i), Stage::kAblate, given_[i], given_[i]++ % static_cast<int>(rungs())}};
+    return Action{Action::Kind::kWait, {}};  // one change at a time, since a dropped one changes the base
+  }
+  return std::nullopt;
+}
+
+void SearchPolicy::take_ablated(const SearchRun& run, std::optional<double> difference) {
+  const auto at = static_cast<size_t>(run.proposal);
+  Standing& p = standings_[at];
+  auto& arrived = arrived_[at];
+  if (arrived.size() <= static_cast<size_t>(run.number)) arrived.resize(static_cast<size_t>(run.number) + 1);
+  arrived[static_cast<size_t>(run.number)] = difference.value_or(NAN);
+  while (p.outcome == Outcome::kAdopted && static_cast<size_t>(consumed_[at]) < arrived.size() &&
+         arrived[static_cast<size_t>(consumed_[at])]) {
+    const double next = *arrived[static_cast<size_t>(consumed_[at]++)];
+    if (!std::isnan(next)) p.ablated->add(next);
+    judge_ablation(run.proposal);
+  }
+}
+
+void SearchPolicy::judge_ablation(int proposal) {
+  Standing& p = standings_[static_cast<size_t>(proposal)];
+  const SequentialTest& test = *p.ablated;
+  const bool last = consumed_[static_cast<size_t>(proposal)] >= options_.most_ablations;
+  if (test.pairs() < kFewestAblations) {
+    p.ablation_over = last;  // the machine lost too many
+    return;
+  }
+  const bool carries = test.log_e_worse() >= -std::log(kAblationLevel);
+  if (test.mean() <= 0) {
+    p.outcome = Outcome::kDropped;
+    p.ablation_over = true;
+    p.reason = "the recipe is no worse without it";
+  } else if (carries || last) {
+    p.ablation_over = true;
+  }
+}
+
+// ---- endurance ------------------------------------------------------------------------------------------------------
+
+bool SearchPolicy::endure() {
+  if (options_.endurance <= 0 || std::none_of(standings_.begin(), standings_.end(),
+                                              [](const Standing& p) { return p.outcome == Outcome::kAdopted; }))
+    return false;
+  enduring_ = true;
+  closed_ = ablating_ = false;
+  return true;
+}
+
+SearchPolicy::Action SearchPolicy::continue_endurance() {
+  if (!attributing_) {
+    if (endurance_given_ < options_.endurance)
+      return {Action::Kind::kRun, {kTheBase, Stage::kEndure, endurance_given_++}};
+    return {endurance_back_ < endurance_given_ ? Action::Kind::kWait : Action::Kind::kDone, {}};
+  }
+  bool waiting = false;
+  for (size_t i = 0; i < standings_.size(); ++i) {
+    if (standings_[i].outcome != Outcome::kAdopted) continue;
+    waiting = waiting || own_back_[i] < own_given_[i];
+    if (own_given_[i] < options_.endurance)
+      return {Action::Kind::kRun, {static_cast<int>(i), Stage::kEndure, own_given_[i]++}};
+  }
+  return {waiting ? Action::Kind::kWait : Action::Kind::kDone, {}};
+}
+
+void SearchPolicy::take_endured(const SearchRun& run, std::optional<double> loss) {
+  if (run.proposal == kTheBase) {
+    ++endurance_back_;
+    if (loss) endured_.push_back(*loss);
+  } else {
+    const auto at = static_cast<size_t>(run.proposal);
+    ++own_back_[at];
+    if (loss) own_endured_[at].push_back(*loss);
+  }
+  judge_endurance();
+}
+
+void SearchPolicy::judge_endurance() {
+  int base_ruined = 0, base_runs = 0;
+  for (const Standing& p : standings_)
+    if (p.confirmed) base_ruined = p.confirmed->base_ruined(), base_runs = p.confirmed->base_runs();
+  if (!attributing_) {
+    if (endurance_back_ < options_.endurance || endured_.empty()) return;
+    endurance_done_ = static_cast<int>(endured_.size());
+    endurance_ruined_ = RankTest(endured_).base_ruined();
+    attributing_ = ruins(endurance_ruined_, endurance_done_, base_ruined, base_runs);
+    return;
+  }
+  for (size_t i = 0; i < standings_.size(); ++i) {
+    Standing& p = standings_[i];
+    if (p.outcome != Outcome::kAdopted || own_back_[i] < options_.endurance || own_endured_[i].empty()) continue;
+    p.endured = static_cast<int>(own_endured_[i].size());
+    p.ruined = RankTest(own_endured_[i]).base_ruined();
+    if (!ruins(p.ruined, p.endured, base_ruined, base_runs)) continue;
+    p.outcome = Outcome::kDropped;
+    p.reason = fmt::format("{} of {} further runs with it were ruined", p.ruined, p.endured);
+  }
+}
+
+}  // namespace flywheel::evidence
