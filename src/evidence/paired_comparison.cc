@@ -35,12 +35,17 @@ bool PairedComparison::look() {
     return false;
   }
   if (fewest() < kScalePairs) return false;
+  double sizes = 0;
   for (size_t rung = 0; rung < tests_.size(); ++rung) {
     const std::vector<double>& own = rungs_[rung].difference;
     const double size = 0.5 * (std::abs(own[0]) + std::abs(own[1]));
     tests_[rung].emplace(std::max(size, options_.least_scale * rungs_[rung].base[0]));
     for (size_t i = kScalePairs; i < own.size(); ++i) tests_[rung]->add(own[i]);
+    sizes += size;
   }
+  all_.emplace(std::max(0.5 * sizes, options_.least_scale * rungs_[0].base[0]));
+  for (const auto& rung : tests_)
+    for (const double difference : rung->differences()) all_->add(difference);
   if (fewest() < static_cast<size_t>(options_.fewest_on_a_rung)) return false;
   if (log_e_better() >= std::log(evidence_needed())) verdict_ = ComparisonVerdict::kBetter;
   if (log_e_worse() >= std::log(evidence_needed())) verdict_ = ComparisonVerdict::kWorse;
@@ -57,11 +62,8 @@ double PairedComparison::log_e_worse() const {
   return std::min(tests_[0]->log_e_worse(), tests_[1]->log_e_worse());
 }
 
-// Each rung's interval misses with half of the probability, so their mean is in the mean of both.
 Interval PairedComparison::difference(double level) const {
-  if (!tested()) return {0, -INFINITY, INFINITY};
-  const Interval low = tests_[0]->interval((1 - level) / 2), high = tests_[1]->interval((1 - level) / 2);
-  return {0.5 * (low.value + high.value), 0.5 * (low.low + high.low), 0.5 * (low.high + high.high)};
+  return all_ ? all_->interval(1 - level) : Interval{0, -INFINITY, INFINITY};
 }
 
 std::optional<double> PairedComparison::more_budget() const {

@@ -53,8 +53,8 @@ class PairedComparison {
   double log_e_worse() const;
   double evidence_needed() const { return 2 / options_.alpha; }  // that each side's must reach
   double level() const { return 1 - options_.alpha; }            // of the verdict
-  // Of the mean of both rungs' differences, at any time, of this level (0.9: 90%); open ends where there was no test
-  // yet.
+  // Of the median over the pairs of both rungs, at any time, of this level (0.9: 90%); open ends where there was no
+  // test yet.
   Interval difference(double level) const;
   // While undecided: the factor by which the number of pairs would have to grow, extrapolating the evidence per pair
   // for the likelier side. Empty when that evidence does not grow; never infinite.
@@ -66,6 +66,7 @@ class PairedComparison {
   ComparisonOptions options_;
   std::array<RungPairs, 2> rungs_;
   std::array<std::optional<SequentialTest>, 2> tests_;
+  std::optional<SequentialTest> all_;  // pairs of both rungs, for their difference
   ComparisonVerdict verdict_ = ComparisonVerdict::kUndecided;
   std::string why_;
   int failed_ = 0;

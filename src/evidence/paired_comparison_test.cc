@@ -77,7 +77,7 @@ TEST(PairedComparison, TwoFailuresAreWorse) {
 }
 
 TEST(PairedComparison, NamesTheBudgetThatItWouldTakeAndMoreOfItDecides) {
-  const PairedComparison few = compared(-0.004, 0.005, 14, 3);
+  const PairedComparison few = compared(-0.004, 0.005, 24, 3);
   ASSERT_EQ(few.verdict(), ComparisonVerdict::kUndecided);
   ASSERT_TRUE(few.more_budget());
   EXPECT_GT(*few.more_budget(), 1);
