@@ -470,8 +470,9 @@ void SearchPolicy::take_endured(const SearchRun& run, std::optional<double> loss
 
 void SearchPolicy::judge_endurance() {
   int base_ruined = 0, base_runs = 0;
+  // Of the base that the search began with: a later one has the changes that are asked about.
   for (const Standing& p : standings_)
-    if (p.confirmed) base_ruined = p.confirmed->base_ruined(), base_runs = p.confirmed->base_runs();
+    if (p.confirmed && p.batch == 1) base_ruined = p.confirmed->base_ruined(), base_runs = p.confirmed->base_runs();
   if (!attributing_) {
     if (endurance_back_ < options_.endurance || endured_.empty()) return;
     endurance_done_ = static_cast<int>(endured_.size());

@@ -143,8 +143,7 @@ One campaign(const SearchWorld& options, const RunNoise& noise, uint64_t index) 
 }  // namespace
 
 bool TrueEffect::real() const {
-  const double ruin = ruinous ? kRuinShare * kRuin : 0;
-  return std::all_of(rungs.begin(), rungs.end(), [&](double rung) { return rung + ruin < 0; });
+  return !ruinous && std::all_of(rungs.begin(), rungs.end(), [](double rung) { return rung < 0; });
 }
 
 std::vector<TrueEffect> true_effects(const SearchWorld& world, uint64_t campaign) {

@@ -53,7 +53,7 @@ struct TrueEffect {
   std::vector<double> rungs{};  // for the corpus
   double audit_bias = 0;        // what the documents of confirmations add
   bool ruinous = false;         // worse by 30 in one of 20 runs
-  bool real() const;            // better on every rung, and in the mean
+  bool real() const;            // better on every rung, and never ruinous
 };
 // Those of one campaign of a world, in random order.
 std::vector<TrueEffect> true_effects(const SearchWorld& world, uint64_t campaign);
