@@ -66,7 +66,7 @@ struct PolicyOptions {
   int parallel = 1;                     // runs of a proposal's confirmation in flight at most, and pairs of an ablation
   int most_screens = 10, most_ablations = 8;  // of one proposal
   int most_runs = 160;                        // of a proposal's confirmation, over all rungs
-  int wave = 6;       // proposals that no list names, after which what looks promising is confirmed
+  int wave = 6;        // proposals that no list names, after which what looks promising is confirmed
   int endurance = 60;  // runs of the recipe found, of which none may be ruined where the base's are not
   // Of the difference on these rungs between the documents that were scored and all others: the standard deviation.
   std::function<double(int proposal)> sampling_sd = [](int) { return 0.0; };
