@@ -343,7 +343,13 @@ SearchPolicy::Action SearchPolicy::next() {
     }
     if (found.empty()) return {};
     begin_batch(std::move(found));
-    if (!batch_) return {};
+    if (batch_) continue;
+    if (!over) return {};
+    // What looks promising is not worth its pool yet: another wave.
+    unlisted_in_wave_ = listed_in_wave_ = 0;
+    screened_flops_in_wave_ = 0;
+    if (const Action action = next_selection(); action.kind != Action::Kind::kDone) return action;
+    return {};
   }
 }
 

@@ -199,6 +199,19 @@ TEST(SearchPolicy, AnAdoptionHasWhatLookedPromisingScreenedAnew) {
   }
 }
 
+// What looks promising may be too little for a pool of its own: the search goes on with another wave, and does not end.
+TEST(SearchPolicy, AWaveThatIsNotWorthItsPoolIsFollowedByAnother) {
+  MadeUpWorld world{std::vector<double>(30, 0.0)};
+  for (size_t i = 0; i < world.effects.size(); ++i) world.effects[i] = i < 3 ? -1.3 : -5;
+  world.listed = false;
+  world.options = campaign_policy();
+  world.options.wave = 3;
+  world.options.gain_flops = 15;
+  const SearchPolicy search = world.run();
+  EXPECT_EQ(search.standings().size(), world.effects.size());
+  EXPECT_GT(search.adoptions(), 10);
+}
+
 TEST(SearchPolicy, AFailureIsKeptWithItsReasonAndTheSearchGoesOn) {
   SearchPolicy search({});
   search.next();
