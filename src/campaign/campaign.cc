@@ -58,7 +58,7 @@ struct Campaign::Parts {
   Script<> stages() {
     co_await calibrate(lab, decisions, budget, book, loop);
     ladder.plan = plan_first_ladder(lab, decisions, budget, book);
-    co_await tune(lab, decisions, budget, loop, ladder);
+    co_await tune(lab, decisions, budget, book, loop, ladder);
     co_await search_configurations(lab, decisions, budget, book, loop, ladder);
     co_await lowest_rung(lab, decisions, budget, book, branches, replicates, loop, ladder);
     co_await middle_rungs(lab, decisions, budget, book, branches, replicates, loop, ladder);

@@ -32,7 +32,7 @@ TEST_F(CampaignTest, TheLowestRungsHoldTheirMinimumBetweenTheirSizes) {
 }
 
 TEST_F(CampaignTest, WhereTheSmallestSizeIsBestTheLadderMovesUpAndSaysSo) {
-  world_.of_size = 2.2;
+  world_.of_size = 4;
   options_.budget = {.seconds = 0, .flops = 1e13};
   ASSERT_EQ(run(), CampaignEnd::kFinished);
   const auto ledger = read();

@@ -60,13 +60,13 @@ Cost plan_cost(const Workload& workload, const Configuration& configuration, con
 }
 
 // The rungs below a top of `top` FLOPs: over the wanted range, or a smaller one that keeps the lowest rung informative.
-LadderPlan plan_for_top(double top) {
+LadderPlan plan_for_top(double top, double least) {
   LadderPlan plan{
       .tune_runs = 5, .transfer_runs = 3, .noise_runs = 4, .lowest_sizes = 5, .middle_sizes = 3, .top_sizes = 4};
   double range = kWantedRange;
   int rungs = kWantedRungs;
-  if (top / range < kSmallestRungFlops) {
-    range = top / kSmallestRungFlops;
+  if (top / range < least) {
+    range = top / least;
     rungs = std::clamp(1 + static_cast<int>(std::floor(std::log(range) / std::log(2.0) + 1e-9)), kFewestRungs,
                        kWantedRungs);
   }
@@ -110,9 +110,10 @@ bool fits(const Cost& cost, const LadderLimits& limits) {
 
 LadderPlan plan_ladder(const Workload& workload, const Configuration& configuration, const Throughput& throughput,
                        const LadderLimits& limits) {
-  const double smallest_top = kSmallestRungFlops * std::pow(2.0, kFewestRungs - 1);
+  const double least = std::max(limits.lowest_flops, kSmallestRungFlops);
+  const double smallest_top = least * std::pow(2.0, kFewestRungs - 1);
   const auto cost_of_top = [&](double top) {
-    return plan_cost(workload, configuration, throughput, limits, plan_for_top(top));
+    return plan_cost(workload, configuration, throughput, limits, plan_for_top(top, least));
   };
 
   // The corpus limits the top rung: at the compute-optimal size no run may exceed the allowed epochs.
@@ -158,7 +159,7 @@ LadderPlan plan_ladder(const Workload& workload, const Configuration& configurat
     (fits(cost_of_top(middle), limits) ? low : high) = middle;
   }
   const double top = std::min(low, data_top);
-  LadderPlan plan = plan_for_top(top);
+  LadderPlan plan = plan_for_top(top, least);
   if (data_top < low)
     plan.limits.push_back(
         fmt::format("The corpus, not the budget, sets the top rung: {} instead of {}, so that no compute-optimal run "

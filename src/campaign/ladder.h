@@ -24,6 +24,7 @@ struct LadderLimits {
   int slots = 1;
   double max_tokens = 0;       // of one run: the corpus times the most epochs allowed
   double eval_tokens = 65536;  // of every evaluation
+  double lowest_flops = 0;     // of the lowest rung; at least kSmallestRungFlops
   bool branching = true;       // runs go on from shorter ones of their size where the recipe allows it
 };
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/file_system.h"
 #include "base/format.h"
+#include "evidence/effect_prior.h"
 #include "ledger/ledger.h"
 #include "workload/workload.h"
 
@@ -29,6 +30,7 @@ struct CampaignOptions {
   std::vector<std::string> proposers;
   std::string list, list_source;
   std::vector<std::string> known;  // identities of configurations whose outcome earlier labs have settled
+  std::vector<evidence::Evidence> earlier;  // what the searches of earlier labs screened, as shares of the loss
   bool branching = true;           // ladder runs may continue from shorter runs of their size and seed
 };
 

@@ -1,6 +1,7 @@
 #include "campaign/run_book.h"
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/json.h"
 
 namespace flywheel::campaign {
@@ -14,6 +15,11 @@ double eval_tokens_of(const Lab& lab, const PlannedRun& run) {
 }
 
 }  // namespace
+
+RunBook::RunBook(const Lab& lab) : lab_(lab), configuration_(lab.options.configuration) {
+  const std::vector<ledger::RunRow> rows = lab.ledger.runs();
+  has_neighbouring_seeds_ = !rows.empty() && static_cast<uint64_t>(rows.front().seed) / 1000 == lab.options.seed;
+}
 
 void RunBook::refuse_other_text() const {
   std::set<std::string> lists;
@@ -48,10 +54,18 @@ double RunBook::expected_seconds(const PlannedRun& run) const {
   return throughput_.empty() ? 1 : throughput_.seconds(run.size.parameters, cost_flops(run, eval_tokens_of(lab_, run)));
 }
 
+// No seed of two campaigns, or of two replicates, is the same: a hash of both. Of 53 bits, so that JSON holds it.
+uint64_t RunBook::seed_of(int replicate) const {
+  constexpr int kDropped = 11;
+  const auto number = static_cast<uint64_t>(replicate);
+  if (has_neighbouring_seeds_) return lab_.options.seed * 1000 + number;
+  return mix64(mix64(lab_.options.seed) + number) >> kDropped;
+}
+
 scheduler::Job RunBook::job_of(const PlannedRun& run) const {
   workload::RunRequest request;
   request.id = run.id;
-  request.seed = request.data_seed = lab_.options.seed * 1000 + static_cast<uint64_t>(run.replicate);
+  request.seed = request.data_seed = seed_of(run.replicate);
   request.split = run.split;
   request.eval_tokens = eval_tokens_of(lab_, run);
   request.evaluations = workload::evaluations(lab_.workload, *run.configuration, run.size, request.eval_tokens);

@@ -17,7 +17,7 @@ namespace flywheel::campaign {
 // Not thread safe.
 class RunBook {
  public:
-  explicit RunBook(const Lab& lab) : lab_(lab), configuration_(lab.options.configuration) {}
+  explicit RunBook(const Lab& lab);
 
   void remember(const PlannedRun& run) { known_.emplace(run.id, run); }
   bool knows(const std::string& id) const { return known_.contains(id); }
@@ -44,12 +44,15 @@ class RunBook {
 
  private:
   double cost_flops(const PlannedRun& run, double eval_tokens) const;
+  uint64_t seed_of(int replicate) const;
 
   const Lab& lab_;
   workload::ConfigurationPtr configuration_;
   std::map<std::string, PlannedRun> known_;
   std::set<std::string> observed_;
   Throughput throughput_;
+  // A lab that began under an earlier rule keeps it: the runs of a pair, and those that branch, share their seeds.
+  bool has_neighbouring_seeds_ = false;
 };
 
 }  // namespace flywheel::campaign

@@ -9,7 +9,12 @@
 
 namespace flywheel::campaign {
 
-SweepChoice choose_multiplier(std::vector<SweepPoint> points) {
+bool has_learnt(double bits_per_byte, std::optional<double> context_free) {
+  constexpr double kBelow = 0.97;  // of the loss without context; the next best, from the byte before, has 0.7 to 0.8
+  return !context_free || bits_per_byte < kBelow * *context_free;
+}
+
+SweepChoice choose_multiplier(std::vector<SweepPoint> points, std::optional<double> context_free) {
   std::erase_if(points, [](const SweepPoint& p) { return !p.bits_per_byte.has_value(); });
   if (points.empty())
     throw_failed("every run of the learning-rate sweep failed; see the runs' reasons with `flywheel runs`");
@@ -20,6 +25,8 @@ SweepChoice choose_multiplier(std::vector<SweepPoint> points) {
     if (*points[i].bits_per_byte < *points[best].bits_per_byte) best = i;
   SweepChoice choice;
   choice.best_sampled = choice.multiplier = points[best].multiplier;
+  choice.learnt = has_learnt(*points[best].bits_per_byte, context_free);
+  if (!choice.learnt) return choice;
   choice.at_low_edge = best == 0;
   choice.at_high_edge = best + 1 == points.size();
   if (choice.at_low_edge || choice.at_high_edge) return choice;

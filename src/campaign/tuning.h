@@ -13,13 +13,19 @@ struct SweepPoint {
   std::optional<double> bits_per_byte;
 };
 
+// Whether a loss says that something was learnt of context: it is well below that of a model without context (empty:
+// not known, and any loss says so). Of runs that are not, the one with the lowest loss is the one that learnt the tokens'
+// frequencies fastest, which is no reason to prefer its learning rate.
+bool has_learnt(double bits_per_byte, std::optional<double> context_free);
+
 struct SweepChoice {
   double multiplier = 1;  // where the fitted parabola in log multiplier has its minimum, within the sampled range
   double best_sampled = 1;
   bool at_low_edge = false, at_high_edge = false;  // the minimum lies at an edge: the sweep is to be extended there
+  bool learnt = true;                              // has_learnt() of the best one; otherwise the rest says nothing
 };
 // Throws kFailed when every run failed.
-SweepChoice choose_multiplier(std::vector<SweepPoint> points);
+SweepChoice choose_multiplier(std::vector<SweepPoint> points, std::optional<double> context_free = {});
 
 struct TransferVerdict {
   bool holds = true;

@@ -11,8 +11,10 @@ namespace flywheel::campaign {
 
 class WorkloadSubject : public search::Subject {
  public:
-  // `base`: where the search starts. The space is widened to contain the changes of the lab's list.
+  // `base`: where the search starts. The space is widened to contain the changes of the lab's list, and whole().
   WorkloadSubject(const Lab& lab, const RunBook& book, workload::ConfigurationPtr base);
+  // Patches on the base that lead to the workload's standard configuration; none where the campaign started from it.
+  const std::vector<std::string>& whole() const { return whole_; }
 
   const workload::ConfigurationSpace& space() const override { return *space_; }
   workload::ConfigurationPtr base() const override { return base_; }
@@ -24,6 +26,7 @@ class WorkloadSubject : public search::Subject {
   const Lab& lab_;
   const RunBook& book_;
   workload::ConfigurationPtr base_;
+  std::vector<std::string> whole_;
   std::unique_ptr<workload::ConfigurationSpace> space_;
 };
 

@@ -7,6 +7,7 @@
 #include "base/subprocess.h"
 #include "base/thread_pool.h"
 #include "engine/data/segments.h"
+#include "engine/data/unigram.h"
 #include "engine/kernels/kernels.h"
 #include "engine/train/costs.h"
 #include "engine/train/memory.h"
@@ -68,6 +69,10 @@ workload::FlywheelWorkload engine_workload(const Path& lab, const ledger::Machin
        .segments = [manifest = data::Corpus::open(lab / "corpus").manifest()](
                        protocol::Split split,
                        int64_t tokens) { return data::evaluation_segments(manifest, split, tokens).hash; },
+       .context_free_loss =
+           [corpus = lab / "corpus"](protocol::Split split) {
+             return std::optional(data::unigram_bits_per_byte(data::Corpus::open(corpus), split));
+           },
        .step_costs = train::step_costs});
 }
 

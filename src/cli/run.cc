@@ -105,6 +105,16 @@ std::vector<std::string> known_recipes(const std::vector<std::string>& labs) {
   return hashes;
 }
 
+// What those labs screened, of the last one first, no more than one campaign's beliefs may rest on.
+std::vector<evidence::Evidence> earlier_effects(const std::vector<std::string>& labs) {
+  constexpr size_t kMost = 300;
+  std::vector<evidence::Evidence> effects;
+  for (auto lab = labs.rbegin(); lab != labs.rend(); ++lab)
+    for (const evidence::Evidence& effect : search::screened_effects_of_lab(*lab))
+      if (effects.size() < kMost) effects.push_back(effect);
+  return effects;
+}
+
 int run_campaign(const RunOptions& options) {
   const double started = real_clock().now_seconds();
   const Budget budget = parse_budget(options.budget);
@@ -115,6 +125,7 @@ int run_campaign(const RunOptions& options) {
   const recipe::Recipe recipe = options.recipe.empty() ? recipe::Recipe{} : recipe::load_recipe(options.recipe);
   const std::vector<std::string> proposers = proposers_of(options);
   const std::vector<std::string> known = known_recipes(options.prior);
+  const std::vector<evidence::Evidence> earlier = earlier_effects(options.prior);
   if (!options.changes.empty() && !std::filesystem::is_regular_file(options.changes))
     throw_bad_input("--changes {}: no such file; expected TOML with [[change]] tables of id and patches",
                     options.changes);
@@ -135,6 +146,7 @@ int run_campaign(const RunOptions& options) {
                                                                       : real_file_system().read(options.changes);
                       campaign_options.list_source = options.changes.empty() ? "the usual changes" : options.changes;
                       campaign_options.known = known;
+                      campaign_options.earlier = earlier;
                       LocalCampaign campaign(ledger, campaign_options, printer);
                       if (campaign->run() == campaign::CampaignEnd::kInterrupted) return stopped_early(printer);
                       const double slot_seconds = ledger.spend().slot_seconds, elapsed = campaign->elapsed_seconds();
@@ -178,7 +190,7 @@ Action declare_run(Arguments& arguments) {
       .show_default();
   arguments.option("--changes", options->changes, "Changes to try first, instead of the usual ones (TOML)")
       .type_name("FILE.toml");
-  arguments.option("--prior", options->prior, "Earlier labs: what is known there is not tried again")
+  arguments.option("--prior", options->prior, "Earlier labs: what is known there is not tried again, and effects as large as theirs are expected")
       .type_name("LAB...");
   arguments.flag("--json", options->json, "Print report.json on stdout");
   return [options] { return run_campaign(*options); };

@@ -16,6 +16,7 @@ namespace {
 constexpr int kFewestOnARung = 2;    // runs, before a test is looked at
 constexpr double kRunsInVain = 2;    // of what is not better, until that is seen
 constexpr double kTimesThePool = 4;  // runs of a candidate on a rung at most
+constexpr double kSurelyBetter = 0.9;
 constexpr int kFewestAblations = 4;
 constexpr double kAblationLevel = 0.1;  // the guarantee does not depend on it
 // Runs of the pool on each rung: what a larger one saves in runs of those that are better, by simulation about
@@ -78,19 +79,50 @@ std::vector<int> SearchPolicy::worth_a_test(std::vector<int> entrants) {
   return entrants;
 }
 
-void SearchPolicy::begin_batch(std::vector<int> entrants) {
-  entrants = worth_a_test(std::move(entrants));
-  double net = 0, better = 0, gains = 0, squares = 0;
+// What cannot be adopted together with a stronger one that is surely better waits: it is looked at again beside that.
+std::vector<int> SearchPolicy::that_fit(std::vector<int> entrants) const {
+  std::stable_sort(entrants.begin(), entrants.end(),
+                   [this](int a, int b) { return posterior(a).expected_gain() > posterior(b).expected_gain(); });
+  std::vector<int> kept;
+  for (const int i : entrants) {
+    const bool waits = std::any_of(kept.begin(), kept.end(), [&](int stronger) {
+      return posterior(stronger).better() > kSurelyBetter && !options_.fits(i, {stronger});
+    });
+    if (!waits) kept.push_back(i);
+  }
+  return kept;
+}
+
+int SearchPolicy::pool_for(const std::vector<int>& entrants) const {
+  double better = 0, gains = 0, squares = 0;
   for (const int i : entrants) {
     const EffectPosterior& p = posterior(i);
-    net += prospect(i).confirm;
     better += p.better();
     gains += p.expected_gain();
     squares += p.expected_gain() * p.expected_gain() / std::max(p.better(), 1e-6);
   }
   const double gain = std::max(transfer_ * squares / std::max(gains, 1e-9), 0.5);  // of those that are better
-  const int pool = std::clamp(static_cast<int>(std::lround(std::sqrt(kPoolSaving * better / std::pow(gain, 3)))),
-                              kSmallestPool, kLargestPool);
+  return std::clamp(static_cast<int>(std::lround(std::sqrt(kPoolSaving * better / std::pow(gain, 3)))), kSmallestPool,
+                    kLargestPool);
+}
+
+// Of the runs that are still to be made for it: the pool's, and the entrants' until they have their evidence.
+double SearchPolicy::batch_cost(const std::vector<int>& entrants) const {
+  const int have = pool_.empty() ? 0 : static_cast<int>(pool_.front().size());
+  double runs = std::max(0, pool_for(entrants) - have);
+  for (const int i : entrants)
+    runs += std::min(confirmation_runs(posterior(i), -std::log(level_of_next_test()), transfer_),
+                     static_cast<double>(options_.most_runs));
+  return runs * static_cast<double>(rungs()) * cost_of_a_run();
+}
+
+void SearchPolicy::begin_batch(std::vector<int> entrants) {
+  entrants = worth_a_test(that_fit(std::move(entrants)));
+  // Those that promise most, as many as what is left suffices for.
+  while (entrants.size() > 1 && batch_cost(entrants) > flops_left_) entrants.pop_back();
+  double net = 0, better = 0;
+  for (const int i : entrants) net += prospect(i).confirm, better += posterior(i).better();
+  const int pool = pool_for(entrants);
   pool_.resize(rungs());
   const auto have = static_cast<int>(pool_.front().size());
   if (net <= cost_of_a_run() * static_cast<double>(rungs()) * std::max(0, pool - have)) return;  // not worth its pool

@@ -10,10 +10,17 @@ namespace flywheel::evidence {
 namespace {
 
 constexpr size_t kParts = kEffectParts;
-// Prior weights as pseudo-counts of trials: most changes have almost no effect.
+// What is believed at first, as pseudo-counts of trials: most changes have almost no effect. Trials with an effect of
+// one sign, for each factor of e of its size, which is a share of the loss; straight lines in the logarithm between
+// these, nothing beyond. From the screenings of real campaigns, from a weak and from a good recipe, rounded.
 constexpr double kNothing = 6;
-constexpr std::array<double, kEffectSizes.size()> kPseudoTrials = {0.5,  0.4,  0.3,  0.2,  0.15, 0.1,
-                                                                   0.08, 0.06, 0.05, 0.04, 0.03, 0.02};
+struct Density {
+  double relative, trials;
+};
+constexpr std::array<Density, 7> kDensity = {
+    {{0.0005, 0.5}, {0.0025, 0.7}, {0.0075, 0.7}, {0.02, 0.35}, {0.05, 0.2}, {0.2, 0.07}, {1, 0.02}}};
+constexpr double kLeastCount = 1e-4;
+constexpr int kCells = 8;  // of the integral over one part's sizes
 constexpr double kNothingSd = 0.1, kRelativeSd = 0.15;  // of a part, the latter as a share of its effect
 constexpr int kSteps = 30, kHalvings = 60;
 constexpr double kLeastWeight = 1e-9,
@@ -27,9 +34,40 @@ double part_mean(size_t k) {
 double part_sd(size_t k) {
   return k == 0 ? kNothingSd : kRelativeSd * kEffectSizes[(k - 1) / 2];
 }
-std::array<double, kParts> pseudo_trials() {
+double density_at(double relative) {
+  if (relative < kDensity.front().relative || relative > kDensity.back().relative) return 0;
+  size_t i = 1;
+  while (i + 1 < kDensity.size() && relative > kDensity[i].relative) ++i;
+  const Density &low = kDensity[i - 1], &high = kDensity[i];
+  const double share = std::log(relative / low.relative) / std::log(high.relative / low.relative);
+  return low.trials + share * (high.trials - low.trials);
+}
+// Pseudo-trials of one sign with sizes between these, in relative loss.
+double trials_between(double low, double high) {
+  const double step = std::log(high / low) / kCells;
+  double sum = 0;
+  for (int i = 0; i < kCells; ++i) sum += step * density_at(low * std::exp((i + 0.5) * step));
+  return sum;
+}
+// Sizes below the smallest part's are nothing, those beyond the largest one are counted with it.
+std::array<double, kParts> pseudo_trials(double relative_noise) {
   std::array<double, kParts> counts{kNothing};
-  for (size_t k = 1; k < kParts; ++k) counts[k] = kPseudoTrials[(k - 1) / 2];
+  double from = kDensity.front().relative;
+  for (size_t j = 0; j <= kEffectSizes.size(); ++j) {
+    double to = kDensity.back().relative;
+    if (j < kEffectSizes.size()) {
+      const double below = j == 0 ? 0.5 * kEffectSizes[0] : kEffectSizes[j - 1];
+      to = std::min(to, relative_noise * std::sqrt(below * kEffectSizes[j]));
+    }
+    if (to <= from) continue;
+    const double trials = trials_between(from, to);
+    if (j == 0)
+      counts[0] += 2 * trials;
+    else
+      counts[2 * j - 1] = counts[2 * j] = trials;
+    from = to;
+  }
+  for (double& count : counts) count = std::max(count, kLeastCount);
   return counts;
 }
 
@@ -97,12 +135,12 @@ EffectPosterior EffectPosterior::updated(double value, double error_variance) co
   return next;
 }
 
-EffectPrior::EffectPrior() {
+EffectPrior::EffectPrior(double relative_noise) : relative_noise_(relative_noise) {
   learn({});
 }
 
 void EffectPrior::learn(std::span<const Evidence> trials) {
-  const std::array<double, kParts> pseudo = pseudo_trials();
+  const std::array<double, kParts> pseudo = pseudo_trials(relative_noise_);
   double total = 0;
   for (const double p : pseudo) total += p;
   for (size_t k = 0; k < kParts; ++k) weights_[k] = pseudo[k] / total;

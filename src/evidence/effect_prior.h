@@ -2,7 +2,9 @@
 // normals about nothing and about effects of either sign on a grid, whose weights are estimated from the screening
 // results (nonparametric maximum likelihood on a grid, with a penalty that favours nothing: Koenker and Mizera 2014;
 // Stephens 2017, section 3.1). Effects are candidate minus base: below 0 is better. Units: the noise floor, the
-// standard deviation of one run. Pure.
+// standard deviation of one run. What is believed before the first trial is about relative losses, since what a change
+// does to a loss does not depend on how noisy the base happens to be: real effects were up to 270 noise floors of a
+// quiet one. Pure.
 #pragma once
 
 #include <array>
@@ -11,13 +13,15 @@
 namespace flywheel::evidence {
 
 // Of the parts but that about nothing; each has a part on either side.
-inline constexpr std::array<double, 12> kEffectSizes = {0.5, 1, 1.5, 2, 3, 4, 6, 10, 16, 32, 64, 128};
+inline constexpr std::array<double, 14> kEffectSizes = {0.5, 1, 1.5, 2, 3, 4, 6, 10, 16, 32, 64, 128, 256, 512};
 inline constexpr size_t kEffectParts = 1 + 2 * kEffectSizes.size();
 
 // Mean of some differences, and the variance of that mean.
 struct Evidence {
   double mean = 0, variance = 0;
 };
+
+inline constexpr double kUsualNoise = 0.005;  // as a share of the loss
 
 struct EffectPosterior {
   std::array<double, kEffectParts> weight{}, mean{}, sd{};
@@ -31,7 +35,9 @@ struct EffectPosterior {
 
 class EffectPrior {
  public:
-  EffectPrior();
+  // `relative_noise`: the noise floor as a share of the loss.
+  explicit EffectPrior(double relative_noise = kUsualNoise);
+  void set_relative_noise(double relative_noise) { relative_noise_ = relative_noise; }
   // Estimates the weights from all trials so far, starting from the prior weights.
   void learn(std::span<const Evidence> trials);
   EffectPosterior prior() const;
@@ -39,6 +45,7 @@ class EffectPrior {
   const std::array<double, kEffectParts>& weights() const { return weights_; }
 
  private:
+  double relative_noise_;
   std::array<double, kEffectParts> weights_;
 };
 

@@ -22,6 +22,7 @@ constexpr double kLeastTransfer = 0.1;
 // By which effects of two scales differ besides: noise floors, and as a share of the effect.
 constexpr double kRungSd = 0.5, kRungShare = 0.5;
 constexpr double kClearlyMore = 1.02;  // times the net gain of confirming at once, that screening again must have
+constexpr double kBatchSafety = 1.3;   // times the expected cost of a batch, that is kept for it
 constexpr int kMostLost = 3;
 constexpr double kLeastShare = 1e-5;  // of what may be measured, that is looked at
 constexpr int kLooks[] = {1, 4, 12};
@@ -70,15 +71,18 @@ PolicyOptions campaign_policy() {
   return options;
 }
 
-SearchPolicy::SearchPolicy(const PolicyOptions& options) : options_(options) {
+SearchPolicy::SearchPolicy(const PolicyOptions& options) : options_(options), prior_(options.relative_noise) {
   CHECK(options.noise_sd > 0 && options.screen_cost > 0 && options.parallel > 0 && options.base_runs > 0);
   CHECK(!options.run_costs.empty());
   flops_left_ = INFINITY;
+  if (!options.earlier.empty()) learn();
 }
 
-void SearchPolicy::set_noise_sd(double noise_sd) {
+void SearchPolicy::set_noise_sd(double noise_sd, double relative_noise) {
   CHECK(noise_sd > 0);
   options_.noise_sd = noise_sd;
+  if (relative_noise > 0) options_.relative_noise = relative_noise;
+  prior_.set_relative_noise(options_.relative_noise);
   learn();
 }
 void SearchPolicy::set_costs(double screen_cost, std::vector<double> run_costs, double gain_flops, double flops_left) {
@@ -91,15 +95,15 @@ void SearchPolicy::set_costs(double screen_cost, std::vector<double> run_costs, 
   fresh_.level = -1;
 }
 
-int SearchPolicy::propose(bool listed) {
-  standings_.emplace_back();
+int SearchPolicy::propose(bool listed, bool whole) {
+  standings_.emplace_back().whole = whole;
   arrived_.emplace_back();
   prospects_.emplace_back();
   own_endured_.emplace_back();
   rung_of_.emplace_back();
   for (std::vector<int>* counts : {&screens_in_flight_, &screens_given_, &given_, &consumed_, &own_given_, &own_back_})
     counts->push_back(0);
-  ++(listed ? listed_in_wave_ : unlisted_in_wave_);
+  if (!whole) ++(listed ? listed_in_wave_ : unlisted_in_wave_);
   return static_cast<int>(standings_.size()) - 1;
 }
 void SearchPolicy::no_more_proposals() {
@@ -157,6 +161,8 @@ const SearchPolicy::Prospect& SearchPolicy::prospect(int proposal) {
 
 void SearchPolicy::learn() {
   std::vector<Evidence> trials;
+  for (const Evidence& e : options_.earlier)
+    trials.push_back({e.mean / options_.relative_noise, e.variance / std::pow(options_.relative_noise, 2)});
   for (const Standing& p : standings_)
     if (!p.screened.empty())
       trials.push_back({screened_mean(p), screen_variance(static_cast<double>(p.screened.size()))});
@@ -284,8 +290,11 @@ std::vector<int> SearchPolicy::promising() {
 // its pool. But later proposals had better be made beside what is found by then, and the budget ends.
 bool SearchPolicy::wave_is_over(const std::vector<int>& found) const {
   if (found.empty()) return false;
+  if (std::any_of(found.begin(), found.end(), [this](int i) { return standings_[static_cast<size_t>(i)].whole; }))
+    return true;
   if (unlisted_in_wave_ >= (listed_in_wave_ > 0 ? 1 : options_.wave)) return true;
-  return screened_flops_in_wave_ >= flops_left_;
+  // What is left is kept for confirming what looks promising: nothing else counts in the end.
+  return kBatchSafety * batch_cost(found) + options_.screen_cost >= flops_left_;
 }
 
 SearchPolicy::Action SearchPolicy::next_selection() {

@@ -59,6 +59,8 @@ inline constexpr double kScreenBelow = 6, kConfirmBelow = 3;
 struct PolicyOptions {
   double alpha = 0.05;
   double noise_sd = 1;                  // of one run, a guess; effects are counted in it
+  double relative_noise = kUsualNoise;  // the same as a share of the base's loss
+  std::vector<Evidence> earlier = {};   // what other campaigns screened, each as a share of the loss
   int base_runs = 8;                    // of the base where candidates are screened
   double screen_cost = 1;               // FLOPs of a candidate's run where it is screened
   std::vector<double> run_costs = {1};  // of a run where it is confirmed, on each rung from low to high
@@ -105,6 +107,7 @@ struct Standing {
   int batch = 0;                // from 1
   int endured = 0, ruined = 0;  // runs of its own recipe for endurance
   int lost = 0;                 // screenings that the machine failed
+  bool whole = false;           // as in propose()
   Outcome outcome = Outcome::kOpen;
   std::string reason;
 };
@@ -120,8 +123,10 @@ class SearchPolicy {
   // kPropose: a fresh proposal has the highest expected net gain; answer with propose() or no_more_proposals(). kWait:
   // give results first.
   Action next();
-  // `listed`: one of a list of changes that are all looked at before any is confirmed.
-  int propose(bool listed = false);
+  // `listed`: one of a list of changes that are all looked at before any is confirmed. `whole`: no change but a
+  // configuration of its own: where it looks better it is confirmed at once and alone, since what others do to the base
+  // of now says little about what they do to it.
+  int propose(bool listed = false, bool whole = false);
   void no_more_proposals();
   // While true, the next proposal is a listed one: all of them are looked at whatever they may be worth.
   void set_listed_left(bool left) { listed_left_ = left; }
@@ -142,7 +147,8 @@ class SearchPolicy {
   bool endure();
   // Ends the search; open proposals become undecided.
   void close(const std::string& reason);
-  void set_noise_sd(double noise_sd);  // a better estimate, as replicates arrive
+  // A better estimate, as replicates arrive; `relative_noise`: as a share of the base's loss, 0: as before.
+  void set_noise_sd(double noise_sd, double relative_noise = 0);
   // `flops_left`: that the search may still spend.
   void set_costs(double screen_cost, std::vector<double> run_costs, double gain_flops, double flops_left);
 
@@ -202,11 +208,14 @@ class SearchPolicy {
   Action next_selection();
   std::vector<int> promising();
   bool wave_is_over(const std::vector<int>& promising) const;
+  int pool_for(const std::vector<int>& entrants) const;
+  double batch_cost(const std::vector<int>& entrants) const;
   void learn();
   void lose_screening(const SearchRun& run);
 
   // ---- confirmation and what follows (confirmation_batch.cc)
   std::vector<int> worth_a_test(std::vector<int> entrants);
+  std::vector<int> that_fit(std::vector<int> entrants) const;
   void begin_batch(std::vector<int> entrants);
   Action continue_batch();
   bool pool_is_complete() const;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <set>
@@ -210,6 +211,69 @@ TEST(SearchPolicy, AWaveThatIsNotWorthItsPoolIsFollowedByAnother) {
   const SearchPolicy search = world.run();
   EXPECT_EQ(search.standings().size(), world.effects.size());
   EXPECT_GT(search.adoptions(), 10);
+}
+
+// What others do to the base of now says little about what they do to a whole configuration.
+TEST(SearchPolicy, AWholeConfigurationIsConfirmedAtOnceAndAlone) {
+  SearchPolicy search(campaign_policy());
+  Rng rng(7);
+  search.set_listed_left(true);
+  std::vector<SearchRun> given;
+  while (true) {
+    const SearchPolicy::Action action = search.next();
+    if (action.kind == Kind::kPropose) {
+      if (search.standings().size() == 2) break;
+      search.propose(/*listed=*/true, /*whole=*/search.standings().empty());
+      continue;
+    }
+    if (action.kind != Kind::kRun) break;
+    given.push_back(action.run);
+    search.result(action.run, (action.run.proposal == 0 ? -8 : 0) + rng.normal());
+    if (!search.take_adopted().empty()) search.set_noise_sd(1);
+  }
+  EXPECT_EQ(search.standings()[0].outcome, Outcome::kAdopted);
+  EXPECT_EQ(search.standings()[0].test, 1);
+  ASSERT_FALSE(given.empty());
+  const auto later = std::find_if(given.begin(), given.end(), [](const SearchRun& run) { return run.proposal == 1; });
+  for (auto run = later; run != given.end(); ++run) EXPECT_NE(run->stage, Stage::kConfirm);
+}
+
+TEST(SearchPolicy, WhatCannotBeAdoptedBesideASurelyStrongerOneIsNotTestedBesideIt) {
+  MadeUpWorld world{{-4, -9, 0}};
+  world.options.fits = [](int, const std::vector<int>& with) { return with.empty(); };
+  const SearchPolicy search = world.run();
+  EXPECT_EQ(search.standings()[1].batch, 1);
+  EXPECT_EQ(search.standings()[1].outcome, Outcome::kAdopted);
+  EXPECT_GT(search.standings()[0].batch, 1);
+}
+
+// Screening must leave what a confirmation takes: a gain that is seen and not confirmed is none.
+TEST(SearchPolicy, WhatIsLeftIsKeptForConfirmingWhatLooksPromising) {
+  int adopted = 0;
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    Rng rng(seed);
+    const PolicyOptions usual = campaign_policy();
+    SearchPolicy search(usual);
+    double left = 40;  // in runs of a confirmation, of which a batch of one takes about 25
+    while (left > 0) {
+      search.set_costs(usual.screen_cost, usual.run_costs, 60, left);
+      const SearchPolicy::Action action = search.next();
+      if (!search.take_adopted().empty()) {
+        ++adopted;
+        break;
+      }
+      if (action.kind == Kind::kPropose) {
+        search.propose(/*listed=*/true);  // a list without an end
+        search.set_listed_left(true);
+        continue;
+      }
+      ASSERT_EQ(action.kind, Kind::kRun);
+      const bool confirms = action.run.stage == Stage::kConfirm;
+      left -= confirms ? usual.run_costs[static_cast<size_t>(action.run.rung)] : usual.screen_cost;
+      search.result(action.run, (action.run.proposal == 4 ? -8 : 0) + rng.normal());
+    }
+  }
+  EXPECT_GE(adopted, 16);
 }
 
 TEST(SearchPolicy, AFailureIsKeptWithItsReasonAndTheSearchGoesOn) {

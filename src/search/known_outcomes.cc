@@ -1,6 +1,9 @@
 #include "search/known_outcomes.h"
 
+#include <algorithm>
 #include <map>
+
+#include "base/statistics.h"
 
 namespace flywheel::search {
 namespace {
@@ -33,6 +36,32 @@ std::vector<KnownOutcome> known_outcomes_of_lab(const Path& lab_directory) {
   std::vector<ledger::FindingRecord> findings;
   for (auto& finding : ledger->all<ledger::FindingRecord>()) findings.push_back(std::move(finding.value));
   return known_outcomes(ledger->runs(), findings);
+}
+
+std::vector<evidence::Evidence> screened_effects_of_lab(const Path& lab_directory) {
+  const auto ledger = ledger::Ledger::open_read_only(lab_directory);
+  const auto search = ledger->last<ledger::SearchRecord>();
+  if (!search) return {};
+  std::map<std::string, double> last;  // of each proposal's screenings, the loss
+  double base_runs = 0;
+  for (const ledger::RunRow& run : ledger->runs()) {
+    if (run.stage == protocol::Stage::kBase && run.run.starts_with("base-0-")) ++base_runs;
+    if (run.stage != protocol::Stage::kScreen || !run.bits_per_byte) continue;
+    // "screen-pN-K": in the order in which they were planned, so that the last one stands.
+    last[run.run.substr(0, run.run.rfind('-'))] = *run.bits_per_byte;
+  }
+  std::vector<evidence::Evidence> effects;
+  for (const auto& record : ledger->all<ledger::ProposalRecord>()) {
+    const ledger::ProposalRecord& proposal = record.value;
+    const auto loss = last.find("screen-" + proposal.id);
+    if (proposal.screened.empty() || loss == last.end()) continue;
+    const double base = loss->second - proposal.screened.back();
+    if (!(base > 0)) continue;
+    const auto count = static_cast<double>(proposal.screened.size());
+    const double noise = search->value.noise_sd / base;
+    effects.push_back({mean(proposal.screened) / base, noise * noise * (1 / count + 1 / std::max(base_runs, 2.0))});
+  }
+  return effects;
 }
 
 }  // namespace flywheel::search

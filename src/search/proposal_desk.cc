@@ -33,6 +33,7 @@ std::optional<size_t> ProposalDesk::ask(double most_flops) {
   trial.id = trials_.size() + 1;
   trial.proposer = team_.name(turn->proposer);
   trial.label = proposal.id;
+  trial.whole = proposal.whole;
   trial.predicted_gain = proposal.predicted_gain;
   trial.rung_flops = proposal.rung_flops <= most_flops ? proposal.rung_flops : options_.rung_flops.front();
   if (proposal.failure.empty()) {

@@ -177,7 +177,7 @@ bool SearchLoop::propose() {
     if (!failed) fresh_ = id;
     return true;
   }
-  CHECK(policy_.propose(/*listed=*/trial.proposer == "list") == id);
+  CHECK(policy_.propose(/*listed=*/trial.proposer == "list", trial.whole) == id);
   if (failed) {
     policy_.end(id, Outcome::kFailed, trial.failure);
     return true;
@@ -187,7 +187,7 @@ bool SearchLoop::propose() {
     const workload::ConfigurationPtr configuration = subject_.changed(*base_, item.patches);
     // A listed change may be part of the base already; points of the space are always new.
     if (configuration->identity() == base_->identity()) {
-      policy_.end(id, Outcome::kNotTested, "the base of now has it already");
+      policy_.end(id, Outcome::kNotTested, kHasIt);
       return true;
     }
     const auto [same, fresh] = proposed_.try_emplace(configuration->identity(), id);

@@ -33,6 +33,7 @@ std::string id_of(const evidence::SearchRun& run, int adoptions);
 
 // Replicate numbers from here on belong to confirmations, 1,000 per proposal; the base's, after each adoption, come
 // after those of all proposals.
+inline constexpr char kHasIt[] = "the base of now has it already";
 inline constexpr int kConfirmSeeds = 10000, kPoolSeeds = 100000000;
 
 // A run that the search asks for.
@@ -146,6 +147,7 @@ class SearchLoop {
   const std::vector<ProposerAccount>& accounts() const { return desk_.accounts(); }
   double spent_flops() const { return spent_flops_; }
   double noise_sd() const { return noise_sd_; }
+  std::optional<double> base_loss() const { return base_loss_; }  // of the base of now; empty: not measured
   ConfirmedEffect confirmed(int proposal) const;  // REQUIRES that it was confirmed
   int stopped() const { return stopped_; }
   double saved_flops() const { return saved_flops_; }
@@ -190,6 +192,7 @@ class SearchLoop {
   void forget_stop(int proposal);
   void learn_curve(const RunResult& result, double flops);
   void adopt(int proposal);
+  void end_what_the_base_has();
   void drop_ablated();
   void compare_with_pool(int proposal);
   bool fits(int proposal, const std::vector<int>& with) const;

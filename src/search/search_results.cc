@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/error.h"
 #include "base/format.h"
 #include "base/statistics.h"
 #include "evidence/document_sums.h"
@@ -88,7 +89,7 @@ void SearchLoop::take_base() {
   base_loss_ = mean(losses);
   // From this base's runs alone, since recipes differ in noise (an unstable first one may be many times noisier).
   if (rules_.least_noise > 0) noise_sd_ = std::max(standard_deviation(losses), rules_.least_noise * *base_loss_);
-  policy_.set_noise_sd(noise_sd_);
+  policy_.set_noise_sd(noise_sd_, noise_sd_ / std::abs(*base_loss_));
   desk_.set_noise_sd(noise_sd_);
   if (policy_.adoptions() > 0) desk_.set_incumbent(*base_, *base_loss_);
   options_.say(fmt::format("search: the base is at {:.4f} bits per byte at {} (noise {:.4f})", *base_loss_,
@@ -259,11 +260,13 @@ void SearchLoop::take_resumed(int proposal) {
   policy_.revise(asked.run_of, result.loss - asked.mark);
 }
 
-// Whether it can be adopted together with these: the recipe with all of them is valid, and no field of it is set by
-// two.
+// Whether it can be adopted together with these: the recipe with all of them is valid, no field of it is set by two, and
+// none is a whole recipe, beside which the others were not measured.
 bool SearchLoop::fits(int proposal, const std::vector<int>& with) const {
   const auto field_of = [](const std::string& patch) { return patch.substr(0, patch.find('=')); };
   const std::vector<std::string>& own = proposals_[static_cast<size_t>(proposal)].patches;
+  const auto is_whole = [this](int i) { return trials()[static_cast<size_t>(i)].whole; };
+  if (!with.empty() && (is_whole(proposal) || std::any_of(with.begin(), with.end(), is_whole))) return false;
   try {
     workload::ConfigurationPtr configuration = base_;
     for (const int other : with) {
@@ -286,8 +289,22 @@ void SearchLoop::adopt_found() {
   if (found.empty()) return;
   tested_base_ = base_;
   for (const int proposal : found) adopt(proposal);
+  end_what_the_base_has();
   pool_.clear();
   if (rules_.measures_base_anew && phase_ == Phase::kSearch) phase_ = Phase::kBase;
+}
+
+// Open proposals that change nothing of the base of now.
+void SearchLoop::end_what_the_base_has() {
+  for (size_t i = 0; i < proposals_.size(); ++i) {
+    if (policy_.standings()[i].outcome != Outcome::kOpen) continue;
+    try {
+      if (subject_.changed(*base_, proposals_[i].patches)->identity() != base_->identity()) continue;
+    } catch (const Error&) {
+      continue;  // it is refused where it is run next
+    }
+    policy_.end(static_cast<int>(i), Outcome::kNotTested, kHasIt);
+  }
 }
 
 void SearchLoop::adopt(int proposal) {

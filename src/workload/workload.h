@@ -108,6 +108,10 @@ class Workload {
   // All learning rates times `factor`, and the one that messages show.
   virtual ConfigurationPtr with_learning_rates(const Configuration& base, double factor) const = 0;
   virtual double learning_rate(const Configuration& configuration) const = 0;
+  // The patches that lead from one configuration to another.
+  virtual std::vector<std::string> patches(const Configuration& from, const Configuration& to) const = 0;
+  // The configuration that the workload would have a user start from; null where it has none.
+  virtual ConfigurationPtr standard() const { return nullptr; }
   // The fields that a search may change around `base`. `extra`: patches that it must be able to express.
   virtual std::unique_ptr<ConfigurationSpace> space(ConfigurationPtr base,
                                                     const std::vector<std::string>& extra) const = 0;
@@ -148,6 +152,9 @@ class Workload {
   // Hash of the list of segments that evaluations of so many tokens score, whatever the configuration: runs with
   // different ones are never compared. Empty: the trainer has one list of its own.
   virtual std::string segments(protocol::Split, int64_t /*tokens*/) const { return ""; }
+  // Bits per byte on a split of predicting every token by how often it occurs in the training text: what a run reaches
+  // that has learnt nothing of context. Empty: not known.
+  virtual std::optional<double> context_free_loss(protocol::Split) const { return std::nullopt; }
   virtual Evaluation evaluate(const Path& run_directory, protocol::Split split, int64_t tokens) = 0;
   virtual std::string sample(const Path& run_directory, int tokens) = 0;
 };

@@ -113,11 +113,14 @@ LadderPlan plan_first_ladder(const Lab& lab, Decisions& decisions, CampaignBudge
 LadderPlan plan_again(const Lab& lab, Decisions& decisions, const CampaignBudget& budget, const RunBook& book,
                       const Ladder& ladder) {
   const auto decision = decisions.decide<ledger::SecondLadderDecision>([&]() -> ledger::SecondLadderDecision {
-    try {
-      return {plan_ladder(lab.workload, *ladder.configuration, book.throughput(), budget.limits(kPlanFraction))};
-    } catch (const Error&) {
-      return {ladder.plan};  // too little for a new plan: the old one is shortened stage by stage
-    }
+    LadderLimits limits = budget.limits(kPlanFraction);
+    for (const double lowest : {ladder.lowest_flops, kSmallestRungFlops}) try {
+        limits.lowest_flops = lowest;
+        return {plan_ladder(lab.workload, *ladder.configuration, book.throughput(), limits)};
+      } catch (const Error&) {
+        continue;
+      }
+    return {ladder.plan};  // too little for a new plan: the old one is shortened stage by stage
   });
   const LadderPlan& plan = decision.plan;
   lab.say(fmt::format("ladder: {} rungs from {} to {}", plan.rungs.size(), format_flops(plan.rungs.front()),

@@ -12,6 +12,7 @@
 #include "campaign/points.h"
 #include "campaign/search_records.h"
 #include "campaign/stages/stages.h"
+#include "campaign/tuning.h"
 #include "campaign/workload_subject.h"
 #include "evidence/same_text.h"
 #include "protocol/run_events.h"
@@ -32,6 +33,10 @@ constexpr size_t kFewestRungsLeft = 5;  // of a ladder; fewer do not support a f
 // take up to 1.7 times the expected time when other processes use the machine.
 constexpr double kLadderShare = 1.0 / 3;
 constexpr double kMostOfARung = 5;  // cost of a screening, in those of the base
+// Runs of the base that must all have learnt something of context where candidates are screened, their seeds, and how
+// many times the FLOPs the next rung to try has.
+constexpr int kTrialsOfARung = 2, kTrialSeeds = 90;
+constexpr double kNextTrial = 2.5;
 
 bool is_search(const protocol::StageName& stage) {
   using protocol::Stage;
@@ -41,12 +46,14 @@ bool is_search(const protocol::StageName& stage) {
 
 // Whether a ladder that supports a forecast of this configuration remains affordable after this many more FLOPs.
 bool leaves_a_ladder(const Lab& lab, const CampaignBudget& budget, const RunBook& book,
-                     const workload::Configuration& configuration, double flops) {
+                     const workload::Configuration& configuration, double lowest_flops, double flops) {
   const Throughput speed = book.throughput_of(configuration);
   const double rest = 1 - flops / budget.flops_left_by_speed(speed);
   if (rest <= 0 || rest * budget.share_left() < kLadderShare) return false;
   try {
-    const LadderPlan plan = plan_ladder(lab.workload, configuration, speed, budget.limits(kPlanFraction * rest));
+    LadderLimits limits = budget.limits(kPlanFraction * rest);
+    limits.lowest_flops = lowest_flops;
+    const LadderPlan plan = plan_ladder(lab.workload, configuration, speed, limits);
     return plan.rungs.size() >= kFewestRungsLeft;
   } catch (const Error&) {
     return false;  // not even the smallest ladder fits
@@ -85,6 +92,8 @@ class Driver {
         screen_flops_(decision.screen_flops),
         rungs_(decision.confirm_flops),
         top_flops_(ladder.top_flops()),
+        context_free_(ladder.context_free),
+        lowest_flops_(ladder.lowest_flops),
         subject_(lab, book, ladder.configuration),
         loop_(subject_, loop_options()) {}
 
@@ -116,6 +125,11 @@ class Driver {
     record();
   }
 
+  // Of the ladder's lowest rung at least: the base of now has learnt something of context there.
+  double lowest_flops() const {
+    const bool learnt = loop_.base_loss() && has_learnt(*loop_.base_loss(), context_free_);
+    return learnt ? std::min(lowest_flops_, screen_flops_) : lowest_flops_;
+  }
   // The adopted configuration, for the ladder; null when nothing was adopted.
   workload::ConfigurationPtr adopted() const {
     return loop_.base()->identity() == loop_.start()->identity() ? nullptr : loop_.base();
@@ -125,12 +139,17 @@ class Driver {
   search::LoopOptions loop_options() {
     search::LoopOptions options;
     options.rules = search::campaign_rules();
+    options.rules.policy.earlier = lab_.options.earlier;
     options.slots = lab_.options.slots;
     options.confirm_flops = rungs_;
     options.desk = {
         .seed = lab_.options.seed,
         .proposers = lab_.options.proposers,
-        .proposer_options = {.list = lab_.options.list, .list_source = lab_.options.list_source, .prior = {}},
+        .proposer_options = {.list = lab_.options.list,
+                             .list_source = lab_.options.list_source,
+                             .whole = subject_.whole(),
+                             .whole_label = "default-recipe",
+                             .prior = {}},
         .rung_flops = {screen_flops_},
         .target_flops = top_flops_,
         .known = lab_.options.known};
@@ -156,8 +175,8 @@ class Driver {
   }
   double gain_reserve() const { return gain_cost(lab_, budget_, loop_.base(), rungs_); }
   // The cost of what follows the search: the ablation, the endurance runs and the measurement of the total gain.
-  double reserve() const {
-    const int count = loop_.policy().adoptions();
+  double reserve() const { return reserve_after(loop_.policy().adoptions()); }
+  double reserve_after(int count) const {
     const double pair = cost(rungs_[0]) + cost(rungs_[1]);  // of two runs, averaged over the rungs
     const double endurance = search::campaign_rules().policy.endurance * cost(screen_flops_);
     return (count > 1 ? count * kAblationPairs * pair : 0) + (count > 0 ? endurance + gain_reserve() : 0);
@@ -168,12 +187,14 @@ class Driver {
     const Round decision = decisions_.decide<Round>(
         [&] {
           const double batch = std::max(lab_.options.slots, 2) * cost(rungs_[1]);
-          return Round{.go_on = leaves_a_ladder(lab_, budget_, book_, *loop_.base(), reserve + batch),
+          return Round{.go_on = leaves_a_ladder(lab_, budget_, book_, *loop_.base(), lowest_flops(), reserve + batch),
                        .flops_left = budget_.flops_left_by_speed(book_.throughput())};
         },
         round);
     if (most_flops_left_ == 0) most_flops_left_ = decision.flops_left;
-    loop_.set_flops_left(decision.flops_left, std::max(0.0, decision.flops_left - kLadderShare * most_flops_left_));
+    // What is confirmed next has its own consequences.
+    const double kept = kLadderShare * most_flops_left_ + reserve_after(std::max(loop_.policy().adoptions(), 1));
+    loop_.set_flops_left(decision.flops_left, std::max(0.0, decision.flops_left - kept));
     return decision.go_on;
   }
 
@@ -316,6 +337,8 @@ class Driver {
   double screen_flops_;
   std::vector<double> rungs_;
   double top_flops_;
+  std::optional<double> context_free_;
+  double lowest_flops_;
   WorkloadSubject subject_;
   search::SearchLoop loop_;
   std::string ended_;
@@ -323,19 +346,45 @@ class Driver {
   std::map<protocol::Split, ledger::RunRow> first_of_split_;  // with which all others share their text
 };
 
+// FLOPs of a screening: so many times fewer than the ladder's lowest rung takes, but enough for the base to learn
+// something of context there. Below that a gain at the screening rung is none of what the ladder is about.
+Script<double> screening_flops(const Lab& lab, const CampaignBudget& budget, RunLoop& loop, const Ladder& ladder) {
+  const double lowest = ladder.plan.rungs[0];
+  double flops = std::max(lowest / kScreenBelow, kSmallestRungFlops);
+  for (int step = 0; ladder.context_free && flops < lowest && !budget.is_spent(); ++step) {
+    std::vector<PlannedRun> runs;
+    for (int replicate = 0; replicate < kTrialsOfARung; ++replicate)
+      runs.push_back(prior_planned_run(lab, fmt::format("tune-screen{}-{}", step, replicate), protocol::Stage::kTune,
+                                       ladder.configuration, flops, kTrialSeeds + replicate, protocol::Split::kSearch));
+    std::vector<ledger::RunRow> rows = co_await loop.ensure(std::move(runs));
+    const auto learnt = std::count_if(rows.begin(), rows.end(), [&](const ledger::RunRow& row) {
+      return row.bits_per_byte && has_learnt(*row.bits_per_byte, ladder.context_free);
+    });
+    if (learnt == kTrialsOfARung) break;
+    flops = std::min(kNextTrial * flops, lowest);
+  }
+  co_return flops;
+}
+
 }  // namespace
 
 Script<> search_configurations(const Lab& lab, Decisions& decisions, CampaignBudget& budget, RunBook& book,
                                RunLoop& loop, Ladder& ladder) {
-  if (lab.options.proposers.empty()) co_return;
+  if (lab.options.proposers.empty()) {
+    if (ladder.lowest_flops > ladder.plan.rungs[0]) ladder.plan = plan_again(lab, decisions, budget, book, ladder);
+    co_return;
+  }
+  if (ladder.lowest_flops > ladder.plan.rungs[0])
+    std::erase_if(ladder.plan.rungs, [&](double rung) { return rung < ladder.lowest_flops; });
   const double lowest = ladder.plan.rungs[0];
+  double screen = 0;
+  if (!decisions.taken<ledger::SearchDecision>()) screen = co_await screening_flops(lab, budget, loop, ladder);
   const auto decision = decisions.decide<ledger::SearchDecision>([&] {
-    const double screen = std::max(lowest / kScreenBelow, kSmallestRungFlops);
     const double upper = std::max(lowest, kConfirmBelow * screen);
     ledger::SearchDecision made{.screen_flops = screen, .confirm_flops = {upper / kConfirmBelow, upper}};
-    made.enough =
-        !budget.is_spent() && leaves_a_ladder(lab, budget, book, *ladder.configuration,
-                                              kFewestScreens * run_cost(lab, budget, *ladder.configuration, screen));
+    made.enough = !budget.is_spent() &&
+                  leaves_a_ladder(lab, budget, book, *ladder.configuration, ladder.lowest_flops,
+                                  kFewestScreens * run_cost(lab, budget, *ladder.configuration, screen));
     if (!made.enough) made.limits = {why_not(screen)};
     return made;
   });
@@ -345,6 +394,7 @@ Script<> search_configurations(const Lab& lab, Decisions& decisions, CampaignBud
     if (const workload::ConfigurationPtr adopted = driver.adopted()) {
       book.set_configuration(adopted, book.throughput_of(*adopted));
       ladder.configuration = adopted;
+      ladder.lowest_flops = driver.lowest_flops();
     }
   } else {
     lab.say(decision.limits.at(0));

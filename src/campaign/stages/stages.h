@@ -27,6 +27,10 @@ inline constexpr double kTopSafety = 0.95;  // share of the time left that the t
 struct Ladder {
   workload::ConfigurationPtr configuration;
   LadderPlan plan;
+  // The loss on the search split of a model without context, where it is known, and the fewest FLOPs with which the
+  // configuration gets below it, as far as the sweep of its learning rates says.
+  std::optional<double> context_free{};
+  double lowest_flops = kSmallestRungFlops;
 
   size_t top() const { return plan.rungs.size() - 1; }
   double top_flops() const { return plan.rungs.back(); }
@@ -43,7 +47,9 @@ LadderPlan plan_again(const Lab& lab, Decisions& decisions, const CampaignBudget
 
 // ---- tune.cc ----------------------------------------------------------------------------------------------------
 // Sweeps the learning rate on the lowest rung, checks the choice one rung up, and sets it in the ladder.
-Script<> tune(const Lab& lab, Decisions& decisions, const CampaignBudget& budget, RunLoop& loop, Ladder& ladder);
+// Where no rate learns anything of context there, the sweep moves up, and with it the lowest rung of what follows.
+Script<> tune(const Lab& lab, Decisions& decisions, const CampaignBudget& budget, const RunBook& book, RunLoop& loop,
+              Ladder& ladder);
 
 // ---- search.cc --------------------------------------------------------------------------------------------------
 // Searches for a better configuration. Ladder, run book and plan are updated to what is adopted.

@@ -44,6 +44,13 @@ void fields(V& v, LearningRateDecision& r) {
   v.required("words", r.words);
   v.field("noise_sd", r.noise_sd);
   v.required("learning_rate", r.learning_rate);
+  v.sparse("context_free", r.context_free);
+  v.sparse("learns_from_flops", r.learns_from_flops);
+}
+
+template <typename V>
+void fields(V& v, SweepRungDecision& r) {
+  v.required("go_up", r.go_up);
 }
 
 template <typename V>
@@ -109,6 +116,7 @@ void fields(V& v, CompareDecision& r) {
 template struct Codec<CalibrateDecision>;
 template struct Codec<LadderDecision>;
 template struct Codec<SecondLadderDecision>;
+template struct Codec<SweepRungDecision>;
 template struct Codec<LearningRateDecision>;
 template struct Codec<SearchDecision>;
 template struct Codec<SearchRoundDecision>;

@@ -36,12 +36,21 @@ struct SecondLadderDecision {
   LadderFields plan{};
 };
 
+// "sweep on rung N": whether the rates are swept on the rung above, since no run on this one learnt anything of context
+struct SweepRungDecision {
+  int number = 0;
+  bool go_up = false;
+};
+
 // "learning_rate"
 struct LearningRateDecision {
   double multiplier = 1, lowest_rung_multiplier = 1;
   bool transfers = false;
   std::string words{};
   double noise_sd = 0, learning_rate = 0;
+  // The loss on the search split of a model without context, where it is known, and the lowest rung on which a run was
+  // below it; none: the rates are those of the configuration, since no run was.
+  std::optional<double> context_free{}, learns_from_flops{};
 };
 
 // "search"

@@ -61,6 +61,7 @@ inline constexpr std::tuple kRecordTable{
     RecordRow<CalibrateDecision>{{"plan", "stage", "calibrate"}},
     RecordRow<LadderDecision>{{"plan", "stage", "ladder"}},
     RecordRow<SecondLadderDecision>{{"plan", "stage", "ladder after the search"}},
+    RecordRow<SweepRungDecision>{{"plan", "stage", "sweep on rung ", true}},
     RecordRow<LearningRateDecision>{{"plan", "stage", "learning_rate"}},
     RecordRow<SearchDecision>{{"plan", "stage", "search"}},
     RecordRow<SearchRoundDecision>{{"plan", "stage", "search round ", true}},

@@ -262,6 +262,9 @@ TEST(Records, DecisionsGoToTheirStructsAndBack) {
       R"__({"learning_rate":0.004806357121260319,"lowest_rung_multiplier":2.4031785606301597,"multiplier":2.403)__"
       R"__(1785606301597,"noise_sd":0.022608078091193633,"stage":"learning_rate","transfers":true,"words":"the )__"
       R"__(same learning rate is best one rung up"})__");
+  round_trip<LearningRateDecision>(
+      R"__({"context_free":4.78,"learning_rate":0.002,"learns_from_flops":12000000000.0,"lowest_rung_multiplier":1.0,)__"
+      R"__("multiplier":1.0,"noise_sd":0.02,"stage":"learning_rate","transfers":true,"words":"same"})__");
   round_trip<SearchDecision>(
       R"__({"confirm_flops":[6000000000.0,18000000000.0],"enough":true,"limits":[],"screen_flops":6000000000.0,)__"
       R"__("stage":"search"})__");
@@ -270,6 +273,7 @@ TEST(Records, DecisionsGoToTheirStructsAndBack) {
       R"__({"centre":13825.151121549668,"climb":true,"sizes":[10256.0,250960.0],"stage":"rung 1"})__");
   round_trip<RungDecision>(
       R"__({"bracket":true,"centre":13825.5,"climb":true,"sizes":[6924.0,10768.0,18456.0],"stage":"rung 3"})__");
+  round_trip<SweepRungDecision>(R"__({"go_up":true,"stage":"sweep on rung 0"})__");
   round_trip<BracketDecision>(R"__({"inner":false,"sizes":[3848.0],"stage":"bracket 4"})__");
   round_trip<BracketDecision>(R"__({"inner":false,"stage":"bracket 5","why":"The smallest is best."})__");
   round_trip<MoveDecision>(

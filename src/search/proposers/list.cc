@@ -23,6 +23,7 @@ struct Change {
   std::string id;
   std::vector<std::string> patches;
   std::string failure;
+  bool whole = false;
 };
 
 std::vector<std::string> patches_of(const toml::table& table, const std::string& where) {
@@ -107,7 +108,7 @@ class ListProposer : public Proposer {
 
  private:
   static Proposal parsed(const Change& change, const SearchView& view) {
-    Proposal proposal{{}, view.rung_flops.front(), std::nullopt, change.id, change.failure};
+    Proposal proposal{{}, view.rung_flops.front(), std::nullopt, change.id, change.failure, change.whole};
     if (!proposal.failure.empty()) return proposal;
     try {
       proposal.values = view.space.parse(change.patches);
@@ -141,7 +142,9 @@ class ListProposer : public Proposer {
 
 std::unique_ptr<Proposer> make_list(const workload::SearchSpace&, const ProposerOptions& options) {
   if (options.list.empty()) throw_bad_input("proposer \"list\": no file of changes was given, or it is empty");
-  return std::make_unique<ListProposer>(read_changes(options.list, options.list_source));
+  std::vector<Change> changes = read_changes(options.list, options.list_source);
+  if (!options.whole.empty()) changes.insert(changes.begin(), {options.whole_label, options.whole, "", true});
+  return std::make_unique<ListProposer>(std::move(changes));
 }
 
 std::vector<std::string> patches_in_list(const std::string& text) {

@@ -24,6 +24,7 @@ struct Trial {
   uint64_t id = 0;
   std::string proposer;
   std::string label;                 // the user's name for it (list); may be empty
+  bool whole = false;                // as in Proposal
   workload::Values values;           // canonical; the point that was run, where the proposed one was not available
   std::vector<std::string> patches;  // "field=value"
   std::string identity;              // SearchSpace::identity
@@ -58,6 +59,7 @@ struct Proposal {
   std::optional<double> predicted_gain;  // at target_flops, in the unit of losses
   std::string id;                        // the user's name for it (list); may be empty
   std::string failure;                   // not empty: it cannot be run, for this reason; the loop records it as failed
+  bool whole = false;                    // a configuration that was made as one, and no change of the base
 };
 
 // Keeps what it has learnt between calls; one proposer serves one search. Not thread safe; deterministic for its seed.
@@ -82,6 +84,9 @@ struct LandscapePrior {
 struct ProposerOptions {
   std::string list;         // text of the TOML file of `list`
   std::string list_source;  // its name in messages
+  // A whole configuration that `list` proposes first, as patches on the base; none: there is none to propose.
+  std::vector<std::string> whole;
+  std::string whole_label;
   std::optional<LandscapePrior> prior;
 };
 

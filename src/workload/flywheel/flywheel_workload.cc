@@ -7,6 +7,7 @@
 #include "base/subprocess.h"
 #include "protocol/run_events.h"
 #include "recipe/active.h"
+#include "recipe/fields.h"
 #include "recipe/phases.h"
 #include "workload/flywheel/recipe_configuration.h"
 #include "workload/flywheel/recipe_space.h"
@@ -51,6 +52,18 @@ ConfigurationPtr FlywheelWorkload::with_learning_rates(const Configuration& base
 
 double FlywheelWorkload::learning_rate(const Configuration& configuration) const {
   return recipe_of(configuration).optimizer.learning_rate;
+}
+
+std::vector<std::string> FlywheelWorkload::patches(const Configuration& from, const Configuration& to) const {
+  std::vector<std::string> patches;
+  for (const recipe::RecipeField& field : recipe::recipe_fields())
+    if (field.get(recipe_of(from)) != field.get(recipe_of(to)))
+      patches.push_back(field.full_name() + "=" + recipe::field_text(field, recipe_of(to)));
+  return patches;
+}
+
+ConfigurationPtr FlywheelWorkload::standard() const {
+  return make_configuration(recipe::Recipe{});
 }
 
 std::unique_ptr<ConfigurationSpace> FlywheelWorkload::space(ConfigurationPtr base,

@@ -22,6 +22,10 @@ struct FlywheelOptions {
   std::function<uint64_t(const recipe::RunSpec&)> predict_memory_bytes = [](const recipe::RunSpec&) { return 0; };
   // Likewise the hash of the list of segments that an evaluation of so many tokens scores.
   std::function<std::string(protocol::Split, int64_t tokens)> segments = [](protocol::Split, int64_t) { return ""; };
+  // Likewise the loss on a split of a model without context; empty: not known.
+  std::function<std::optional<double>(protocol::Split)> context_free_loss = [](protocol::Split) {
+    return std::optional<double>();
+  };
   // What a step costs beside the model's FLOPs, likewise. The default counts nothing.
   std::function<protocol::StepCosts(const recipe::Recipe&, const recipe::Size&)> step_costs =
       [](const recipe::Recipe&, const recipe::Size&) { return protocol::StepCosts{}; };
@@ -37,6 +41,8 @@ class FlywheelWorkload : public Workload {
   ConfigurationPtr changed(const Configuration& base, const std::vector<std::string>& patches) const override;
   ConfigurationPtr with_learning_rates(const Configuration& base, double factor) const override;
   double learning_rate(const Configuration& configuration) const override;
+  std::vector<std::string> patches(const Configuration& from, const Configuration& to) const override;
+  ConfigurationPtr standard() const override;
   std::unique_ptr<ConfigurationSpace> space(ConfigurationPtr base,
                                             const std::vector<std::string>& extra) const override;
   Json to_json(const Configuration& configuration) const override;
@@ -60,6 +66,9 @@ class FlywheelWorkload : public Workload {
   std::vector<protocol::Split> splits() const override;
   std::string segments(protocol::Split split, int64_t tokens) const override {
     return options_.segments(split, tokens);
+  }
+  std::optional<double> context_free_loss(protocol::Split split) const override {
+    return options_.context_free_loss(split);
   }
   // FLOPs of evaluating the run of this directory.
   double evaluation_flops(const Path& run_directory, int64_t tokens) const;
