@@ -26,7 +26,10 @@ class EngineWorkload : public workload::FlywheelWorkload {
   std::string text;                        // which lists of segments there are; empty: none
   std::vector<protocol::Split> judged_on = FlywheelWorkload::splits();
 
+  std::optional<double> without_context;  // the loss of a model without context; empty: not known
+
   std::vector<protocol::Split> splits() const override { return judged_on; }
+  std::optional<double> context_free_loss(protocol::Split) const override { return without_context; }
 
   std::string segments(protocol::Split split, int64_t tokens) const override {
     return text.empty() ? "" : fmt::format("{}-{}-{}", text, protocol::name(split), tokens);

@@ -96,6 +96,45 @@ TEST_F(CampaignTest, TheLearningRateIsFoundAndTheNoiseFloorMeasured) {
   EXPECT_GE(floors[0].high, world_.noise_sd);
 }
 
+// On the plateau of the tokens' frequencies the highest rate is the first to learn these, and says nothing of the best.
+TEST_F(CampaignTest, ARateIsChosenWhereSomethingOfContextIsLearntAndTheLadderBeginsThere) {
+  constexpr double kPlateau = 4.8;
+  const double learns_from = 2.5e10;
+  workload_.without_context = kPlateau;
+  runner_.bits_per_byte_of = [&](const recipe::RunSpec& spec) {
+    if (recipe::training_flops(spec.recipe, spec.size) >= 0.9 * learns_from) return world_.loss(spec);
+    Rng rng(spec.seed, hash64(spec.id));
+    const double rate = spec.recipe.optimizer.learning_rate / recipe::Recipe{}.optimizer.learning_rate;
+    return kPlateau - 0.01 * std::log(rate) + 0.001 * rng.normal();
+  };
+  options_.budget.seconds = 60;
+  ASSERT_EQ(run(), CampaignEnd::kFinished) << said_;
+  const auto ledger = read();
+  const auto tuned = ledger->decision<ledger::LearningRateDecision>();
+  ASSERT_TRUE(tuned);
+  EXPECT_NEAR(tuned->multiplier, world_.best_multiplier, 0.45) << said_;
+  ASSERT_TRUE(tuned->learns_from_flops);
+  EXPECT_GE(*tuned->learns_from_flops, 0.9 * learns_from);
+  EXPECT_NE(said_.find("no learning rate has learnt anything of context"), std::string::npos) << said_;
+  const auto first = ledger->decision<ledger::LadderDecision>()->plan.rungs.front();
+  ASSERT_LT(first, learns_from) << "the world asks for no move";
+  for (const auto& row : ledger->runs()) {
+    if (row.stage != protocol::Stage::kLadder) continue;
+    EXPECT_GE(row.rung_flops, 0.9 * learns_from) << row.run;
+  }
+}
+
+TEST_F(CampaignTest, WhereNoSweepThatFitsLearnsAnythingTheRecipesOwnRateIsKept) {
+  workload_.without_context = 100;
+  runner_.bits_per_byte_of = [&](const recipe::RunSpec& spec) { return 98 + world_.loss(spec); };
+  options_.budget.seconds = 60;
+  ASSERT_EQ(run(), CampaignEnd::kFinished) << said_;
+  const auto tuned = read()->decision<ledger::LearningRateDecision>();
+  ASSERT_TRUE(tuned);
+  EXPECT_EQ(tuned->multiplier, 1);
+  EXPECT_FALSE(tuned->learns_from_flops);
+}
+
 TEST_F(CampaignTest, KilledAtAnyMomentItFinishesWithEveryRunOnce) {
   options_.budget.seconds = 120;
   CrashPoints crash;

@@ -147,6 +147,33 @@ TEST(CampaignSearch, AdoptsWhatIsRealAndClimbsTheLadderWithIt) {
 }
 
 // Looks at a model with a longer context cost several times as much, those of the end too.
+// A campaign must not end worse than the recipe that the program ships without having tried it.
+TEST(CampaignSearch, FromAnotherRecipeTheDefaultOneIsTriedFirstAsAWhole) {
+  SearchedLab lab;
+  recipe::Recipe plain;
+  plain.model.norm = recipe::NormKind::kLayerNorm;
+  plain.model.feed_forward = recipe::FeedForward::kGelu;
+  lab.options.configuration = workload::make_configuration(plain);
+  lab.runner.bits_per_byte_of = [before = lab.runner.bits_per_byte_of](const recipe::RunSpec& spec) {
+    const bool old = spec.recipe.model.norm == recipe::NormKind::kLayerNorm ||
+                     spec.recipe.model.feed_forward == recipe::FeedForward::kGelu;
+    return before(spec) + (old ? 0.3 : 0);
+  };
+  ASSERT_EQ(lab.run(), CampaignEnd::kFinished) << lab.said;
+  const auto ledger = lab.read();
+  const auto proposals = ledger->all<ledger::ProposalRecord>();
+  ASSERT_FALSE(proposals.empty());
+  EXPECT_EQ(proposals[0].value.label, "default-recipe");
+  EXPECT_EQ(proposals[0].value.outcome, protocol::Outcome::kAdopted) << lab.said;
+  const auto findings = ledger->all<ledger::FindingRecord>();
+  ASSERT_GE(findings.size(), 1u);
+  EXPECT_EQ(findings[0].value.test, 1);
+  // The next best was tested on top of it.
+  ASSERT_GE(findings.size(), 2u) << lab.said;
+  EXPECT_EQ(findings[1].value.label, "real");
+  EXPECT_NEAR(findings[1].value.difference.value, -lab.gain, 0.02);
+}
+
 TEST(CampaignSearch, AFlopBudgetIsKeptWhereALongerContextIsAdopted) {
   SearchedLab lab;
   lab.options.list = "[[change]]\nid = \"longer\"\npatches = [\"model.context=512\"]\n";
