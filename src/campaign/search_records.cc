@@ -95,8 +95,7 @@ std::vector<ledger::SearchRecord::Proposer> proposers(const search::SearchLoop& 
                                        .proposed = account.proposed,
                                        .failed = account.failed,
                                        .repeats = account.repeats,
-                                       .stopped = account.stopped,
-                                       .dropped = account.dropped};
+                                       .stopped = account.stopped};
     for (size_t i = 0; i < loop.proposals().size(); ++i) {
       if (loop.proposals()[i].proposer != account.proposer) continue;
       row.flops += loop.proposals()[i].cost_flops;

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "base/format.h"
@@ -22,6 +23,7 @@ struct ReplayCommand {
   search::ReplayQuestion question;
   search::ReplayOptions replay;
   std::vector<std::string> policies = {"bayes"};
+  std::vector<double> within;  // percent
   bool json = false, per_grid = false;
 };
 
@@ -29,12 +31,10 @@ struct PolicyResult {
   std::string policy;
   std::vector<search::ReplaySearch> searches;
   std::vector<search::ProposerAccount> accounts;  // summed over the searches
-  std::vector<int> dropped;                       // searches that dropped the proposer
 };
 
 void add_accounts(PolicyResult& result, const std::vector<search::ProposerAccount>& accounts) {
   result.accounts.resize(accounts.size());
-  result.dropped.resize(accounts.size());
   for (size_t i = 0; i < accounts.size(); ++i) {
     search::ProposerAccount& sum = result.accounts[i];
     sum.proposer = accounts[i].proposer;
@@ -45,7 +45,6 @@ void add_accounts(PolicyResult& result, const std::vector<search::ProposerAccoun
     sum.improved += accounts[i].improved;
     sum.gain += accounts[i].gain;
     sum.cost_flops += accounts[i].cost_flops;
-    result.dropped[i] += accounts[i].dropped.empty() ? 0 : 1;
   }
 }
 
@@ -86,14 +85,13 @@ OrderedJson accounts_json(const PolicyResult& result) {
                     {"done", a.done},
                     {"improved", a.improved},
                     {"gain", a.gain},
-                    {"flops", a.cost_flops},
-                    {"dropped_in", result.dropped[i]}});
+                    {"flops", a.cost_flops}});
   }
   return rows;
 }
 
-OrderedJson cost_json(const search::ReplayCost& cost) {
-  return {{"within_percent", 100 * cost.tolerance},
+OrderedJson cost_json(const search::ReplayCost& cost, double tolerance) {
+  return {{"within_percent", 100 * tolerance},
           {"runs_mean", cost.mean},
           {"runs_low95", cost.low95},
           {"runs_high95", cost.high95},
@@ -103,11 +101,12 @@ OrderedJson cost_json(const search::ReplayCost& cost) {
           {"reached", cost.reached}};
 }
 
-OrderedJson costs_json(const PolicyResult& result, const std::vector<double>& run_flops,
+OrderedJson costs_json(const ReplayCommand& options, const PolicyResult& result, const std::vector<double>& run_flops,
                        std::optional<size_t> grid = std::nullopt) {
   OrderedJson costs = OrderedJson::array();
-  for (size_t t = 0; t < std::size(search::kTolerances); ++t)
-    costs.push_back(cost_json(search::summarise(result.searches, run_flops, t, grid)));
+  const std::vector<double>& tolerances = options.replay.tolerances;
+  for (size_t t = 0; t < tolerances.size(); ++t)
+    costs.push_back(cost_json(search::summarise(result.searches, run_flops, t, grid), tolerances[t]));
   return costs;
 }
 
@@ -125,8 +124,9 @@ OrderedJson result_json(const ReplayCommand& options, const search::ReplayTable&
   for (const auto& field : table.space->fields()) json["fields"].push_back(field.name);
   json["policies"] = OrderedJson::array();
   for (const PolicyResult& result : results) {
-    OrderedJson policy{
-        {"policy", result.policy}, {"cost", costs_json(result, run_flops)}, {"proposers", accounts_json(result)}};
+    OrderedJson policy{{"policy", result.policy},
+                       {"cost", costs_json(options, result, run_flops)},
+                       {"proposers", accounts_json(result)}};
     if (options.replay.as_campaign) policy["campaign"] = campaign_json(result);
     policy["grids"] = OrderedJson::array();
     for (size_t g = 0; g < table.grids.size(); ++g) {
@@ -139,7 +139,7 @@ OrderedJson result_json(const ReplayCommand& options, const search::ReplayTable&
       }
       policy["grids"].push_back({{"grid", table.grids[g].name},
                                  {"run_flops", run_flops[g] > 0 ? OrderedJson(run_flops[g]) : OrderedJson(nullptr)},
-                                 {"cost", costs_json(result, run_flops, g)},
+                                 {"cost", costs_json(options, result, run_flops, g)},
                                  {"runs", std::move(runs)}});
     }
     json["policies"].push_back(std::move(policy));
@@ -147,10 +147,10 @@ OrderedJson result_json(const ReplayCommand& options, const search::ReplayTable&
   return json;
 }
 
-void print_cost(const search::ReplayCost& cost, const std::string& name) {
+void print_cost(const search::ReplayCost& cost, double tolerance, const std::string& name) {
   fmt::print("  {:<34} {:>5.2f}%  {:>6.2f} ({:.2f} to {:.2f})  {:>5.1f} ({:.1f} to {:.1f})  {:<14} {:>4.0f}%\n", name,
-             100 * cost.tolerance, cost.mean, cost.low95, cost.high95, cost.median, cost.quartile_low,
-             cost.quartile_high, cost.flops_mean > 0 ? format_flops(cost.flops_mean) : "unknown", 100 * cost.reached);
+             100 * tolerance, cost.mean, cost.low95, cost.high95, cost.median, cost.quartile_low, cost.quartile_high,
+             cost.flops_mean > 0 ? format_flops(cost.flops_mean) : "unknown", 100 * cost.reached);
 }
 
 void print_text(const ReplayCommand& options, const search::ReplayTable& table,
@@ -170,10 +170,11 @@ void print_text(const ReplayCommand& options, const search::ReplayTable& table,
   fmt::print("  {:<34} {:>6}  {:<24} {:<20} {:<14} {}\n", "policy", "within", "runs, mean (95%)", "median (quartiles)",
              "FLOPs, mean", "reached");
   for (const PolicyResult& result : results)
-    for (size_t t = 0; t < std::size(search::kTolerances); ++t) {
-      print_cost(search::summarise(result.searches, run_flops, t), result.policy);
+    for (size_t t = 0; t < options.replay.tolerances.size(); ++t) {
+      const double tolerance = options.replay.tolerances[t];
+      print_cost(search::summarise(result.searches, run_flops, t), tolerance, result.policy);
       for (size_t g = 0; options.per_grid && g < table.grids.size(); ++g)
-        print_cost(search::summarise(result.searches, run_flops, t, g), "  " + table.grids[g].name);
+        print_cost(search::summarise(result.searches, run_flops, t, g), tolerance, "  " + table.grids[g].name);
     }
   for (const PolicyResult& result : results)
     if (options.replay.as_campaign) {
@@ -184,9 +185,8 @@ void print_text(const ReplayCommand& options, const search::ReplayTable& table,
     }
   for (const PolicyResult& result : results)
     for (size_t i = 0; result.accounts.size() > 1 && i < result.accounts.size(); ++i)
-      fmt::print("  {}: {} proposed {} runs, {} of them the best so far; dropped in {} of {} searches\n", result.policy,
-                 result.accounts[i].proposer, result.accounts[i].proposed, result.accounts[i].improved,
-                 result.dropped[i], result.searches.size());
+      fmt::print("  {}: {} proposed {} runs, {} of them the best so far\n", result.policy, result.accounts[i].proposer,
+                 result.accounts[i].proposed, result.accounts[i].improved);
 }
 
 void check(const ReplayCommand& options) {
@@ -197,6 +197,11 @@ void check(const ReplayCommand& options) {
 
 int replay(ReplayCommand& options) {
   check(options);
+  if (!options.within.empty()) {
+    std::sort(options.within.begin(), options.within.end());
+    options.replay.tolerances.clear();
+    for (const double percent : options.within) options.replay.tolerances.push_back(percent / 100);
+  }
   const search::ReplayTable table =
       search::read_replay_table(read_table_file(options.table), options.table, options.question);
   if (!options.list.empty()) {
@@ -211,7 +216,7 @@ int replay(ReplayCommand& options) {
   for (const auto& grid : table.grids) run_flops.push_back(search::ReplayWorld(table, grid, 1).usual_flops());
   std::vector<PolicyResult> results;
   for (const std::string& policy : options.policies) {
-    PolicyResult result{policy, {}, {}, {}};
+    PolicyResult result{policy, {}, {}};
     for (char& c : options.replay.policy = policy) c = c == '+' ? ',' : c;
     for (size_t g = 0; g < table.grids.size(); ++g)
       for (int seed = 0; seed < options.replay.seeds; ++seed) {
@@ -247,6 +252,12 @@ Action declare_replay(Arguments& arguments) {
   arguments.option("--success", options->question.success, "Column that is false where a run failed");
   arguments.option("--seeds", options->replay.seeds, "Searches of each grid").range(1, 100000).show_default();
   arguments.option("--budget", options->replay.budget, "Runs of a search at most").range(1, 1000000).show_default();
+  arguments
+      .option("--within", options->within,
+              "Shares of the best loss, in percent, that count as reached; by default 0.25,0.5,1. A search ends within "
+              "the smallest")
+      .separated_by(',')
+      .range(0.0, 1e6);
   arguments.option("--slots", options->replay.slots, "Runs in flight").range(1, 10000).show_default();
   arguments
       .option("--prior", options->prior,

@@ -15,8 +15,11 @@ using Vector = Eigen::VectorXd;
 // The bowl without a prior: excess of ln loss at the edge of one field's range, in spaces of a single field. More
 // fields matter less each.
 constexpr double kEdgeExcess = 0.015;
-constexpr double kCentreSd = 0.2;        // of the best point, in units
-constexpr double kWigglePart = 0.35;     // sd of what is no bowl, over the bowl's excess at the edges
+constexpr double kCentreSd = 0.2;     // of the best point, in units
+constexpr double kWigglePart = 0.35;  // sd of what is no bowl, over the bowl's excess at the edges
+// Of what no bowl and no process says, over the bowl's excess at the edges, before data tell: among many fields, where
+// runs lie far apart, much of what a field does between them looks like noise.
+constexpr double kNoisePartFewFields = 0.02, kNoisePartManyFields = 0.2;
 constexpr double kScaleLength = 5.0;     // in ln FLOPs: a factor of 150
 constexpr double kSimilarLength = 0.15;  // in units, times the root of the number of fields
 constexpr double kJitter = 1e-10;
@@ -200,7 +203,7 @@ Surrogate::Surrogate(const workload::SearchSpace& space, const std::optional<Lan
     // A field among many rarely has structure of its own beyond the bowl.
     s.length0.push_back(0.45 * std::sqrt(std::sqrt(static_cast<double>(fields))));
   }
-  s.base_noise = std::pow(0.02 * s.edge(), 2);
+  s.base_noise = std::pow((has_many_fields(space) ? kNoisePartManyFields : kNoisePartFewFields) * s.edge(), 2);
   s.settings.assign(kCommon + fields, 0.0);
 }
 

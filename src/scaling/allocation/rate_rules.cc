@@ -116,6 +116,30 @@ RateCell solve_cell(std::span<const SweepRun> runs) {
   return cell;
 }
 
+// Exponents of D and N that Li et al. 2025 publish.
+struct Exponents {
+  double d, n;
+};
+constexpr Exponents kPublishedRate{0.307, -0.713}, kPublishedBatch{0.571, 0};
+
+// The variance of slopes around `guess`, over that of the residuals, under which `y` is likeliest: large where the data
+// contradict the guess clearly. REQUIRES centred columns in `x`.
+double slope_variance_ratio(const Eigen::MatrixXd& x, Eigen::VectorXd y, const Eigen::VectorXd& guess) {
+  y -= x * guess;
+  y.array() -= y.mean();
+  const auto n = static_cast<double>(y.size());
+  double best = 0, best_evidence = -INFINITY;
+  for (double ratio = 1e-3; ratio < 1e7; ratio *= 2) {
+    const Eigen::MatrixXd v = Eigen::MatrixXd::Identity(y.size(), y.size()) + ratio * x * x.transpose();
+    const Eigen::LLT<Eigen::MatrixXd> llt(v);
+    const double variance = std::max(y.dot(llt.solve(y)) / (n - 1), 1e-12);
+    double evidence = -0.5 * (n - 1) * std::log(variance);
+    for (Eigen::Index i = 0; i < y.size(); ++i) evidence -= std::log(llt.matrixLLT()(i, i));
+    if (evidence > best_evidence) best = ratio, best_evidence = evidence;
+  }
+  return best;
+}
+
 std::vector<std::vector<SweepRun>> cells_of(std::span<const SweepRun> runs) {
   std::map<std::pair<double, double>, std::vector<SweepRun>> cells;
   for (size_t i = 0; i < runs.size(); ++i) {
@@ -188,7 +212,18 @@ RateRule power_rule(std::span<const RateCell> cells, bool of_learning_rate, bool
     rule.missing = of_size ? "sizes and lengths do not vary apart from each other" : "lengths do not vary";
     return rule;
   }
-  const Eigen::VectorXd c = robust_solve(rows, y, Eigen::VectorXd::Ones(n));
+  const Exponents published = of_learning_rate ? kPublishedRate : kPublishedBatch;
+  Eigen::VectorXd guess(columns - 1);
+  guess(0) = published.d;
+  if (of_size) guess(1) = published.n;
+  const double ratio = slope_variance_ratio(rows.rightCols(columns - 1), y, guess);
+  // One more row for each slope: the published one, with the error that the data grant it.
+  Eigen::MatrixXd shrunk = Eigen::MatrixXd::Zero(n + columns - 1, columns);
+  Eigen::VectorXd target(n + columns - 1);
+  shrunk.topRows(n) = rows;
+  shrunk.bottomRightCorner(columns - 1, columns - 1).diagonal().setConstant(1 / std::sqrt(ratio));
+  target << y, guess / std::sqrt(ratio);
+  const Eigen::VectorXd c = robust_solve(shrunk, target, Eigen::VectorXd::Ones(target.size()));
   rule.d.value = c[1];
   rule.n.value = of_size ? c[2] : 0;
   rule.coefficient.value = std::exp(c[0] - rule.d.value * mean_d - rule.n.value * mean_n);

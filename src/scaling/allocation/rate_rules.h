@@ -3,8 +3,10 @@
 //
 // For each (N, D) a robust quadratic of ln L in ln lr and ln batch, fitted near the best runs, has its minimum there;
 // then ln lr = c + n ln N + d ln D and ln batch = c + d ln D through the minima (the shape of Step Law: Li et al. 2025,
-// "Predictable Scale: Part I", lr = 1.79 N^-0.713 D^0.307, batch = 0.58 D^0.571 in tokens). Intervals: cells and the
-// runs within them are resampled. Units: batch in whatever unit the runs give it. Pure; deterministic for a seed.
+// "Predictable Scale: Part I", lr = 1.79 N^-0.713 D^0.307, batch = 0.58 D^0.571 in tokens). The published exponents
+// are the prior mean of ours; how far ours may lie from them is learnt from the minima by their likelihood. Intervals:
+// cells and the runs within them are resampled. Units: batch in whatever unit the runs give it. Pure; deterministic for
+// a seed.
 #pragma once
 
 #include <array>

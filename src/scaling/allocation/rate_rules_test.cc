@@ -48,6 +48,27 @@ TEST(RateRules, RecoverTheLawsThatMadeTheSweep) {
   }
 }
 
+// Four noisy minima of nearly one size say little of the exponents, and the published ones hold; many that contradict
+// them clearly are believed.
+TEST(RateRules, FewMinimaLeanOnThePublishedExponentsAndManyDoNot) {
+  Rng rng(11);
+  const auto cells = [&](int count, double n, double d, double noise) {
+    std::vector<RateCell> made;
+    for (int i = 0; i < count; ++i) {
+      RateCell cell;
+      cell.N = 2e8 * (1 + 0.3 * (i % 2)), cell.D = 1e10 * std::pow(1.5, i / 2);
+      cell.learning_rate = std::pow(cell.N, n) * std::pow(cell.D, d) * std::exp(noise * rng.normal());
+      made.push_back(cell);
+    }
+    return made;
+  };
+  double squares = 0;
+  for (int draw = 0; draw < 20; ++draw)
+    squares += std::pow(power_rule(cells(6, -0.713, 0.307, 0.2), true, true).n.value + 0.713, 2) / 20;
+  EXPECT_LT(std::sqrt(squares), 0.4);  // 0.53 by least squares alone
+  EXPECT_NEAR(power_rule(cells(24, 0.2, 0.1, 0.01), true, true).n.value, 0.2, 0.1);
+}
+
 TEST(RateRules, OneRateThatVariesIsEnoughForItsRule) {
   std::vector<SweepRun> runs = made_up_sweep(0.0005);
   for (SweepRun& run : runs) run.batch = 0;
@@ -107,6 +128,23 @@ TEST(RateRules, AgreeWithThePublishedStepLawOnItsOwnSweep) {
   };
   print("learning rate", rules.learning_rate);
   print("batch", rules.batch);
+  // The largest size kept apart and predicted from the two smaller ones.
+  double largest = 0;
+  for (const RateCell& cell : rules.cells) largest = std::max(largest, cell.N);
+  std::vector<RateCell> smaller;
+  for (const RateCell& cell : rules.cells)
+    if (cell.N < largest) smaller.push_back(cell);
+  const RateRule rate = power_rule(smaller, true, true), batch = power_rule(smaller, false, false);
+  double apart = 0, apart_published = 0, count = 0;
+  for (const RateCell& cell : rules.cells) {
+    if (cell.N < largest || !cell.trouble.empty()) continue;
+    apart += cell.excess(rate.at(cell.N, cell.D).value, batch.at(cell.N, cell.D).value);
+    apart_published += cell.excess(published_lr(cell.N, cell.D), published_batch(cell.D));
+    ++count;
+  }
+  std::printf("largest size from smaller: %.4f%% (N^%.3f D^%.3f), Step Law %.4f%%, cells %g\n", 100 * apart / count,
+              rate.n.value, rate.d.value, 100 * apart_published / count, count);
+  EXPECT_LT(apart / count, 0.001);
   std::printf("batch of both: N^%.3f\n", power_rule(rules.cells, false, true).n.value);
   std::printf("mean loss over the cell's best: ours %.4f%%, cell left out %.4f%%, Step Law %.4f%%, cells %g\n",
               100 * ours / used, 100 * held_out / used, 100 * theirs / used, used);

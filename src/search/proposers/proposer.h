@@ -1,5 +1,5 @@
 // Proposers suggest what to try next: their interface and the table of them (proposers.cc). A proposer sees a space and
-// the trials so far, returns a point of the space, and is charged the FLOPs of the runs it asked for (bandit.h).
+// the trials so far, returns a point of the space, and is charged the FLOPs of the runs it asked for (team.h).
 // docs/how-to-add-a-proposer.md.
 #pragma once
 
@@ -69,6 +69,9 @@ class Proposer {
   virtual std::string_view name() const = 0;
   // Empty: nothing more to propose. Otherwise not taken where that can be had in a few draws; the loop refuses repeats.
   virtual std::optional<Proposal> propose(const SearchView& view, Rng& rng) = 0;
+  // Points for a team to choose from by expected gain (team.h): at most `count` draws of propose(), if not said
+  // otherwise.
+  virtual std::vector<workload::Values> candidates(const SearchView& view, size_t count, Rng& rng);
   // Every trial that ended, once, whoever proposed it.
   virtual void observe(const SearchView& view, const Trial& trial) {}
 };
@@ -95,9 +98,14 @@ struct ProposerRow {
   std::string_view name;
   const char* help;
   std::unique_ptr<Proposer> (*make)(const workload::SearchSpace& space, const ProposerOptions& options);
+  // In a team (team.h).
+  double share = 1;        // how often it is drawn in large spaces
+  int candidates = 1;      // draws among which its best is chosen
+  bool sees_best = false;  // its candidates say what a proposal could gain, whoever was drawn
 };
 std::span<const ProposerRow> proposer_table();
 // Throws kBadInput naming the known ones.
+const ProposerRow& proposer_row(std::string_view name);
 std::unique_ptr<Proposer> make_proposer(std::string_view name, const workload::SearchSpace& space,
                                         const ProposerOptions& options = {});
 
@@ -113,7 +121,12 @@ std::optional<workload::Values> first_free(const SearchView& view, int draws, Dr
   }
   return std::nullopt;
 }
-// The same with uniform draws from the whole space; small finite spaces are enumerated when no draw succeeds.
+// Whether runs lie so far apart that a surrogate says little beyond the best of them.
+bool has_many_fields(const workload::SearchSpace& space);
+// Whether a search can afford to predict every point of the space at every step.
+bool has_few_points(const workload::SearchSpace& space);
+// The same as first_free() with uniform draws from the whole space; small finite spaces are enumerated when no draw
+// succeeds.
 std::optional<workload::Values> free_sample(const SearchView& view, Rng& rng);
 
 }  // namespace flywheel::search

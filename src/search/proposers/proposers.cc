@@ -15,13 +15,17 @@ namespace {
 
 constexpr size_t kEnumerated = 5000;  // points of a space that is searched to the last one
 
+constexpr size_t kFewFields = 4;
+constexpr size_t kFewPoints = 400;  // points of a space that are all looked at at every step
+
 constexpr ProposerRow kProposers[] = {
     {"list", "the changes of a TOML file, in its order", make_list},
-    {"random", "uniform over the space", make_random},
-    {"local", "one change around the best so far, step sizes adapted", make_local},
-    {"evolve", "ageing evolution: mutate and cross the best of a sample of a population that forgets", make_evolve},
+    {"random", "uniform over the space", make_random, 0.02},
+    {"local", "one change around the best so far, step sizes adapted", make_local, 1, 2},
+    {"evolve", "ageing evolution: mutate and cross the best of a sample of a population that forgets", make_evolve, 1,
+     6},
     {"bayes", "a Gaussian process over fields, scale and curves: expected gain at the target scale per FLOP",
-     make_bayes},
+     make_bayes, 1, 1, true},
 };
 
 }  // namespace
@@ -30,14 +34,36 @@ std::span<const ProposerRow> proposer_table() {
   return kProposers;
 }
 
-std::unique_ptr<Proposer> make_proposer(std::string_view name, const workload::SearchSpace& space,
-                                        const ProposerOptions& options) {
+const ProposerRow& proposer_row(std::string_view name) {
   std::string known;
   for (const ProposerRow& row : kProposers) {
-    if (row.name == name) return row.make(space, options);
+    if (row.name == name) return row;
     known += (known.empty() ? "" : ", ") + std::string(row.name);
   }
   throw_bad_input("unknown proposer \"{}\"; known are {}", name, known);
+}
+
+std::unique_ptr<Proposer> make_proposer(std::string_view name, const workload::SearchSpace& space,
+                                        const ProposerOptions& options) {
+  return proposer_row(name).make(space, options);
+}
+
+bool has_many_fields(const workload::SearchSpace& space) {
+  return space.fields().size() > kFewFields;
+}
+
+bool has_few_points(const workload::SearchSpace& space) {
+  return space.size(kFewPoints) > 0;
+}
+
+std::vector<workload::Values> Proposer::candidates(const SearchView& view, size_t count, Rng& rng) {
+  std::vector<workload::Values> points;
+  for (size_t i = 0; i < count; ++i) {
+    auto proposal = propose(view, rng);
+    if (!proposal) break;
+    points.push_back(std::move(proposal->values));
+  }
+  return points;
 }
 
 std::optional<workload::Values> free_sample(const SearchView& view, Rng& rng) {

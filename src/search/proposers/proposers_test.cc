@@ -6,9 +6,13 @@
 #include <cmath>
 #include <deque>
 #include <functional>
+#include <map>
 
+#include "base/error.h"
 #include "base/statistics.h"
 #include "search/point_space.h"
+#include "search/proposal_desk.h"
+#include "search/proposers/team.h"
 #include "search/search_loop.h"
 
 namespace flywheel::search {
@@ -287,6 +291,89 @@ TEST(ListProposer, FileThatIsNoListIsRefused) {
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), HasSubstr("known are list, random, local, evolve, bayes"));
   }
+}
+
+// Teams decide by expected gain, whatever each proposer has gained so far.
+using Names = std::vector<std::string>;
+
+std::vector<Trial> searched(const PointSpace& space, const Names& names, uint64_t seed, int runs,
+                            double (*loss)(const workload::Values&)) {
+  PointSubject subject(space);
+  DeskOptions options;
+  options.seed = seed;
+  options.proposers = names;
+  options.rung_flops = {1e12};
+  ProposalDesk desk(subject, options);
+  for (int i = 0; i < runs; ++i) {
+    const auto trial = desk.ask();
+    if (!trial) break;
+    desk.done_and_believed(*trial, loss(desk.trials()[*trial].values), 1e12);
+  }
+  return desk.trials();
+}
+
+double steep_bowl(const workload::Values& v) {
+  double sum = 3;
+  for (size_t i = 0; i < v.size(); ++i) sum += (i % 2 == 0 ? 0.4 : 0.02) * std::pow(v[i] - 0.3 - 0.05 * i, 2);
+  return sum;
+}
+
+PointSpace grid() {
+  const std::vector<Json> levels = {0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1};
+  return PointSpace(
+      {{"x", workload::Axis::kOrdinal, 0, 1, levels, {}, {}}, {"y", workload::Axis::kOrdinal, 0, 1, levels, {}, {}}});
+}
+
+PointSpace eight_numbers() {
+  std::vector<workload::SearchField> fields;
+  for (const char* name : {"a", "b", "c", "d", "e", "f", "g", "h"})
+    fields.push_back({name, workload::Axis::kLinear, 0, 1, {}, {}, {}});
+  return PointSpace(fields);
+}
+
+double bowl_of_levels(const workload::Values& v) {
+  return steep_bowl({v[0] / 10, v[1] / 10});
+}
+
+TEST(Team, OfASmallSpaceRunsWhatTheBestJudgeAmongThemWouldRunAlone) {
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
+    const auto team = searched(grid(), {"random", "local", "evolve", "bayes"}, seed, 15, bowl_of_levels);
+    const auto alone = searched(grid(), {"bayes"}, seed, 15, bowl_of_levels);
+    ASSERT_EQ(team.size(), alone.size());
+    for (size_t i = 0; i < team.size(); ++i) EXPECT_EQ(team[i].identity, alone[i].identity) << seed << " " << i;
+  }
+}
+
+TEST(Team, OfALargeSpaceRunsFromEveryProposerWhatPromisesEnough) {
+  std::map<std::string, int> runs;
+  for (uint64_t seed = 1; seed <= 4; ++seed)
+    for (const Trial& trial : searched(eight_numbers(), {"random", "local", "evolve", "bayes"}, seed, 50, steep_bowl)) {
+      ++runs[trial.proposer];
+      EXPECT_TRUE(trial.predicted_gain.has_value());
+    }
+  EXPECT_LT(runs["random"], 20);  // of 200
+  for (const char* name : {"local", "evolve", "bayes"}) EXPECT_GT(runs[name], 20) << name;
+}
+
+TEST(Team, FindsSoonerThanItsMembers) {
+  const auto runs_until = [](const Names& names) {
+    double sum = 0;
+    for (uint64_t seed = 1; seed <= 4; ++seed) {
+      const auto trials = searched(eight_numbers(), names, seed, 60, steep_bowl);
+      size_t at = 0;
+      while (at < trials.size() && trials[at].loss > 3.01) ++at;
+      sum += static_cast<double>(at + 1) / 4;
+    }
+    return sum;
+  };
+  const double team = runs_until({"random", "local", "evolve", "bayes"});
+  for (const char* name : {"random", "local", "evolve", "bayes"}) EXPECT_LT(team, runs_until({name}) + 2) << name;
+}
+
+TEST(Team, NeedsAProposer) {
+  const PointSpace space = grid();
+  EXPECT_THROW(ProposerTeam({}, space, {}, 1), Error);
+  EXPECT_THROW(ProposerTeam({"bayes", "clairvoyant"}, space, {}, 1), Error);
 }
 
 }  // namespace

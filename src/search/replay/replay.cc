@@ -151,14 +151,15 @@ double runs_of(double flops, const ReplayWorld& world) {
   return world.usual_flops() > 0 ? flops / world.usual_flops() : 1;
 }
 
-void mark_reached(ReplaySearch& search, double loss, double best, double runs) {
-  for (size_t t = 0; t < std::size(kTolerances); ++t)
-    if (!search.runs[t] && loss <= best + kTolerances[t] * std::abs(best)) search.runs[t] = runs;
+void mark_reached(ReplaySearch& search, const std::vector<double>& tolerances, double loss, double best, double runs) {
+  for (size_t t = 0; t < tolerances.size(); ++t)
+    if (!search.runs[t] && loss <= best + tolerances[t] * std::abs(best)) search.runs[t] = runs;
 }
 
 ReplaySearch replay_plain(const ReplayTable& table, size_t grid, uint64_t draw, const ReplayOptions& options,
                           std::vector<ProposerAccount>* accounts) {
   ReplaySearch search;
+  search.runs.resize(options.tolerances.size());
   ReplayWorld world(table, table.grids[grid], draw);
   double runs = 0, lowest = std::numeric_limits<double>::infinity();
   LoopOptions loop_options = loop_options_of(table, grid, options, world, draw);
@@ -171,7 +172,7 @@ ReplaySearch replay_plain(const ReplayTable& table, size_t grid, uint64_t draw, 
     search.flops += trial.cost_flops;
     if (trial.state != TrialState::kDone) return;
     lowest = std::min(lowest, world.true_loss(*world.space().configuration(trial.values)));
-    mark_reached(search, lowest, world.best(), runs);
+    mark_reached(search, options.tolerances, lowest, world.best(), runs);
   };
   SearchLoop loop(world, std::move(loop_options));
   const int budget = std::min(options.budget, static_cast<int>(world.points()));
@@ -189,6 +190,7 @@ ReplaySearch replay_plain(const ReplayTable& table, size_t grid, uint64_t draw, 
 ReplaySearch replay_campaign(const ReplayTable& table, size_t grid, uint64_t draw, const ReplayOptions& options,
                              std::vector<ProposerAccount>* accounts) {
   ReplaySearch search;
+  search.runs.resize(options.tolerances.size());
   const ReplayWorld measured(table, table.grids[grid], draw);
   const double noise_sd = measured.noise_sd() > 0 ? measured.noise_sd() : options.noise_sd * std::abs(measured.best());
   if (!(noise_sd > 0))
@@ -206,7 +208,7 @@ ReplaySearch replay_campaign(const ReplayTable& table, size_t grid, uint64_t dra
   loop_options.rules.policy.gain_flops = options.gain_runs * run_flops;
   SearchLoop loop(world, std::move(loop_options));
   double runs = 0, truth = world.true_loss(*loop.base());
-  mark_reached(search, truth, world.best(), 0);  // the middle may do, and is not searched for
+  mark_reached(search, options.tolerances, truth, world.best(), 0);  // the middle may do, and is not searched for
   std::string identity = loop.base()->identity();
   while (search.trials < options.budget && !search.runs[0]) {
     const std::vector<WantedRun> batch = loop.next();
@@ -226,7 +228,7 @@ ReplaySearch replay_campaign(const ReplayTable& table, size_t grid, uint64_t dra
     const double before = std::exchange(truth, world.true_loss(*loop.base()));
     ++search.adopted;
     search.false_adopted += truth >= before ? 1 : 0;
-    mark_reached(search, truth, world.best(), runs);
+    mark_reached(search, options.tolerances, truth, world.best(), runs);
   }
   search.best_excess = (truth - world.best()) / std::abs(world.best());
   if (accounts != nullptr) *accounts = loop.accounts();
@@ -248,7 +250,6 @@ ReplaySearch replay_search(const ReplayTable& table, size_t grid, int seed, cons
 ReplayCost summarise(const std::vector<ReplaySearch>& searches, const std::vector<double>& run_flops, size_t tolerance,
                      std::optional<size_t> only_grid) {
   ReplayCost cost;
-  cost.tolerance = kTolerances[tolerance];
   std::map<size_t, std::vector<double>> by_grid;
   std::vector<double> all;
   double reached = 0, flops = 0;

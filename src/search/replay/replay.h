@@ -15,7 +15,8 @@
 
 namespace flywheel::search {
 
-inline constexpr double kTolerances[] = {0.0025, 0.005, 0.01};  // of the best loss of a grid, relative
+// Of the best loss of a grid, relative; ascending. A search ends within the first.
+inline const std::vector<double> kTolerances = {0.0025, 0.005, 0.01};
 
 // One grid of a table. A proposal runs as the nearest row's point: of a grid the same point again is refused as a
 // repeat and costs nothing; of a cloud the nearest row that was not used yet. Rows with equal values are repeats: one
@@ -71,7 +72,8 @@ class ReplayWorld : public Subject {
 };
 
 struct ReplayOptions {
-  std::string policy = "bayes";  // proposers, comma-separated: several share the budget by the bandit
+  std::string policy = "bayes";  // proposers, comma-separated: several are a team
+  std::vector<double> tolerances = kTolerances;
   int seeds = 20;
   int budget = 30;  // runs; at most the points of a grid
   int slots = 1;
@@ -86,14 +88,15 @@ struct ReplayOptions {
   std::function<std::optional<LandscapePrior>(const ReplayGrid&)> prior;
 };
 
-// The cost of one search (one grid, one seed) until it was within each tolerance of the best; empty: not reached.
+// The cost of one search (one grid, one seed) until it was within each tolerance of the best, in their order; empty:
+// not reached.
 struct ReplaySearch {
   size_t grid = 0;
   int seed = 0;
-  std::optional<double> runs[std::size(kTolerances)];  // FLOPs over those of a usual run, or trials where unknown
-  double flops = 0;                                    // all of the search
-  int trials = 0, failed = 0;                          // as a campaign: runs, of which those of the base are the first
-  double best_excess = 0;                              // (lowest true loss, or that of the last base, - best) / best
+  std::vector<std::optional<double>> runs;  // FLOPs over those of a usual run, or trials where unknown
+  double flops = 0;                         // all of the search
+  int trials = 0, failed = 0;               // as a campaign: runs, of which those of the base are the first
+  double best_excess = 0;                   // (lowest true loss, or that of the last base, - best) / best
   int adopted = 0, false_adopted = 0;  // as a campaign; false: the adopted point is no better than the base before it
 };
 ReplaySearch replay_search(const ReplayTable& table, size_t grid, int seed, const ReplayOptions& options,
@@ -103,7 +106,6 @@ ReplaySearch replay_search(const ReplayTable& table, size_t grid, int seed, cons
 // a lower bound when `reached` is below 1. The interval of the mean is a bootstrap that draws grids, then seeds within
 // each.
 struct ReplayCost {
-  double tolerance = 0;
   double mean = 0, low95 = 0, high95 = 0;
   double median = 0, quartile_low = 0, quartile_high = 0;
   double flops_mean = 0;  // mean over grids and seeds

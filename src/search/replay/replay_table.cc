@@ -93,10 +93,10 @@ std::vector<std::string> key_of(const std::vector<std::string>& row, const std::
 
 // Bookkeeping and outcomes: no run can be asked for them.
 bool is_outcome(const std::string& name) {
-  static const std::set<std::string> known = {"policy",  "proposer", "method",  "seed",     "tid",    "trial",
-                                              "trialid", "id",       "name",    "expname",  "run",    "runid",
-                                              "wt",      "time",     "seconds", "walltime", "step",   "date",
-                                              "hash",    "runtime",  "elapsed", "index",    "tokens", "timestamp"};
+  static const std::set<std::string> known = {
+      "policy",  "proposer", "method",  "seed",  "tid",    "trial",     "trialid",  "id",    "name",
+      "expname", "run",      "runid",   "wt",    "time",   "seconds",   "walltime", "step",  "date",
+      "hash",    "runtime",  "elapsed", "index", "tokens", "timestamp", "err",      "error", "errorrate"};
   if (known.count(name) != 0) return true;
   for (const char* part : {"loss", "bpb", "perplexity", "ppl", "accuracy", "bits"})
     if (name.find(part) != std::string::npos) return true;
@@ -111,6 +111,35 @@ bool follows(const Cells& cells, size_t b, std::vector<size_t> given) {
     if (!fresh && entry->second != row[b]) return false;
   }
   return true;
+}
+
+// Whether what follows() finds is more than chance: half of the rows share their values of `given` with another row.
+// Of numbers that were drawn at random no two are equal, and everything follows from them.
+bool can_tell(const Cells& cells, const std::vector<size_t>& given) {
+  std::map<std::vector<std::string>, size_t> count;
+  for (const auto& row : cells.rows) ++count[key_of(row, given)];
+  size_t shared = 0;
+  for (const auto& [key, n] : count) shared += n > 1 ? n : 0;
+  return 2 * shared >= cells.rows.size();
+}
+
+// Whether column `b` rises (or falls) with column `a` in every row, over more values than a list of levels has: one is
+// the other in another unit.
+bool is_monotone(const Cells& cells, size_t a, size_t b) {
+  std::map<double, double> b_at;
+  for (const auto& row : cells.rows) {
+    const auto x = number_in_cell(row[a]), y = number_in_cell(row[b]);
+    if (!x || !y) continue;
+    const auto [entry, fresh] = b_at.emplace(*x, *y);
+    if (!fresh && entry->second != *y) return false;
+  }
+  if (b_at.size() <= kMostLevels) return false;
+  bool rises = true, falls = true;
+  for (auto at = b_at.begin(); std::next(at) != b_at.end(); ++at) {
+    rises = rises && at->second < std::next(at)->second;
+    falls = falls && at->second > std::next(at)->second;
+  }
+  return rises || falls;
 }
 
 std::vector<size_t> choose_fields(const Cells& cells, const Roles& roles, const std::string& where,
@@ -131,10 +160,14 @@ std::vector<size_t> choose_fields(const Cells& cells, const Roles& roles, const 
       out(roles.groups.empty() ? "has one value" : "has one value in each grid");
       continue;
     }
+    if (is_monotone(cells, roles.target, c)) {
+      out("follows from " + cells.names[roles.target]);
+      continue;
+    }
     const auto cause = std::find_if(fields.begin(), fields.end(), [&](size_t f) {
       std::vector<size_t> given = roles.groups;
       given.push_back(f);
-      return follows(cells, c, given);
+      return (can_tell(cells, given) && follows(cells, c, given)) || is_monotone(cells, f, c);
     });
     if (cause != fields.end())
       out("follows from " + cells.names[*cause]);
@@ -252,11 +285,15 @@ ReplayTable read_replay_table(std::string_view csv, const std::string& where, co
   std::stable_sort(grids.begin(), grids.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   size_t rows = 0;
   for (auto& [order, grid] : grids) {
-    rows += grid.rows.size();
     const bool any = std::any_of(grid.rows.begin(), grid.rows.end(), [](const ReplayRow& row) { return row.loss; });
-    if (!any) throw_bad_input("{}: {}: no row with a number in \"{}\"", where, grid.name, table.target);
+    if (!any) {
+      table.left_out.push_back(fmt::format("{}: no row with a number in {}", grid.name, table.target));
+      continue;
+    }
+    rows += grid.rows.size();
     table.grids.push_back(std::move(grid));
   }
+  if (table.grids.empty()) throw_bad_input("{}: no row with a number in \"{}\"", where, table.target);
   const size_t points = table.space->size(1000000);
   table.is_cloud = points == 0 || static_cast<double>(rows) < kGridFilled * static_cast<double>(points * grids.size());
   return table;

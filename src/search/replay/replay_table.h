@@ -38,7 +38,7 @@ struct ReplayTable {
   std::vector<ReplayGrid> grids;                       // in ascending order of their columns
   bool is_cloud = false;              // points without a grid: a proposal runs as the nearest unused row
   std::string target;                 // the column's own name
-  std::vector<std::string> left_out;  // "ti: follows from bs", one per column that is not searched
+  std::vector<std::string> left_out;  // "ti: follows from bs": columns and grids that are not searched
 };
 
 // Throws kBadInput naming the column, or the line, for text that is no such table.

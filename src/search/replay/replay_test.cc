@@ -53,6 +53,40 @@ TEST(ReplayTable, FindsGridsFieldsAndCosts) {
   EXPECT_DOUBLE_EQ(table.grids[0].rows[0].flops, 6 * 1e8 * 2e9);
 }
 
+// Of numbers that were drawn at random no two are equal: that every column then "follows" from the first says nothing.
+TEST(ReplayTable, ACloudIsSearchedInAllItsFields) {
+  std::ostringstream csv;
+  csv << "rate,decay,epsilon,rate percent,wrong,loss\n";
+  Rng rng(5);
+  for (int i = 0; i < 100; ++i) {
+    const double rate = rng.uniform(), loss = 3 + rng.uniform();
+    csv << rate << "," << rng.uniform() << "," << rng.uniform() << "," << 100 * rate << "," << loss / 4 << "," << loss
+        << "\n";
+  }
+  const ReplayTable table = read_replay_table(csv.str(), "t.csv", ask("loss"));
+  EXPECT_TRUE(table.is_cloud);
+  std::vector<std::string> names;
+  for (const auto& field : table.space->fields()) names.push_back(field.name);
+  EXPECT_THAT(names, ElementsAre("rate", "decay", "epsilon"));
+  EXPECT_THAT(table.left_out, ElementsAre("rate percent: follows from rate", "wrong: follows from loss"));
+}
+
+TEST(ReplayTable, AGridWithoutANumberIsLeftOutAndNamed) {
+  const ReplayTable table = read_replay_table("N,D,x,loss\n1,1,1,\n1,1,2,\n2,1,1,3\n2,1,2,4\n", "t.csv", ask("loss"));
+  ASSERT_EQ(table.grids.size(), 1U);
+  EXPECT_THAT(table.left_out, ElementsAre("N=1 D=1: no row with a number in loss"));
+}
+
+TEST(Replay, OtherTolerancesCanBeAskedFor) {
+  const ReplayTable table = read_replay_table(synthetic_table(), "t.csv", ask("smooth_loss"));
+  ReplayOptions options;
+  options.tolerances = {0.02, 0.5};
+  const ReplaySearch search = replay_search(table, 0, 0, options);
+  ASSERT_EQ(search.runs.size(), 2U);
+  EXPECT_EQ(search.runs[1], 1.0);
+  EXPECT_GE(search.runs[0].value(), 1.0);
+}
+
 TEST(ReplayTable, BadTablesAreRefusedByLineAndColumn) {
   const auto refusal = [](const std::string& csv, const ReplayQuestion& question) -> std::string {
     try {
