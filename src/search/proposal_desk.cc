@@ -17,7 +17,7 @@ ProposalDesk::ProposalDesk(Subject& subject, DeskOptions options)
 
 SearchView ProposalDesk::view() const {
   return {subject_.space(),      trials_,           incumbent(), options_.rung_flops,
-          options_.target_flops, options_.noise_sd, &taken_};
+          options_.target_flops, options_.noise_sd, &taken_, bases_};
 }
 
 double ProposalDesk::best_of_rung(double rung_flops) const {
@@ -131,6 +131,7 @@ void ProposalDesk::set_first_incumbent(double base_loss) {
   incumbent_->state = TrialState::kDone;
   incumbent_->rung_flops = options_.rung_flops.front();
   incumbent_->loss = base_loss;
+  bases_.push_back(*incumbent_);
 }
 
 void ProposalDesk::set_incumbent(const workload::Configuration& configuration, double loss) {
@@ -142,6 +143,7 @@ void ProposalDesk::set_incumbent(const workload::Configuration& configuration, d
   incumbent_->state = TrialState::kDone;
   incumbent_->rung_flops = options_.rung_flops.front();
   incumbent_->loss = loss;
+  bases_.push_back(*incumbent_);
   taken_.insert(incumbent_->identity);
 }
 

@@ -79,6 +79,7 @@ class ProposalDesk {
   std::vector<size_t> whose_;  // the proposer of each trial
   std::set<std::string, std::less<>> taken_;
   std::optional<Trial> incumbent_;
+  std::vector<Trial> bases_;
   std::map<double, double> best_of_rung_;
 };
 

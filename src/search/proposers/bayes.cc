@@ -49,6 +49,10 @@ void ExpectedGain::learn(const SearchView& view) {
   std::vector<const Trial*> ended;
   failed_.clear();
   bool positive = true;
+  for (const Trial& base : view.bases) {
+    ended.push_back(&base);
+    positive = positive && base.loss > 0;
+  }
   for (const Trial& trial : view.trials) {
     if (trial.values.empty()) continue;
     if (trial.state == TrialState::kFailed) failed_.push_back(view.space.units(trial.values));

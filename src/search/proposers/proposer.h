@@ -49,6 +49,7 @@ struct SearchView {
   double noise_sd = 0;                 // of a loss between seeds; 0: unknown
   // Identities that must not be tried (again): everything started, known findings and known failures.
   const std::set<std::string, std::less<>>* taken = nullptr;
+  std::span<const Trial> bases = {};  // measured, but proposed by nobody: the bases of the search so far
 
   bool is_taken(std::string_view identity) const { return taken != nullptr && taken->find(identity) != taken->end(); }
 };

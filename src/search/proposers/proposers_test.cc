@@ -12,6 +12,7 @@
 #include "base/statistics.h"
 #include "search/point_space.h"
 #include "search/proposal_desk.h"
+#include "search/proposers/bayes.h"
 #include "search/proposers/team.h"
 #include "search/search_loop.h"
 
@@ -189,6 +190,35 @@ TEST(Proposers, BayesTakesTheCheaperRungWhileItTellsEnough) {
   int cheap = 0;
   for (const Trial& trial : loop.trials()) cheap += trial.rung_flops == 1e12 ? 1 : 0;
   EXPECT_GE(cheap, 15);
+}
+
+// Where the search began and has left is known: no proposal is spent on finding out again.
+TEST(Proposers, WhatABaseMeasuredIsLearntFrom) {
+  const PointSpace space = recipe_like();
+  Trial good, bad;
+  good.values = space.canonical({1, 0.02, 2, 0.9});
+  good.state = TrialState::kDone;
+  good.loss = 2;
+  good.rung_flops = 1e12;
+  bad.values = space.canonical({0, 0.0005, 0, std::nan("")});
+  bad.state = TrialState::kDone;
+  bad.loss = 4;
+  bad.rung_flops = 1e12;
+  const std::vector<double> rungs{1e12};
+  const std::vector<Trial> trials{good}, bases{bad};
+  const auto share_of_bad_side = [&](bool told) {
+    SearchView view{space, trials, &trials[0], rungs, 1e12, 0.005, nullptr};
+    if (told) view.bases = bases;
+    ExpectedGain expected(space, std::nullopt);
+    expected.learn(view);
+    const std::vector<std::vector<double>> units{space.units(space.canonical({0, 0.0007, 0, std::nan("")})),
+                                                 space.units(space.canonical({1, 0.02, 3, 0.9}))};
+    std::vector<double> score(2);
+    for (const auto& ranked : expected.rank(view, units)) score[ranked.point] = ranked.score;
+    return score[0] / (score[0] + score[1]);
+  };
+  EXPECT_LT(share_of_bad_side(true), 0.05);
+  EXPECT_GT(share_of_bad_side(false), 2 * share_of_bad_side(true));
 }
 
 TEST(Proposers, PriorMovesTheFirstPoint) {
