@@ -32,6 +32,10 @@ constexpr size_t kFewestRungsLeft = 5;  // of a ladder; fewer do not support a f
 // Share of the budget reserved for the ladder, because the search objective does not value forecasts. Planned stages
 // take up to 1.7 times the expected time when other processes use the machine.
 constexpr double kLadderShare = 1.0 / 3;
+// Of the budget left when the search begins, that the recipe found may endure for, and its fewest runs: where none of 20 is
+// ruined, at most 14% are, with 95% confidence; of 60, at most 5%.
+constexpr double kEnduranceShare = 0.05;
+constexpr int kFewestEndurance = 20;
 constexpr double kMostOfARung = 5;  // cost of a screening, in those of the base
 // Runs of the base that must all have learnt something of context where candidates are screened, their seeds, and how
 // many times the FLOPs the next rung to try has.
@@ -91,6 +95,7 @@ class Driver {
         runs_(runs),
         screen_flops_(decision.screen_flops),
         rungs_(decision.confirm_flops),
+        endurance_(static_cast<int>(decision.endurance.value_or(search::campaign_rules().policy.endurance))),
         top_flops_(ladder.top_flops()),
         context_free_(ladder.context_free),
         lowest_flops_(ladder.lowest_flops),
@@ -140,6 +145,7 @@ class Driver {
     search::LoopOptions options;
     options.rules = search::campaign_rules();
     options.rules.policy.earlier = lab_.options.earlier;
+    options.rules.policy.endurance = endurance_;
     options.slots = lab_.options.slots;
     options.confirm_flops = rungs_;
     options.desk = {
@@ -178,7 +184,7 @@ class Driver {
   double reserve() const { return reserve_after(loop_.policy().adoptions()); }
   double reserve_after(int count) const {
     const double pair = cost(rungs_[0]) + cost(rungs_[1]);  // of two runs, averaged over the rungs
-    const double endurance = search::campaign_rules().policy.endurance * cost(screen_flops_);
+    const double endurance = endurance_ * cost(screen_flops_);
     return (count > 1 ? count * kAblationPairs * pair : 0) + (count > 0 ? endurance + gain_reserve() : 0);
   }
   // Whether more is left than the ladder, `reserve` and one batch need.
@@ -336,6 +342,7 @@ class Driver {
   RunLoop& runs_;
   double screen_flops_;
   std::vector<double> rungs_;
+  int endurance_;
   double top_flops_;
   std::optional<double> context_free_;
   double lowest_flops_;
@@ -386,6 +393,9 @@ Script<> search_configurations(const Lab& lab, Decisions& decisions, CampaignBud
                   leaves_a_ladder(lab, budget, book, *ladder.configuration, ladder.lowest_flops,
                                   kFewestScreens * run_cost(lab, budget, *ladder.configuration, screen));
     if (!made.enough) made.limits = {why_not(screen)};
+    const double all = kEnduranceShare * budget.flops_left_by_speed(book.throughput());
+    made.endurance = std::clamp(static_cast<int>(all / run_cost(lab, budget, *ladder.configuration, screen)),
+                                kFewestEndurance, search::campaign_rules().policy.endurance);
     return made;
   });
   if (decision.enough) {

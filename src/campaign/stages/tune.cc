@@ -16,7 +16,7 @@ namespace {
 constexpr double kMultiplierStep = 2.0;
 constexpr int kMostSweepExtensions = 3;  // of the sweep, at its edges
 constexpr size_t kRungsAbove = 3;        // of the ladder, above one on which the rates are swept
-constexpr double kSweepShare = 0.1;      // of what is left, that a sweep of a higher rung may take
+constexpr double kSweepShare = 0.15;     // of what is left, that a sweep of a higher rung may take
 
 // One run of the sweep or of the check, and the factor on the configuration's learning rates.
 struct SweepRun {

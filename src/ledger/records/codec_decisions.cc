@@ -59,6 +59,7 @@ void fields(V& v, SearchDecision& r) {
   v.required("confirm_flops", r.confirm_flops);
   v.required("enough", r.enough);
   v.field("limits", r.limits);
+  v.sparse("endurance", r.endurance);
 }
 
 template <typename V>

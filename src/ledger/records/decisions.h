@@ -59,6 +59,7 @@ struct SearchDecision {
   std::vector<double> confirm_flops{};
   bool enough = false;
   std::vector<std::string> limits{};
+  std::optional<int64_t> endurance{};  // runs of the recipe found; none: by a version that always made 60
 };
 
 // "search round N" and "ablation round N"
