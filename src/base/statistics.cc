@@ -66,6 +66,10 @@ double student_quantile(double p, double degrees) {
   return boost::math::quantile(boost::math::students_t(degrees), p);
 }
 
+double student_below(double t, double degrees) {
+  return boost::math::cdf(boost::math::students_t(degrees), t);
+}
+
 double chi_squared_quantile(double p, double degrees) {
   return boost::math::quantile(boost::math::chi_squared(degrees), p);
 }

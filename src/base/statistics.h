@@ -24,6 +24,7 @@ double normal_density(double z);
 double normal_below(double z);                          // probability of a value below z
 double normal_quantile(double p);                       // p in (0, 1)
 double student_quantile(double p, double degrees);      // degrees above 0
+double student_below(double t, double degrees);         // probability of a value below t
 double chi_squared_quantile(double p, double degrees);  // degrees above 0
 
 struct ProbabilityInterval {

@@ -30,6 +30,7 @@ TEST(Statistics, DistributionsAgreeWithTheirClosedForms) {
     EXPECT_NEAR(student_quantile(p, 1), std::tan(M_PI * (p - 0.5)),
                 1e-11 * std::abs(std::tan(M_PI * (p - 0.5))) + 1e-14);
     EXPECT_NEAR(student_quantile(p, 2), (2 * p - 1) / std::sqrt(2 * p * (1 - p)), 1e-11);
+    EXPECT_NEAR(student_below(student_quantile(p, 3.5), 3.5), p, 1e-12);
     EXPECT_NEAR(chi_squared_quantile(p, 1), std::pow(normal_quantile(0.5 + 0.5 * p), 2), 1e-12);
     EXPECT_NEAR(chi_squared_quantile(p, 2), -2 * std::log1p(-p), 1e-12);
   }

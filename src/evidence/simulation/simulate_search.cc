@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <mutex>
 
 #include "base/check.h"
 #include "base/rng.h"
@@ -14,39 +15,8 @@ namespace {
 
 constexpr double kRuin = 30, kRuinShare = 0.05, kHarmAbove = 0.5, kAuditBias = 0.5;
 
-struct One {
-  int false_findings = 0, found = 0, planted = 0, findings = 0, false_keeps = 0, covered = 0;
-  double screenings = 0, pool = 0, confirmations = 0, endurance = 0, reported = 0, truth = 0, fake_gain = 0;
-  int tests = 0, batches = 0;
-};
-
-// Recipes differ by changes that add up; only what a run measures beside the base of its moment matters.
-class World {
- public:
-  World(const SearchWorld& world, const RunNoise& noise, uint64_t index)
-      : noise_(noise), rng_(world.seed, 2 * index + 1), effects_(true_effects(world, index)) {}
-  const std::vector<TrueEffect>& effects() const { return effects_; }
-  double noise() { return noise_.draw(rng_); }
-  double ruin(const TrueEffect& effect) { return effect.ruinous && rng_.uniform() < kRuinShare ? kRuin : 0; }
-  // Of the base of now: changes that were adopted can ruin its runs too.
-  double base_ruin(const std::vector<int>& adopted) {
-    double sum = 0;
-    for (const int i : adopted) sum += ruin(effects_[static_cast<size_t>(i)]);
-    return sum;
-  }
-  double screened(const TrueEffect& effect) { return effect.screened + ruin(effect) + noise(); }
-  double confirmed(const TrueEffect& effect, size_t rung) {
-    return effect.rungs[rung] + effect.audit_bias + ruin(effect) + noise();
-  }
-
- private:
-  const RunNoise& noise_;
-  Rng rng_;
-  std::vector<TrueEffect> effects_;
-};
-
 // A search to its end; its screening base is measured anew after an adoption, as campaigns do.
-void search_in(World& world, const SearchWorld& options, One& one) {
+void search_in(SimulatedRuns& world, const SearchWorld& options, CampaignOutcome& one) {
   PolicyOptions policy = options.policy;
   policy.gain_flops = options.gain_runs;  // a run costs 1
   if (options.kind == WorldKind::kAuditBias) policy.sampling_sd = [](int) { return kAuditBias; };
@@ -55,7 +25,7 @@ void search_in(World& world, const SearchWorld& options, One& one) {
   double screen_base = 0;
   const auto measure_base = [&] {
     std::vector<double> losses;
-    for (int i = 0; i < policy.base_runs; ++i) losses.push_back(world.noise() + world.base_ruin(adopted));
+    for (int i = 0; i < policy.base_runs; ++i) losses.push_back(world.base(adopted));
     screen_base = mean(losses);
     one.screenings += policy.base_runs * policy.screen_cost;
   };
@@ -87,7 +57,7 @@ void search_in(World& world, const SearchWorld& options, One& one) {
     const double cost = action.run.stage == Stage::kConfirm ? policy.run_costs[rung] : policy.screen_cost;
     if (action.run.proposal == kTheBase) {
       (action.run.stage == Stage::kConfirm ? one.pool : one.endurance) += cost;
-      search.result(action.run, world.noise() + world.base_ruin(adopted));
+      search.result(action.run, world.base(adopted));
     } else {
       const TrueEffect& effect = world.effects()[static_cast<size_t>(action.run.proposal)];
       if (action.run.stage == Stage::kScreen) {
@@ -119,8 +89,8 @@ void search_in(World& world, const SearchWorld& options, One& one) {
 }
 
 // Keep if lower, on the upper rung.
-void keep_if_lower(World& world, One& one) {
-  double kept = world.noise(), truth = 0;
+void keep_if_lower(SimulatedRuns& world, CampaignOutcome& one) {
+  double kept = world.base(), truth = 0;
   const double first = kept;
   for (const TrueEffect& effect : world.effects()) {
     const double measured = truth + world.confirmed(effect, effect.rungs.size() - 1);
@@ -129,15 +99,6 @@ void keep_if_lower(World& world, One& one) {
     kept = measured, truth += effect.rungs.back();
   }
   one.fake_gain = (first - kept) + truth;  // claimed less true; truth is below 0 where something real was kept
-}
-
-One campaign(const SearchWorld& options, const RunNoise& noise, uint64_t index) {
-  One one;
-  World world(options, noise, index);
-  for (const TrueEffect& effect : world.effects()) one.planted += effect.real();
-  search_in(world, options, one);
-  keep_if_lower(world, one);
-  return one;
 }
 
 }  // namespace
@@ -196,6 +157,17 @@ double RunNoise::draw(Rng& rng) const {
   return z / std::sqrt(square / 4) / std::sqrt(2.0);  // of variance 4 / (4 - 2)
 }
 
+SimulatedRuns::SimulatedRuns(const SearchWorld& world, const RunNoise& noise, uint64_t campaign)
+    : noise_(noise), rng_(world.seed, 2 * campaign + 1), effects_(true_effects(world, campaign)) {}
+double SimulatedRuns::ruin(const TrueEffect& effect) {
+  return effect.ruinous && rng_.uniform() < kRuinShare ? kRuin : 0;
+}
+double SimulatedRuns::base_ruin(const std::vector<int>& adopted) {
+  double sum = 0;
+  for (const int i : adopted) sum += ruin(effects_[static_cast<size_t>(i)]);
+  return sum;
+}
+
 FixedDesign one_stage_design(int proposals, double effect, double alpha, double power) {
   CHECK(effect > 0);
   // A difference of two means of n runs has variance 2 / n.
@@ -226,18 +198,34 @@ FixedDesign two_stage_design(int proposals, int planted, double effect, double a
 }
 
 SearchScore simulate_search(const SearchWorld& world) {
+  return simulate_campaigns(
+      world, [&world](SimulatedRuns& runs, CampaignOutcome& outcome) { search_in(runs, world, outcome); });
+}
+
+SearchScore simulate_campaigns(const SearchWorld& world,
+                               const std::function<void(SimulatedRuns&, CampaignOutcome&)>& decide) {
   const RunNoise noise(world.noise);
-  std::vector<One> all(static_cast<size_t>(world.campaigns));
+  std::vector<CampaignOutcome> all(static_cast<size_t>(world.campaigns));
   std::atomic<int> next{0};
+  std::mutex progress;
+  int done = 0;
   ThreadPool pool(world.threads);
   pool.run([&](int) {
-    for (int i; (i = next++) < world.campaigns;)
-      all[static_cast<size_t>(i)] = campaign(world, noise, static_cast<uint64_t>(i));
+    for (int i; (i = next++) < world.campaigns;) {
+      CampaignOutcome& one = all[static_cast<size_t>(i)];
+      SimulatedRuns runs(world, noise, static_cast<uint64_t>(i));
+      for (const TrueEffect& effect : runs.effects()) one.planted += effect.real();
+      decide(runs, one);
+      keep_if_lower(runs, one);
+      const std::lock_guard lock(progress);
+      ++done;
+      if (world.progress) world.progress(done);
+    }
   });
   SearchScore score;
   score.campaigns = world.campaigns;
   double planted = 0, found = 0, covered = 0;
-  for (const One& one : all) {
+  for (const CampaignOutcome& one : all) {
     score.with_false_findings += one.false_findings > 0;
     score.false_discovery_rate += one.findings > 0 ? static_cast<double>(one.false_findings) / one.findings : 0;
     planted += one.planted, found += one.found, covered += one.covered;

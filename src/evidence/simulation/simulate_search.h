@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -45,6 +46,7 @@ struct SearchWorld {
   PolicyOptions policy = campaign_policy();
   uint64_t seed = 1;
   int threads = 1;
+  std::function<void(int done)> progress = {};  // after each campaign, from one thread at a time
 };
 
 // A proposal's true effects, less than 0: better.
@@ -68,6 +70,30 @@ class RunNoise {
   std::vector<double> residuals_;
 };
 
+// Runs of one campaign of a world, as numbers. Recipes differ by changes that add up; only what a run measures beside
+// the base of its moment matters.
+class SimulatedRuns {
+ public:
+  SimulatedRuns(const SearchWorld& world, const RunNoise& noise, uint64_t campaign);
+  const std::vector<TrueEffect>& effects() const { return effects_; }
+  // Of the base: `adopted` changes are part of it and can ruin its runs.
+  double base(const std::vector<int>& adopted = {}) { return noise() + base_ruin(adopted); }
+  double base_ruin(const std::vector<int>& adopted);
+  // Of a change beside the base, on the screening rung or on one of the rungs above.
+  double screened(const TrueEffect& effect) { return effect.screened + ruin(effect) + noise(); }
+  double confirmed(const TrueEffect& effect, size_t rung) {
+    return effect.rungs[rung] + effect.audit_bias + ruin(effect) + noise();
+  }
+
+ private:
+  double noise() { return noise_.draw(rng_); }
+  double ruin(const TrueEffect& effect);
+
+  const RunNoise& noise_;
+  Rng rng_;
+  std::vector<TrueEffect> effects_;
+};
+
 // A design that is fixed beforehand with the same guarantees: all proposals get as many runs, one base group as large,
 // one-sided tests at alpha over the number of tests (Bonferroni). In two stages: screen all, test the better ones with
 // fresh runs. Noise normal and known, which is kinder to it than to the search. On one rung.
@@ -78,6 +104,13 @@ struct FixedDesign {
 };
 FixedDesign one_stage_design(int proposals, double effect, double alpha, double power);
 FixedDesign two_stage_design(int proposals, int planted, double effect, double alpha, double power);
+
+// What became of one simulated campaign.
+struct CampaignOutcome {
+  int false_findings = 0, found = 0, planted = 0, findings = 0, false_keeps = 0, covered = 0;
+  double screenings = 0, pool = 0, confirmations = 0, endurance = 0, reported = 0, truth = 0, fake_gain = 0;
+  int tests = 0, batches = 0;
+};
 
 struct SearchScore {
   int campaigns = 0, with_false_findings = 0;
@@ -91,6 +124,9 @@ struct SearchScore {
   double tests = 0, batches = 0;          // mean numbers
   double false_keeps = 0, fake_gain = 0;  // keep if lower: per campaign; its claimed total gain less the true one
 };
+// `decide` makes the runs of a campaign and fills in its findings and costs; it is called from several threads.
+SearchScore simulate_campaigns(const SearchWorld& world,
+                               const std::function<void(SimulatedRuns& runs, CampaignOutcome& outcome)>& decide);
 SearchScore simulate_search(const SearchWorld& world);
 
 }  // namespace flywheel::evidence

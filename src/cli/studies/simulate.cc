@@ -1,5 +1,7 @@
-// flywheel simulate search: the campaign's decisions on synthetic runs (docs/believable.md).
+// flywheel simulate search: the campaign's decisions on synthetic runs, and those of other designs
+// (docs/believable.md).
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <map>
@@ -9,7 +11,7 @@
 #include "base/json.h"
 #include "campaign/points.h"
 #include "cli/cli.h"
-#include "evidence/simulation/simulate_search.h"
+#include "evidence/simulation/designs.h"
 #include "ledger/ledger.h"
 
 namespace flywheel::cli {
@@ -18,10 +20,13 @@ namespace {
 constexpr double kPower = 0.9;          // of the fixed design, as is asked of the search
 constexpr double kReferenceEffect = 2;  // of the fixed design when nothing is planted
 constexpr size_t kFewestResiduals = 12;
+constexpr std::chrono::seconds kBetweenReports{1};
 
 struct SimulateOptions {
   evidence::SearchWorld world;
-  std::string lab, world_name = "plain";
+  std::string lab, world_name = "plain", design_name = "search";
+  evidence::Design design = evidence::Design::kSearch;
+  double design_gain = 0;  // that the design's parameters are chosen for; 0: the gain of the world
   bool json = false;
 };
 
@@ -58,10 +63,42 @@ OrderedJson options_json(const evidence::SearchWorld& world) {
           {"wave", policy.wave},           {"endurance", policy.endurance},       {"worth", world.gain_runs}};
 }
 
+evidence::DesignParameters parameters_of(const SimulateOptions& options) {
+  const double effect = options.world.effect > 0 ? options.world.effect : kReferenceEffect;
+  return evidence::design_parameters(options.design, options.design_gain > 0 ? options.design_gain : effect);
+}
+
+OrderedJson parameters_json(const SimulateOptions& options) {
+  if (options.design == evidence::Design::kSearch) return {};
+  const evidence::DesignParameters parameters = parameters_of(options);
+  OrderedJson json = {{"gain", parameters.gain},     {"rounds", parameters.rounds},       {"screen", parameters.screen},
+                      {"growth", parameters.growth}, {"finalists", parameters.finalists}, {"runs", parameters.runs},
+                      {"pool", parameters.pool}};
+  if (options.design == evidence::Design::kEBhRace) json["give_up"] = parameters.give_up;
+  return json;
+}
+
+// Long simulations say on a terminal how far they are.
+std::function<void(int)> progress_of(int campaigns) {
+  if (!isatty(STDERR_FILENO)) return {};
+  auto last = std::chrono::steady_clock::now();
+  return [campaigns, last](int done) mutable {
+    const auto now = std::chrono::steady_clock::now();
+    if (done == campaigns) fmt::print(stderr, "\r{:40}\r", "");
+    if (done == campaigns || now - last < kBetweenReports) return;
+    last = now;
+    fmt::print(stderr, "\r{} of {} campaigns", done, campaigns);
+  };
+}
+
 OrderedJson simulate(const SimulateOptions& options) {
   const auto start = std::chrono::steady_clock::now();
-  const evidence::SearchWorld& world = options.world;
-  const evidence::SearchScore score = evidence::simulate_search(world);
+  evidence::SearchWorld world = options.world;
+  world.progress = progress_of(world.campaigns);
+  const bool is_search = options.design == evidence::Design::kSearch;
+  const evidence::SearchScore score = is_search
+                                          ? evidence::simulate_search(world)
+                                          : evidence::simulate_design(world, options.design, parameters_of(options));
   const double effect = world.effect > 0 ? world.effect : kReferenceEffect;
   const int planted = static_cast<int>(std::lround(world.planted_share * world.proposals));
   const auto fixed = evidence::one_stage_design(world.proposals, effect, 0.05, kPower);
@@ -72,10 +109,13 @@ OrderedJson simulate(const SimulateOptions& options) {
           {"rate_high95", score.rate_high95},
           {"false_discovery_rate", score.false_discovery_rate},
           {"world", protocol::name(world.kind)},
+          {"design", protocol::name(options.design)},
+          {"design_parameters", parameters_json(options)},
           {"found_fraction", world.effect > 0 ? OrderedJson(score.found_fraction) : OrderedJson()},
           {"flops_ratio_to_fixed_design", score.runs / fixed.runs},
           {"flops_ratio_to_two_stage_design", score.runs / two.runs},
           {"runs", score.runs},
+          {"runs_without_endurance", score.runs - score.endurance},
           {"runs_of",
            {{"screening", score.screenings},
             {"pool", score.pool},
@@ -85,7 +125,7 @@ OrderedJson simulate(const SimulateOptions& options) {
           {"batches", score.batches},
           {"reported_effect_sd", world.effect > 0 ? OrderedJson(score.reported_effect) : OrderedJson()},
           {"true_effect_sd", world.effect > 0 ? OrderedJson(score.true_effect) : OrderedJson()},
-          {"reported_covers90", world.effect > 0 ? OrderedJson(score.reported_covers) : OrderedJson()},
+          {"reported_covers90", world.effect > 0 && is_search ? OrderedJson(score.reported_covers) : OrderedJson()},
           {"fixed_design", {{"effect", effect}, {"runs", fixed.runs}, {"each", fixed.screen}}},
           {"two_stage_design", {{"runs", two.runs}, {"screen", two.screen}, {"test", two.test}}},
           {"keep_if_lower", {{"false_keeps_per_campaign", score.false_keeps}, {"fake_gain_sd", score.fake_gain}}},
@@ -97,8 +137,8 @@ OrderedJson simulate(const SimulateOptions& options) {
 
 void print_text(const SimulateOptions& options, const OrderedJson& json) {
   const evidence::SearchWorld& world = options.world;
-  fmt::print("{} campaigns of {} proposals in the world '{}',\n{}; noise: {}\n", world.campaigns, world.proposals,
-             protocol::name(world.kind),
+  fmt::print("{} campaigns of {} proposals in the world '{}' by the design '{}',\n{}; noise: {}\n", world.campaigns,
+             world.proposals, protocol::name(world.kind), protocol::name(options.design),
              world.effect > 0 ? fmt::format("{:.0f}% of them planted with a gain of {:g} noise floors",
                                             100 * world.planted_share, world.effect)
                               : "which change nothing",
@@ -109,9 +149,11 @@ void print_text(const SimulateOptions& options, const OrderedJson& json) {
   fmt::print("  of the findings, false: {:.1f}%\n", 100 * json["false_discovery_rate"].get<double>());
   if (world.effect > 0) {
     fmt::print("  found: {:.1f}% of what is real on every rung\n", 100 * json["found_fraction"].get<double>());
-    fmt::print("  reported as {:+.2f} noise floors where the truth is {:+.2f}; inside the 90% interval: {:.0f}%\n",
+    fmt::print("  reported as {:+.2f} noise floors where the truth is {:+.2f}{}\n",
                json["reported_effect_sd"].get<double>(), json["true_effect_sd"].get<double>(),
-               100 * json["reported_covers90"].get<double>());
+               json["reported_covers90"].is_null()
+                   ? ""
+                   : fmt::format("; inside the 90% interval: {:.0f}%", 100 * json["reported_covers90"].get<double>()));
   }
   const OrderedJson& of = json["runs_of"];
   fmt::print(
@@ -136,6 +178,14 @@ Action declare_simulate(Arguments& arguments) {
   search.option("--world", options->world_name, "What is hard in it: docs/believable.md")
       .one_of({"plain", "vanishes", "harm_above", "audit_bias", "disasters"})
       .show_default();
+  search.option("--design", options->design_name, "Who decides: docs/believable.md")
+      .one_of({"search", "rank_sum_bh", "halving_t", "e_bh_race"})
+      .show_default();
+  search
+      .option("--design-gain", options->design_gain,
+              "Gain that the parameters of other designs are chosen for (1, 2 or 3); 0: that of the world, or 2")
+      .range(0.0, 100.0)
+      .show_default();
   search.option("--campaigns", world.campaigns, "Campaigns").range(1, 1000000).show_default();
   search.option("--proposals", world.proposals, "Proposals of each").range(1, 10000).show_default();
   search.option("--effect", world.effect, "Gain of the planted ones, in noise floors; 0: none is planted")
@@ -153,6 +203,7 @@ Action declare_simulate(Arguments& arguments) {
   search.flag("--json", options->json, "Print one JSON object");
   return [options] {
     options->world.kind = *protocol::find_name<evidence::WorldKind>(options->world_name);
+    options->design = *protocol::find_name<evidence::Design>(options->design_name);
     if (!options->lab.empty()) options->world.noise = residuals_of(options->lab);
     const OrderedJson json = simulate(*options);
     if (options->json)
