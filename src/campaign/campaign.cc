@@ -77,9 +77,9 @@ struct Campaign::Parts {
     co_await last_evaluations(lab, budget, book, loop);
   }
 
-  Script<> comparison(workload::ConfigurationPtr candidate, ledger::ComparisonRecord& result) {
-    co_await calibrate(lab, decisions, budget, book, loop);
-    result = co_await compare_configurations(lab, decisions, budget, book, loop, std::move(candidate));
+  Script<> comparison(workload::ConfigurationPtr candidate, CompareRules rules, ledger::ComparisonRecord& result) {
+    co_await calibrate(lab, decisions, budget, book, loop, candidate);
+    result = co_await compare_configurations(lab, decisions, budget, book, loop, std::move(candidate), rules);
   }
 
   // Takes up what an earlier process left, once.
@@ -146,11 +146,12 @@ CampaignEnd Campaign::run() {
     if (const auto end = step(kStepSeconds)) return *end;
 }
 
-std::optional<ledger::ComparisonRecord> Campaign::compare(workload::ConfigurationPtr candidate) {
+std::optional<ledger::ComparisonRecord> Campaign::compare(workload::ConfigurationPtr candidate,
+                                                          const CompareRules& rules) {
   ledger::ComparisonRecord result;
   Parts& parts = *parts_;
   parts.recover();
-  parts.script = parts.comparison(std::move(candidate), result);
+  parts.script = parts.comparison(std::move(candidate), rules, result);
   parts.script->start();
   while (true) {
     const auto end = parts.advance({}, kStepSeconds);

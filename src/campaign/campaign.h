@@ -40,7 +40,7 @@ class Campaign {
 
   // Used instead of step() and run(): compares `candidate` with the options' configuration (stages/stages.h). Empty
   // when it was stopped before a verdict.
-  std::optional<ledger::ComparisonRecord> compare(workload::ConfigurationPtr candidate);
+  std::optional<ledger::ComparisonRecord> compare(workload::ConfigurationPtr candidate, const CompareRules& rules = {});
 
   // Seconds of the campaign so far, over all its processes.
   double elapsed_seconds() const;

@@ -15,6 +15,12 @@
 
 namespace flywheel::campaign {
 
+// Of `flywheel compare`.
+struct CompareRules {
+  int planned_pairs = 12;         // on each rung, for which the budget is planned
+  double smallest_effect = 0.05;  // of interest, as a share of compute (evidence/paired_comparison.h)
+};
+
 struct CampaignOptions {
   Path lab;  // absolute; holds ledger, corpus/ and runs/
   Budget budget;

@@ -100,6 +100,10 @@ Option Arguments::flag(const std::string& name, bool& value, const std::string& 
   return Option(*app_->add_flag(name, value, help));
 }
 
+bool Arguments::chosen() const {
+  return app_->parsed();
+}
+
 Arguments Arguments::subcommand(const std::string& name, const std::string& help) const {
   app_->require_subcommand(1);
   return Arguments(*app_->add_subcommand(name, help));

@@ -55,6 +55,7 @@ class Arguments {
 
   // A subcommand of this one; a command that has some must be called with one of them.
   Arguments subcommand(const std::string& name, const std::string& help) const;
+  bool chosen() const;  // after parsing
 
  private:
   CLI::App* app_;

@@ -25,7 +25,7 @@ constexpr Command kCommands[] = {
     {"recipe", "Show, check and compare recipes", declare_recipe},
     {"fit", "Fit a scaling law to finished runs (CSV) and forecast from it", declare_fit},
     {"plan", "What to train with a budget: size, tokens, rates, loss, time, and what it costs to be off", declare_plan},
-    {"simulate", "The search's decisions on simulated runs", declare_simulate},
+    {"simulate", "The decisions of searches and comparisons on simulated runs", declare_simulate},
     {"compare", "Is a change to a recipe real, and what is it worth in compute", declare_compare},
     {"replay", "Measure search policies on a table of finished runs", declare_replay},
     {"corpus", "Make a corpus folder from files and folders of text", declare_corpus},

@@ -1,7 +1,9 @@
 // flywheel compare BASE.toml CANDIDATE.toml: is my change real, how large is it in compute, and does it hold at scale?
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <memory>
+#include <optional>
 
 #include "base/error.h"
 #include "base/file_system.h"
@@ -17,9 +19,14 @@
 namespace flywheel::cli {
 namespace {
 
+constexpr double kMostEffect = 10;
+constexpr int kFewestPairs = 8, kMostPairs = 100000;  // fewer decide nothing, however large the difference
+
 struct CompareOptions {
   std::string base, candidate, budget, directory = "compare";
   std::vector<std::string> corpus;
+  std::string smallest_effect;
+  int pairs = 0;  // 0: the default
   int slots = 0;
   int64_t seed = 1;
   bool json = false;
@@ -32,8 +39,22 @@ std::vector<std::string> command_of(const CompareOptions& options) {
   for (const std::string& word : {std::string("--budget"), options.budget, std::string("--dir"), options.directory})
     command.push_back(word);
   if (options.slots != 0) command.insert(command.end(), {"--slots", fmt::format("{}", options.slots)});
+  if (!options.smallest_effect.empty()) command.insert(command.end(), {"--smallest-effect", options.smallest_effect});
+  if (options.pairs != 0) command.insert(command.end(), {"--pairs", fmt::format("{}", options.pairs)});
   if (options.seed != 1) command.insert(command.end(), {"--seed", fmt::format("{}", options.seed)});
   return command;
+}
+
+// "5%" or "0.05".
+double parse_share(const std::string& text) {
+  const bool percent = text.ends_with('%');
+  const std::string number = percent ? text.substr(0, text.size() - 1) : text;
+  char* end = nullptr;
+  const double value = std::strtod(number.c_str(), &end) / (percent ? 100 : 1);
+  if (number.empty() || *end != '\0' || !(value > 0) || !(value <= kMostEffect))
+    throw_bad_input("--smallest-effect {}: expected a share of compute such as 5% or 0.05, above 0 and at most {:.0f}%",
+                    text, 100 * kMostEffect);
+  return value;
 }
 
 int compare(const CompareOptions& options) {
@@ -41,6 +62,11 @@ int compare(const CompareOptions& options) {
   const Budget budget = parse_budget(options.budget);
   const int slots = slots_of(options.slots);
   if (options.seed < 0) throw_bad_input("--seed {}: expected zero or more", options.seed);
+  campaign::CompareRules rules;
+  std::optional<double> smallest_effect;
+  if (!options.smallest_effect.empty())
+    rules.smallest_effect = *(smallest_effect = parse_share(options.smallest_effect));
+  if (options.pairs != 0) rules.planned_pairs = options.pairs;
   const recipe::Recipe base = recipe::load_recipe(options.base), candidate = recipe::load_recipe(options.candidate);
   if (recipe::recipe_hash(base) == recipe::recipe_hash(candidate))
     throw_bad_input("{} and {} are the same recipe: there is nothing to compare", options.base, options.candidate);
@@ -55,7 +81,9 @@ int compare(const CompareOptions& options) {
                                .full_runs = false,
                                .proposers = {},
                                .changes = {},
-                               .prior = {}};
+                               .prior = {},
+                               .smallest_effect = smallest_effect,
+                               .pairs = options.pairs == 0 ? std::nullopt : std::optional<int64_t>(options.pairs)};
   ProgressPrinter printer;
   return with_lab(lab, sources, asked, command_of(options), printer,
                   [&](ledger::Ledger& ledger, const data::CorpusManifest& corpus) {
@@ -67,7 +95,7 @@ int compare(const CompareOptions& options) {
                           cli::campaign_options(lab, budget, started, slots, options.seed, base, corpus);
                       campaign_options.branching = false;
                       LocalCampaign campaign(ledger, campaign_options, printer);
-                      result = campaign->compare(workload::make_configuration(candidate));
+                      result = campaign->compare(workload::make_configuration(candidate), rules);
                     }
                     if (!result) return stopped_early(printer);
                     write_lab_report(ledger, lab);
@@ -90,6 +118,16 @@ Action declare_compare(Arguments& arguments) {
       .type_name("PATH...");
   arguments.option("--budget", options->budget, "Time (10m, 2h) or FLOPs (1e14) of models, optimizers and evaluations")
       .required();
+  arguments
+      .option(
+          "--smallest-effect", options->smallest_effect,
+          "Smallest effect of interest, as a share of compute (default: 5%); when all larger ones are excluded, the "
+          "verdict is \"no difference\"")
+      .type_name("SHARE");
+  arguments
+      .option("--pairs", options->pairs,
+              "Pairs on each rung for which the budget is planned (default: 12); more of them are smaller runs")
+      .range(kFewestPairs, kMostPairs);
   arguments.option("--dir", options->directory, "The comparison's folder; the same one again resumes").show_default();
   arguments.option("--slots", options->slots, "Runs at a time (default: one per core)");
   arguments.option("--seed", options->seed, "Seed").show_default();

@@ -46,11 +46,18 @@ void refuse_another_question(const ledger::LabRecord& recorded_lab, const ledger
                              const Path& lab) {
   const Json recorded = ledger::Codec<ledger::LabRecord>::to_json(recorded_lab).at("question"),
              asked = ledger::Codec<ledger::LabRecord>::to_json(asked_lab).at("question");
-  static constexpr std::pair<const char*, const char*> kFields[] = {
-      {"compare", "recipes"},       {"sources", "--corpus"},      {"budget", "--budget"},
-      {"seed", "--seed"},           {"recipe_hash", "--recipe"},  {"max_epochs", "--max-epochs"},
-      {"full_runs", "--full-runs"}, {"proposers", "--proposers"}, {"changes", "--changes"},
-      {"prior", "--prior"}};
+  static constexpr std::pair<const char*, const char*> kFields[] = {{"compare", "recipes"},
+                                                                    {"sources", "--corpus"},
+                                                                    {"budget", "--budget"},
+                                                                    {"seed", "--seed"},
+                                                                    {"recipe_hash", "--recipe"},
+                                                                    {"max_epochs", "--max-epochs"},
+                                                                    {"full_runs", "--full-runs"},
+                                                                    {"proposers", "--proposers"},
+                                                                    {"changes", "--changes"},
+                                                                    {"prior", "--prior"},
+                                                                    {"smallest_effect", "--smallest-effect"},
+                                                                    {"pairs", "--pairs"}};
   for (const auto& [field, flag] : kFields)
     if (recorded.value(field, Json()) != asked.value(field, Json()))
       throw_bad_input(

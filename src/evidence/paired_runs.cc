@@ -89,9 +89,22 @@ Interval charged(const PairedEffect& effect, double base, const Interval& differ
 
 }  // namespace
 
-PairedEffect paired_effect(std::span<const RungPairs> rungs) {
+Slope common_slope(const RungPairs& low, const RungPairs& high) {
+  const auto candidate = [](const RungPairs& rung) {
+    std::vector<double> losses = rung.base;
+    for (size_t i = 0; i < losses.size(); ++i) losses[i] += rung.difference[i];
+    return losses;
+  };
+  const Slope a = slope_between(low.flops, low.base, high.flops, high.base);
+  const Slope b = slope_between(low.flops, candidate(low), high.flops, candidate(high));
+  return {0.5 * (a.value + b.value), std::hypot(0.5 * (a.sd + b.sd), 0.5 * (a.value - b.value) / kNormal90)};
+}
+
+PairedEffect paired_effect(std::span<const RungPairs> rungs, SlopeOf slope_of) {
   PairedEffect effect;
-  effect.slope = slope_between(rungs.front().flops, rungs.front().base, rungs.back().flops, rungs.back().base);
+  effect.slope = slope_of == SlopeOf::kBothSides
+                     ? common_slope(rungs.front(), rungs.back())
+                     : slope_between(rungs.front().flops, rungs.front().base, rungs.back().flops, rungs.back().base);
   effect.slope_is_sure = rungs.front().base.size() > 1 && rungs.back().base.size() > 1 &&
                          effect.slope.value + kNormal90 * effect.slope.sd < 0;
   for (size_t i = 0; i < rungs.size(); ++i) {

@@ -16,6 +16,10 @@ Interval student90(const std::vector<double>& values);
 // d ln L / d ln C from losses of one recipe on two rungs.
 Slope slope_between(double low_flops, const std::vector<double>& low, double high_flops,
                     const std::vector<double>& high);
+struct RungPairs;
+// Of base and candidate together, from pairs on two rungs: the mean of their slopes, whose spread holds the slope of
+// either side. With it a comparison and its mirror image say the same of compute.
+Slope common_slope(const RungPairs& low, const RungPairs& high);
 // Pairs of one rung: losses of the base, and candidate minus base. Or, `pooled`, runs of the candidate beside a pool of
 // the base's, as many as there are of each: losses of the pool, and each candidate's less the mean of the pool.
 struct RungPairs {
@@ -48,7 +52,9 @@ struct PairedEffect {
   // candidate took. NaN where no time was measured.
   Interval time_multiplier_of(const Interval& difference) const;
 };
-PairedEffect paired_effect(std::span<const RungPairs> rungs);
+enum class SlopeOf { kBase, kBothSides };
+// kBothSides: by common_slope(), where neither side is the one that counts. REQUIRES pairs that are not `pooled`.
+PairedEffect paired_effect(std::span<const RungPairs> rungs, SlopeOf slope_of = SlopeOf::kBase);
 // Whether two lists of documents, on which the same pairs of runs were scored, agree on the differences: on every rung
 // they are apart by no more than the sampling errors of both lists and what a seed does to one list and not to the
 // other explain, at 90% for all rungs together (Bonferroni). Pair for pair in the same order. Empty where that cannot

@@ -11,6 +11,11 @@ std::optional<FailureKind> failure_kind(std::string_view reason) {
   return std::nullopt;
 }
 
+bool is_the_recipes_fault(std::string_view reason) {
+  const auto kind = failure_kind(reason);
+  return !kind || would_fail_again(*kind);
+}
+
 std::string failure_reason(FailureKind kind, std::string_view detail) {
   return fmt::format("{}: {}", name(kind), detail);
 }

@@ -45,6 +45,8 @@ constexpr bool would_fail_again(FailureKind kind) {
 }
 // The kind that a reason begins with, followed by its end, a colon or a blank; empty: it begins with another word.
 std::optional<FailureKind> failure_kind(std::string_view reason);
+// Whether a run failed for what the recipe does, wherever it is run again; all else is the machine's.
+bool is_the_recipes_fault(std::string_view reason);
 // "kind: detail"
 std::string failure_reason(FailureKind kind, std::string_view detail);
 

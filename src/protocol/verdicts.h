@@ -18,11 +18,14 @@ constexpr std::span<const Named<Outcome>> names(Outcome) {
   return kOutcomeNames;
 }
 
-// Of `flywheel compare`, about the second recipe.
-enum class ComparisonVerdict { kUndecided, kBetter, kWorse };
-inline constexpr Named<ComparisonVerdict> kComparisonVerdictNames[] = {{ComparisonVerdict::kUndecided, "undecided"},
-                                                                       {ComparisonVerdict::kBetter, "better"},
-                                                                       {ComparisonVerdict::kWorse, "worse"}};
+// Of `flywheel compare`, about the second recipe. kNoDifference: none that is as large as the smallest effect of
+// interest.
+enum class ComparisonVerdict { kUndecided, kBetter, kWorse, kNoDifference };
+inline constexpr Named<ComparisonVerdict> kComparisonVerdictNames[] = {
+    {ComparisonVerdict::kUndecided, "undecided"},
+    {ComparisonVerdict::kBetter, "better"},
+    {ComparisonVerdict::kWorse, "worse"},
+    {ComparisonVerdict::kNoDifference, "no difference"}};
 constexpr std::span<const Named<ComparisonVerdict>> names(ComparisonVerdict) {
   return kComparisonVerdictNames;
 }

@@ -39,13 +39,16 @@ TEST(PageData, HasTheTypesThatThePageReads) {
   SearchRecord search{.tried = 1};
   search.proposers = {{.proposer = "list"}};
   search.needed.emplace();
-  lab->append_all({LabRecord{}, MachineRecord{.cpu = "x"}, run, TopForecast{.flops = 1e12}, RunStarted{.run = run.run},
-                   finished, ScoreRecord{.predicted = 2}, fit,
-                   FutureForecast{.forecast = {{.multiply = 10, .flops = 1e13}}},
-                   WallRecord{.verdict = protocol::WallVerdict::kCannotTell}, finding, search,
-                   ProposalRecord{.id = "p1"}, GainRecord{.split = protocol::Split::kAudit}, SampleNote{.run = run.run},
-                   BranchingNote{.branches = 1}, LearningRateDecision{.words = "the same", .learning_rate = 0.01},
-                   ComparisonRecord{.multiplier = Interval{1, 1, 1}, .rungs = {RungEffect{.flops = 1e11}}}});
+  ComparisonRecord comparison{.multiplier = Interval{1, 1, 1}, .rungs = {RungEffect{.flops = 1e11}}};
+  comparison.bound = comparison.bound_worth = comparison.smallest_effect = comparison.more_budget = 0.1;
+  comparison.expected_verdict = protocol::ComparisonVerdict::kNoDifference;
+  comparison.failed = comparison.ruined = ComparisonRecord::Sides{1, 2};
+  lab->append_all(
+      {LabRecord{}, MachineRecord{.cpu = "x"}, run, TopForecast{.flops = 1e12}, RunStarted{.run = run.run}, finished,
+       ScoreRecord{.predicted = 2}, fit, FutureForecast{.forecast = {{.multiply = 10, .flops = 1e13}}},
+       WallRecord{.verdict = protocol::WallVerdict::kCannotTell}, finding, search, ProposalRecord{.id = "p1"},
+       GainRecord{.split = protocol::Split::kAudit}, SampleNote{.run = run.run}, BranchingNote{.branches = 1},
+       LearningRateDecision{.words = "the same", .learning_rate = 0.01}, comparison});
   const Json data = page_data(*lab, folder.path(), [](const Json&) { return std::string(); });
   EXPECT_EQ(flywheel::testing::type_errors(data.dump(), "src/data.ts", "ReportData"), "");
 }

@@ -8,8 +8,9 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "base/statistics.h"
+#include "campaign/options.h"
 #include "campaign/points.h"
-#include "evidence/paired_runs.h"
+#include "evidence/paired_comparison.h"
 #include "report/cost_text.h"
 #include "report/multiplier_text.h"
 #include "report/report_json.h"
@@ -114,19 +115,18 @@ std::string found_sentence(const ledger::Ledger& ledger) {
       measured->flops > 0 ? fmt::format(", measured with runs of {}", format_flops(measured->flops)) : "";
   const std::string without =
       fmt::format("without {} to the recipe that this lab adopted, the same loss takes", changes_text(findings.size()));
-  if (is_lower_bound(*total) || total->value >= evidence::kFarthestMultiple) {
-    const double least = is_lower_bound(*total) ? total->value : evidence::kFarthestMultiple;
-    return fmt::format("Found at least {0:.3g}x: {1} at least {0:.3g} times the training compute{2}.", least, without,
-                       at);
-  }
+  if (is_lower_bound(*total) && total->low > 1)
+    return fmt::format("Found at least {0:.3g}x: {1} at least {0:.3g} times the training compute{2}.", total->low,
+                       without, at);
+  const bool is_bound = is_lower_bound(*total) || is_upper_bound(*total);
+  const std::string value = is_bound ? multiplier_text(*total) : times_text(total->value);
   std::string interval;
-  if (!is_upper_bound(*total) && (std::isfinite(total->low) || std::isfinite(total->high)))
+  if (!is_bound && (std::isfinite(total->low) || std::isfinite(total->high)))
     interval = fmt::format(" (90% interval: {} to {})", times_text(total->low), times_text(total->high));
   if (total->low <= 1)
     return fmt::format(
         "Adopted {} to the recipe that passed the test; {} worth {} compute{}{}, so no gain is sure there.",
-        changes_text(findings.size()), findings.size() == 1 ? "it is" : "together they are", times_text(total->value),
-        interval, at);
+        changes_text(findings.size()), findings.size() == 1 ? "it is" : "together they are", value, interval, at);
   return fmt::format("Found {0:.2f}x: {1} {0:.2f} times the training compute{2}{3}.", total->value, without, interval,
                      at);
 }
@@ -198,23 +198,60 @@ std::optional<std::string> splits_sentence(const OrderedJson& report) {
       fixed(apart->explained, 3));
 }
 
+// "0.0043 bits per byte (worth 3.1% of compute)"
+std::string bound_text(const ledger::ComparisonRecord& result) {
+  const std::string bits = fmt::format("{:.2g} bits per byte", *result.bound);
+  return result.bound_worth ? fmt::format("{} (worth {:.2g}% of compute)", bits, 100 * *result.bound_worth) : bits;
+}
+
 std::string comparison_sentence(const ledger::ComparisonRecord& result) {
   using protocol::ComparisonVerdict;
   const ledger::Interval& d = result.difference;
   const std::string interval = std::isfinite(d.low) && std::isfinite(d.high)
                                    ? fmt::format(" (95% interval: {:+.4f} to {:+.4f})", d.low, d.high)
                                    : "";
+  const std::string differs =
+      std::isfinite(d.value) ? fmt::format("its loss differs by {:+.4f} bits per byte{}", d.value, interval) : "";
+  if (result.verdict == ComparisonVerdict::kNoDifference && result.bound)
+    return fmt::format("The changed recipe makes no difference larger than {} on either rung: {}.", bound_text(result),
+                       differs);
   if (result.verdict == ComparisonVerdict::kUndecided) {
     std::string text = "Undecided: these runs cannot tell whether the changed recipe is better or worse";
-    if (std::isfinite(d.value)) text += fmt::format("; its loss differs by {:+.4f} bits per byte{}", d.value, interval);
+    if (!differs.empty()) text += "; " + differs;
+    if (result.bound) text += "; differences larger than " + bound_text(result) + " are excluded";
     return text + ".";
   }
-  std::string text = fmt::format("The changed recipe is {}: its loss differs by {:+.4f} bits per byte{}",
-                                 name(result.verdict), d.value, interval);
+  std::string text = fmt::format("The changed recipe is {}", name(result.verdict));
+  if (!differs.empty()) text += ": " + differs;
   if (result.multiplier && std::isfinite(result.multiplier->value))
     text += fmt::format(", and the base takes {} the training compute for the same loss",
                         multiplier_text(*result.multiplier, "90%"));
   return text + ".";
+}
+
+// Runs of both sides that failed or went astray; empty: none.
+std::string failed_text(const ledger::ComparisonRecord& result) {
+  const auto sides = [](const ledger::ComparisonRecord::Sides& runs, const char* what) {
+    if (runs.base == 0 && runs.candidate == 0) return std::string();
+    return fmt::format("{} of the base's runs and {} of the candidate's {}", runs.base, runs.candidate, what);
+  };
+  const std::string failed = result.failed ? sides(*result.failed, "failed for what the recipe does") : "",
+                    ruined = result.ruined ? sides(*result.ruined, "ended far above the others of their side") : "";
+  return failed + (failed.empty() || ruined.empty() ? "" : "; ") + ruined;
+}
+
+// What it takes to decide it.
+std::string more_budget_text(const ledger::Ledger& ledger, const ledger::ComparisonRecord& result) {
+  if (*result.more_budget >= evidence::PairedComparison::kMostTimes)
+    return "no budget is expected to decide it: the rungs contradict each other";
+  const auto lab = last_of<ledger::LabRecord>(ledger);
+  const auto planned = lab && lab->question.pairs ? static_cast<double>(*lab->question.pairs)
+                                                  : double{campaign::CompareRules{}.planned_pairs};
+  std::string text = fmt::format("to decide it takes about {:.1f} times the budget, with --pairs {:.0f}",
+                                 *result.more_budget, std::ceil(planned * *result.more_budget));
+  if (result.expected_verdict)
+    text += fmt::format("; then the verdict is expected to be \"{}\"", name(*result.expected_verdict));
+  return text;
 }
 
 bool is_comparison(const ledger::Ledger& ledger) {
@@ -249,15 +286,17 @@ std::string found_rows(const ledger::Ledger& ledger) {
 }
 
 // The answer of `flywheel compare`.
-std::string comparison_rows(const ledger::ComparisonRecord& result) {
+std::string comparison_rows(const ledger::Ledger& ledger, const ledger::ComparisonRecord& result) {
   const auto number = [](double value) {
     return std::isfinite(value) ? fmt::format("{:+.4f}", value) : std::string("open");
   };
   const auto interval = [&](const ledger::Interval& d) {
     return fmt::format("{} ({} to {})", number(d.value), number(d.low), number(d.high));
   };
-  std::string rows = row("verdict", std::string(name(result.verdict)) +
-                                        "; differences are the second recipe's loss minus the first's, bits per byte");
+  const bool same = result.verdict == protocol::ComparisonVerdict::kNoDifference && result.bound;
+  std::string rows =
+      row("verdict", std::string(name(result.verdict)) + (same ? " larger than " + bound_text(result) : "") +
+                         "; differences are the second recipe's loss minus the first's, bits per byte");
   rows += row("difference", interval(result.difference) + ", 95% at any time");
   if (result.multiplier) rows += row("worth", multiplier_text(*result.multiplier, "90%") + " compute");
   if (result.time_multiplier)
@@ -268,8 +307,10 @@ std::string comparison_rows(const ledger::ComparisonRecord& result) {
                                   interval(rung.difference), rung.pairs, multiplier_text(rung.multiplier)));
   for (const ledger::ComparedCosts& costs : result.costs.value_or(std::vector<ledger::ComparedCosts>{}))
     rows += costs_text(costs, "  ");
+  if (!same && result.bound) rows += row("excluded", "differences larger than " + bound_text(result));
+  if (const std::string failed = failed_text(result); !failed.empty()) rows += row("failed", failed);
   if (result.more_budget && std::isfinite(*result.more_budget))
-    rows += row("undecided", fmt::format("to decide it takes about {:.1f} times the budget", *result.more_budget));
+    rows += row("undecided", more_budget_text(ledger, result));
   return rows;
 }
 
@@ -371,6 +412,7 @@ Headline headline(const ledger::Ledger& ledger, const OrderedJson& report) {
   Headline headline;
   if (const auto result = last_of<ledger::ComparisonRecord>(ledger)) {
     headline.main = comparison_sentence(*result);
+    if (const std::string failed = failed_text(*result); !failed.empty()) headline.more.push_back(as_sentence(failed));
     if (result->why && !result->why->empty()) headline.more.push_back(as_sentence(*result->why));
     if (result->warning && !result->warning->empty()) headline.more.push_back(as_sentence(*result->warning));
     return headline;
@@ -397,7 +439,7 @@ std::string standing(const ledger::Ledger& ledger) {
 
 std::string known_lines(const ledger::Ledger& ledger, const OrderedJson& report, const std::string& lab) {
   std::string text = found_rows(ledger) + forecast_rows(ledger);
-  if (const auto result = last_of<ledger::ComparisonRecord>(ledger)) text += comparison_rows(*result);
+  if (const auto result = last_of<ledger::ComparisonRecord>(ledger)) text += comparison_rows(ledger, *result);
   if (const auto wall = last_of<ledger::WallRecord>(ledger))
     text += row("wall", std::string(name(wall->verdict)) + (wall->why.empty() ? "" : ": " + wall->why));
   if (!is_comparison(ledger) && ledger.last<ledger::ReportRecord>()) text += best_row(report);

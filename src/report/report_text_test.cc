@@ -125,16 +125,32 @@ TEST(ReportText, AMultiplierThatIsOnlyBoundedIsCalledAtLeast) {
 }
 
 TEST(ReportText, BoundsOfBothSidesAreSaidAlike) {
-  EXPECT_EQ(multiplier_text({8, 6.89, INFINITY}, "90%"), "at least 8x (90%: 6.89x to open)");
-  EXPECT_EQ(multiplier_text({0.125, 0, 1 / 6.89}, "90%"), "at most 0.125x (90%: open to 0.15x)");
-  EXPECT_EQ(multiplier_text({8, 8, INFINITY}, "90%"), "at least 8x");
-  EXPECT_EQ(multiplier_text({0.125, 0, 0.125}, "90%"), "at most 0.125x");
+  EXPECT_EQ(multiplier_text({8, 6.89, INFINITY}, "90%"), "at least 6.89x (90%)");
+  EXPECT_EQ(multiplier_text({0.125, 0, 1 / 6.89}, "90%"), "at most 0.145x (90%)");
+  EXPECT_EQ(multiplier_text({8, 8, INFINITY}, "90%"), "at least 8x (90%)");
+  EXPECT_EQ(multiplier_text({0.125, 0, 0.125}, "90%"), "at most 0.125x (90%)");
+  EXPECT_EQ(multiplier_text({8, 0.9, INFINITY}, "90%"), "at least 0.9x (90%)");
+  EXPECT_EQ(multiplier_text({12, 9, 16}, "90%"), "12.00x (90%: 9.00x to 16.00x)");
   EXPECT_EQ(multiplier_text({0.5, 0, 1.2}, ""), "0.50x (open to 1.20x)");
   MadeUpLab lab;
   lab.ledger->append(SearchRecord{.tried = 2});
   lab.finding("p1", {1.3, 1.05, 1.6});
   lab.gain({0.125, 0, 0.125});
   EXPECT_THAT(lab.head().main, HasSubstr("it is worth at most 0.125x compute, measured with"));
+}
+
+// The value is the farthest multiple that is said at all; what is said to be sure is the interval's own end.
+TEST(ReportText, AFindingIsWorthAtLeastTheLowEndOfItsInterval) {
+  MadeUpLab lab, unsure;
+  for (MadeUpLab* made : {&lab, &unsure}) {
+    made->ledger->append(SearchRecord{.tried = 2});
+    made->finding("p1", {8, 6.62, INFINITY});
+  }
+  lab.gain({8, 6.62, INFINITY});
+  unsure.gain({8, 0.9, INFINITY});
+  EXPECT_THAT(lab.head().main, HasSubstr("Found at least 6.62x: "));
+  EXPECT_THAT(findings_text(*lab.ledger), HasSubstr("at least 6.62x compute"));
+  EXPECT_THAT(unsure.head().main, HasSubstr("it is worth at least 0.9x compute, measured with"));
 }
 
 TEST(ReportText, NothingFoundIsSaidWithWhatWasTried) {
@@ -200,6 +216,39 @@ TEST(ReportText, AComparisonAnswersItsQuestion) {
             "The changed recipe is better: its loss differs by -0.0123 bits per byte (95% interval: -0.0200 to "
             "-0.0040), and the base takes 1.30x (90%: 1.10x to 1.50x) the training compute for the same loss.");
   EXPECT_THAT(summary(*lab.ledger, "compare"), Not(HasSubstr("forecast")));
+}
+
+TEST(ReportText, AComparisonSaysWhatIsExcludedAndWhatItTakes) {
+  MadeUpLab same, undecided, apart;
+  LabRecord record;
+  record.question.compare = {"a", "b"};
+  for (MadeUpLab* lab : {&same, &undecided, &apart}) lab->ledger->append(record);
+  ComparisonRecord result{.verdict = protocol::ComparisonVerdict::kNoDifference, .difference = {0.001, -0.002, 0.003}};
+  result.bound = 0.0043;
+  result.bound_worth = 0.031;
+  same.ledger->append(result);
+  EXPECT_EQ(same.head().main,
+            "The changed recipe makes no difference larger than 0.0043 bits per byte (worth 3.1% of compute) on either "
+            "rung: its loss differs by +0.0010 bits per byte (95% interval: -0.0020 to +0.0030).");
+  EXPECT_THAT(known_lines(*same.ledger, same.report(), "compare"), HasSubstr("no difference larger than 0.0043 bits"));
+  result.verdict = protocol::ComparisonVerdict::kUndecided;
+  result.more_budget = 2.3;
+  result.expected_verdict = protocol::ComparisonVerdict::kNoDifference;
+  result.failed = {0, 2};
+  result.ruined = {0, 1};
+  undecided.ledger->append(result);
+  EXPECT_THAT(undecided.head().main,
+              HasSubstr("; differences larger than 0.0043 bits per byte (worth 3.1% of compute) are excluded."));
+  EXPECT_THAT(
+      undecided.head().more,
+      ::testing::ElementsAre("0 of the base's runs and 2 of the candidate's failed for what the recipe does; 0 of "
+                             "the base's runs and 1 of the candidate's ended far above the others of their side."));
+  const std::string lines = known_lines(*undecided.ledger, undecided.report(), "compare");
+  EXPECT_THAT(lines, HasSubstr("to decide it takes about 2.3 times the budget, with --pairs 28"));
+  EXPECT_THAT(lines, HasSubstr("\"no difference\""));
+  result.more_budget = 1000;
+  apart.ledger->append(result);
+  EXPECT_THAT(known_lines(*apart.ledger, apart.report(), "compare"), HasSubstr("the rungs contradict"));
 }
 
 TEST(ReportText, SummaryFitsATerminalAndEndsInWhatToDo) {

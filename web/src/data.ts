@@ -119,7 +119,7 @@ export interface ParetoRow {
 }
 
 export interface Comparison {
-  verdict: string; // of the second recipe: better, worse, undecided
+  verdict: string; // of the second recipe: better, worse, no difference, undecided
   difference: MaybeNumber; // bits per byte
   low: MaybeNumber;
   high: MaybeNumber;
@@ -132,9 +132,19 @@ export interface Comparison {
   rungs: RungEffect[];
   why?: string;
   warning?: string;
-  more_budget?: MaybeNumber;
-  bound?: MaybeNumber;
+  bound?: MaybeNumber; // larger differences are excluded on both rungs, bits per byte
+  bound_worth?: MaybeNumber; // the same as a share of compute
+  smallest_effect?: MaybeNumber; // of interest, as a share of compute
+  more_budget?: MaybeNumber; // that decides it, times this one
+  expected_verdict?: string;
+  failed_runs?: ComparedRuns; // for what their recipe does
+  ruined_runs?: ComparedRuns; // that finished far above the others of their side
   spend?: { seconds: MaybeNumber; train_flops: MaybeNumber; optimizer_flops?: MaybeNumber; evaluation_flops?: MaybeNumber; runs: MaybeNumber };
+}
+
+export interface ComparedRuns {
+  base: number;
+  candidate: number;
 }
 
 export interface Multiplier {

@@ -34,7 +34,8 @@ PlannedRun prior_planned_run(const Lab& lab, const std::string& id, protocol::St
   return run;
 }
 
-Script<> calibrate(const Lab& lab, Decisions& decisions, const CampaignBudget& budget, RunBook& book, RunLoop& loop) {
+Script<> calibrate(const Lab& lab, Decisions& decisions, const CampaignBudget& budget, RunBook& book, RunLoop& loop,
+                   workload::ConfigurationPtr stand_in) {
   const CampaignOptions& options = lab.options;
   const workload::Configuration& configuration = *options.configuration;
   const auto decision = decisions.decide<ledger::CalibrateDecision>([&] {
@@ -48,21 +49,26 @@ Script<> calibrate(const Lab& lab, Decisions& decisions, const CampaignBudget& b
         budget.is_time() ? 20e9 * std::min(options.budget.seconds / 60, 1.0) : options.budget.flops / 1000;
     return ledger::CalibrateDecision{.parameters = {low, std::sqrt(low * high), high}, .flops = std::max(each, 1e8)};
   });
-  std::vector<PlannedRun> runs;
-  for (size_t i = 0; i < decision.parameters.size(); ++i)
-    for (int copy = 0; copy < (options.slots > 1 ? 2 : 1); ++copy) {
-      PlannedRun run{.id = fmt::format("calibrate-n{}-{}", i, copy), .stage = protocol::Stage::kCalibrate};
-      run.size =
-          lab.workload.isoflop_runs(configuration, decision.flops, decision.parameters[i], 1, lab.max_tokens()).at(0);
-      run.configuration = options.configuration;
-      run.replicate = copy;
-      runs.push_back(std::move(run));
-    }
-  const std::vector<ledger::RunRow> rows = co_await loop.ensure(std::move(runs));
-  if (!book.throughput().empty()) co_return;
+  std::vector<ledger::RunRow> rows;
+  for (const workload::ConfigurationPtr& timed : {options.configuration, stand_in}) {
+    if (!timed) continue;
+    const char* who = timed == options.configuration ? "" : "candidate-";
+    std::vector<PlannedRun> runs;
+    for (size_t i = 0; i < decision.parameters.size(); ++i)
+      for (int copy = 0; copy < (options.slots > 1 ? 2 : 1); ++copy) {
+        PlannedRun run{.id = fmt::format("calibrate-{}n{}-{}", who, i, copy), .stage = protocol::Stage::kCalibrate};
+        run.size = lab.workload.isoflop_runs(*timed, decision.flops, decision.parameters[i], 1, lab.max_tokens()).at(0);
+        run.configuration = timed;
+        run.replicate = copy;
+        runs.push_back(std::move(run));
+      }
+    rows = co_await loop.ensure(std::move(runs));
+    if (!book.throughput().empty()) co_return;
+  }
   for (const ledger::RunRow& row : rows)
     if (row.state == protocol::RunState::kFailed)
-      throw_failed("the first runs failed: {}. See {}", row.reason, (lab.runs() / row.run).string());
+      throw_failed("the first runs{} failed: {}. See {}", stand_in ? " of both recipes" : "", row.reason,
+                   (lab.runs() / row.run).string());
   throw_bad_input("the budget is too small: it ended while the machine's speed was being measured");
 }
 

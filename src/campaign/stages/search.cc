@@ -64,12 +64,6 @@ bool leaves_a_ladder(const Lab& lab, const CampaignBudget& budget, const RunBook
   }
 }
 
-// Whether a run failed for what the recipe does, wherever it is run again; all else is the machine's.
-bool is_the_recipes_fault(std::string_view reason) {
-  const auto kind = protocol::failure_kind(reason);
-  return !kind || protocol::would_fail_again(*kind);
-}
-
 // What a run of a search at these FLOPs takes of the budget.
 double run_cost(const Lab& lab, const CampaignBudget& budget, const workload::Configuration& configuration,
                 double flops) {
@@ -280,7 +274,7 @@ class Driver {
     if (!row->ended() || row->state == protocol::RunState::kStopped) return result;  // out of budget
     result.state = row->state == protocol::RunState::kDone && row->bits_per_byte ? State::kDone : State::kFailed;
     result.reason = row->reason;
-    result.machine = result.state == State::kFailed && !is_the_recipes_fault(row->reason);
+    result.machine = result.state == State::kFailed && !protocol::is_the_recipes_fault(row->reason);
     if (result.state == State::kDone) {
       result.loss = *row->bits_per_byte;
       if (wanted.look_at > 0) result.curve = curve_of(*row, wanted.look_at);

@@ -11,7 +11,6 @@
 #include "campaign/campaign.h"
 #include "campaign/document_sums.h"
 #include "campaign/points.h"
-#include "evidence/paired_runs.h"
 #include "protocol/run_events.h"
 #include "testing/engine_workload.h"
 #include "testing/fake_clock.h"
@@ -26,7 +25,6 @@ using flywheel::testing::FakeClock;
 using flywheel::testing::FakeEngine;
 using flywheel::testing::Script;
 using flywheel::testing::TemporaryFolder;
-using protocol::ComparisonVerdict;
 
 const char* kChanges = R"toml(
 [[change]]
@@ -446,43 +444,6 @@ TEST(CampaignSearch, RunsThatCannotWinAreStoppedHalfWayAndChargedForThat) {
   EXPECT_EQ(search.stopped, stopped);
   EXPECT_NEAR(search.saved_flops / search.screen_flops, 0.5 * stopped, 0.5);
   EXPECT_EQ(ledger->all<ledger::FindingRecord>().size(), 1u);
-}
-
-TEST(CampaignCompare, SaysBetterWorseAndUndecided) {
-  for (const auto& [gain, verdict] :
-       {std::pair{0.05, ComparisonVerdict::kBetter}, std::pair{-0.05, ComparisonVerdict::kWorse},
-        std::pair{0.0, ComparisonVerdict::kUndecided}}) {
-    SearchedLab lab;
-    lab.gain = gain;
-    lab.options.proposers.clear();
-    lab.options.budget.flops = 3e13;
-    const auto ledger = ledger::Ledger::open(lab.folder.path());
-    Campaign campaign(*ledger, lab.runner, lab.workload, lab.clock, lab.options);
-    recipe::Recipe candidate;
-    candidate.model.rope_base = 20000;
-    const auto result = campaign.compare(workload::make_configuration(candidate));
-    ASSERT_TRUE(result);
-    EXPECT_EQ(result->verdict, verdict);
-    EXPECT_EQ(result->rungs.size(), 2u);
-    // The difference is of the verdict's level, 95%, what it is worth is of 90%: narrower than what the same slope
-    // makes of the 95% interval.
-    evidence::RungPairs pairs[2];
-    for (size_t r = 0; r < 2; ++r) pairs[r].flops = result->rungs[r].flops;
-    for (const auto& row : ledger->runs())
-      for (size_t r = 0; r < 2; ++r)
-        if (row.run.ends_with("-base") && row.rung_flops == pairs[r].flops) {
-          pairs[r].base.push_back(*row.bits_per_byte);
-          const std::string other = row.run.substr(0, row.run.size() - 4) + "candidate";
-          pairs[r].difference.push_back(*ledger->run(other)->bits_per_byte - *row.bits_per_byte);
-        }
-    const evidence::Interval at95 = evidence::paired_effect(pairs).multiplier_of(result->difference);
-    EXPECT_NEAR(result->multiplier->value / at95.value, 1, 0.01);
-    EXPECT_LT(result->multiplier->high / result->multiplier->low, 0.999 * at95.high / at95.low);
-    if (gain > 0) {
-      EXPECT_LT(result->difference.high, 0);
-      EXPECT_GT(result->multiplier->low, 1);
-    }
-  }
 }
 
 }  // namespace

@@ -37,8 +37,10 @@ struct Ladder {
 };
 
 // ---- ladder_plan.cc ---------------------------------------------------------------------------------------------
-// Measures throughput: about a second of training at three sizes with all cores busy.
-Script<> calibrate(const Lab& lab, Decisions& decisions, const CampaignBudget& budget, RunBook& book, RunLoop& loop);
+// Measures throughput: about a second of training at three sizes with all cores busy. With `stand_in`, where there is
+// one, when the campaign's own configuration fails at every size.
+Script<> calibrate(const Lab& lab, Decisions& decisions, const CampaignBudget& budget, RunBook& book, RunLoop& loop,
+                   workload::ConfigurationPtr stand_in = nullptr);
 // The ladder for the whole budget, before a search.
 LadderPlan plan_first_ladder(const Lab& lab, Decisions& decisions, CampaignBudget& budget, const RunBook& book);
 // The ladder for the budget left after the search, at the measured throughput of the adopted configuration.
@@ -102,10 +104,11 @@ double gain_cost(const Lab& lab, const CampaignBudget& budget, workload::Configu
 
 // ---- compare.cc -------------------------------------------------------------------------------------------------
 // `flywheel compare`: paired runs of the options' configuration and `candidate` on two rungs with the same seeds and
-// data, judged on the audit split, until the sequential test decides or the budget ends. The result is recorded.
+// data, judged on the audit split, until the sequential test decides or the budget ends. A run that fails for what its
+// recipe does counts against its side. The result is recorded.
 Script<ledger::ComparisonRecord> compare_configurations(const Lab& lab, Decisions& decisions, CampaignBudget& budget,
                                                         const RunBook& book, RunLoop& loop,
-                                                        workload::ConfigurationPtr candidate);
+                                                        workload::ConfigurationPtr candidate, CompareRules rules);
 
 // A run that is compared with those of other configurations: at the size that the prior takes for compute-optimal, and
 // trained for as long as its model and its optimizer together take `flops`. Throws kFailed when no size fits.

@@ -1,5 +1,5 @@
-// flywheel simulate search: the campaign's decisions on synthetic runs, and those of other designs
-// (docs/believable.md).
+// flywheel simulate search: the campaign's decisions on synthetic runs, and those of other designs; and compare
+// (simulate_compare.h): the verdicts of comparisons (docs/believable.md).
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -9,9 +9,12 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/statistics.h"
 #include "campaign/points.h"
 #include "cli/cli.h"
 #include "evidence/simulation/designs.h"
+#include "evidence/simulation/simulate_compare.h"
+#include "evidence/simulation/simulate_search.h"
 #include "ledger/ledger.h"
 
 namespace flywheel::cli {
@@ -169,6 +172,101 @@ void print_text(const SimulateOptions& options, const OrderedJson& json) {
       json["keep_if_lower"]["fake_gain_sd"].get<double>());
 }
 
+// ---- compare
+struct SimulateCompareOptions {
+  evidence::ComparisonWorld world;
+  double effect = 0;
+  std::optional<double> upper_effect;
+  std::string shape = "normal";
+  int64_t seed = 1;
+  bool json = false;
+};
+
+OrderedJson score_json(const evidence::ComparisonWorld& world, const evidence::ComparisonScore& score) {
+  OrderedJson json{{"comparisons", score.comparisons},
+                   {"effect", world.effect},
+                   {"noise", world.noise},
+                   {"shape", protocol::name(world.shape)},
+                   {"pairs", world.pairs}};
+  const std::pair<const char*, int> verdicts[] = {{"better", score.better},
+                                                  {"worse", score.worse},
+                                                  {"no_difference", score.no_difference},
+                                                  {"undecided", score.undecided}};
+  for (const auto& [verdict, count] : verdicts)
+    json[verdict] = {{"rate", static_cast<double>(count) / score.comparisons},
+                     {"rate_high95", binomial_interval(count, score.comparisons, 0.9).high}};
+  json["mean_pairs"] = score.mean_pairs;
+  json["bound_worth"] = score.median_bound_worth;
+  json["more_budget"] = {{"followed", score.followed},       {"decided", score.followed_decided},
+                         {"as_expected", score.as_expected}, {"forecast", score.median_forecast},
+                         {"actual", score.median_actual},    {"forecast_over_actual", score.forecast_over_actual}};
+  return json;
+}
+
+void print_score(const evidence::ComparisonWorld& world, const evidence::ComparisonScore& score) {
+  fmt::print(
+      "{} comparisons of up to {} pairs on each rung; the candidate is worth {:+.1f}% and {:+.1f}% of compute on "
+      "them,\n"
+      "a pair's difference has a standard deviation of {:g} smallest effects, noise: {}\n",
+      score.comparisons, world.pairs, 100 * world.effect[0], 100 * world.effect[1], world.noise,
+      protocol::name(world.shape));
+  const std::pair<const char*, int> verdicts[] = {{"better", score.better},
+                                                  {"worse", score.worse},
+                                                  {"no difference", score.no_difference},
+                                                  {"undecided", score.undecided}};
+  for (const auto& [verdict, count] : verdicts)
+    fmt::print("  {:<14} {:5.1f}% (at most {:.1f}%, with 95% confidence)\n", verdict, 100.0 * count / score.comparisons,
+               100 * binomial_interval(count, score.comparisons, 0.9).high);
+  fmt::print(
+      "  {:.1f} pairs on both rungs together; larger differences than {:.1f}% of compute are excluded (median)\n",
+      score.mean_pairs, 100 * score.median_bound_worth);
+  if (score.followed_decided == 0) return;
+  fmt::print(
+      "  {} undecided ones went on, {} were decided, {} of them as expected, with {:.1f} times the budget\n"
+      "  where {:.1f} times was forecast (medians); forecast over actual: {:.2f} to {:.2f} to {:.2f} (10, 50, 90%)\n",
+      score.followed, score.followed_decided, score.as_expected, score.median_actual, score.median_forecast,
+      score.forecast_over_actual[0], score.forecast_over_actual[1], score.forecast_over_actual[2]);
+}
+
+Action declare_compare_worlds(const Arguments& arguments) {
+  auto options = std::make_shared<SimulateCompareOptions>();
+  evidence::ComparisonWorld& world = options->world;
+  arguments.option("--comparisons", world.comparisons, "Comparisons").range(1, 1000000).show_default();
+  arguments.option("--pairs", world.pairs, "Pairs on each rung that the budget holds").range(1, 10000).show_default();
+  arguments.option("--effect", options->effect, "Of the candidate, as a share of compute; above 0: better")
+      .range(-0.9, 100.0)
+      .show_default();
+  arguments.option("--upper-effect", options->upper_effect, "On the upper rung (default: the same)").range(-0.9, 100.0);
+  arguments.option("--noise", world.noise, "Standard deviation of a pair's difference, in smallest effects")
+      .range(0.0, 1e6)
+      .show_default();
+  arguments.option("--shape", options->shape, "Of the noise")
+      .one_of({"normal", "heavy_tails", "skewed"})
+      .show_default();
+  arguments.option("--smallest-effect", world.options.smallest_effect, "Of interest, as a share of compute")
+      .range(1e-6, 100.0)
+      .show_default();
+  arguments.option("--base-failures", world.base_failures, "Probability that a run of the base fails").range(0.0, 1.0);
+  arguments.option("--candidate-failures", world.candidate_failures, "Of the candidate").range(0.0, 1.0);
+  arguments.option("--follow", world.most_times, "Follow undecided ones up to so many times their budget; 0: not")
+      .range(0, 1000)
+      .show_default();
+  arguments.option("--seed", options->seed, "Seed").show_default();
+  arguments.flag("--json", options->json, "Print one JSON object");
+  return [options] {
+    evidence::ComparisonWorld asked = options->world;
+    asked.effect = {options->effect, options->upper_effect.value_or(options->effect)};
+    asked.shape = *protocol::find_name<evidence::NoiseShape>(options->shape);
+    asked.seed = static_cast<uint64_t>(options->seed);
+    const evidence::ComparisonScore score = evidence::simulate_comparisons(asked);
+    if (options->json)
+      fmt::print("{}\n", json_line(score_json(asked, score)));
+    else
+      print_score(asked, score);
+    return 0;
+  };
+}
+
 }  // namespace
 
 Action declare_simulate(Arguments& arguments) {
@@ -201,7 +299,10 @@ Action declare_simulate(Arguments& arguments) {
   search.option("--seed", world.seed, "Seed").show_default();
   search.option("--threads", world.threads, "Threads; the numbers do not depend on it").range(1, 256);
   search.flag("--json", options->json, "Print one JSON object");
-  return [options] {
+  const Arguments compare = arguments.subcommand("compare", "The verdicts of comparisons on simulated pairs of runs");
+  const Action simulate_compare = declare_compare_worlds(compare);
+  return [options, compare, simulate_compare] {
+    if (compare.chosen()) return simulate_compare();
     options->world.kind = *protocol::find_name<evidence::WorldKind>(options->world_name);
     options->design = *protocol::find_name<evidence::Design>(options->design_name);
     if (!options->lab.empty()) options->world.noise = residuals_of(options->lab);

@@ -15,6 +15,8 @@ void fields(V& v, Question& q) {
   v.sparse("proposers", q.proposers);
   v.sparse("changes", q.changes);
   v.unless_empty("prior", q.prior);
+  v.sparse("smallest_effect", q.smallest_effect);
+  v.sparse("pairs", q.pairs);
 }
 
 template <typename V>

@@ -184,6 +184,12 @@ void fields(V& v, ComparisonRecord::Spend& s) {
 }
 
 template <typename V>
+void fields(V& v, ComparisonRecord::Sides& s) {
+  v.field("base", s.base);
+  v.field("candidate", s.candidate);
+}
+
+template <typename V>
 void fields(V& v, ComparisonRecord& r) {
   v.required("verdict", r.verdict);
   interval_fields(v, r.difference, "difference");
@@ -195,7 +201,13 @@ void fields(V& v, ComparisonRecord& r) {
   v.field("rungs", r.rungs);
   v.sparse("warning", r.warning);
   v.sparse("why", r.why);
+  v.sparse("bound", r.bound);
+  v.sparse("bound_worth", r.bound_worth);
+  v.sparse("smallest_effect", r.smallest_effect);
   v.sparse("more_budget", r.more_budget);
+  v.sparse("expected_verdict", r.expected_verdict);
+  v.sparse("failed_runs", r.failed);
+  v.sparse("ruined_runs", r.ruined);
   v.field("spend", r.spend);
 }
 

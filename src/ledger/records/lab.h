@@ -22,6 +22,8 @@ struct Question {
   std::optional<std::string> proposers{};
   std::optional<std::string> changes{};  // SHA-256 of the list
   std::vector<std::string> prior{};
+  std::optional<double> smallest_effect{};  // of `flywheel compare`, as its next
+  std::optional<int64_t> pairs{};           // of each rung, for which the budget is planned
 };
 
 // "lab": the first record, once.

@@ -242,6 +242,11 @@ TEST(Records, ThoseOfTheSearchGoToTheirStructsAndBack) {
       R"__(3,"rungs":[{"compute_multiplier":{"high":1.5,"low":1.1,"value":1.25},"difference":-0.02,"flops":6000)__"
       R"__(000000.0,"high":-0.01,"low":-0.03,"pairs":6}],"spend":{"runs":24,"seconds":60.5,"train_flops":100000)__"
       R"__(0.0},"verdict":"better","warning":""})__");
+  round_trip<ComparisonRecord>(
+      R"__({"bound":0.004,"bound_worth":0.03,"compute_multiplier":null,"difference":0.001,"expected_verdict":"no )__"
+      R"__(difference","failed_runs":{"base":1,"candidate":2},"high":0.003,"low":-0.002,"more_budget":2.5,"ruine)__"
+      R"__(d_runs":{"base":0,"candidate":1},"rungs":[],"smallest_effect":0.05,"spend":{"runs":4,"seconds":1.5,"tra)__"
+      R"__(in_flops":1000000.0},"verdict":"no difference"})__");
 }
 
 TEST(Records, DecisionsGoToTheirStructsAndBack) {

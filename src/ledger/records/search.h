@@ -118,7 +118,19 @@ struct ComparisonRecord {
   std::vector<RungEffect> rungs{};
   std::optional<std::string> warning{};
   std::optional<std::string> why{};
-  std::optional<double> more_budget{};  // to decide it, times this one's; not finite: it cannot be said
+  // Of "no difference" and "undecided", in bits per byte: larger differences are excluded on both rungs, at 95%; and
+  // the same as a share of compute. Empty: no pairs to say so.
+  std::optional<double> bound{}, bound_worth{};
+  std::optional<double> smallest_effect{};  // of interest, as a share of compute
+  // While undecided: the budget that decides it, times this one's, and the verdict expected then. Ledgers of before
+  // have none where the evidence did not grow.
+  std::optional<double> more_budget{};
+  std::optional<protocol::ComparisonVerdict> expected_verdict{};
+  // Runs of each side: failed for what their recipe does, or finished far above the others of their side.
+  struct Sides {
+    int64_t base = 0, candidate = 0;
+  };
+  std::optional<Sides> failed{}, ruined{};
   struct Spend {
     double seconds = 0, train_flops = 0;
     std::optional<double> optimizer_flops{}, evaluation_flops{};  // beside train_flops

@@ -1,8 +1,8 @@
 // What the search found: findings, everything adopted together, and what became of every proposal.
-import { outcomeOf, type Finding, type ReportData, type SearchProposal, type SearchRecord } from "../data";
+import { outcomeOf, type Finding, type Multiplier, type ReportData, type SearchProposal, type SearchRecord } from "../data";
 import { breakable, h, missing, table, type Child } from "../dom";
 import { asFlops, bytes, fixed, integer, isNumber, short, signed, withShortNumbers } from "../format";
-import { bounded, interval, worth, worthRange } from "./worth";
+import { bounded, interval, worthRange } from "./worth";
 
 const mean = (values: number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
 
@@ -64,7 +64,7 @@ function together(search: SearchRecord): Child[] {
         { title: "Split", text: true, cell: (row) => row.split },
         { title: "Rung, FLOPs", cell: (row) => asFlops(row.flops) },
         { title: "Worth in compute", number: true, cell: (row) => h("strong", {}, bounded(row.compute_multiplier)) },
-        { title: "90%", number: true, cell: (row) => worthRange(row.compute_multiplier.low, row.compute_multiplier.high) },
+        { title: "90%", number: true, cell: (row) => worthRange(row.compute_multiplier) },
         { title: "Bits per byte", number: true, cell: (row) => `${signed(row.difference, 4)} (${interval(row.low, row.high, 4)})` },
         { title: "Start still worse with", number: true, cell: (row) => (isNumber(row.at_least) ? `${fixed(row.at_least, 1)}× the compute` : "not shown") },
         { title: "Pairs", number: true, cell: (row) => integer(row.pairs) },
@@ -74,11 +74,13 @@ function together(search: SearchRecord): Child[] {
   ];
 }
 
+// Of a finding, or of its extrapolation.
+const overall = (row: { compute_multiplier?: Multiplier["value"]; low?: Multiplier["low"]; high?: Multiplier["high"] }): Multiplier => ({ value: row.compute_multiplier ?? null, low: row.low ?? null, high: row.high ?? null });
 // Where all rungs together allow no number, what one of them allows.
 function worthOf(finding: Finding): string {
-  if (isNumber(finding.compute_multiplier)) return bounded({ value: finding.compute_multiplier, low: finding.low, high: finding.high });
+  if (isNumber(finding.compute_multiplier)) return bounded(overall(finding));
   const rung = (finding.by_rung ?? []).find((row) => isNumber(row.compute_multiplier.value));
-  if (rung === undefined) return worth(null);
+  if (rung === undefined) return bounded({ value: null, low: null, high: null });
   return `${bounded(rung.compute_multiplier)} at ${asFlops(rung.flops)}`;
 }
 
@@ -88,7 +90,7 @@ const stacked = (value: string, below: string): HTMLElement => h("span", { class
 // Wall time of the candidate's confirmation runs over that of the base's: FLOPs are not all equally fast.
 function timeRatio(finding: Finding, seconds: Map<string, number>): Child {
   const measured = finding.time_multiplier;
-  if (measured && isNumber(measured.value)) return stacked(bounded(measured), worthRange(measured.low, measured.high));
+  if (measured && isNumber(measured.value)) return stacked(bounded(measured), worthRange(measured));
   let own = 0;
   let base = 0;
   for (const run of finding.runs ?? []) {
@@ -129,14 +131,14 @@ export function findingsSection(data: ReportData): Child[] {
       "Findings",
       [
         { title: "Change", text: true, cell: (row) => exact(row.change) },
-        { title: "Worth in compute", number: true, cell: (row) => stacked(worthOf(row), worthRange(row.low, row.high)) },
+        { title: "Worth in compute", number: true, cell: (row) => stacked(worthOf(row), worthRange(overall(row))) },
         { title: "In time", number: true, cell: (row) => timeRatio(row, seconds) },
         ...(findings.some((row) => row.parameters) ? [{ title: "All parameters", number: true, cell: (row: Finding) => grown(row.parameters, short) }] : []),
         ...(findings.some((row) => row.artifact_bytes) ? [{ title: "Saved model", number: true, cell: (row: Finding) => grown(row.artifact_bytes, bytes) }] : []),
         { title: "Bits per byte", number: true, cell: (row) => (row.difference ? stacked(signed(row.difference.value, 4), interval(row.difference.low, row.difference.high, 4)) : "–") },
         { title: "Runs", number: true, cell: (row) => (isNumber(row.pairs) ? integer(row.pairs) : "–") },
         { title: "Confirmed at, FLOPs", cell: (row) => (row.rungs ?? []).map((flops) => asFlops(flops)).join(", ") },
-        { title: "At the top rung", number: true, cell: (row) => (row.extrapolated ? stacked(worth(row.extrapolated.compute_multiplier), worthRange(row.extrapolated.low, row.extrapolated.high)) : "–") },
+        { title: "At the top rung", number: true, cell: (row) => (row.extrapolated ? stacked(bounded(overall(row.extrapolated)), worthRange(overall(row.extrapolated))) : "–") },
         { title: "Without it, at the end", number: true, cell: (row) => (row.ablation ? stacked(signed(row.ablation.difference_without, 4), `${row.ablation.pairs} pairs`) : "not tested") },
         { title: "Note", text: true, cell: (row) => row.warning ?? "" },
       ],

@@ -4,23 +4,23 @@ import { fixed, isNumber, signed } from "../format";
 
 export const interval = (low: unknown, high: unknown, digits: number): string => `${isNumber(low) ? signed(low, digits) : "open"} to ${isNumber(high) ? signed(high, digits) : "open"}`;
 
-// Above it, or below its reciprocal, nothing was measured, so nothing more is said (kFarthestMultiple of src/evidence).
+// Above it, or below its reciprocal, nothing was measured: such a value stands for a bound, which is the interval's own
+// end (kFarthestMultiple of src/evidence).
 const kFarthest = 8;
 const isOpen = (value: unknown): boolean => !isNumber(value) || value <= 0;
-export const worth = (value: unknown): string => {
+const end = (value: unknown): string => (isNumber(value) && value > 0 ? `${fixed(value, 2)}×` : "open");
+const isLowerBound = ({ value, low, high }: Multiplier): boolean => isNumber(value) && !isOpen(low) && !isNumber(high) && (value === low || value >= kFarthest);
+const isUpperBound = ({ value, low, high }: Multiplier): boolean => isNumber(value) && isOpen(low) && isNumber(high) && (value === high || value <= 1 / kFarthest);
+export const worthRange = (multiplier: Multiplier): string => {
+  if (isLowerBound(multiplier)) return "no upper end known";
+  if (isUpperBound(multiplier)) return "no lower end known";
+  return `${end(multiplier.low)} to ${end(multiplier.high)}`;
+};
+// "1.14×", or what alone is known: "at least 6.89×".
+export const bounded = (multiplier: Multiplier): string => {
+  const { value, low, high } = multiplier;
   if (!isNumber(value)) return "cannot be said";
-  if (value >= kFarthest) return `at least ${kFarthest}×`;
-  return value <= 1 / kFarthest ? `at most ${1 / kFarthest}×` : `${fixed(value, 2)}×`;
-};
-const end = (value: unknown): string => (isOpen(value) ? "open" : worth(value));
-export const worthRange = (low: unknown, high: unknown): string => {
-  if (isNumber(low) && low >= kFarthest) return "no upper end known";
-  if (isNumber(high) && high <= 1 / kFarthest) return "no lower end known";
-  return `${end(low)} to ${end(high)}`;
-};
-// Only bounded: the base loses, or wins, with so many times the compute.
-export const bounded = ({ value, low, high }: Multiplier): string => {
-  if (isNumber(value) && value === low && !isNumber(high)) return `at least ${fixed(Math.floor(value * 100) / 100, 2)}×`;
-  if (isNumber(value) && value === high && isOpen(low)) return `at most ${fixed(Math.ceil(value * 1000) / 1000, 3)}×`;
-  return worth(value);
+  if (isLowerBound(multiplier) && isNumber(low)) return `at least ${fixed(Math.floor(low * 100) / 100, 2)}×`;
+  if (isUpperBound(multiplier) && isNumber(high)) return `at most ${fixed(Math.ceil(high * 1000) / 1000, 3)}×`;
+  return `${fixed(value, 2)}×`;
 };
