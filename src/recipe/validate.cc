@@ -4,7 +4,6 @@
 #include <initializer_list>
 
 #include "base/error.h"
-#include "base/json.h"
 #include "recipe/active.h"
 #include "recipe/fields.h"
 #include "recipe/mixers.h"

@@ -30,7 +30,7 @@ struct ComparisonWorld {
   NoiseShape shape = NoiseShape::kNormal;
   double base_failures = 0, candidate_failures = 0;  // probability that a run fails
   int most_times = 40;  // how far beyond its budget an undecided one is followed; 0: not at all
-  ComparisonOptions options;
+  ComparisonOptions options{};
   uint64_t seed = 1;
 };
 
