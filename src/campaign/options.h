@@ -35,9 +35,9 @@ struct CampaignOptions {
   // messages.
   std::vector<std::string> proposers;
   std::string list, list_source;
-  std::vector<std::string> known;  // identities of configurations whose outcome earlier labs have settled
+  std::vector<std::string> known;           // identities of configurations whose outcome earlier labs have settled
   std::vector<evidence::Evidence> earlier;  // what the searches of earlier labs screened, as shares of the loss
-  bool branching = true;           // ladder runs may continue from shorter runs of their size and seed
+  bool branching = true;                    // ladder runs may continue from shorter runs of their size and seed
 };
 
 // What every part of a campaign may use. The referenced objects outlive it.

@@ -14,8 +14,8 @@ struct SweepPoint {
 };
 
 // Whether a loss says that something was learnt of context: it is well below that of a model without context (empty:
-// not known, and any loss says so). Of runs that are not, the one with the lowest loss is the one that learnt the tokens'
-// frequencies fastest, which is no reason to prefer its learning rate.
+// not known, and any loss says so). Of runs that are not, the one with the lowest loss is the one that learnt the
+// tokens' frequencies fastest, which is no reason to prefer its learning rate.
 bool has_learnt(double bits_per_byte, std::optional<double> context_free);
 
 struct SweepChoice {

@@ -190,7 +190,9 @@ Action declare_run(Arguments& arguments) {
       .show_default();
   arguments.option("--changes", options->changes, "Changes to try first, instead of the usual ones (TOML)")
       .type_name("FILE.toml");
-  arguments.option("--prior", options->prior, "Earlier labs: what is known there is not tried again, and effects as large as theirs are expected")
+  arguments
+      .option("--prior", options->prior,
+              "Earlier labs: what is known there is not tried again, and effects as large as theirs are expected")
       .type_name("LAB...");
   arguments.flag("--json", options->json, "Print report.json on stdout");
   return [options] { return run_campaign(*options); };

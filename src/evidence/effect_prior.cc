@@ -20,7 +20,7 @@ struct Density {
 constexpr std::array<Density, 7> kDensity = {
     {{0.0005, 0.5}, {0.0025, 0.7}, {0.0075, 0.7}, {0.02, 0.35}, {0.05, 0.2}, {0.2, 0.07}, {1, 0.02}}};
 constexpr double kLeastCount = 1e-4;
-constexpr int kCells = 8;  // of the integral over one part's sizes
+constexpr int kCells = 8;                               // of the integral over one part's sizes
 constexpr double kNothingSd = 0.1, kRelativeSd = 0.15;  // of a part, the latter as a share of its effect
 constexpr int kSteps = 30, kHalvings = 60;
 constexpr double kLeastWeight = 1e-9,

@@ -177,4 +177,11 @@ int RungTests::base_runs() const {
   return sum;
 }
 
+bool ruins(int ruined, int runs, int base_ruined, int base_runs) {
+  constexpr double kMoreOften = 2;
+  if (ruined == 0) return false;
+  const double base = base_runs > 0 ? static_cast<double>(base_ruined) / base_runs : 0;
+  return ruined > kMoreOften * base * runs;
+}
+
 }  // namespace flywheel::evidence

@@ -82,4 +82,7 @@ class RungTests {
 // Runs further above the median of the base than this many of its standard deviations are ruined.
 inline constexpr double kRuinedSds = 12;
 
+// Whether a candidate is ruined more often than the base: more than twice as often, each as a share of its runs.
+bool ruins(int ruined, int runs, int base_ruined, int base_runs);
+
 }  // namespace flywheel::evidence

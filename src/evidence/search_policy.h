@@ -213,7 +213,7 @@ class SearchPolicy {
   void learn();
   void lose_screening(const SearchRun& run);
 
-  // ---- confirmation and what follows (confirmation_batch.cc)
+  // ---- confirmation (confirmation_batch.cc), and what follows it (after_adoption.cc)
   std::vector<int> worth_a_test(std::vector<int> entrants);
   std::vector<int> that_fit(std::vector<int> entrants) const;
   void begin_batch(std::vector<int> entrants);

@@ -24,8 +24,8 @@ std::vector<KnownOutcome> known_outcomes(const std::vector<ledger::RunRow>& runs
 // The same for a lab on disk, which is only read and may be running. Throws kBadInput when there is no ledger.
 std::vector<KnownOutcome> known_outcomes_of_lab(const Path& lab_directory);
 
-// What the search of an earlier lab saw of its proposals where it screened them, as shares of the loss of the base beside
-// it: what effects other campaigns may expect. Empty where the lab has made no search yet. Throws as above.
+// What the search of an earlier lab saw of its proposals where it screened them, as shares of the loss of the base
+// beside it: what effects other campaigns may expect. Empty where the lab has made no search yet. Throws as above.
 std::vector<evidence::Evidence> screened_effects_of_lab(const Path& lab_directory);
 
 }  // namespace flywheel::search

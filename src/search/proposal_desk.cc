@@ -17,7 +17,7 @@ ProposalDesk::ProposalDesk(Subject& subject, DeskOptions options)
 
 SearchView ProposalDesk::view() const {
   return {subject_.space(),      trials_,           incumbent(), options_.rung_flops,
-          options_.target_flops, options_.noise_sd, &taken_, bases_};
+          options_.target_flops, options_.noise_sd, &taken_,     bases_};
 }
 
 double ProposalDesk::best_of_rung(double rung_flops) const {

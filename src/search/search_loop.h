@@ -148,7 +148,7 @@ class SearchLoop {
   double spent_flops() const { return spent_flops_; }
   double noise_sd() const { return noise_sd_; }
   std::optional<double> base_loss() const { return base_loss_; }  // of the base of now; empty: not measured
-  ConfirmedEffect confirmed(int proposal) const;  // REQUIRES that it was confirmed
+  ConfirmedEffect confirmed(int proposal) const;                  // REQUIRES that it was confirmed
   int stopped() const { return stopped_; }
   double saved_flops() const { return saved_flops_; }
 

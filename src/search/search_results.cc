@@ -260,8 +260,8 @@ void SearchLoop::take_resumed(int proposal) {
   policy_.revise(asked.run_of, result.loss - asked.mark);
 }
 
-// Whether it can be adopted together with these: the recipe with all of them is valid, no field of it is set by two, and
-// none is a whole recipe, beside which the others were not measured.
+// Whether it can be adopted together with these: the recipe with all of them is valid, no field of it is set by two,
+// and none is a whole recipe, beside which the others were not measured.
 bool SearchLoop::fits(int proposal, const std::vector<int>& with) const {
   const auto field_of = [](const std::string& patch) { return patch.substr(0, patch.find('=')); };
   const std::vector<std::string>& own = proposals_[static_cast<size_t>(proposal)].patches;

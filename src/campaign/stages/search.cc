@@ -32,8 +32,8 @@ constexpr size_t kFewestRungsLeft = 5;  // of a ladder; fewer do not support a f
 // Share of the budget reserved for the ladder, because the search objective does not value forecasts. Planned stages
 // take up to 1.7 times the expected time when other processes use the machine.
 constexpr double kLadderShare = 1.0 / 3;
-// Of the budget left when the search begins, that the recipe found may endure for, and its fewest runs: where none of 20 is
-// ruined, at most 14% are, with 95% confidence; of 60, at most 5%.
+// Of the budget left when the search begins, that the recipe found may endure for, and its fewest runs: where none of
+// 20 is ruined, at most 14% are, with 95% confidence; of 60, at most 5%.
 constexpr double kEnduranceShare = 0.05;
 constexpr int kFewestEndurance = 20;
 constexpr double kMostOfARung = 5;  // cost of a screening, in those of the base
@@ -142,17 +142,16 @@ class Driver {
     options.rules.policy.endurance = endurance_;
     options.slots = lab_.options.slots;
     options.confirm_flops = rungs_;
-    options.desk = {
-        .seed = lab_.options.seed,
-        .proposers = lab_.options.proposers,
-        .proposer_options = {.list = lab_.options.list,
-                             .list_source = lab_.options.list_source,
-                             .whole = subject_.whole(),
-                             .whole_label = "default-recipe",
-                             .prior = {}},
-        .rung_flops = {screen_flops_},
-        .target_flops = top_flops_,
-        .known = lab_.options.known};
+    options.desk = {.seed = lab_.options.seed,
+                    .proposers = lab_.options.proposers,
+                    .proposer_options = {.list = lab_.options.list,
+                                         .list_source = lab_.options.list_source,
+                                         .whole = subject_.whole(),
+                                         .whole_label = "default-recipe",
+                                         .prior = {}},
+                    .rung_flops = {screen_flops_},
+                    .target_flops = top_flops_,
+                    .known = lab_.options.known};
     options.sampling_error = [this](const auto& base, const auto& candidate) {
       return paired_sampling_error(lab_.ledger, lab_.runs(), base, candidate);
     };
@@ -383,9 +382,9 @@ Script<> search_configurations(const Lab& lab, Decisions& decisions, CampaignBud
   const auto decision = decisions.decide<ledger::SearchDecision>([&] {
     const double upper = std::max(lowest, kConfirmBelow * screen);
     ledger::SearchDecision made{.screen_flops = screen, .confirm_flops = {upper / kConfirmBelow, upper}};
-    made.enough = !budget.is_spent() &&
-                  leaves_a_ladder(lab, budget, book, *ladder.configuration, ladder.lowest_flops,
-                                  kFewestScreens * run_cost(lab, budget, *ladder.configuration, screen));
+    made.enough =
+        !budget.is_spent() && leaves_a_ladder(lab, budget, book, *ladder.configuration, ladder.lowest_flops,
+                                              kFewestScreens * run_cost(lab, budget, *ladder.configuration, screen));
     if (!made.enough) made.limits = {why_not(screen)};
     const double all = kEnduranceShare * budget.flops_left_by_speed(book.throughput());
     made.endurance = std::clamp(static_cast<int>(all / run_cost(lab, budget, *ladder.configuration, screen)),

@@ -112,10 +112,10 @@ Script<> tune(const Lab& lab, Decisions& decisions, const CampaignBudget& budget
     const auto up = decisions.decide<ledger::SweepRungDecision>(
         [&] { return ledger::SweepRungDecision{.go_up = can_sweep(lab, budget, book, ladder, rung + 1)}; },
         static_cast<int>(rung));
-    lab.say(fmt::format("no learning rate has learnt anything of context at {}: no run is clearly below {:.3f} bits "
-                        "per byte, which knowing how often each token occurs is enough for{}",
-                        format_flops(ladder.plan.rungs[rung]), *context_free,
-                        up.go_up ? "; the rates are swept one rung up" : ""));
+    lab.say(fmt::format(
+        "no learning rate has learnt anything of context at {}: no run is clearly below {:.3f} bits "
+        "per byte, which knowing how often each token occurs is enough for{}",
+        format_flops(ladder.plan.rungs[rung]), *context_free, up.go_up ? "; the rates are swept one rung up" : ""));
     if (!up.go_up) break;
     choice = co_await sweep_of(lab, budget, loop, ladder, ++rung, sweep, context_free);
   }
@@ -148,8 +148,9 @@ Script<> tune(const Lab& lab, Decisions& decisions, const CampaignBudget& budget
     } else {
       verdict = {.holds = false,
                  .multiplier = 1,
-                 .words = "kept, since no run of the sweep had learnt anything of context and a longer one did not "
-                          "fit into the budget"};
+                 .words =
+                     "kept, since no run of the sweep had learnt anything of context and a longer one did not "
+                     "fit into the budget"};
     }
     const auto tuned = lab.workload.with_learning_rates(*ladder.configuration, verdict.multiplier);
     return ledger::LearningRateDecision{.multiplier = verdict.multiplier,

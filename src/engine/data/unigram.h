@@ -1,4 +1,5 @@
-// The loss of a model without context: what a run reaches that has learnt how often each token occurs, and nothing else.
+// The loss of a model without context: what a run reaches that has learnt how often each token occurs, and nothing
+// else.
 #pragma once
 
 #include <cstdint>
