@@ -162,6 +162,20 @@ TEST_F(CampaignTest, KilledAtAnyMomentItFinishesWithEveryRunOnce) {
   EXPECT_EQ(workload_.evaluations["locked"], 1);
 }
 
+// A loss is never taken for that of another configuration, whatever a lab of another version calls its runs.
+TEST_F(CampaignTest, ARunThatTrainedSomethingElseUnderItsNameIsNotTakenUp) {
+  options_.budget.seconds = 60;
+  int looks = 0;
+  stop_ = [&] { return ++looks > 20; };
+  ASSERT_EQ(run(), CampaignEnd::kInterrupted);
+  stop_ = [] { return false; };
+  recipe::Recipe other;
+  other.model.rope_base = 20000;
+  options_.configuration = workload::make_configuration(other);
+  const std::string error = flywheel::testing::error_of([&] { run(); }).what();
+  EXPECT_NE(error.find("trained another configuration"), std::string::npos) << error;
+}
+
 TEST_F(CampaignTest, StoppedByTheUserItGoesOnWhereItWas) {
   double stop_at = clock_.now_seconds() + 200;
   stop_ = [&] { return clock_.now_seconds() > stop_at; };

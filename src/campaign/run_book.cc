@@ -130,7 +130,10 @@ void RunBook::observe() {
     const PlannedRun* run = find(row.run);
     if (run == nullptr) continue;
     observed_.insert(row.run);
-    if (run->times_machine) throughput_.add(row.parameters, cost_flops(*run, eval_tokens_of(lab_, *run)), row.seconds);
+    if (!run->times_machine) continue;
+    const double flops =
+        workload::cost_flops(lab_.workload, *run->configuration, run->size, eval_tokens_of(lab_, *run));
+    throughput_.add(row.parameters, flops, row.seconds);
   }
 }
 

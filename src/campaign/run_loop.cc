@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+
 namespace flywheel::campaign {
 
 struct RunLoop::Wait {
@@ -21,6 +23,12 @@ std::vector<scheduler::Job> RunLoop::missing(const std::vector<PlannedRun>& want
   for (const PlannedRun& run : wanted) {
     book_.remember(run);
     const auto row = lab_.ledger.run(run.id);
+    if (row && row->recipe_hash != run.configuration->identity())
+      throw_bad_input(
+          "the lab {} cannot go on: its run {} trained another configuration than this version of the program would "
+          "train under that name, so it was begun by a version that searched in another order. Begin a new lab with "
+          "another --dir; status, runs, report and findings still show what this one has.",
+          lab_.options.lab.string(), run.id);
     if (row && row->gave_up() && !run.resumes) continue;
     if (!row || !row->ended()) jobs.push_back(book_.job_of(run));
   }

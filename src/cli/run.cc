@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <memory>
 #include <ranges>
+#include <set>
 
 #include "base/error.h"
 #include "base/file_system.h"
@@ -109,9 +110,11 @@ std::vector<std::string> known_recipes(const std::vector<std::string>& labs) {
 std::vector<evidence::Evidence> earlier_effects(const std::vector<std::string>& labs) {
   constexpr size_t kMost = 300;
   std::vector<evidence::Evidence> effects;
+  std::set<std::string> seen;
   for (auto lab = labs.rbegin(); lab != labs.rend(); ++lab)
-    for (const evidence::Evidence& effect : search::screened_effects_of_lab(*lab))
-      if (effects.size() < kMost) effects.push_back(effect);
+    if (seen.insert(std::filesystem::weakly_canonical(*lab)).second)
+      for (const evidence::Evidence& effect : search::screened_effects_of_lab(*lab))
+        if (effects.size() < kMost) effects.push_back(effect);
   return effects;
 }
 

@@ -68,10 +68,13 @@ std::vector<int> SearchPolicy::worth_a_test(std::vector<int> entrants) {
   return entrants;
 }
 
-// What cannot be adopted together with a stronger one that is surely better waits: it is looked at again beside that.
+// The best whole configuration alone, where there is one. What cannot be adopted together with a stronger one that is
+// surely better waits: it is looked at again beside that.
 std::vector<int> SearchPolicy::that_fit(std::vector<int> entrants) const {
   std::stable_sort(entrants.begin(), entrants.end(),
                    [this](int a, int b) { return posterior(a).expected_gain() > posterior(b).expected_gain(); });
+  for (const int i : entrants)
+    if (standings_[static_cast<size_t>(i)].whole) return {i};
   std::vector<int> kept;
   for (const int i : entrants) {
     const bool waits = std::any_of(kept.begin(), kept.end(), [&](int stronger) {
@@ -365,7 +368,6 @@ void SearchPolicy::settle() {
   adoptions_ += static_cast<int>(sound.size());
   batch_.reset();
   unlisted_in_wave_ = listed_in_wave_ = 0;
-  screened_flops_in_wave_ = 0;
   learn();
   if (sound.empty()) return;
   pool_.clear();

@@ -23,6 +23,7 @@ constexpr double kLeastTransfer = 0.1;
 constexpr double kRungSd = 0.5, kRungShare = 0.5;
 constexpr double kClearlyMore = 1.02;  // times the net gain of confirming at once, that screening again must have
 constexpr double kBatchSafety = 1.3;   // times the expected cost of a batch, that is kept for it
+constexpr int kLooksBetween = 2;       // screenings for each slot, before what was not worth a pool is asked again
 constexpr int kMostLost = 3;
 constexpr double kLeastShare = 1e-5;  // of what may be measured, that is looked at
 constexpr int kLooks[] = {1, 4, 12};
@@ -163,9 +164,12 @@ void SearchPolicy::learn() {
   std::vector<Evidence> trials;
   for (const Evidence& e : options_.earlier)
     trials.push_back({e.mean / options_.relative_noise, e.variance / std::pow(options_.relative_noise, 2)});
-  for (const Standing& p : standings_)
-    if (!p.screened.empty())
-      trials.push_back({screened_mean(p), screen_variance(static_cast<double>(p.screened.size()))});
+  for (const Standing& p : standings_) {
+    if (p.screened.empty()) continue;
+    // Of an earlier base: in the noise floors of now.
+    const double unit = p.screen_relative_noise / options_.relative_noise;
+    trials.push_back({screened_mean(p) * unit, screen_variance(static_cast<double>(p.screened.size())) * unit * unit});
+  }
   prior_.learn(trials);
   double both = kTransferWeight, squares = kTransferWeight;
   for (const Standing& p : standings_) {
@@ -324,7 +328,6 @@ SearchPolicy::Action SearchPolicy::next_selection() {
   if (chosen >= 0) {
     const auto at = static_cast<size_t>(chosen);
     ++screens_in_flight_[at];
-    screened_flops_in_wave_ += options_.screen_cost;
     return {Action::Kind::kRun, {chosen, Stage::kScreen, screens_given_[at]++}};
   }
   return {waiting ? Action::Kind::kWait : Action::Kind::kDone, {}};
@@ -343,7 +346,7 @@ SearchPolicy::Action SearchPolicy::next() {
       continue;  // it is over, or goes on with a higher threshold
     }
     std::vector<int> found = promising();
-    const bool over = wave_is_over(found);
+    const bool over = results_ >= next_batch_at_ && wave_is_over(found);
     if (!over) {
       const Action action = next_selection();
       if (action.kind != Action::Kind::kDone) return action;
@@ -356,7 +359,7 @@ SearchPolicy::Action SearchPolicy::next() {
     if (!over) return {};
     // What looks promising is not worth its pool yet: another wave.
     unlisted_in_wave_ = listed_in_wave_ = 0;
-    screened_flops_in_wave_ = 0;
+    next_batch_at_ = results_ + kLooksBetween * std::max(options_.parallel, 1);
     if (const Action action = next_selection(); action.kind != Action::Kind::kDone) return action;
     return {};
   }
@@ -372,7 +375,10 @@ void SearchPolicy::result(const SearchRun& run, double value) {
   if (run.stage == Stage::kScreen) {
     --screens_in_flight_[at];
     if (run.number < p.screened_from) return;  // measured against an earlier base
-    if (p.screened.empty()) p.screen_noise_sd = options_.noise_sd;
+    if (p.screened.empty()) {
+      p.screen_noise_sd = options_.noise_sd;
+      p.screen_relative_noise = options_.relative_noise;
+    }
     p.screened.push_back(value);
     // Often while there is little, then as it grows.
     if (++results_ <= 10 || results_ >= learnt_at_ + results_ / 10) learn();

@@ -99,8 +99,9 @@ struct Standing {
   std::vector<double> screened;
   int screened_from = 0;
   double screen_noise_sd = 1;
-  std::optional<RungTests> confirmed;     // once its runs could be judged
-  std::optional<SequentialTest> ablated;  // base less this change, minus base
+  double screen_relative_noise = kUsualNoise;  // the same as a share of that base's loss
+  std::optional<RungTests> confirmed;          // once its runs could be judged
+  std::optional<SequentialTest> ablated;       // base less this change, minus base
   bool ablation_over = false;
   double level = 0;             // that the evidence was held against in the end: it suffices from 1 / level on
   int test = 0;                 // which one of the campaign, from 1; 0: none
@@ -251,7 +252,8 @@ class SearchPolicy {
   std::vector<std::vector<std::optional<double>>> pool_;  // of this base: by rung, then in the order given
   std::vector<std::pair<size_t, size_t>> pool_places_;    // of its runs, by number
   int unlisted_in_wave_ = 0, listed_in_wave_ = 0;
-  double screened_flops_in_wave_ = 0, flops_left_ = 0;
+  int next_batch_at_ = 0;  // results, before which no batch begins again
+  double flops_left_ = 0;
   int tests_ = 0, batches_ = 0, adoptions_ = 0, discoveries_ = 0;
   std::vector<double> endured_;  // losses of the recipe found
   int endurance_given_ = 0, endurance_back_ = 0, endurance_done_ = 0, endurance_ruined_ = 0;

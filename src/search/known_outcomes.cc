@@ -1,6 +1,6 @@
 #include "search/known_outcomes.h"
 
-#include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "base/statistics.h"
@@ -40,26 +40,30 @@ std::vector<KnownOutcome> known_outcomes_of_lab(const Path& lab_directory) {
 
 std::vector<evidence::Evidence> screened_effects_of_lab(const Path& lab_directory) {
   const auto ledger = ledger::Ledger::open_read_only(lab_directory);
-  const auto search = ledger->last<ledger::SearchRecord>();
-  if (!search) return {};
-  std::map<std::string, double> last;  // of each proposal's screenings, the loss
-  double base_runs = 0;
+  if (!ledger->last<ledger::SearchRecord>()) return {};
+  std::map<std::string, double> last;                // of each proposal's screenings, the loss
+  std::map<std::string, std::vector<double>> bases;  // "base-K", the losses where candidates were screened
   for (const ledger::RunRow& run : ledger->runs()) {
-    if (run.stage == protocol::Stage::kBase && run.run.starts_with("base-0-")) ++base_runs;
-    if (run.stage != protocol::Stage::kScreen || !run.bits_per_byte) continue;
-    // "screen-pN-K": in the order in which they were planned, so that the last one stands.
-    last[run.run.substr(0, run.run.rfind('-'))] = *run.bits_per_byte;
+    if (!run.bits_per_byte || run.gave_up()) continue;
+    // "base-K-sN" and "screen-pN-K": in the order in which they were planned, so that the last screening stands.
+    const std::string whose = run.run.substr(0, run.run.rfind('-'));
+    if (run.stage == protocol::Stage::kBase) bases[whose].push_back(*run.bits_per_byte);
+    if (run.stage == protocol::Stage::kScreen) last[whose] = *run.bits_per_byte;
   }
   std::vector<evidence::Evidence> effects;
   for (const auto& record : ledger->all<ledger::ProposalRecord>()) {
     const ledger::ProposalRecord& proposal = record.value;
     const auto loss = last.find("screen-" + proposal.id);
     if (proposal.screened.empty() || loss == last.end()) continue;
-    const double base = loss->second - proposal.screened.back();
-    if (!(base > 0)) continue;
-    const auto count = static_cast<double>(proposal.screened.size());
-    const double noise = search->value.noise_sd / base;
-    effects.push_back({mean(proposal.screened) / base, noise * noise * (1 / count + 1 / std::max(base_runs, 2.0))});
+    // The base beside which it ran last, known by its mean.
+    const double beside = loss->second - proposal.screened.back();
+    for (const auto& [name, losses] : bases) {
+      if (losses.size() < 2 || !(beside > 0) || std::abs(mean(losses) - beside) > 1e-6 * beside) continue;
+      const double noise = standard_deviation(losses) / beside, runs = static_cast<double>(losses.size());
+      const auto count = static_cast<double>(proposal.screened.size());
+      effects.push_back({mean(proposal.screened) / beside, noise * noise * (1 / count + 1 / runs)});
+      break;
+    }
   }
   return effects;
 }

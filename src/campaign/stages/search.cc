@@ -78,6 +78,14 @@ std::string why_not(double screen_flops) {
       kFewestScreens, format_flops(screen_flops), kFewestRungsLeft);
 }
 
+std::vector<evidence::Evidence> earlier_of(const ledger::SearchDecision& decision) {
+  std::vector<evidence::Evidence> earlier;
+  if (!decision.earlier || !decision.earlier_variances) return earlier;
+  for (size_t i = 0; i < std::min(decision.earlier->size(), decision.earlier_variances->size()); ++i)
+    earlier.push_back({(*decision.earlier)[i], (*decision.earlier_variances)[i]});
+  return earlier;
+}
+
 class Driver {
  public:
   Driver(const Lab& lab, Decisions& decisions, CampaignBudget& budget, const RunBook& book, RunLoop& runs,
@@ -89,6 +97,7 @@ class Driver {
         runs_(runs),
         screen_flops_(decision.screen_flops),
         rungs_(decision.confirm_flops),
+        earlier_(earlier_of(decision)),
         endurance_(static_cast<int>(decision.endurance.value_or(search::campaign_rules().policy.endurance))),
         top_flops_(ladder.top_flops()),
         context_free_(ladder.context_free),
@@ -138,7 +147,7 @@ class Driver {
   search::LoopOptions loop_options() {
     search::LoopOptions options;
     options.rules = search::campaign_rules();
-    options.rules.policy.earlier = lab_.options.earlier;
+    options.rules.policy.earlier = earlier_;
     options.rules.policy.endurance = endurance_;
     options.slots = lab_.options.slots;
     options.confirm_flops = rungs_;
@@ -191,9 +200,11 @@ class Driver {
         },
         round);
     if (most_flops_left_ == 0) most_flops_left_ = decision.flops_left;
-    // What is confirmed next has its own consequences.
-    const double kept = kLadderShare * most_flops_left_ + reserve_after(std::max(loop_.policy().adoptions(), 1));
-    loop_.set_flops_left(decision.flops_left, std::max(0.0, decision.flops_left - kept));
+    // What is confirmed next has its own consequences, which in a small budget may take half of it. The search counts
+    // in FLOPs of training, the budget in those of evaluations too.
+    const double free = std::max(0.0, decision.flops_left - kLadderShare * most_flops_left_);
+    const double for_search = std::max(free - reserve_after(std::max(loop_.policy().adoptions(), 1)), 0.5 * free);
+    loop_.set_flops_left(decision.flops_left, for_search * rungs_[0] / cost(rungs_[0]));
     return decision.go_on;
   }
 
@@ -335,6 +346,7 @@ class Driver {
   RunLoop& runs_;
   double screen_flops_;
   std::vector<double> rungs_;
+  std::vector<evidence::Evidence> earlier_;
   int endurance_;
   double top_flops_;
   std::optional<double> context_free_;
@@ -386,6 +398,13 @@ Script<> search_configurations(const Lab& lab, Decisions& decisions, CampaignBud
         !budget.is_spent() && leaves_a_ladder(lab, budget, book, *ladder.configuration, ladder.lowest_flops,
                                               kFewestScreens * run_cost(lab, budget, *ladder.configuration, screen));
     if (!made.enough) made.limits = {why_not(screen)};
+    if (!lab.options.earlier.empty()) {
+      std::vector<double>&means = made.earlier.emplace(), &variances = made.earlier_variances.emplace();
+      for (const evidence::Evidence& effect : lab.options.earlier) {
+        means.push_back(effect.mean);
+        variances.push_back(effect.variance);
+      }
+    }
     const double all = kEnduranceShare * budget.flops_left_by_speed(book.throughput());
     made.endurance = std::clamp(static_cast<int>(all / run_cost(lab, budget, *ladder.configuration, screen)),
                                 kFewestEndurance, search::campaign_rules().policy.endurance);

@@ -118,6 +118,7 @@ Script<> tune(const Lab& lab, Decisions& decisions, const CampaignBudget& budget
         format_flops(ladder.plan.rungs[rung]), *context_free, up.go_up ? "; the rates are swept one rung up" : ""));
     if (!up.go_up) break;
     choice = co_await sweep_of(lab, budget, loop, ladder, ++rung, sweep, context_free);
+    if (budget.is_spent()) choice.learnt = false;  // it was cut off
   }
   std::vector<SweepRun> repeats, upper;
   if (choice.learnt) {

@@ -60,6 +60,8 @@ void fields(V& v, SearchDecision& r) {
   v.required("enough", r.enough);
   v.field("limits", r.limits);
   v.sparse("endurance", r.endurance);
+  v.sparse("earlier", r.earlier);
+  v.sparse("earlier_variances", r.earlier_variances);
 }
 
 template <typename V>

@@ -59,6 +59,8 @@ struct SearchDecision {
   std::vector<double> confirm_flops{};
   bool enough = false;
   std::vector<std::string> limits{};
+  // What the searches of earlier labs screened, as it was when this search began: shares of the loss, their variances.
+  std::optional<std::vector<double>> earlier{}, earlier_variances{};
   std::optional<int64_t> endurance{};  // runs of the recipe found; none: by a version that always made 60
 };
 

@@ -274,7 +274,7 @@ TEST(Records, DecisionsGoToTheirStructsAndBack) {
       R"__({"confirm_flops":[6000000000.0,18000000000.0],"enough":true,"limits":[],"screen_flops":6000000000.0,)__"
       R"__("stage":"search"})__");
   round_trip<SearchDecision>(
-      R"__({"confirm_flops":[6000000000.0,18000000000.0],"endurance":31,"enough":true,"limits":[],)__"
+      R"__({"confirm_flops":[6000000000.0,18000000000.0],"earlier":[-0.01],"earlier_variances":[1e-06],"endurance":31,"enough":true,"limits":[],)__"
       R"__("screen_flops":6000000000.0,"stage":"search"})__");
   round_trip<SearchRoundDecision>(R"__({"flops_left":4840092975104.0,"go_on":true,"stage":"search round 0"})__");
   round_trip<RungDecision>(
