@@ -4,6 +4,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <type_traits>
 #include <vector>
 
 #include "base/error.h"
@@ -81,9 +84,24 @@ bool Option::given() const {
   return option_->count() > 0;
 }
 
+namespace {
+
+// No number of a command may be "nan": a range lets it through, since it is neither below nor above anything.
+std::string refuse_nan(const std::string& text) {
+  return std::isnan(std::strtod(text.c_str(), nullptr)) ? "expected a number, found " + text : "";
+}
+
+template <typename T>
+constexpr bool kHoldsReals =
+    std::is_same_v<T, double> || std::is_same_v<T, std::optional<double>> || std::is_same_v<T, std::vector<double>>;
+
+}  // namespace
+
 template <typename T>
 Option Arguments::option(const std::string& name, T& value, const std::string& help) const {
-  return Option(*app_->add_option(name, value, help));
+  CLI::Option& option = *app_->add_option(name, value, help);
+  if constexpr (kHoldsReals<T>) option.check(refuse_nan);
+  return Option(option);
 }
 
 template Option Arguments::option(const std::string&, std::string&, const std::string&) const;

@@ -132,6 +132,7 @@ int run_campaign(const RunOptions& options) {
   if (!options.changes.empty() && !std::filesystem::is_regular_file(options.changes))
     throw_bad_input("--changes {}: no such file; expected TOML with [[change]] tables of id and patches",
                     options.changes);
+  if (!options.changes.empty()) search::check_list(real_file_system().read(options.changes), options.changes);
 
   const Path lab = std::filesystem::absolute(options.directory).lexically_normal();
   const std::vector<std::string> sources = canonical_sources(options.corpus);

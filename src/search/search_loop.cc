@@ -18,6 +18,7 @@ using Action = evidence::SearchPolicy::Action;
 
 namespace {
 
+constexpr int kMostFailures = 100;                          // of proposals in a row, after which results are waited for
 constexpr int kSearchSeeds = 100;                           // replicates of the base and of screenings are from here on
 constexpr int kAblationSeeds = 500, kEnduranceSeeds = 700;  // within the 1,000 of a proposal
 
@@ -137,6 +138,7 @@ Action SearchLoop::decide() {
 std::vector<WantedRun> SearchLoop::batch() {
   std::vector<WantedRun> runs;
   adoptions_before_ = policy_.adoptions();
+  int failures = 0;  // of proposals in a row
   while (static_cast<int>(asked_.size()) < std::max(options_.slots, 1)) {
     if (!rules_.tested) {
       if (const std::vector<int> found = to_resume(); !found.empty()) {
@@ -149,6 +151,9 @@ std::vector<WantedRun> SearchLoop::batch() {
     if (phase_ == Phase::kBase) break;
     if (action.kind == Action::Kind::kPropose) {
       if (!propose() && !rules_.tested) break;  // results that arrive later may lead to further proposals
+      // Where all that could run is running, a proposer may go on naming what cannot.
+      failures = trials().empty() || trials().back().state != TrialState::kFailed ? 0 : failures + 1;
+      if (!rules_.tested && failures >= kMostFailures) break;
       continue;
     }
     if (action.kind != Action::Kind::kRun) break;

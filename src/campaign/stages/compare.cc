@@ -223,15 +223,15 @@ Script<ledger::ComparisonRecord> compare_configurations(const Lab& lab, Decision
     co_await loop.ensure(std::move(runs));
     for (int pair = first; pair < pairs; ++pair) measured.take(pair);
     if (!measured.look()) continue;
-    const auto mean_of = [&](size_t rung) {
+    const auto mean_of = [&](size_t rung) -> std::string {
       const std::vector<double>& differences = comparison.rungs()[rung].difference;
-      return differences.empty() ? std::nan("") : mean(differences);
+      return differences.empty() ? "none" : fmt::format("{:+.4f}", mean(differences));
     };
-    lab.say(fmt::format(
-        "{} pairs: {:+.4f} and {:+.4f} bits per byte on the two rungs; evidence {:.2g} of {:.0f} for better "
-        "on both, {:.2g} for worse",
-        comparison.pairs(), mean_of(0), mean_of(1), std::exp(comparison.log_e_better()), comparison.evidence_needed(),
-        std::exp(comparison.log_e_worse())));
+    lab.say(
+        fmt::format("{} pairs: {} and {} bits per byte on the two rungs; evidence {:.2g} of {:.0f} for better "
+                    "on both, {:.2g} for worse",
+                    comparison.pairs(), mean_of(0), mean_of(1), std::exp(comparison.log_e_better()),
+                    comparison.evidence_needed(), std::exp(comparison.log_e_worse())));
   }
 
   ledger::ComparisonRecord result = measured.answer(10 * rungs[1], rules.smallest_effect);

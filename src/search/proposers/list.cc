@@ -147,6 +147,11 @@ std::unique_ptr<Proposer> make_list(const workload::SearchSpace&, const Proposer
   return std::make_unique<ListProposer>(std::move(changes));
 }
 
+void check_list(const std::string& text, const std::string& source) {
+  if (text.empty()) throw_bad_input("{}: an empty file; expected at least one [[change]] with id and patches", source);
+  read_changes(text, source);
+}
+
 std::vector<std::string> patches_in_list(const std::string& text) {
   std::vector<std::string> patches;
   for (size_t at = 0; (at = text.find('"', at)) != std::string::npos;) {

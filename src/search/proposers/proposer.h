@@ -110,6 +110,8 @@ const ProposerRow& proposer_row(std::string_view name);
 std::unique_ptr<Proposer> make_proposer(std::string_view name, const workload::SearchSpace& space,
                                         const ProposerOptions& options = {});
 
+// Throws kBadInput where the text is no list of changes; a single change that makes no sense is told by its proposal.
+void check_list(const std::string& text, const std::string& source);
 // The patches that the text of a list mentions, so that a space can be made to express them.
 std::vector<std::string> patches_in_list(const std::string& text);
 
