@@ -362,6 +362,22 @@ TEST_F(CampaignTest, FailuresOnTheTopRungAreSaidAndNothingIsMadeUp) {
   EXPECT_TRUE(ledger->last<ledger::WallRecord>().has_value());
 }
 
+// What is multiplied is the compute of runs that happened.
+TEST_F(CampaignTest, WhereNoRunOfTheTopRungFinishedTheForecastStartsFromTheLargestThatDid) {
+  runner_.bits_per_byte_of = [&](const recipe::RunSpec& spec) {
+    return spec.id.starts_with("top-") ? std::nan("") : world_.loss(spec);
+  };
+  ASSERT_EQ(run(), CampaignEnd::kFinished);
+  const auto ledger = read();
+  double largest = 0;
+  for (const auto& row : ledger->runs())
+    if (row.bits_per_byte) largest = std::max(largest, row.rung_flops);
+  ASSERT_LT(largest, 0.9 * ledger->decision<ledger::TopDecision>()->flops);
+  const auto future = ledger->last<ledger::FutureForecast>();
+  ASSERT_TRUE(future);
+  for (const auto& entry : future->value.forecast) EXPECT_NEAR(entry.flops / entry.multiply, largest, 1e-6 * largest);
+}
+
 TEST_F(CampaignTest, AFlopBudgetIsNeverExceeded) {
   options_.budget = {.seconds = 0, .flops = 2e13};
   ASSERT_EQ(run(), CampaignEnd::kFinished);

@@ -117,6 +117,13 @@ int64_t last_tokens(const Lab& lab, const CampaignBudget& budget, const RunBook&
   return std::clamp<int64_t>(static_cast<int64_t>(left / (static_cast<double>(looks) * per_token)), 0, tokens);
 }
 
+// Of the largest runs of the ladder that finished: the top rung's may have failed, or not have fitted.
+double reached_flops(const Lab& lab) {
+  double flops = 0;
+  for (const LadderPoint& point : ladder_runs(lab.ledger, 1e300)) flops = std::max(flops, point.rung_flops);
+  return flops;
+}
+
 }  // namespace
 
 ledger::EvaluationRecord evaluated(const Lab& lab, const std::string& run, protocol::Split split, int64_t tokens) {
@@ -233,7 +240,8 @@ void conclude(const Lab& lab, const Ladder& ladder) {
                                 .error_percent = row.error_percent,
                                 .inside = row.inside});
   fitted.frontier.emplace();
-  const double first = ladder.plan.rungs.front(), last = 100 * ladder.top_flops();
+  const double reached = reached_flops(lab);
+  const double first = ladder.plan.rungs.front(), last = 100 * reached;
   for (int i = 0; i <= kFrontierPoints; ++i) {
     const double flops = first * std::pow(last / first, static_cast<double>(i) / kFrontierPoints);
     if (!rule.reaches(flops)) break;
@@ -243,7 +251,7 @@ void conclude(const Lab& lab, const Ladder& ladder) {
   }
   ledger::FutureForecast future;
   for (const double multiple : kForecastMultiples)
-    future.forecast.push_back(future_entry(rule, forecaster, multiple, multiple * ladder.top_flops()));
+    future.forecast.push_back(future_entry(rule, forecaster, multiple, multiple * reached));
   const scaling::Wall wall = scaling::wall_test(all, lab.options.seed);
   const ledger::WallRecord wall_record{.verdict = wall.verdict,
                                        .slope = wall.slope,
