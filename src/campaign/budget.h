@@ -18,6 +18,9 @@ struct LastLook {
   double gain_flops = 0;    // of the gain's looks on the locked split
 };
 
+// Of the budget left, for planned stages: replicates use the rest, and what runs take longer than expected. FLOPs are
+// known exactly.
+inline constexpr double kPlanFraction = 0.93, kPlanFractionOfFlops = 0.96;
 inline constexpr double kHardStop = 1.02;  // Hard stop at 102% of the time budget.
 
 // Not thread safe.
@@ -35,6 +38,7 @@ class CampaignBudget {
   double flops_left_by_speed(const Throughput& speed) const;
   // What a run takes of them, its evaluations included.
   double cost(const workload::Configuration& configuration, const workload::SizedRun& run) const;
+  double plan_fraction() const { return is_flops() ? kPlanFractionOfFlops : kPlanFraction; }
   // The limits of stages that may spend `fraction` of what is left.
   LadderLimits limits(double fraction) const;
   scheduler::Deadline deadline() const;

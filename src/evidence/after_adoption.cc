@@ -18,15 +18,28 @@ constexpr double kAblationLevel = 0.1;  // the guarantee does not depend on it
 
 // ---- leave one out --------------------------------------------------------------------------------------------------
 
+std::vector<int> SearchPolicy::to_leave_out() const {
+  std::vector<int> adopted;
+  int last = 0, of_last = 0;
+  for (size_t i = 0; i < standings_.size(); ++i) {
+    const Standing& p = standings_[i];
+    if (p.outcome != Outcome::kAdopted || p.whole) continue;
+    adopted.push_back(static_cast<int>(i));
+    of_last = p.batch == last ? of_last + 1 : p.batch > last ? 1 : of_last;
+    last = std::max(last, p.batch);
+  }
+  if (adopted.size() < 2) return {};
+  if (of_last == 1) std::erase_if(adopted, [&](int i) { return standings_[static_cast<size_t>(i)].batch == last; });
+  return adopted;
+}
+
 void SearchPolicy::ablate() {
-  if (std::count_if(standings_.begin(), standings_.end(),
-                    [](const Standing& p) { return p.outcome == Outcome::kAdopted; }) < 2)
-    return;
+  const std::vector<int> left_out = to_leave_out();
   ablating_ = true;
   closed_ = false;
-  for (size_t i = 0; i < standings_.size(); ++i) {
+  for (const int proposal : left_out) {
+    const auto i = static_cast<size_t>(proposal);
     Standing& p = standings_[i];
-    if (p.outcome != Outcome::kAdopted) continue;
     p.ablated.emplace(std::sqrt(2.0) * options_.noise_sd);
     arrived_[i].clear();
     rung_of_[i].clear();

@@ -15,11 +15,11 @@ namespace {
 constexpr int kFewestOnARung = 2;    // runs, before a test is looked at
 constexpr double kRunsInVain = 2;    // of what is not better, until that is seen
 constexpr double kTimesThePool = 4;  // runs of a candidate on a rung at most
-constexpr double kSurelyBetter = 0.9;
 // Runs of the pool on each rung: what a larger one saves in runs of those that are better, by simulation about
 // kPoolSaving / gain^3 / pool for each and rung, against its own.
 constexpr double kPoolSaving = 250;
 constexpr int kSmallestPool = 8, kLargestPool = 80;
+constexpr double kLargeGain = 4;  // in noise floors
 
 }  // namespace
 
@@ -68,8 +68,8 @@ std::vector<int> SearchPolicy::worth_a_test(std::vector<int> entrants) {
   return entrants;
 }
 
-// The best whole configuration alone, where there is one. What cannot be adopted together with a stronger one that is
-// surely better waits: it is looked at again beside that.
+// The best whole configuration alone, where there is one. What cannot be adopted together with a stronger one waits: it is
+// looked at again beside that, or beside the pool that is there when that fails.
 std::vector<int> SearchPolicy::that_fit(std::vector<int> entrants) const {
   std::stable_sort(entrants.begin(), entrants.end(),
                    [this](int a, int b) { return posterior(a).expected_gain() > posterior(b).expected_gain(); });
@@ -77,9 +77,8 @@ std::vector<int> SearchPolicy::that_fit(std::vector<int> entrants) const {
     if (standings_[static_cast<size_t>(i)].whole) return {i};
   std::vector<int> kept;
   for (const int i : entrants) {
-    const bool waits = std::any_of(kept.begin(), kept.end(), [&](int stronger) {
-      return posterior(stronger).better() > kSurelyBetter && !options_.fits(i, {stronger});
-    });
+    const bool waits =
+        std::any_of(kept.begin(), kept.end(), [&](int stronger) { return !options_.fits(i, {stronger}); });
     if (!waits) kept.push_back(i);
   }
   return kept;
@@ -108,10 +107,17 @@ double SearchPolicy::batch_cost(const std::vector<int>& entrants) const {
   return runs * static_cast<double>(rungs()) * cost_of_a_run();
 }
 
+// Of one proposal of a large gain beside the smallest pool.
+double SearchPolicy::smallest_batch_cost() const {
+  const int have = pool_.empty() ? 0 : static_cast<int>(pool_.front().size());
+  const double pool = std::max(0, kSmallestPool - have) * static_cast<double>(rungs());
+  return (pool + runs_for(kLargeGain)) * cost_of_a_run();
+}
+
 void SearchPolicy::begin_batch(std::vector<int> entrants) {
   entrants = worth_a_test(that_fit(std::move(entrants)));
   // Those that promise most, as many as what is left suffices for.
-  while (entrants.size() > 1 && batch_cost(entrants) > flops_left_) entrants.pop_back();
+  while (entrants.size() > 1 && kBatchSafety * batch_cost(entrants) > flops_left_) entrants.pop_back();
   double net = 0, better = 0;
   for (const int i : entrants) net += prospect(i).confirm, better += posterior(i).better();
   const int pool = pool_for(entrants);
@@ -257,14 +263,11 @@ void SearchPolicy::judge(size_t e) {
 void SearchPolicy::judge_running(size_t e, const RungTests& tests) {
   const int proposal = batch_->entrants[e];
   const Standing& p = standings_[static_cast<size_t>(proposal)];
-  const EffectPosterior& now = posterior(proposal);
-  double better = now.better(), gain = now.expected_gain() / std::max(better, 1e-9);
+  double better = 1, gain = 0;
   for (size_t rung = 0; rung < tests.rungs().size(); ++rung) {
-    if (tests.rungs()[rung].runs() < kFewestOnARung) continue;
-    EffectPosterior here = prior_.posterior(measured(tests, rung));
-    if (const auto screened = from_screening(p)) here = here.updated(screened->mean, screened->variance);
+    const EffectPosterior here = belief(p, rung);
     better = std::min(better, here.better());
-    gain = std::min(gain, here.expected_gain() / std::max(here.better(), 1e-9));
+    gain += here.expected_gain() / std::max(here.better(), 1e-9) / static_cast<double>(tests.rungs().size());
   }
   const std::vector<double> left = rungs_to_go(proposal);
   double runs = tests.runs(), cost = 0;
@@ -277,7 +280,7 @@ void SearchPolicy::judge_running(size_t e, const RungTests& tests) {
   if (!told_all && runs <= options_.most_runs && better * (options_.gain_flops * gain - cost) > (1 - better) * in_vain)
     return;
   batch_->states[e] = Entrant::kOver;
-  if (now.better() < 0.5)
+  if (posterior(proposal).better() < 0.5)
     end(proposal, Outcome::kRejected, "its runs show no gain");
   else if (better < 0.5)
     end(proposal, Outcome::kRejected, "its runs show no gain on one rung at least");
@@ -367,7 +370,7 @@ void SearchPolicy::settle() {
   discoveries_ += static_cast<int>(sound.size());
   adoptions_ += static_cast<int>(sound.size());
   batch_.reset();
-  unlisted_in_wave_ = listed_in_wave_ = 0;
+  begin_wave();
   learn();
   if (sound.empty()) return;
   pool_.clear();

@@ -19,10 +19,10 @@ constexpr double kAstray = 2;
 constexpr double kTransferWeight =
     9;  // weight of the prior that effects do not shrink: that of a proposal screened at 3 noise floors
 constexpr double kLeastTransfer = 0.1;
-// By which effects of two scales differ besides: noise floors, and as a share of the effect.
+// By which effects of two scales differ besides, where they are kScreenBelow apart: noise floors, and as a share of the
+// effect.
 constexpr double kRungSd = 0.5, kRungShare = 0.5;
 constexpr double kClearlyMore = 1.02;  // times the net gain of confirming at once, that screening again must have
-constexpr double kBatchSafety = 1.3;   // times the expected cost of a batch, that is kept for it
 constexpr int kLooksBetween = 2;       // screenings for each slot, before what was not worth a pool is asked again
 constexpr int kMostLost = 3;
 constexpr double kLeastShare = 1e-5;  // of what may be measured, that is looked at
@@ -56,6 +56,11 @@ double growth(double gain) {
 }
 double gain_of_growth(double rate) {
   return rate >= kMostGrowth ? double{INFINITY} : std::sqrt(-std::log(1 - rate / kMostGrowth) / kCurvature);
+}
+
+// 1 from kScreenBelow on; costs are proportional to FLOPs.
+double scales_apart(double cost, double other_cost) {
+  return std::min(1.0, std::abs(std::log(cost / other_cost)) / std::log(kScreenBelow));
 }
 
 }  // namespace
@@ -120,11 +125,41 @@ double SearchPolicy::screen_variance(double screens) const {
   return 1 / screens + 1.0 / options_.base_runs;
 }
 
-std::optional<Evidence> SearchPolicy::from_screening(const Standing& p) const {
-  if (p.screened.empty()) return std::nullopt;
-  const double left = transfer_ * screened_mean(p);
-  return Evidence{left, screen_variance(static_cast<double>(p.screened.size())) + kRungSd * kRungSd +
-                            std::pow(kRungShare * left, 2)};
+EffectPosterior SearchPolicy::from_screening(const Standing& p, std::optional<size_t> only) const {
+  if (p.screened.empty()) return prior_.prior();
+  EffectPosterior there =
+      prior_.posterior({screened_mean(p), screen_variance(static_cast<double>(p.screened.size()))});
+  double distance = 0;
+  for (size_t rung = 0; rung < rungs(); ++rung) {
+    const double here = scales_apart(options_.screen_cost, options_.run_costs[rung]);
+    if (!only) distance += here / static_cast<double>(rungs());
+    if (only == rung) distance = here;
+  }
+  const double left = std::pow(transfer_, distance);
+  for (size_t k = 1; k < kEffectParts; ++k) {
+    there.mean[k] *= left;
+    there.sd[k] = std::sqrt(std::pow(left * there.sd[k], 2) + std::pow(distance * kRungSd, 2) +
+                            std::pow(distance * kRungShare * there.mean[k], 2));
+  }
+  return there;
+}
+
+EffectPosterior SearchPolicy::belief(const Standing& p, size_t rung) const {
+  EffectPosterior here = from_screening(p, rung);
+  if (!p.confirmed) return here;
+  if (p.confirmed->rungs()[rung].runs() > 0) {
+    const Evidence own = measured(*p.confirmed, rung);
+    return here.updated(own.mean, own.variance);
+  }
+  const double effect = here.centre();
+  for (size_t other = 0; other < rungs(); ++other) {
+    if (p.confirmed->rungs()[other].runs() == 0) continue;
+    const Evidence there = measured(*p.confirmed, other);
+    const double apart = scales_apart(options_.run_costs[other], options_.run_costs[rung]);
+    here = here.updated(there.mean, there.variance + std::pow(apart * kRungSd, 2) +
+                                        std::pow(apart * kRungShare * effect, 2));
+  }
+  return here;
 }
 
 // The posterior of a proposal's effect from all its runs, in noise_sd. Confirmation runs are included: they may decide
@@ -138,9 +173,7 @@ const EffectPosterior& SearchPolicy::posterior(int proposal) const {
   kept.evidence = evidence, kept.prior = prior_version_, kept.level = -1;
   if (runs > 0) {
     const Evidence own = measured(*p.confirmed);
-    kept.posterior = prior_.posterior(own);
-    if (const auto screened = from_screening(p))
-      kept.posterior = kept.posterior.updated(screened->mean, screened->variance);
+    kept.posterior = from_screening(p).updated(own.mean, own.variance);
   } else if (!p.screened.empty()) {
     kept.posterior = prior_.posterior({screened_mean(p), screen_variance(static_cast<double>(p.screened.size()))});
   } else {
@@ -250,13 +283,13 @@ std::vector<double> SearchPolicy::rungs_to_go(int proposal) const {
   std::vector<double> runs(rungs());
   for (size_t rung = 0; rung < runs.size(); ++rung) {
     if (!p.confirmed || p.confirmed->rungs()[rung].runs() == 0) {
-      runs[rung] = confirmation_runs(all, needed, p.confirmed && p.confirmed->runs() > 0 ? 1 : transfer_);
+      runs[rung] = p.screened.empty() ? confirmation_runs(all, needed, transfer_)
+                                      : confirmation_runs(belief(p, rung), needed, 1);
       continue;
     }
     const double left = needed - p.confirmed->rungs()[rung].log_e_better();
     if (left <= 0) continue;
-    EffectPosterior here = prior_.posterior(measured(*p.confirmed, rung));
-    if (const auto screened = from_screening(p)) here = here.updated(screened->mean, screened->variance);
+    const EffectPosterior here = belief(p, rung);
     const double better = here.better(), rate = better > 1e-6 ? growth(here.expected_gain() / better) : 0;
     runs[rung] = rate > 0 ? std::max(1.0, left / rate) : double{INFINITY};
   }
@@ -290,15 +323,24 @@ std::vector<int> SearchPolicy::promising() {
   return found;
 }
 
-// Waiting costs little, since what looks promising can be screened again after an adoption, and all of a batch share
-// its pool. But later proposals had better be made beside what is found by then, and the budget ends.
+// Waiting costs little, since proposers build on what was screened, confirmed or not, and all of a batch share its pool:
+// a confirmation that comes early is paid again by what is found after it. But the budget ends.
 bool SearchPolicy::wave_is_over(const std::vector<int>& found) const {
   if (found.empty()) return false;
   if (std::any_of(found.begin(), found.end(), [this](int i) { return standings_[static_cast<size_t>(i)].whole; }))
     return true;
-  if (unlisted_in_wave_ >= (listed_in_wave_ > 0 ? 1 : options_.wave)) return true;
-  // What is left is kept for confirming what looks promising: nothing else counts in the end.
-  return kBatchSafety * batch_cost(found) + options_.screen_cost >= flops_left_;
+  const double confirming = batch_cost({that_fit(found).front()});
+  if (unlisted_in_wave_ >= (listed_in_wave_ > 0 ? 1 : options_.wave) &&
+      looked_in_wave_ >= options_.looking * confirming)
+    return true;
+  // What is left is kept for confirming what looks best, which later proposals may have taken up the others into:
+  // nothing else counts in the end.
+  return kBatchSafety * confirming + options_.screen_cost >= flops_left_;
+}
+
+void SearchPolicy::begin_wave() {
+  unlisted_in_wave_ = listed_in_wave_ = 0;
+  looked_in_wave_ = 0;
 }
 
 SearchPolicy::Action SearchPolicy::next_selection() {
@@ -323,7 +365,9 @@ SearchPolicy::Action SearchPolicy::next_selection() {
   if (!exhausted_ && !(best == INFINITY)) {
     if (fresh_.prior != prior_version_ || fresh_.level != level)
       fresh_ = {0, prior_version_, level, {}, 0, net_gain_of_screening(prior_.prior())};
-    if (fresh_.look > best || listed_left_) return {Action::Kind::kPropose, {}};
+    // One more look is of no use where what it finds can no longer be confirmed.
+    const bool affordable = kBatchSafety * smallest_batch_cost() + options_.screen_cost < flops_left_;
+    if ((fresh_.look > best && affordable) || listed_left_) return {Action::Kind::kPropose, {}};
   }
   if (chosen >= 0) {
     const auto at = static_cast<size_t>(chosen);
@@ -358,7 +402,7 @@ SearchPolicy::Action SearchPolicy::next() {
     if (batch_) continue;
     if (!over) return {};
     // What looks promising is not worth its pool yet: another wave.
-    unlisted_in_wave_ = listed_in_wave_ = 0;
+    begin_wave();
     next_batch_at_ = results_ + kLooksBetween * std::max(options_.parallel, 1);
     if (const Action action = next_selection(); action.kind != Action::Kind::kDone) return action;
     return {};
@@ -374,6 +418,7 @@ void SearchPolicy::result(const SearchRun& run, double value) {
   Standing& p = standings_[at];
   if (run.stage == Stage::kScreen) {
     --screens_in_flight_[at];
+    looked_in_wave_ += options_.screen_cost;
     if (run.number < p.screened_from) return;  // measured against an earlier base
     if (p.screened.empty()) {
       p.screen_noise_sd = options_.noise_sd;

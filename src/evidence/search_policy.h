@@ -52,8 +52,9 @@ struct SearchRun {
 };
 inline constexpr int kTheBase = -1;
 
-// Screening costs this much less than the upper rung of a confirmation, and the lower rung this much.
 inline constexpr double kExpectedFound = 0.8;  // of a batch's tests, weighed by their probability to be better
+inline constexpr double kBatchSafety = 1.3;    // times the expected cost of a batch, that is kept for it
+// Screening costs this much less than the upper rung of a confirmation, and the lower rung this much.
 inline constexpr double kScreenBelow = 6, kConfirmBelow = 3;
 
 struct PolicyOptions {
@@ -68,7 +69,8 @@ struct PolicyOptions {
   int parallel = 1;                     // runs of a proposal's confirmation in flight at most, and pairs of an ablation
   int most_screens = 10, most_ablations = 8;  // of one proposal
   int most_runs = 160;                        // of a proposal's confirmation, over all rungs
-  int wave = 6;        // proposals that no list names, after which what looks promising is confirmed
+  int wave = 6;        // proposals that no list names, after which what looks promising may be confirmed,
+  double looking = 3;  // and times the FLOPs of confirming the best of it, which have gone into screening before
   int endurance = 60;  // runs of the recipe found, of which none may be ruined where the base's are not
   // Of the difference on these rungs between the documents that were scored and all others: the standard deviation.
   std::function<double(int proposal)> sampling_sd = [](int) { return 0.0; };
@@ -141,8 +143,11 @@ class SearchPolicy {
   void lost(const SearchRun& run);
   // Ends an open proposal for a reason outside its measurements: it cannot run, or it duplicates another.
   void end(int proposal, Outcome outcome, const std::string& reason);
-  // Starts the leave-one-out ablation of the adopted changes (two or more), which next() then continues.
+  // Starts the leave-one-out ablation of the adopted changes, which next() then continues.
   void ablate();
+  // Adopted changes that leaving out says something new about: none where there are fewer than two besides whole
+  // configurations, on which the others were built. What was adopted alone and last was just compared so.
+  std::vector<int> to_leave_out() const;
   // Starts the endurance runs of the recipe found, which next() then continues: where one of them is ruined, each
   // change's own recipe is run as often, and changes with a ruined run are dropped. False where nothing was adopted.
   bool endure();
@@ -152,6 +157,8 @@ class SearchPolicy {
   void set_noise_sd(double noise_sd, double relative_noise = 0);
   // `flops_left`: that the search may still spend.
   void set_costs(double screen_cost, std::vector<double> run_costs, double gain_flops, double flops_left);
+
+  double smallest_batch_cost() const;  // FLOPs of confirming one proposal of a large gain
 
   const std::vector<Standing>& standings() const { return standings_; }
   int tests() const { return tests_; }
@@ -187,12 +194,16 @@ class SearchPolicy {
   // After an adoption: proposals that looked promising against the old base are screened again.
   void screen_anew();
   double screen_variance(double screens) const;
-  // What screenings say about an effect where it is confirmed; empty: nothing yet.
-  std::optional<Evidence> from_screening(const Standing& standing) const;
+  // What screenings say about an effect where it is confirmed: what does nothing does nothing there either, and an effect
+  // is another there, but rarely none.
+  // On one rung, the less the further its runs are from a screening in FLOPs; empty: over the rungs.
+  EffectPosterior from_screening(const Standing& standing, std::optional<size_t> rung = {}) const;
   // On each rung.
   double confirmation_runs(const EffectPosterior& posterior, double log_needed, double transfer) const;
   size_t rungs() const { return options_.run_costs.size(); }
   double cost_of_a_run() const;  // the mean over the rungs
+  // By all there is about it on a rung: its runs there, else those on others, and its screening.
+  EffectPosterior belief(const Standing& standing, size_t rung) const;
   // Runs to go on each rung; infinite where the estimated effect is no improvement.
   std::vector<double> rungs_to_go(int proposal) const;
   double net_gain_of_confirming(const EffectPosterior& posterior) const;
@@ -209,6 +220,7 @@ class SearchPolicy {
   Action next_selection();
   std::vector<int> promising();
   bool wave_is_over(const std::vector<int>& promising) const;
+  void begin_wave();
   int pool_for(const std::vector<int>& entrants) const;
   double batch_cost(const std::vector<int>& entrants) const;
   void learn();
@@ -252,6 +264,7 @@ class SearchPolicy {
   std::vector<std::vector<std::optional<double>>> pool_;  // of this base: by rung, then in the order given
   std::vector<std::pair<size_t, size_t>> pool_places_;    // of its runs, by number
   int unlisted_in_wave_ = 0, listed_in_wave_ = 0;
+  double looked_in_wave_ = 0;  // FLOPs
   int next_batch_at_ = 0;  // results, before which no batch begins again
   double flops_left_ = 0;
   int tests_ = 0, batches_ = 0, adoptions_ = 0, discoveries_ = 0;

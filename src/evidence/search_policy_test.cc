@@ -174,6 +174,7 @@ TEST(SearchPolicy, LearnsHowMuchOfAScreenedEffectIsLeftWhereItIsConfirmed) {
     MadeUpWorld world{std::vector<double>(60, -2.5), 11};
     world.listed = false;
     world.options = campaign_policy();
+    world.options.looking = 0;
     world.measure = [=](const SearchRun& run, Rng& rng) {
       const double effect = run.proposal == kTheBase || (shrinks && run.stage != Stage::kScreen) ? 0 : -2.5;
       return effect + rng.normal();
@@ -189,6 +190,7 @@ TEST(SearchPolicy, AnAdoptionHasWhatLookedPromisingScreenedAnew) {
   MadeUpWorld world{{-2.5, -2.5, -2.5, -2.5, 0, 0, -2.5, -2.5}};
   world.listed = false;
   world.options.wave = 3;
+  world.options.looking = 0;
   SearchPolicy search = world.run();
   ASSERT_GE(search.batches(), 2);
   for (size_t i = 0; i < search.standings().size(); ++i) {
@@ -211,6 +213,65 @@ TEST(SearchPolicy, AWaveThatIsNotWorthItsPoolIsFollowedByAnother) {
   const SearchPolicy search = world.run();
   EXPECT_EQ(search.standings().size(), world.effects.size());
   EXPECT_GT(search.adoptions(), 10);
+}
+
+// Proposers build on what was screened, confirmed or not: confirming is put off until screening has taken several times
+// its FLOPs, or only what it takes is left.
+TEST(SearchPolicy, LooksForLongerThanConfirmingTakesAndKeepsWhatThatTakes) {
+  MadeUpWorld world{std::vector<double>(200, 0.0)};
+  for (size_t i = 0; i < world.effects.size(); i += 5) world.effects[i] = -6;
+  world.listed = false;
+  world.options = campaign_policy();
+  const auto looks_before_the_first_batch = [&](double flops_left) {
+    SearchPolicy search(world.options);
+    search.set_costs(world.options.screen_cost, world.options.run_costs, 60, flops_left);
+    Rng rng(5);
+    for (int looks = 0;; ++looks) {
+      const SearchPolicy::Action action = search.next();
+      if (action.kind == Kind::kPropose) {
+        search.propose(), --looks;
+        continue;
+      }
+      if (action.kind != Kind::kRun || action.run.stage != Stage::kScreen) return looks;
+      flops_left -= world.options.screen_cost;
+      search.result(action.run, world.measure(action.run, rng));
+      search.set_costs(world.options.screen_cost, world.options.run_costs, 60, flops_left);
+    }
+  };
+  const int unlimited = looks_before_the_first_batch(INFINITY), little = looks_before_the_first_batch(50);
+  SearchPolicy fresh(world.options);
+  EXPECT_GE(unlimited * world.options.screen_cost, 0.9 * world.options.looking * fresh.smallest_batch_cost());
+  EXPECT_LT(little, unlimited);
+  EXPECT_GE(50 - little * world.options.screen_cost, fresh.smallest_batch_cost());
+}
+
+// A screening where runs are as long as on the upper rung says more about that rung than a few runs on the lower one.
+TEST(SearchPolicy, ALargeScreenedGainIsNotGivenUpAfterTwoRunsThatShowLittle) {
+  for (const bool there : {false, true}) {
+    PolicyOptions options = campaign_policy();
+    options.screen_cost = there ? options.run_costs[1] : options.run_costs[1] / kScreenBelow;
+    SearchPolicy search(options);
+    Rng rng(3);
+    search.propose(/*listed=*/true);
+    search.no_more_proposals();
+    int confirmations = 0;
+    while (search.standings()[0].outcome == Outcome::kOpen) {
+      const SearchPolicy::Action action = search.next();
+      if (!search.take_adopted().empty()) continue;
+      ASSERT_EQ(action.kind, Kind::kRun);
+      if (action.run.stage == Stage::kScreen) {
+        search.result(action.run, -9);
+        continue;
+      }
+      if (action.run.proposal == kTheBase) {
+        search.result(action.run, rng.normal());
+        continue;
+      }
+      ++confirmations;
+      search.result(action.run, action.run.rung == 0 ? (confirmations <= 2 ? -1.2 : -3) + 0.1 * rng.normal() : -9);
+    }
+    EXPECT_EQ(search.standings()[0].outcome, Outcome::kAdopted) << there << " " << search.standings()[0].reason;
+  }
 }
 
 // What others do to the base of now says little about what they do to a whole configuration.
@@ -336,6 +397,20 @@ TEST(SearchPolicy, RunsInFlightCountOnceHoweverTheyArrive) {
     }
     for (const SearchRun& run : batch) search.result(run, (run.proposal == kTheBase ? 0 : -6) + 0.1 * rng.normal());
   }
+}
+
+// A whole configuration is what the others were built on, and what was adopted alone and last was just compared with the
+// recipe without it.
+TEST(SearchPolicy, LeavesOutOnlyWhatThatSaysSomethingNewAbout) {
+  MadeUpWorld together{{-4, -5, -4}}, alone{{-6}};
+  EXPECT_EQ(together.run().to_leave_out(), (std::vector<int>{0, 1, 2}));
+  EXPECT_TRUE(alone.run().to_leave_out().empty());
+  MadeUpWorld one_by_one{{-6, -8, -9}};
+  one_by_one.options.fits = [](int, const std::vector<int>& with) { return with.empty(); };
+  const SearchPolicy search = one_by_one.run();
+  ASSERT_EQ(search.adoptions(), 3);
+  ASSERT_EQ(search.standings()[0].batch, 3);
+  EXPECT_EQ(search.to_leave_out(), (std::vector<int>{1, 2}));
 }
 
 TEST(SearchPolicy, LeaveOneOutDropsWhatNoLongerCarriesItsWeight) {

@@ -67,6 +67,15 @@ std::vector<std::string> ProposalDesk::changes(size_t index, const workload::Con
   return subject_.space().patches_from(now, trial.values);
 }
 
+void ProposalDesk::place(size_t index, const workload::Configuration& configuration) {
+  Trial& trial = trials_.at(index);
+  if (trial.proposer != "list") return;
+  const workload::ConfigurationSpace& space = subject_.space();
+  trial.values = space.canonical(space.values_of(configuration));
+  trial.identity = space.identity(trial.values);
+  taken_.insert(trial.identity);
+}
+
 Trial* ProposalDesk::pending(size_t index) {
   Trial& trial = trials_.at(index);
   return trial.state == TrialState::kPending ? &trial : nullptr;

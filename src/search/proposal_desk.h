@@ -39,6 +39,9 @@ class ProposalDesk {
   // was adopted; other proposers name a point of the space.
   std::vector<std::string> changes(size_t trial, const workload::Configuration& now) const;
 
+  // Where in the space a change of a list lies, once it is applied to a base: what proposers learn from it.
+  void place(size_t trial, const workload::Configuration& configuration);
+
   // The outcome of a trial. Proposers learn of it once; later calls are ignored. `cost_flops`: total of its runs so
   // far, of which the increase is charged to the proposer. `gain`: the estimated gain credited to it.
   void done(size_t trial, double loss, double gain, double cost_flops);

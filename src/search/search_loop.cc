@@ -69,7 +69,7 @@ void SearchLoop::close(const std::string& reason) {
 }
 
 bool SearchLoop::leave_one_out() {
-  if (policy_.adoptions() < 2) return false;
+  if (policy_.to_leave_out().empty()) return false;
   policy_.ablate();
   phase_ = Phase::kAblation;
   return true;
@@ -190,6 +190,7 @@ bool SearchLoop::propose() {
   try {
     item.patches = desk_.changes(*index, *base_);
     const workload::ConfigurationPtr configuration = subject_.changed(*base_, item.patches);
+    desk_.place(*index, *configuration);
     // A listed change may be part of the base already; points of the space are always new.
     if (configuration->identity() == base_->identity()) {
       policy_.end(id, Outcome::kNotTested, kHasIt);
@@ -238,6 +239,8 @@ workload::ConfigurationPtr SearchLoop::without(int proposal) const {
 double SearchLoop::flops_of(const SearchRun& run) const {
   if (run.stage == Stage::kConfirm || run.stage == Stage::kAblate)
     return options_.confirm_flops[static_cast<size_t>(run.rung)];
+  // Of endurance many runs count, and no scale.
+  if (run.stage == Stage::kEndure) return std::min(desk_.rung_flops().front(), options_.confirm_flops.front());
   return run.proposal == evidence::kTheBase ? desk_.rung_flops().front()
                                             : trials()[static_cast<size_t>(run.proposal)].rung_flops;
 }

@@ -284,6 +284,28 @@ TEST(SearchLoopOfCampaigns, AdoptsWhatIsRealAndSaysWhatBecameOfTheRest) {
   }
 }
 
+// A change of a list is applied to whatever was adopted: what it measured is told as that point, or a surrogate believes
+// that the recipe of the start is as good.
+TEST(SearchLoopOfCampaigns, WhatAListNamesIsLearntWhereItWasRun) {
+  Campaign campaign(1, [](LoopOptions& options) {
+    options.desk.proposer_options.whole = {"helps.much=on", "helps.little=on"};
+    options.desk.proposer_options.whole_label = "whole";
+  });
+  std::map<std::string, RunResult> ledger;
+  campaign.run(ledger);
+  const SearchLoop& loop = campaign.loop;
+  ASSERT_EQ(loop.proposals().front().label, "whole");
+  ASSERT_EQ(loop.policy().standings().front().outcome, Outcome::kAdopted) << campaign.said;
+  int told = 0;
+  for (const Trial& trial : loop.trials()) {
+    if (trial.patches != std::vector<std::string>{"does.little=on"}) continue;
+    EXPECT_EQ(trial.values, (workload::Values{1, 1, 0, 0, 0, 1}));
+    EXPECT_EQ(trial.identity, campaign.space.identity(trial.values));
+    ++told;
+  }
+  EXPECT_EQ(told, 1);
+}
+
 TEST(SearchLoopOfCampaigns, KilledAfterAnyBatchItAsksForTheSame) {
   Campaign whole(2);
   std::map<std::string, RunResult> ledger;

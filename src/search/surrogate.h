@@ -33,6 +33,9 @@ class Surrogate {
   Surrogate(const Surrogate&) = delete;
   Surrogate& operator=(const Surrogate&) = delete;
 
+  // Moves the bowl: the best numbers are now expected around these units. Before fit().
+  void set_centre(const std::vector<double>& units);
+
   // Takes the observations over; `tuning_steps` one-parameter moves of the settings (lengths, amplitudes) by posterior
   // density, going on from where the last fit ended. O(n^3) each: keep n at some hundreds.
   void fit(std::vector<Observation> observations, int tuning_steps);

@@ -17,7 +17,7 @@ namespace flywheel::campaign {
 namespace {
 
 constexpr int kPairs = 4;                 // on each rung
-constexpr int kAlone = 3;                 // runs of the start on one rung more
+constexpr int kAlone = 2;                 // runs of the start on one rung more
 constexpr double kMore = 3;               // FLOPs of the start's additional rung, relative to the upper rung
 constexpr double kEvaluationStart = 0.1;  // start-up seconds of an evaluation process
 

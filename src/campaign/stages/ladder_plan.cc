@@ -92,7 +92,7 @@ LadderPlan plan_first_ladder(const Lab& lab, Decisions& decisions, CampaignBudge
                                    3.0, std::max(3.0, kLastLookShare * options.budget.seconds));
     budget.keep(last_look);
     const auto plan_with = [&](double share) {
-      return plan_ladder(lab.workload, *options.configuration, book.throughput(), budget.limits(kPlanFraction * share));
+      return plan_ladder(lab.workload, *options.configuration, book.throughput(), budget.limits(budget.plan_fraction() * share));
     };
     LadderPlan plan;
     try {
@@ -119,7 +119,7 @@ LadderPlan plan_first_ladder(const Lab& lab, Decisions& decisions, CampaignBudge
 LadderPlan plan_again(const Lab& lab, Decisions& decisions, const CampaignBudget& budget, const RunBook& book,
                       const Ladder& ladder) {
   const auto decision = decisions.decide<ledger::SecondLadderDecision>([&]() -> ledger::SecondLadderDecision {
-    LadderLimits limits = budget.limits(kPlanFraction);
+    LadderLimits limits = budget.limits(budget.plan_fraction());
     for (const double lowest : {ladder.lowest_flops, kSmallestRungFlops}) try {
         limits.lowest_flops = lowest;
         return {plan_ladder(lab.workload, *ladder.configuration, book.throughput(), limits)};

@@ -22,7 +22,8 @@
 namespace flywheel::campaign {
 namespace {
 
-// The upper rung of confirmations is the ladder's lowest; those below it cost less by these factors.
+// The upper rung of confirmations is the ladder's lowest; those below it cost less by these factors, where they are not
+// too small.
 using evidence::kConfirmBelow;
 using evidence::kScreenBelow;
 constexpr int kFewestScreens = 40;      // runs without which a search makes no sense
@@ -36,11 +37,17 @@ constexpr double kLadderShare = 1.0 / 3;
 // 20 is ruined, at most 14% are, with 95% confidence; of 60, at most 5%.
 constexpr double kEnduranceShare = 0.05;
 constexpr int kFewestEndurance = 20;
+constexpr int kDearBaseRuns = 6;    // where a screening costs more than the lower rung of a confirmation
 constexpr double kMostOfARung = 5;  // cost of a screening, in those of the base
 // Runs of the base that must all have learnt something of context where candidates are screened, their seeds, and how
 // many times the FLOPs the next rung to try has.
 constexpr int kTrialsOfARung = 2, kTrialSeeds = 90;
 constexpr double kNextTrial = 2.5;
+constexpr double kLeastOfScreen = 0.75;  // FLOPs of a confirmation's lower rung, relative to a screening
+constexpr int kHalvings = 9;
+// The smallest models order recipes otherwise than larger ones (docs/search-cost.md): candidates are screened no further
+// than this below the ladder's top, where that takes no more than so many times the smallest rung.
+constexpr double kMostBelowTop = 18, kTimesSmallest = 2;
 
 bool is_search(const protocol::StageName& stage) {
   using protocol::Stage;
@@ -55,13 +62,25 @@ bool leaves_a_ladder(const Lab& lab, const CampaignBudget& budget, const RunBook
   const double rest = 1 - flops / budget.flops_left_by_speed(speed);
   if (rest <= 0 || rest * budget.share_left() < kLadderShare) return false;
   try {
-    LadderLimits limits = budget.limits(kPlanFraction * rest);
+    LadderLimits limits = budget.limits(budget.plan_fraction() * rest);
     limits.lowest_flops = lowest_flops;
     const LadderPlan plan = plan_ladder(lab.workload, configuration, speed, limits);
     return plan.rungs.size() >= kFewestRungsLeft;
   } catch (const Error&) {
     return false;  // not even the smallest ladder fits
   }
+}
+
+// The most that can be spent before that, of what is left.
+double flops_before_ladder(const Lab& lab, const CampaignBudget& budget, const RunBook& book,
+                           const workload::Configuration& configuration, double lowest_flops) {
+  double low = 0, high = budget.flops_left_by_speed(book.throughput_of(configuration));
+  if (!leaves_a_ladder(lab, budget, book, configuration, lowest_flops, low)) return 0;
+  for (int step = 0; step < kHalvings; ++step) {
+    const double middle = 0.5 * (low + high);
+    (leaves_a_ladder(lab, budget, book, configuration, lowest_flops, middle) ? low : high) = middle;
+  }
+  return low;
 }
 
 // What a run of a search at these FLOPs takes of the budget.
@@ -149,6 +168,7 @@ class Driver {
     options.rules = search::campaign_rules();
     options.rules.policy.earlier = earlier_;
     options.rules.policy.endurance = endurance_;
+    options.rules.policy.base_runs = base_runs();
     options.slots = lab_.options.slots;
     options.confirm_flops = rungs_;
     options.desk = {.seed = lab_.options.seed,
@@ -183,27 +203,40 @@ class Driver {
   }
   double gain_reserve() const { return gain_cost(lab_, budget_, loop_.base(), rungs_); }
   // The cost of what follows the search: the ablation, the endurance runs and the measurement of the total gain.
-  double reserve() const { return reserve_after(loop_.policy().adoptions()); }
-  double reserve_after(int count) const {
+  double reserve() const { return reserve_after(loop_.policy().adoptions() > 0); }
+  double reserve_after(bool adopted) const {
     const double pair = cost(rungs_[0]) + cost(rungs_[1]);  // of two runs, averaged over the rungs
-    const double endurance = endurance_ * cost(screen_flops_);
-    return (count > 1 ? count * kAblationPairs * pair : 0) + (count > 0 ? endurance + gain_reserve() : 0);
+    const double ablation = static_cast<double>(loop_.policy().to_leave_out().size()) * kAblationPairs * pair;
+    return adopted ? ablation + endurance_ * cost(std::min(screen_flops_, rungs_[0])) + gain_reserve() : 0;
+  }
+  int base_runs() const {
+    return screen_flops_ > rungs_[0] ? kDearBaseRuns : search::campaign_rules().policy.base_runs;
+  }
+  // Of what follows an adoption at least, where the search is to find more: runs of the new base and a confirmation.
+  double base_and_batch_cost() const {
+    return base_runs() * cost(screen_flops_) +
+           loop_.policy().smallest_batch_cost() * cost(rungs_[0]) / rungs_[0];
   }
   // Whether more is left than the ladder, `reserve` and one batch need.
   template <ledger::DecisionStruct Round>
   bool goes_on(int round, double reserve) {
+    const double batch = std::max(lab_.options.slots, 2) * cost(rungs_[1]);
     const Round decision = decisions_.decide<Round>(
         [&] {
-          const double batch = std::max(lab_.options.slots, 2) * cost(rungs_[1]);
-          return Round{.go_on = leaves_a_ladder(lab_, budget_, book_, *loop_.base(), lowest_flops(), reserve + batch),
-                       .flops_left = budget_.flops_left_by_speed(book_.throughput())};
+          const double base = loop_.wants_base() ? base_and_batch_cost() : 0;
+          const double most = flops_before_ladder(lab_, budget_, book_, *loop_.base(), lowest_flops());
+          return Round{.go_on = reserve + batch + base <= most,
+                       .flops_left = budget_.flops_left_by_speed(book_.throughput()),
+                       .before_ladder = most};
         },
         round);
     if (most_flops_left_ == 0) most_flops_left_ = decision.flops_left;
-    // What is confirmed next has its own consequences, which in a small budget may take half of it. The search counts
-    // in FLOPs of training, the budget in those of evaluations too.
-    const double free = std::max(0.0, decision.flops_left - kLadderShare * most_flops_left_);
-    const double for_search = std::max(free - reserve_after(std::max(loop_.policy().adoptions(), 1)), 0.5 * free);
+    // What is confirmed next has its own consequences, for which the first time half of it may be missing in a small
+    // budget. The search counts in FLOPs of training, the budget in those of evaluations too.
+    const double free =
+        decision.before_ladder.value_or(std::max(0.0, decision.flops_left - kLadderShare * most_flops_left_));
+    const double for_search =
+        std::max(free - reserve_after(true) - batch, loop_.policy().adoptions() > 0 ? 0.0 : 0.5 * free);
     loop_.set_flops_left(decision.flops_left, for_search * rungs_[0] / cost(rungs_[0]));
     return decision.go_on;
   }
@@ -213,7 +246,6 @@ class Driver {
     std::vector<search::WantedRun> batch = loop_.next();
     if (batch.empty()) co_return false;
     co_await run_and_tell(std::move(batch));
-    while (loop_.wants_base()) co_await run_and_tell(loop_.next());
     co_return true;
   }
 
@@ -358,9 +390,9 @@ class Driver {
   std::map<protocol::Split, ledger::RunRow> first_of_split_;  // with which all others share their text
 };
 
-// FLOPs of a screening: so many times fewer than the ladder's lowest rung takes, but enough for the base to learn
-// something of context there. Below that a gain at the screening rung is none of what the ladder is about.
-Script<double> screening_flops(const Lab& lab, const CampaignBudget& budget, RunLoop& loop, const Ladder& ladder) {
+// So many times fewer FLOPs than the ladder's lowest rung takes, but enough for the base to learn something of context
+// there. Below that a gain is none of what the ladder is about.
+Script<double> lowest_screening_flops(const Lab& lab, const CampaignBudget& budget, RunLoop& loop, const Ladder& ladder) {
   const double lowest = ladder.plan.rungs[0];
   double flops = std::max(lowest / kScreenBelow, kSmallestRungFlops);
   for (int step = 0; ladder.context_free && flops < lowest && !budget.is_spent(); ++step) {
@@ -389,11 +421,13 @@ Script<> search_configurations(const Lab& lab, Decisions& decisions, CampaignBud
   if (ladder.lowest_flops > ladder.plan.rungs[0])
     std::erase_if(ladder.plan.rungs, [&](double rung) { return rung < ladder.lowest_flops; });
   const double lowest = ladder.plan.rungs[0];
-  double screen = 0;
-  if (!decisions.taken<ledger::SearchDecision>()) screen = co_await screening_flops(lab, budget, loop, ladder);
+  double least = 0;
+  if (!decisions.taken<ledger::SearchDecision>()) least = co_await lowest_screening_flops(lab, budget, loop, ladder);
   const auto decision = decisions.decide<ledger::SearchDecision>([&] {
-    const double upper = std::max(lowest, kConfirmBelow * screen);
-    ledger::SearchDecision made{.screen_flops = screen, .confirm_flops = {upper / kConfirmBelow, upper}};
+    const double near_top = std::min(ladder.top_flops() / kMostBelowTop, kTimesSmallest * kSmallestRungFlops);
+    const double screen = std::max(least, near_top);
+    const double upper = std::max({lowest, screen, kConfirmBelow * least});
+    ledger::SearchDecision made{.screen_flops = screen, .confirm_flops = {std::max(upper / kConfirmBelow, kLeastOfScreen * screen), upper}};
     made.enough =
         !budget.is_spent() && leaves_a_ladder(lab, budget, book, *ladder.configuration, ladder.lowest_flops,
                                               kFewestScreens * run_cost(lab, budget, *ladder.configuration, screen));
@@ -406,7 +440,8 @@ Script<> search_configurations(const Lab& lab, Decisions& decisions, CampaignBud
       }
     }
     const double all = kEnduranceShare * budget.flops_left_by_speed(book.throughput());
-    made.endurance = std::clamp(static_cast<int>(all / run_cost(lab, budget, *ladder.configuration, screen)),
+    made.endurance = std::clamp(static_cast<int>(all / run_cost(lab, budget, *ladder.configuration,
+                                                            std::min(screen, made.confirm_flops[0]))),
                                 kFewestEndurance, search::campaign_rules().policy.endurance);
     return made;
   });

@@ -18,7 +18,6 @@
 
 namespace flywheel::campaign {
 
-inline constexpr double kPlanFraction = 0.93;  // of the budget left, for planned stages; replicates use the rest
 // Of the top rung over the one below; a smaller step would not test extrapolation.
 inline constexpr double kSmallestStep = 1.25;
 inline constexpr double kTopSafety = 0.95;  // share of the time left that the top rung may take

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <utility>
+#include <tuple>
 #include <vector>
 
 #include "base/rng.h"
@@ -38,8 +39,8 @@ TEST(SimulatedSearch, FalseFindingsAreRareForNormalHeavyAndSkewedNoise) {
 }
 
 TEST(SimulatedSearch, FindsNineOfTenForTheRunsThatAreAllowed) {
-  for (const auto& [effect, most] : {std::pair{2.0, 260.0}, {3.0, 170.0}}) {
-    const SearchScore score = simulated(WorldKind::kPlain, effect, 20, SearchWorld{}.gain_runs);
+  for (const auto& [effect, worth, most] : {std::tuple{2.0, SearchWorld{}.gain_runs, 260.0}, {3.0, 25.0, 150.0}}) {
+    const SearchScore score = simulated(WorldKind::kPlain, effect, 20, worth);
     EXPECT_GE(score.found_fraction, 0.85) << effect;
     EXPECT_LE(score.runs, most) << effect;
     EXPECT_NEAR(score.reported_effect / score.true_effect, 1, 0.1);  // no winner's curse

@@ -68,12 +68,14 @@ template <typename V>
 void fields(V& v, SearchRoundDecision& r) {
   v.required("go_on", r.go_on);
   v.field("flops_left", r.flops_left);
+  v.sparse("before_ladder", r.before_ladder);
 }
 
 template <typename V>
 void fields(V& v, AblationRoundDecision& r) {
   v.required("go_on", r.go_on);
   v.field("flops_left", r.flops_left);
+  v.sparse("before_ladder", r.before_ladder);
 }
 
 template <typename V>

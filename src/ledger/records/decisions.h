@@ -65,15 +65,18 @@ struct SearchDecision {
 };
 
 // "search round N" and "ablation round N"
+// `before_ladder`: of what is left, that can be spent before no ladder that supports a forecast is affordable.
 struct SearchRoundDecision {
   int number = 0;
   bool go_on = false;
   double flops_left = 0;
+  std::optional<double> before_ladder{};
 };
 struct AblationRoundDecision {
   int number = 0;
   bool go_on = false;
   double flops_left = 0;
+  std::optional<double> before_ladder{};
 };
 
 // "time of pN": seconds of its runs over those of the base, with the ends of its 90% interval

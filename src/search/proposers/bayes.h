@@ -24,6 +24,10 @@ class ExpectedGain {
   // Fits the surrogate to the trials so far; before rank().
   void learn(const SearchView& view);
 
+  // Of each trial, as SearchView::believed says; after learn(). Empty without bases, as in replays: there a proposal is
+  // its one run, and the lowest measured is what counts.
+  std::vector<double> believed(const SearchView& view) const;
+
   struct Ranked {
     size_t point = 0;
     double rung_flops = 0;
@@ -36,6 +40,7 @@ class ExpectedGain {
 
  private:
   double level(const Trial& trial, bool positive) const;
+  int untried_choices(const SearchView& view, const std::vector<double>& units) const;
   std::vector<double> success_chances(const std::vector<std::vector<double>>& units) const;
 
   Surrogate surrogate_;

@@ -50,6 +50,9 @@ struct SearchView {
   // Identities that must not be tried (again): everything started, known findings and known failures.
   const std::set<std::string, std::less<>>* taken = nullptr;
   std::span<const Trial> bases = {};  // measured, but proposed by nobody: the bases of the search so far
+  // Of each trial that has a loss, that loss as a surrogate of all of them sees it, in any unit; NaN: it has none;
+  // empty: nobody was asked.
+  std::span<const double> believed = {};
 
   bool is_taken(std::string_view identity) const { return taken != nullptr && taken->find(identity) != taken->end(); }
 };
@@ -114,6 +117,9 @@ std::unique_ptr<Proposer> make_proposer(std::string_view name, const workload::S
 void check_list(const std::string& text, const std::string& source);
 // The patches that the text of a list mentions, so that a space can be made to express them.
 std::vector<std::string> patches_in_list(const std::string& text);
+
+// The trials that ended with the lowest losses, at most `count`, best first: by what is believed where that is known.
+std::vector<const Trial*> best_trials(const SearchView& view, size_t count);
 
 // Up to `draws` points of `draw`, the first that is valid and not taken; empty when there was none.
 template <typename Draw>

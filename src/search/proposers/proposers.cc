@@ -56,6 +56,22 @@ bool has_few_points(const workload::SearchSpace& space) {
   return space.size(kFewPoints) > 0;
 }
 
+std::vector<const Trial*> best_trials(const SearchView& view, size_t count) {
+  std::vector<std::pair<double, const Trial*>> ended;
+  for (size_t i = 0; i < view.trials.size(); ++i) {
+    const Trial& trial = view.trials[i];
+    if (trial.state != TrialState::kDone || trial.values.empty()) continue;
+    ended.emplace_back(view.believed.empty() ? trial.loss : view.believed[i], &trial);
+  }
+  const auto kept = ended.begin() + static_cast<std::ptrdiff_t>(std::min(count, ended.size()));
+  std::partial_sort(ended.begin(), kept, ended.end(), [](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first < b.first : a.second->id < b.second->id;
+  });
+  std::vector<const Trial*> best;
+  for (auto each = ended.begin(); each != kept; ++each) best.push_back(each->second);
+  return best;
+}
+
 std::vector<workload::Values> Proposer::candidates(const SearchView& view, size_t count, Rng& rng) {
   std::vector<workload::Values> points;
   for (size_t i = 0; i < count; ++i) {

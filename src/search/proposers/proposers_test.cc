@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <set>
 
 #include "base/error.h"
 #include "base/statistics.h"
@@ -219,6 +220,41 @@ TEST(Proposers, WhatABaseMeasuredIsLearntFrom) {
   };
   EXPECT_LT(share_of_bad_side(true), 0.05);
   EXPECT_GT(share_of_bad_side(false), 2 * share_of_bad_side(true));
+}
+
+// After an adoption far from the start the search goes on around what was adopted.
+TEST(Proposers, BayesLooksAroundTheBaseOfNowAndNotAroundTheStart) {
+  std::vector<workload::SearchField> fields;
+  for (int i = 0; i < 30; ++i)
+    fields.push_back({"f" + std::to_string(i), workload::Axis::kCategorical, 0, 1, {"a", "b", "c"}, {}, {}});
+  fields.push_back({"x", workload::Axis::kLinear, 0, 1, {}, {}, 0.1});
+  const PointSpace space(fields);
+  std::vector<Trial> bases(2), trials;
+  bases[0].values = space.centre();
+  bases[1].values = space.centre();
+  for (size_t i = 0; i < 12; ++i) bases[1].values[i] = 1;
+  bases[1].values[30] = 0.8;
+  for (Trial& base : bases) base.state = TrialState::kDone, base.rung_flops = 1e10;
+  bases[0].loss = 4.5, bases[1].loss = 2.5;
+  Rng rng(3);
+  for (size_t i = 0; i < 15; ++i) {  // single changes of the base of now
+    Trial& trial = trials.emplace_back(bases[1]);
+    trial.id = i + 1;
+    trial.values[12 + i] = 2;
+    trial.loss = 2.5 + 0.01 * rng.normal();
+  }
+  const std::vector<double> rungs{1e10};
+  std::set<std::string, std::less<>> taken;
+  const auto bayes = make_proposer("bayes", space);
+  const SearchView view{space, trials, &bases[1], rungs, 1e12, 0.01, &taken, bases};
+  for (int i = 0; i < 20; ++i) {
+    const auto proposal = bayes->propose(view, rng);
+    ASSERT_TRUE(proposal);
+    int reverted = 0;
+    for (size_t f = 0; f < 12; ++f) reverted += proposal->values[f] == 0 ? 1 : 0;
+    EXPECT_LE(reverted, 3);
+    taken.insert(space.identity(proposal->values));
+  }
 }
 
 TEST(Proposers, PriorMovesTheFirstPoint) {

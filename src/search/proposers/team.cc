@@ -83,9 +83,12 @@ std::optional<ProposerTeam::Turn> ProposerTeam::ask_judged(const SearchView& vie
       if (!is_list(*proposers_[i])) from.push_back(i);
     drawn = draw(from);
   }
-  const std::vector<Candidate> all = candidates(view, drawn);
-  if (all.empty()) return std::nullopt;
   judge_->learn(view);
+  const std::vector<double> believed = judge_->believed(view);
+  SearchView seen = view;
+  seen.believed = believed;
+  const std::vector<Candidate> all = candidates(seen, drawn);
+  if (all.empty()) return std::nullopt;
   std::vector<std::vector<double>> units;
   for (const Candidate& candidate : all) units.push_back(view.space.units(candidate.values));
   const std::vector<ExpectedGain::Ranked> ranked = judge_->rank(view, units);

@@ -43,6 +43,9 @@ patches = ["schedule.decay_fraction=0.7"]
 id = "more-ngram-rows"
 patches = ["model.ngram_rows=65536"]
 [[change]]
+id = "longer-byte-ngrams"
+patches = ["model.ngram_embeddings=6"]
+[[change]]
 id = "gated-delta-hybrid"
 patches = ["model.mixers=gated_delta,attention", "model.short_convolution=4"]
 [[change]]
