@@ -20,6 +20,9 @@ constexpr double kTimesThePool = 4;  // runs of a candidate on a rung at most
 constexpr double kPoolSaving = 250;
 constexpr int kSmallestPool = 8, kLargestPool = 80;
 constexpr double kLargeGain = 4;  // in noise floors
+// Times the half-width of what is reported: a test ends when it has its evidence, and the deviation of a small pool of
+// heavy-tailed losses is smaller than theirs. By simulation: without it 83% of the intervals of large gains hold.
+constexpr double kReportedWider = 1.25;
 
 }  // namespace
 
@@ -68,8 +71,8 @@ std::vector<int> SearchPolicy::worth_a_test(std::vector<int> entrants) {
   return entrants;
 }
 
-// The best whole configuration alone, where there is one. What cannot be adopted together with a stronger one waits: it is
-// looked at again beside that, or beside the pool that is there when that fails.
+// The best whole configuration alone, where there is one. What cannot be adopted together with a stronger one waits: it
+// is looked at again beside that, or beside the pool that is there when that fails.
 std::vector<int> SearchPolicy::that_fit(std::vector<int> entrants) const {
   std::stable_sort(entrants.begin(), entrants.end(),
                    [this](int a, int b) { return posterior(a).expected_gain() > posterior(b).expected_gain(); });
@@ -390,7 +393,10 @@ ReportedEffect SearchPolicy::reported(int proposal) const {
   for (const RankTest& rung : tests.rungs())
     difference += rung.difference() / static_cast<double>(tests.rungs().size());
   const double unit = raw.mean != 0 ? difference / raw.mean : 0, centre = p.centre();  // a deviation of the base
-  return {{unit * centre, unit * p.quantile(0.05), unit * p.quantile(0.95)}, raw.mean != 0 ? centre / raw.mean : 1};
+  const auto end = [&](double probability) {
+    return unit * (centre + kReportedWider * (p.quantile(probability) - centre));
+  };
+  return {{unit * centre, end(0.05), end(0.95)}, raw.mean != 0 ? centre / raw.mean : 1};
 }
 
 }  // namespace flywheel::evidence

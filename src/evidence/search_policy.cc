@@ -127,8 +127,7 @@ double SearchPolicy::screen_variance(double screens) const {
 
 EffectPosterior SearchPolicy::from_screening(const Standing& p, std::optional<size_t> only) const {
   if (p.screened.empty()) return prior_.prior();
-  EffectPosterior there =
-      prior_.posterior({screened_mean(p), screen_variance(static_cast<double>(p.screened.size()))});
+  EffectPosterior there = prior_.posterior({screened_mean(p), screen_variance(static_cast<double>(p.screened.size()))});
   double distance = 0;
   for (size_t rung = 0; rung < rungs(); ++rung) {
     const double here = scales_apart(options_.screen_cost, options_.run_costs[rung]);
@@ -156,8 +155,8 @@ EffectPosterior SearchPolicy::belief(const Standing& p, size_t rung) const {
     if (p.confirmed->rungs()[other].runs() == 0) continue;
     const Evidence there = measured(*p.confirmed, other);
     const double apart = scales_apart(options_.run_costs[other], options_.run_costs[rung]);
-    here = here.updated(there.mean, there.variance + std::pow(apart * kRungSd, 2) +
-                                        std::pow(apart * kRungShare * effect, 2));
+    here = here.updated(there.mean,
+                        there.variance + std::pow(apart * kRungSd, 2) + std::pow(apart * kRungShare * effect, 2));
   }
   return here;
 }
@@ -323,8 +322,8 @@ std::vector<int> SearchPolicy::promising() {
   return found;
 }
 
-// Waiting costs little, since proposers build on what was screened, confirmed or not, and all of a batch share its pool:
-// a confirmation that comes early is paid again by what is found after it. But the budget ends.
+// Waiting costs little, since proposers build on what was screened, confirmed or not, and all of a batch share its
+// pool: a confirmation that comes early is paid again by what is found after it. But the budget ends.
 bool SearchPolicy::wave_is_over(const std::vector<int>& found) const {
   if (found.empty()) return false;
   if (std::any_of(found.begin(), found.end(), [this](int i) { return standings_[static_cast<size_t>(i)].whole; }))

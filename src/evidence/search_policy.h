@@ -194,9 +194,9 @@ class SearchPolicy {
   // After an adoption: proposals that looked promising against the old base are screened again.
   void screen_anew();
   double screen_variance(double screens) const;
-  // What screenings say about an effect where it is confirmed: what does nothing does nothing there either, and an effect
-  // is another there, but rarely none.
-  // On one rung, the less the further its runs are from a screening in FLOPs; empty: over the rungs.
+  // What screenings say about an effect where it is confirmed: what does nothing does nothing there either, and an
+  // effect is another there, but rarely none. On one rung, the less the further its runs are from a screening in FLOPs;
+  // empty: over the rungs.
   EffectPosterior from_screening(const Standing& standing, std::optional<size_t> rung = {}) const;
   // On each rung.
   double confirmation_runs(const EffectPosterior& posterior, double log_needed, double transfer) const;
@@ -265,7 +265,7 @@ class SearchPolicy {
   std::vector<std::pair<size_t, size_t>> pool_places_;    // of its runs, by number
   int unlisted_in_wave_ = 0, listed_in_wave_ = 0;
   double looked_in_wave_ = 0;  // FLOPs
-  int next_batch_at_ = 0;  // results, before which no batch begins again
+  int next_batch_at_ = 0;      // results, before which no batch begins again
   double flops_left_ = 0;
   int tests_ = 0, batches_ = 0, adoptions_ = 0, discoveries_ = 0;
   std::vector<double> endured_;  // losses of the recipe found

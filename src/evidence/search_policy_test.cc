@@ -399,8 +399,8 @@ TEST(SearchPolicy, RunsInFlightCountOnceHoweverTheyArrive) {
   }
 }
 
-// A whole configuration is what the others were built on, and what was adopted alone and last was just compared with the
-// recipe without it.
+// A whole configuration is what the others were built on, and what was adopted alone and last was just compared with
+// the recipe without it.
 TEST(SearchPolicy, LeavesOutOnlyWhatThatSaysSomethingNewAbout) {
   MadeUpWorld together{{-4, -5, -4}}, alone{{-6}};
   EXPECT_EQ(together.run().to_leave_out(), (std::vector<int>{0, 1, 2}));

@@ -284,8 +284,8 @@ TEST(SearchLoopOfCampaigns, AdoptsWhatIsRealAndSaysWhatBecameOfTheRest) {
   }
 }
 
-// A change of a list is applied to whatever was adopted: what it measured is told as that point, or a surrogate believes
-// that the recipe of the start is as good.
+// A change of a list is applied to whatever was adopted: what it measured is told as that point, or a surrogate
+// believes that the recipe of the start is as good.
 TEST(SearchLoopOfCampaigns, WhatAListNamesIsLearntWhereItWasRun) {
   Campaign campaign(1, [](LoopOptions& options) {
     options.desk.proposer_options.whole = {"helps.much=on", "helps.little=on"};

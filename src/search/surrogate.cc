@@ -213,10 +213,11 @@ size_t Surrogate::size() const {
   return state_->seen.size();
 }
 
-void Surrogate::set_centre(const std::vector<double>& units) {
+void Surrogate::set_base(const std::vector<double>& units) {
   State& s = *state_;
   for (size_t i = 0; i < units.size(); ++i)
     if (s.choices[i] == 0 && !std::isnan(units[i])) s.centre[i] = units[i];
+  s.base_noise = std::pow(kNoisePartFewFields * s.edge(), 2);
 }
 
 void Surrogate::fit(std::vector<Observation> observations, int tuning_steps) {

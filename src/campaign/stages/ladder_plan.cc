@@ -92,7 +92,8 @@ LadderPlan plan_first_ladder(const Lab& lab, Decisions& decisions, CampaignBudge
                                    3.0, std::max(3.0, kLastLookShare * options.budget.seconds));
     budget.keep(last_look);
     const auto plan_with = [&](double share) {
-      return plan_ladder(lab.workload, *options.configuration, book.throughput(), budget.limits(budget.plan_fraction() * share));
+      return plan_ladder(lab.workload, *options.configuration, book.throughput(),
+                         budget.limits(budget.plan_fraction() * share));
     };
     LadderPlan plan;
     try {

@@ -45,8 +45,8 @@ constexpr int kTrialsOfARung = 2, kTrialSeeds = 90;
 constexpr double kNextTrial = 2.5;
 constexpr double kLeastOfScreen = 0.75;  // FLOPs of a confirmation's lower rung, relative to a screening
 constexpr int kHalvings = 9;
-// The smallest models order recipes otherwise than larger ones (docs/search-cost.md): candidates are screened no further
-// than this below the ladder's top, where that takes no more than so many times the smallest rung.
+// The smallest models order recipes otherwise than larger ones (docs/search-cost.md): candidates are screened no
+// further than this below the ladder's top, where that takes no more than so many times the smallest rung.
 constexpr double kMostBelowTop = 18, kTimesSmallest = 2;
 
 bool is_search(const protocol::StageName& stage) {
@@ -214,8 +214,7 @@ class Driver {
   }
   // Of what follows an adoption at least, where the search is to find more: runs of the new base and a confirmation.
   double base_and_batch_cost() const {
-    return base_runs() * cost(screen_flops_) +
-           loop_.policy().smallest_batch_cost() * cost(rungs_[0]) / rungs_[0];
+    return base_runs() * cost(screen_flops_) + loop_.policy().smallest_batch_cost() * cost(rungs_[0]) / rungs_[0];
   }
   // Whether more is left than the ladder, `reserve` and one batch need.
   template <ledger::DecisionStruct Round>
@@ -392,7 +391,8 @@ class Driver {
 
 // So many times fewer FLOPs than the ladder's lowest rung takes, but enough for the base to learn something of context
 // there. Below that a gain is none of what the ladder is about.
-Script<double> lowest_screening_flops(const Lab& lab, const CampaignBudget& budget, RunLoop& loop, const Ladder& ladder) {
+Script<double> lowest_screening_flops(const Lab& lab, const CampaignBudget& budget, RunLoop& loop,
+                                      const Ladder& ladder) {
   const double lowest = ladder.plan.rungs[0];
   double flops = std::max(lowest / kScreenBelow, kSmallestRungFlops);
   for (int step = 0; ladder.context_free && flops < lowest && !budget.is_spent(); ++step) {
@@ -427,7 +427,8 @@ Script<> search_configurations(const Lab& lab, Decisions& decisions, CampaignBud
     const double near_top = std::min(ladder.top_flops() / kMostBelowTop, kTimesSmallest * kSmallestRungFlops);
     const double screen = std::max(least, near_top);
     const double upper = std::max({lowest, screen, kConfirmBelow * least});
-    ledger::SearchDecision made{.screen_flops = screen, .confirm_flops = {std::max(upper / kConfirmBelow, kLeastOfScreen * screen), upper}};
+    ledger::SearchDecision made{.screen_flops = screen,
+                                .confirm_flops = {std::max(upper / kConfirmBelow, kLeastOfScreen * screen), upper}};
     made.enough =
         !budget.is_spent() && leaves_a_ladder(lab, budget, book, *ladder.configuration, ladder.lowest_flops,
                                               kFewestScreens * run_cost(lab, budget, *ladder.configuration, screen));
@@ -440,9 +441,9 @@ Script<> search_configurations(const Lab& lab, Decisions& decisions, CampaignBud
       }
     }
     const double all = kEnduranceShare * budget.flops_left_by_speed(book.throughput());
-    made.endurance = std::clamp(static_cast<int>(all / run_cost(lab, budget, *ladder.configuration,
-                                                            std::min(screen, made.confirm_flops[0]))),
-                                kFewestEndurance, search::campaign_rules().policy.endurance);
+    made.endurance = std::clamp(
+        static_cast<int>(all / run_cost(lab, budget, *ladder.configuration, std::min(screen, made.confirm_flops[0]))),
+        kFewestEndurance, search::campaign_rules().policy.endurance);
     return made;
   });
   if (decision.enough) {

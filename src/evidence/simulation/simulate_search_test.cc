@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <utility>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "base/rng.h"

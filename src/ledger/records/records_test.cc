@@ -278,7 +278,7 @@ TEST(Records, DecisionsGoToTheirStructsAndBack) {
       R"__("screen_flops":6000000000.0,"stage":"search"})__");
   round_trip<SearchRoundDecision>(R"__({"flops_left":4840092975104.0,"go_on":true,"stage":"search round 0"})__");
   round_trip<SearchRoundDecision>(
-      R"__({"before_ladder":2.5e12,"flops_left":4840092975104.0,"go_on":true,"stage":"search round 0"})__");
+      R"__({"before_ladder":2500000000000.0,"flops_left":4840092975104.0,"go_on":true,"stage":"search round 0"})__");
   round_trip<RungDecision>(
       R"__({"centre":13825.151121549668,"climb":true,"sizes":[10256.0,250960.0],"stage":"rung 1"})__");
   round_trip<RungDecision>(

@@ -9,12 +9,12 @@ namespace flywheel::search {
 namespace {
 
 constexpr size_t kObservations = 192;  // that the surrogate sees: the best and the latest
-constexpr size_t kFailures = 64;      // latest
+constexpr size_t kFailures = 64;       // latest
 constexpr int kTuningSteps = 6;  // of a suggestion with few observations; with many they are dear, and little moves
 // Excess of ln loss beyond which it counts as its logarithm: cliffs stay readable. Many fields have more.
 constexpr double kBendFewFields = 0.02, kBendManyFields = 0.01;
-// Excess of ln loss that is expected of a choice that nothing measured had, beside a base that somebody chose well: most
-// changes of a good recipe are for the worse.
+// Excess of ln loss that is expected of a choice that nothing measured had, beside a base that somebody chose well:
+// most changes of a good recipe are for the worse.
 constexpr double kUntried = 0.004;
 constexpr double kLeastChance = 0.05;  // of success; less is only tried when nothing else is left
 constexpr double kFirstLogOdds = 3;    // of success where nothing was tried
@@ -93,7 +93,7 @@ void ExpectedGain::learn(const SearchView& view) {
   for (const Observation& o : observations) done_.push_back(o.units);
   scale_ = view.incumbent == nullptr ? 1 : positive ? view.incumbent->loss : unit_;
   // Somebody chose the base's numbers, or they were found.
-  if (!view.bases.empty()) surrogate_.set_centre(view.space.units(view.bases.back().values));
+  if (!view.bases.empty()) surrogate_.set_base(view.space.units(view.bases.back().values));
   const int steps = observations.size() < 40 ? kTuningSteps : observations.size() < 80 ? kTuningSteps / 2 : 2;
   surrogate_.fit(std::move(observations), steps);
   for (const Trial& trial : view.trials) {
@@ -181,9 +181,9 @@ std::vector<ExpectedGain::Ranked> ExpectedGain::rank(const SearchView& view,
 
 namespace {
 
-// Looked at in the whole space, and around the best few, as often with the fields of several of them together. Among many
-// draws from a space of many fields the surrogate prefers the one of which it knows least: there they are few, once a run
-// has worked.
+// Looked at in the whole space, and around the best few, as often with the fields of several of them together. Among
+// many draws from a space of many fields the surrogate prefers the one of which it knows least: there they are few,
+// once a run has worked.
 struct Looks {
   size_t sampled = 40, around_best = 88, crossed = 0;
 };
@@ -223,7 +223,8 @@ class BayesProposer : public Proposer {
   static workload::Values moved(const SearchView& view, workload::Values values, uint64_t moves, Rng& rng) {
     const double decades = view.bases.empty() ? 1.5 : 0.7;
     for (uint64_t m = 0; m < moves; ++m)
-      values = view.space.neighbour(values, rng.below(values.size()), 0.5 * std::pow(0.1, decades * rng.uniform()), rng);
+      values =
+          view.space.neighbour(values, rng.below(values.size()), 0.5 * std::pow(0.1, decades * rng.uniform()), rng);
     return values;
   }
 
@@ -245,7 +246,7 @@ class BayesProposer : public Proposer {
     if (has_few_points(view.space)) return view.space.all();
     std::vector<workload::Values> points;
     if (view.bases.empty()) points.push_back(view.space.centre());
-    const Looks looks = !view.bases.empty()                                          ? kAroundABase
+    const Looks looks = !view.bases.empty()                                        ? kAroundABase
                         : has_many_fields(view.space) && view.incumbent != nullptr ? kManyFields
                                                                                    : Looks{};
     for (size_t i = 0; i < looks.sampled; ++i) points.push_back(view.space.sample(rng));
@@ -258,8 +259,8 @@ class BayesProposer : public Proposer {
     }
     if (best.empty()) return points;
     for (size_t i = 0; i < looks.around_best + looks.crossed; ++i) {
-      workload::Values from = i < looks.around_best ? best[rng.below(std::min(kBestFew, best.size()))]->values
-                                                    : crossed(view, best, rng);
+      workload::Values from =
+          i < looks.around_best ? best[rng.below(std::min(kBestFew, best.size()))]->values : crossed(view, best, rng);
       const uint64_t moves = rng.below(3) + (i < looks.around_best ? 1 : 0);
       points.push_back(moved(view, std::move(from), moves, rng));
     }
