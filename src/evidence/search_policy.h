@@ -189,7 +189,7 @@ class SearchPolicy {
     double log_needed = 0;  // evidence of each
   };
 
-  // ---- selection (search_policy.cc)
+  // ---- selection (search_policy.cc; what it believes of effects: search_beliefs.cc)
   const EffectPosterior& posterior(int proposal) const;
   // After an adoption: proposals that looked promising against the old base are screened again.
   void screen_anew();
