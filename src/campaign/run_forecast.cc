@@ -52,6 +52,14 @@ std::vector<scaling::Point> means(std::span<const LadderPoint> points) {
   return result;
 }
 
+// Of the best run of the highest rung.
+double tokens_of_best(std::span<const LadderPoint> points) {
+  const LadderPoint* best = &points.back();
+  for (const LadderPoint& point : points)
+    if (point.rung_flops == points.back().rung_flops && point.mean.L < best->mean.L) best = &point;
+  return best->mean.D;
+}
+
 double noise_scale(const scaling::Forecaster& forecaster, std::span<const LadderPoint> points) {
   double squares = kNoiseDegrees, degrees = kNoiseDegrees;
   for (const LadderPoint& point : points) {
@@ -121,17 +129,23 @@ RunForecasts forecast_runs(std::span<const LadderPoint> below, std::span<const R
   result.noise_scale = noise_scale(forecaster, below);
   result.spread_scale = spread_scale(backtests(below));
   std::vector<std::pair<double, double>> places;
+  std::vector<double> repeats;  // half of what repeated text would be worth, were it new
+  const double seen = tokens_of_best(below);
   for (const RunSite& site : sites) {
     places.emplace_back(site.N, site.D);
-    result.ln_loss.push_back(std::log(forecaster.predict(site.N, site.D).loss) -
-                             (site.branched ? kBranchedBelowFull : 0));
+    const double as_new = std::log(forecaster.predict(site.N, site.D).loss), known = std::max(site.unique, seen);
+    const bool repeated = site.unique > 0 && known < site.D;
+    repeats.push_back(repeated ? 0.5 * (std::log(forecaster.predict(site.N, known).loss) - as_new) : 0);
+    result.ln_loss.push_back(as_new + repeats.back() - (site.branched ? kBranchedBelowFull : 0));
   }
   result.covariance = forecaster.covariance(places);
   for (double& entry : result.covariance) entry *= result.spread_scale * result.spread_scale;
   const size_t n = sites.size();
   for (size_t i = 0; i < n; ++i) {
-    for (size_t j = 0; j < n; ++j)
+    for (size_t j = 0; j < n; ++j) {
       if (sites[i].branched && sites[j].branched) result.covariance[i * n + j] += kBranchedSd * kBranchedSd;
+      result.covariance[i * n + j] += repeats[i] * repeats[j];
+    }
     result.covariance[i * n + i] += std::pow(result.noise_scale * forecaster.noise_sd(sites[i].N, sites[i].D), 2);
   }
   return result;

@@ -7,6 +7,10 @@
 //
 // The noise of a run is the forecaster's, scaled to what replicates on this ladder show. The rest is scaled to what
 // rolling-origin backtests of this ladder show one level ahead, up or down, by maximum a posteriori.
+//
+// Repeated text is worth something between new text and nothing (Muennighoff et al. 2023 for large models; with n-gram
+// tables, which learn text by heart, often nothing): the forecast is half way between, and each end a standard
+// deviation away, for all runs alike. What the best run of the rung below repeated is in its loss already.
 #pragma once
 
 #include <span>
@@ -19,6 +23,7 @@ namespace flywheel::campaign {
 struct RunSite {
   double N = 0, D = 0;
   bool branched = false;
+  double unique = 0;  // tokens of the training text; 0, or above D: no text is repeated
 };
 
 struct RunForecasts {

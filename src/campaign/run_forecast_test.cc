@@ -107,5 +107,28 @@ TEST(RunForecasts, TheBestOfTheTopRungIsInsideAsOftenAsTheIntervalSays) {
   }
 }
 
+// Between new text and none, both ends of it within the interval; runs that repeat nothing are as before.
+TEST(RunForecasts, RepeatedTextIsWorthSomethingBetweenNewTextAndNothing) {
+  std::vector<LadderPoint> below;
+  for (const double flops : {1e10, 2e10, 4e10, 8e10})
+    for (const double N : {5e3, 1e4, 2e4}) {
+      const double D = flops / (6 * N);
+      LadderPoint& point = below.emplace_back();
+      point.rung_flops = flops;
+      point.mean = {.N = N, .D = D, .L = 1 + 40 / std::pow(N, 0.45) + 150 / std::pow(D, 0.42), .C = flops};
+      point.losses = {point.mean.L};
+    }
+  const RunForecasts as_new = forecast_runs(below, std::vector<RunSite>{{.N = 1e4, .D = 3e6}, {.N = 4e4, .D = 7e5}});
+  const RunForecasts none = forecast_runs(below, std::vector<RunSite>{{.N = 1e4, .D = 1e6}, {.N = 4e4, .D = 7e5}});
+  const RunForecasts repeated = forecast_runs(
+      below, std::vector<RunSite>{{.N = 1e4, .D = 3e6, .unique = 1e6}, {.N = 4e4, .D = 7e5, .unique = 1e6}});
+  const double gap = none.ln_loss[0] - as_new.ln_loss[0];
+  ASSERT_GT(gap, 0.005);
+  EXPECT_NEAR(repeated.ln_loss[0], as_new.ln_loss[0] + 0.5 * gap, 1e-9);
+  EXPECT_NEAR(repeated.covariance[0], as_new.covariance[0] + 0.25 * gap * gap, 1e-12);
+  EXPECT_EQ(repeated.ln_loss[1], as_new.ln_loss[1]);
+  EXPECT_EQ(repeated.covariance[3], as_new.covariance[3]);
+}
+
 }  // namespace
 }  // namespace flywheel::campaign

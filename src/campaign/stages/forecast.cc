@@ -168,7 +168,10 @@ void forecast_top(const Lab& lab, Decisions& decisions, CampaignBudget& budget, 
   const std::vector<PlannedRun> runs = runs_of_rung(lab, branches, ladder, protocol::Stage::kTop, ladder.top(), sizes);
   std::vector<RunSite> sites;
   for (const PlannedRun& run : runs)
-    sites.push_back({.N = run.size.parameters, .D = run.size.tokens, .branched = !run.trunk.empty()});
+    sites.push_back({.N = run.size.parameters,
+                     .D = run.size.tokens,
+                     .branched = !run.trunk.empty(),
+                     .unique = static_cast<double>(lab.options.train_tokens)});
   const RunForecasts forecasts = forecast_runs(below, sites);
   const LeastLoss least(forecasts.ln_loss, forecasts.covariance);
   ledger::TopForecast forecast{.flops = ladder.top_flops(),
