@@ -63,7 +63,8 @@ OrderedJson options_json(const evidence::SearchWorld& world) {
   const evidence::PolicyOptions& policy = world.policy;
   return {{"alpha", policy.alpha},         {"base_runs", policy.base_runs},       {"screen_cost", policy.screen_cost},
           {"run_costs", policy.run_costs}, {"most_screens", policy.most_screens}, {"most_runs", policy.most_runs},
-          {"wave", policy.wave},           {"endurance", policy.endurance},       {"worth", world.gain_runs}};
+          {"wave", policy.wave},           {"looking", policy.looking},           {"endurance", policy.endurance},
+          {"worth", world.gain_runs}};
 }
 
 evidence::DesignParameters parameters_of(const SimulateOptions& options) {
