@@ -42,6 +42,7 @@ struct Surrogate::State {
   std::vector<size_t> choices;  // per field; 0: numeric
   std::vector<double> centre, slope_sd, curvature, length0;
   std::vector<size_t> coordinate_field;
+  bool informed = false;  // the centre comes from earlier searches
   double base_noise = 1e-8;
   std::vector<double> settings;  // shifts in logs
   size_t next_setting = 0;
@@ -179,6 +180,7 @@ struct Surrogate::State {
 Surrogate::Surrogate(const workload::SearchSpace& space, const std::optional<LandscapePrior>& prior)
     : state_(std::make_unique<State>()) {
   State& s = *state_;
+  s.informed = prior.has_value();
   const size_t fields = space.fields().size();
   size_t numeric = 0;
   for (const workload::SearchField& field : space.fields()) numeric += field.is_numeric() ? 1 : 0;
@@ -216,7 +218,7 @@ size_t Surrogate::size() const {
 void Surrogate::set_base(const std::vector<double>& units) {
   State& s = *state_;
   for (size_t i = 0; i < units.size(); ++i)
-    if (s.choices[i] == 0 && !std::isnan(units[i])) s.centre[i] = units[i];
+    if (!s.informed && s.choices[i] == 0 && !std::isnan(units[i])) s.centre[i] = units[i];
   s.base_noise = std::pow(kNoisePartFewFields * s.edge(), 2);
 }
 

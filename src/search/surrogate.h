@@ -33,8 +33,9 @@ class Surrogate {
   Surrogate(const Surrogate&) = delete;
   Surrogate& operator=(const Surrogate&) = delete;
 
-  // For runs beside a base with these units: the best numbers are expected around them, and a run is of the point
-  // itself, not of the nearest one that a table has, so that little of what it measures is noise. Before fit().
+  // For runs beside a base with these units: without a prior the best numbers are expected around them, and a run is of
+  // the point itself, not of the nearest one that a table has, so that little of what it measures is noise. Before
+  // fit().
   void set_base(const std::vector<double>& units);
 
   // Takes the observations over; `tuning_steps` one-parameter moves of the settings (lengths, amplitudes) by posterior

@@ -110,9 +110,9 @@ const exact = (change: string): HTMLElement => h("span", { title: change }, brea
 const grown = (pair: Finding["parameters"], show: (value: number) => string): string =>
   pair && isNumber(pair.base) && isNumber(pair.candidate) ? `${show(pair.base)} → ${show(pair.candidate)}` : "–";
 
-// Of n runs without one that was ruined, at most 3 / n are, with 95% confidence.
+// Of n runs without one that was ruined, at most 1 - 0.05^(1/n) are, with 95% confidence.
 const endured = (runs: { runs: number; ruined: number }): string =>
-  ` ${integer(runs.runs)} further short runs of the recipe found: ${runs.ruined === 0 ? `none was ruined, so at most ${fixed(300 / runs.runs, 0)}% of such runs are (95% confidence)` : `${integer(runs.ruined)} ended far above the others or failed`}.`;
+  ` ${integer(runs.runs)} further short runs of the recipe found: ${runs.ruined === 0 ? `none was ruined, so at most ${fixed(100 * (1 - 0.05 ** (1 / runs.runs)), 0)}% of such runs are (95% confidence)` : `${integer(runs.ruined)} ended far above the others or failed`}.`;
 
 export function findingsSection(data: ReportData): Child[] {
   const findings = data.report.findings ?? [];
