@@ -9,7 +9,8 @@ recipe and the list of known changes, TPE as its first trials; `neither`: neithe
 on the rung where campaigns screen, two at a time, judged on the search split, until the FLOPs of its runs (model, optimizer
 and evaluation), or its seconds, are the budget; its space has the fields that the list names and the usual numbers about
 them, which is smaller than ours. The recipes of both, and the default one, are then trained with fresh seeds on two higher
-rungs and judged on the last tenth of the text, which neither has seen. Prints one line a duel.
+rungs and judged on the last tenth of the text, which neither has seen. Prints one line a duel. What TPE found is kept in `--work` and not searched for again, so that another version
+of the program meets the same opponent.
 """
 import argparse
 import json
@@ -185,6 +186,21 @@ def toml_of(recipe):
     return "\n".join(lines) + "\n"
 
 
+def search_or_recall(options, corpus, seed, recipe):
+    """Trials and seconds of TPE, whose best recipe is written; those of an earlier call with the same options are kept."""
+    kept = recipe.with_suffix(".json")
+    asked = {"budget": options.budget, "given": options.given, "start": options.recipe}
+    if kept.exists():
+        earlier = json.loads(kept.read_text())
+        if earlier["asked"] != asked:
+            sys.exit(f"{kept} was made with other options: {earlier['asked']}. Choose another --work.")
+        return earlier["trials"], earlier["seconds"]
+    best, trials, seconds = tpe(options, Engine(options.flywheel, corpus, options.work / "tpe"), seed)
+    recipe.write_text(toml_of(best))
+    kept.write_text(json.dumps({"asked": asked, "trials": trials, "seconds": seconds}))
+    return trials, seconds
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("flywheel")
@@ -214,9 +230,8 @@ def main():
         began = time.time()
         recipes = {"flywheel": str(ours(options, train_text, seed, options.work / f"lab-{seed}")), "default": None}
         own_seconds = time.time() - began
-        best, trials, seconds = tpe(options, Engine(options.flywheel, search_corpus, options.work / "tpe"), seed)
         recipes["tpe"] = str(options.work / f"tpe-{seed}.toml")
-        pathlib.Path(recipes["tpe"]).write_text(toml_of(best))
+        trials, seconds = search_or_recall(options, search_corpus, seed, pathlib.Path(recipes["tpe"]))
         jobs = [(side, flops, fresh) for side in recipes for flops in JUDGED for fresh in FRESH_SEEDS]
         with ThreadPoolExecutor(2) as pool:
             losses = list(pool.map(lambda j: judge.train(f"{j[0]}-{seed}-{j[1]:g}-{j[2]}", judge.shown(recipes[j[0]], [], j[1]),

@@ -16,8 +16,9 @@ constexpr int kFewestOnARung = 2;    // runs, before a test is looked at
 constexpr double kRunsInVain = 2;    // of what is not better, until that is seen
 constexpr double kTimesThePool = 4;  // runs of a candidate on a rung at most
 // Runs of the pool on each rung: what a larger one saves in runs of those that are better, by simulation about
-// kPoolSaving / gain^3 / pool for each and rung, against its own.
-constexpr double kPoolSaving = 250;
+// kPoolSaving / gain^3 / pool for each and rung, against its own. No pool is made for gains below the least, in noise
+// floors.
+constexpr double kPoolSaving = 250, kLeastPoolGain = 0.7;
 constexpr int kSmallestPool = 8, kLargestPool = 80;
 constexpr double kLargeGain = 4;  // in noise floors
 // Times the half-width of what is reported: a test ends when it has its evidence, and the deviation of a small pool of
@@ -87,17 +88,18 @@ std::vector<int> SearchPolicy::that_fit(std::vector<int> entrants) const {
   return kept;
 }
 
+// Over what each may gain, since small gains need it most.
 int SearchPolicy::pool_for(const std::vector<int>& entrants) const {
-  double better = 0, gains = 0, squares = 0;
+  double saved = 0;
   for (const int i : entrants) {
     const EffectPosterior& p = posterior(i);
-    better += p.better();
-    gains += p.expected_gain();
-    squares += p.expected_gain() * p.expected_gain() / std::max(p.better(), 1e-6);
+    for (size_t k = 1; k < kEffectParts; ++k) {
+      if (p.mean[k] >= 0) continue;
+      const double gain = std::max(-transfer_ * p.mean[k], kLeastPoolGain);
+      saved += p.weight[k] / (gain * gain * gain);
+    }
   }
-  const double gain = std::max(transfer_ * squares / std::max(gains, 1e-9), 0.5);  // of those that are better
-  return std::clamp(static_cast<int>(std::lround(std::sqrt(kPoolSaving * better / std::pow(gain, 3)))), kSmallestPool,
-                    kLargestPool);
+  return std::clamp(static_cast<int>(std::lround(std::sqrt(kPoolSaving * saved))), kSmallestPool, kLargestPool);
 }
 
 // Of the runs that are still to be made for it: the pool's, and the entrants' until they have their evidence.

@@ -15,7 +15,6 @@ namespace {
 // for is small or worth many runs; and what each test costs the others of its batch by raising the threshold, as a
 // share of a test's runs for evidence that is larger by a factor of e. By simulation.
 constexpr double kNullRuns = 3, kNullRunsOfOne = 4, kLittleWorth = 50, kCrowding = 0.3;
-constexpr double kClearlyMore = 1.02;  // times the net gain of confirming at once, that screening again must have
 constexpr int kLooksBetween = 2;       // screenings for each slot, before what was not worth a pool is asked again
 constexpr int kMostLost = 3;
 constexpr double kLeastShare = 1e-5;  // of what may be measured, that is looked at
@@ -39,7 +38,7 @@ double gain_of_growth(double rate) {
 PolicyOptions campaign_policy() {
   PolicyOptions options;
   options.alpha = 0.05;
-  options.base_runs = 10;
+  options.base_runs = 20;
   options.most_screens = 16;
   // A campaign sets the costs of its own rungs; these are their ratios. The mean of a run over both is 1.
   const double mean = 0.5 * (1 + 1 / kConfirmBelow);
@@ -129,15 +128,18 @@ double SearchPolicy::net_gain_of_confirming(const EffectPosterior& p) const {
 }
 
 // Net gain in FLOPs of the best number of further screening runs when their result decides about confirmation. Several
-// at once, since one alone may have no value where four have much (Frazier and Powell 2010).
+// at once, since one alone may have no value where four have much (Frazier and Powell 2010). What they are worth is the
+// expected gain of the decisions that they change: were it the difference of two net gains of confirming, a hundredth of
+// a large one would hide that they save tests of nothing.
 double SearchPolicy::net_gain_of_screening(const EffectPosterior& p) const {
   // No look is worth more than to know all.
   const double most = options_.gain_flops * transfer_ * p.expected_gain() - options_.screen_cost;
   if (most <= 0) return most;
+  const double now = net_gain_of_confirming(p);
   double best = -INFINITY;
   for (const int looks : kLooks) {
     const double error = 1.0 / looks + 1.0 / options_.base_runs;
-    double expected = -looks * options_.screen_cost;
+    double expected = std::max(0.0, now) - looks * options_.screen_cost;
     // Over what the mean of these runs may be, in steps that grow with its size: the trapezoidal rule.
     for (int i = 0; i < kValues; ++i) {
       const double u = kFirstValue + (kLastValue - kFirstValue) * i / (kValues - 1), value = std::sinh(u);
@@ -148,7 +150,9 @@ double SearchPolicy::net_gain_of_screening(const EffectPosterior& p) const {
       }
       const double step = (kLastValue - kFirstValue) / (kValues - 1) * std::cosh(u);
       if (density * step < kLeastShare) continue;
-      expected += density * step * std::max(0.0, net_gain_of_confirming(p.updated(value, error)));
+      // What is confirmed now is looked at for the sake of leaving it out, else for that of confirming it.
+      const double then = net_gain_of_confirming(p.updated(value, error));
+      expected += density * step * std::max(0.0, now > 0 ? -then : then);
     }
     best = std::max(best, expected);
   }
@@ -235,9 +239,7 @@ SearchPolicy::Action SearchPolicy::next_selection() {
     if (screens_given_[i] - standings_[i].screened_from >= options_.most_screens) continue;
     const Prospect& p = prospect(static_cast<int>(i));
     // Looking once more must beat confirming as it is.
-    double net = INFINITY;
-    if (!standings_[i].screened.empty())
-      net = p.look > kClearlyMore * std::max(0.0, p.confirm) ? p.look - std::max(0.0, p.confirm) : 0;
+    const double net = standings_[i].screened.empty() ? INFINITY : p.look - std::max(0.0, p.confirm);
     if (net > best) best = net, chosen = static_cast<int>(i);
   }
   const double level = level_of_next_test();

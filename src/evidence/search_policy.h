@@ -56,6 +56,7 @@ inline constexpr double kExpectedFound = 0.8;  // of a batch's tests, weighed by
 inline constexpr double kBatchSafety = 1.3;    // times the expected cost of a batch, that is kept for it
 // Screening costs this much less than the upper rung of a confirmation, and the lower rung this much.
 inline constexpr double kScreenBelow = 6, kConfirmBelow = 3;
+inline constexpr int kDearBaseRuns = 6;  // of the base, where a screening costs as much as a run of a confirmation
 
 struct PolicyOptions {
   double alpha = 0.05;

@@ -37,7 +37,6 @@ constexpr double kLadderShare = 1.0 / 3;
 // 20 is ruined, at most 14% are, with 95% confidence; of 60, at most 5%.
 constexpr double kEnduranceShare = 0.05;
 constexpr int kFewestEndurance = 20;
-constexpr int kDearBaseRuns = 6;    // where a screening costs more than the lower rung of a confirmation
 constexpr double kMostOfARung = 5;  // cost of a screening, in those of the base
 // Runs of the base that must all have learnt something of context where candidates are screened, their seeds, and how
 // many times the FLOPs the next rung to try has.
@@ -210,7 +209,7 @@ class Driver {
     return adopted ? ablation + endurance_ * cost(std::min(screen_flops_, rungs_[0])) + gain_reserve() : 0;
   }
   int base_runs() const {
-    return screen_flops_ > rungs_[0] ? kDearBaseRuns : search::campaign_rules().policy.base_runs;
+    return screen_flops_ > rungs_[0] ? evidence::kDearBaseRuns : search::campaign_rules().policy.base_runs;
   }
   // Of what follows an adoption at least, where the search is to find more: runs of the new base and a confirmation.
   double base_and_batch_cost() const {

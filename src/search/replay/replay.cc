@@ -204,6 +204,7 @@ ReplaySearch replay_campaign(const ReplayTable& table, size_t grid, uint64_t dra
   loop_options.desk.rung_flops = {run_flops};
   loop_options.confirm_flops.assign(loop_options.rules.policy.run_costs.size(), run_flops);
   loop_options.rules.policy.screen_cost = run_flops;
+  loop_options.rules.policy.base_runs = evidence::kDearBaseRuns;
   loop_options.rules.policy.run_costs = loop_options.confirm_flops;
   loop_options.rules.policy.gain_flops = options.gain_runs * run_flops;
   SearchLoop loop(world, std::move(loop_options));
