@@ -6,14 +6,42 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <memory>
+#include <sstream>
 #include <type_traits>
 #include <vector>
 
 #include "base/error.h"
+#include "base/format.h"
 #include "base/json_reader.h"
 #include "base/log.h"
 
 namespace flywheel::cli {
+namespace {
+
+constexpr size_t kHelpColumns = 80, kHelpTexts = 30;  // width of --help, and where its descriptions begin
+
+// The library's help with long lines broken, descriptions below their own beginning.
+class Help : public CLI::Formatter {
+ public:
+  Help() { column_width(kHelpTexts); }
+  std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
+    std::istringstream lines(CLI::Formatter::make_help(app, std::move(name), mode));
+    std::string help;
+    for (std::string line; std::getline(lines, line);) {
+      const bool beside = line.size() > kHelpTexts && line[kHelpTexts - 1] == ' ' && line[kHelpTexts] != ' ';
+      help += (line.size() <= kHelpColumns ? line
+               : beside                    ? line.substr(0, kHelpTexts) +
+                              wrapped(std::string(kHelpTexts, 'x') + line.substr(kHelpTexts), kHelpColumns, kHelpTexts)
+                                  .substr(kHelpTexts)
+                        : wrapped(line, kHelpColumns, kHelpTexts)) +
+              "\n";
+    }
+    return help;
+  }
+};
+
+}  // namespace
 
 Option Option::required(bool yes) const {
   option_->required(yes);
@@ -129,6 +157,7 @@ Arguments Arguments::subcommand(const std::string& name, const std::string& help
 
 CommandLine::CommandLine(const std::string& help, const std::string& name, const std::string& version)
     : app_(std::make_unique<CLI::App>(help, name)) {
+  app_->formatter(std::make_shared<Help>());
   app_->set_version_flag("--version", version);
   app_->require_subcommand(1);
   app_->failure_message(CLI::FailureMessage::help);

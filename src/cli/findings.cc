@@ -24,7 +24,15 @@ Action declare_findings(Arguments& arguments) {
         finding["record"] = record.sequence;
         list.push_back(finding);
       }
-      fmt::print("{}\n", canonical_json({{"findings", list}}));
+      // Of a search that goes on; what is adopted becomes a finding when it ends.
+      Json adopted = Json::array();
+      if (!ledger->last<ledger::SearchRecord>())
+        for (const auto& record : ledger->all<ledger::AdoptionDecision>()) {
+          Json adoption = ledger::Codec<ledger::AdoptionDecision>::to_json(record.value);
+          adoption["id"] = fmt::format("p{}", record.value.number);
+          adopted.push_back(adoption);
+        }
+      fmt::print("{}\n", canonical_json({{"findings", list}, {"adopted_so_far", adopted}}));
       return 0;
     }
     fmt::print("{}", report::findings_text(*ledger));

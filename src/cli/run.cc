@@ -12,6 +12,7 @@
 #include "base/file_system.h"
 #include "base/format.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/stop_signals.h"
 #include "cli/campaign_setup.h"
 #include "cli/cli.h"
@@ -111,10 +112,16 @@ std::vector<evidence::Evidence> earlier_effects(const std::vector<std::string>& 
   constexpr size_t kMost = 300;
   std::vector<evidence::Evidence> effects;
   std::set<std::string> seen;
-  for (auto lab = labs.rbegin(); lab != labs.rend(); ++lab)
-    if (seen.insert(std::filesystem::weakly_canonical(*lab)).second)
-      for (const evidence::Evidence& effect : search::screened_effects_of_lab(*lab))
-        if (effects.size() < kMost) effects.push_back(effect);
+  for (auto lab = labs.rbegin(); lab != labs.rend(); ++lab) {
+    if (!seen.insert(std::filesystem::weakly_canonical(*lab)).second) continue;
+    const std::vector<evidence::Evidence> screened = search::screened_effects_of_lab(*lab);
+    if (screened.empty())
+      write_error(fmt::format("flywheel: --prior {}: no search of it has ended with changes screened, so nothing is "
+                              "learnt from it\n",
+                              *lab));
+    for (const evidence::Evidence& effect : screened)
+      if (effects.size() < kMost) effects.push_back(effect);
+  }
   return effects;
 }
 

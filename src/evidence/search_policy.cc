@@ -15,7 +15,7 @@ namespace {
 // for is small or worth many runs; and what each test costs the others of its batch by raising the threshold, as a
 // share of a test's runs for evidence that is larger by a factor of e. By simulation.
 constexpr double kNullRuns = 3, kNullRunsOfOne = 4, kLittleWorth = 50, kCrowding = 0.3;
-constexpr int kLooksBetween = 2;       // screenings for each slot, before what was not worth a pool is asked again
+constexpr int kLooksBetween = 2;  // screenings for each slot, before what was not worth a pool is asked again
 constexpr int kMostLost = 3;
 constexpr double kLeastShare = 1e-5;  // of what may be measured, that is looked at
 constexpr int kLooks[] = {1, 4, 12};
@@ -129,8 +129,8 @@ double SearchPolicy::net_gain_of_confirming(const EffectPosterior& p) const {
 
 // Net gain in FLOPs of the best number of further screening runs when their result decides about confirmation. Several
 // at once, since one alone may have no value where four have much (Frazier and Powell 2010). What they are worth is the
-// expected gain of the decisions that they change: were it the difference of two net gains of confirming, a hundredth of
-// a large one would hide that they save tests of nothing.
+// expected gain of the decisions that they change: were it the difference of two net gains of confirming, a hundredth
+// of a large one would hide that they save tests of nothing.
 double SearchPolicy::net_gain_of_screening(const EffectPosterior& p) const {
   // No look is worth more than to know all.
   const double most = options_.gain_flops * transfer_ * p.expected_gain() - options_.screen_cost;

@@ -270,7 +270,32 @@ std::string row_below(const std::string& text) {
   return row("", text);
 }
 
+// With the name that its list gives it.
+std::string change_text(const std::string& label, const std::string& change) {
+  const std::string fields = with_short_numbers(change);
+  return label.empty() ? fields : fmt::format("{} ({})", label, fields);
+}
+
+// What a search that goes on has adopted, one a line.
+std::vector<std::string> adopted_so_far(const ledger::Ledger& ledger) {
+  std::vector<std::string> lines;
+  if (ledger.last<ledger::SearchRecord>()) return lines;
+  for (const auto& record : ledger.all<ledger::AdoptionDecision>()) {
+    const ledger::AdoptionDecision& a = record.value;
+    lines.push_back(fmt::format("p{} {}: {:+.4f} bits per byte (90%: {:+.4f} to {:+.4f}, {} runs)", a.number,
+                                change_text(a.label, fmt::format("{}", fmt::join(a.patches, ", "))), a.difference,
+                                a.low, a.high, a.runs));
+  }
+  return lines;
+}
+
 std::string found_rows(const ledger::Ledger& ledger) {
+  if (const std::vector<std::string> adopted = adopted_so_far(ledger); !adopted.empty()) {
+    std::string rows = row("adopted", fmt::format("{} change{} so far; the search goes on", adopted.size(),
+                                                  adopted.size() == 1 ? "" : "s"));
+    for (const std::string& line : adopted) rows += row_below(line);
+    return rows;
+  }
   const auto search = last_of<ledger::SearchRecord>(ledger);
   const std::vector<ledger::FindingRecord> findings = adopted_findings(ledger);
   if (!search && findings.empty()) return "";
@@ -278,7 +303,7 @@ std::string found_rows(const ledger::Ledger& ledger) {
                                                        search->tried == 1 ? "" : "s", findings.size())
                                          : fmt::format("{} so far", findings.size()));
   for (const ledger::FindingRecord& finding : findings)
-    rows += row_below(fmt::format("{} {}: {} compute", finding.id, with_short_numbers(finding.change),
+    rows += row_below(fmt::format("{} {}: {} compute", finding.id, change_text(finding.label, finding.change),
                                   multiplier_text(finding.multiplier)));
   if (const auto total = findings.size() > 1 ? total_multiplier(ledger, findings) : std::nullopt)
     rows += row_below("together: " + multiplier_text(total->multiplier) + " compute");
@@ -455,14 +480,21 @@ std::string findings_text(const ledger::Ledger& ledger) {
   for (const auto& record : ledger.all<ledger::FindingRecord>()) {
     const ledger::FindingRecord& f = record.value;
     std::string finding =
-        fmt::format("{}  {}: {} compute", f.id, with_short_numbers(f.change), multiplier_text(f.multiplier));
+        fmt::format("{}  {}: {} compute", f.id, change_text(f.label, f.change), multiplier_text(f.multiplier));
     if (f.time_multiplier) finding += fmt::format(", {} time on this machine", multiplier_text(*f.time_multiplier));
     text += wrapped(finding, kColumns, 4) + "\n";
     if (f.costs) text += costs_text(*f.costs, "    ");
   }
   if (!text.empty()) return text;
-  const auto search = last_of<ledger::SearchRecord>(ledger);
-  return search ? fmt::format("no findings: {}\n", nothing_passed(*search)) : "no findings so far\n";
+  if (const auto search = last_of<ledger::SearchRecord>(ledger))
+    return fmt::format("no findings: {}\n", nothing_passed(*search));
+  const std::vector<std::string> adopted = adopted_so_far(ledger);
+  if (adopted.empty()) return "no findings so far\n";
+  text =
+      wrapped("no findings yet; adopted so far, before each is left out once and the recipe has endured:", kColumns) +
+      "\n";
+  for (const std::string& line : adopted) text += wrapped(line, kColumns, 4) + "\n";
+  return text;
 }
 
 std::string summary(const ledger::Ledger& ledger, const std::string& lab) {

@@ -147,8 +147,9 @@ class SearchLoop {
   const std::vector<ProposerAccount>& accounts() const { return desk_.accounts(); }
   double spent_flops() const { return spent_flops_; }
   double noise_sd() const { return noise_sd_; }
-  std::optional<double> base_loss() const { return base_loss_; }  // of the base of now; empty: not measured
-  ConfirmedEffect confirmed(int proposal) const;                  // REQUIRES that it was confirmed
+  std::optional<double> base_loss() const { return base_loss_; }      // of the base of now; empty: not measured
+  ConfirmedEffect confirmed(int proposal) const;                      // REQUIRES that it was confirmed
+  const std::vector<int>& adopted() const { return adopted_order_; }  // proposals, those dropped again too
   int stopped() const { return stopped_; }
   double saved_flops() const { return saved_flops_; }
 

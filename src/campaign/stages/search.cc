@@ -294,6 +294,24 @@ class Driver {
     co_await runs_.ensure(std::move(planned_runs));
     for (const search::WantedRun* wanted : started) results.push_back(result_of(*wanted));
     loop_.tell(results);
+    record_adoptions();
+  }
+
+  void record_adoptions() {
+    for (const int proposal : loop_.adopted())
+      decisions_.decide<ledger::AdoptionDecision>(
+          [&] {
+            const search::Proposed& item = loop_.proposals()[static_cast<size_t>(proposal)];
+            const evidence::Interval difference = loop_.confirmed(proposal).difference;
+            return ledger::AdoptionDecision{
+                .label = item.label,
+                .patches = item.patches,
+                .difference = difference.value,
+                .low = difference.low,
+                .high = difference.high,
+                .runs = loop_.policy().standings()[static_cast<size_t>(proposal)].confirmed->runs()};
+          },
+          proposal);
   }
 
   search::RunResult result_of(const search::WantedRun& wanted) {

@@ -8,6 +8,7 @@
 
 #include "base/format.h"
 #include "cli/cli.h"
+#include "cli/studies/print_line.h"
 #include "cli/table_file.h"
 #include "search/replay/landscape.h"
 
@@ -147,9 +148,10 @@ OrderedJson result_json(const ReplayCommand& options, const search::ReplayTable&
   return json;
 }
 
-void print_cost(const search::ReplayCost& cost, double tolerance, const std::string& name) {
-  fmt::print("  {:<34} {:>5.2f}%  {:>6.2f} ({:.2f} to {:.2f})  {:>5.1f} ({:.1f} to {:.1f})  {:<14} {:>4.0f}%\n", name,
-             100 * tolerance, cost.mean, cost.low95, cost.high95, cost.median, cost.quartile_low, cost.quartile_high,
+void print_cost(const search::ReplayCost& cost, double tolerance) {
+  const std::string runs = fmt::format("{:.2f} ({:.2f} to {:.2f})", cost.mean, cost.low95, cost.high95);
+  const std::string median = fmt::format("{:.1f} ({:.1f} to {:.1f})", cost.median, cost.quartile_low, cost.quartile_high);
+  fmt::print("  {:>6.2f}%  {:<24}{:<21}{:<15}{:>4.0f}%\n", 100 * tolerance, runs, median,
              cost.flops_mean > 0 ? format_flops(cost.flops_mean) : "unknown", 100 * cost.reached);
 }
 
@@ -159,34 +161,39 @@ void print_text(const ReplayCommand& options, const search::ReplayTable& table,
   for (const auto& field : table.space->fields()) fields += (fields.empty() ? "" : ", ") + field.name;
   size_t rows = 0;
   for (const auto& grid : table.grids) rows += grid.rows.size();
-  fmt::print("{} rows, {} {}, searching {} for the lowest {}\n", rows, table.grids.size(),
-             table.grids.size() == 1 ? "grid" : "grids", fields, table.target);
-  for (const std::string& column : table.left_out) fmt::print("  not searched: {}\n", column);
+  print_line(0, fmt::format("{} rows, {} {}, searching {} for the lowest {}", rows, table.grids.size(),
+                            table.grids.size() == 1 ? "grid" : "grids", fields, table.target));
+  for (const std::string& column : table.left_out) print_line(2, fmt::format("not searched: {}", column));
   if (table.is_cloud)
-    fmt::print("  note: the rows are no grid; a proposal runs as the nearest row that was not used yet\n");
-  if (options.prior != "none") fmt::print("  prior: the landscapes of grids with other N in the same table\n");
-  fmt::print("cost until within a share of the best of the grid, {} seeds, at most {} runs each:\n",
-             options.replay.seeds, options.replay.budget);
-  fmt::print("  {:<34} {:>6}  {:<24} {:<20} {:<14} {}\n", "policy", "within", "runs, mean (95%)", "median (quartiles)",
-             "FLOPs, mean", "reached");
-  for (const PolicyResult& result : results)
-    for (size_t t = 0; t < options.replay.tolerances.size(); ++t) {
-      const double tolerance = options.replay.tolerances[t];
-      print_cost(search::summarise(result.searches, run_flops, t), tolerance, result.policy);
-      for (size_t g = 0; options.per_grid && g < table.grids.size(); ++g)
-        print_cost(search::summarise(result.searches, run_flops, t, g), tolerance, "  " + table.grids[g].name);
-    }
+    print_line(2, "note: the rows are no grid; a proposal runs as the nearest row that was not used yet");
+  if (options.prior != "none") print_line(2, "prior: the landscapes of grids with other N in the same table");
+  print_line(0, fmt::format("cost until within a share of the best of the grid, {} seed{}, at most {} runs each:",
+                            options.replay.seeds, options.replay.seeds == 1 ? "" : "s", options.replay.budget));
+  fmt::print("  {:>7}  {:<24}{:<21}{:<15}{}\n", "within", "runs, mean (95%)", "median (quartiles)", "FLOPs, mean",
+             "reached");
+  for (const PolicyResult& result : results) {
+    const auto print_costs = [&](const std::string& name, std::optional<size_t> grid) {
+      fmt::print("  {}\n", name);
+      for (size_t t = 0; t < options.replay.tolerances.size(); ++t)
+        print_cost(search::summarise(result.searches, run_flops, t, grid), options.replay.tolerances[t]);
+    };
+    print_costs(result.policy, {});
+    for (size_t g = 0; options.per_grid && g < table.grids.size(); ++g)
+      print_costs(fmt::format("{}, {}", result.policy, table.grids[g].name), g);
+  }
   for (const PolicyResult& result : results)
     if (options.replay.as_campaign) {
       const CampaignTotals totals = campaign_totals(result);
-      fmt::print(
-          "  {}: {:.1f} runs and {:.2f} adoptions a search, {} of them no better; {:.2f}% above the best at its end\n",
-          result.policy, totals.runs, totals.adopted, totals.false_adopted, 100 * totals.excess);
+      print_line(
+          2,
+          fmt::format("{}: {:.1f} runs and {:.2f} adoptions a search, {} of them no better; {:.2f}% above the best at "
+                      "its end",
+                      result.policy, totals.runs, totals.adopted, totals.false_adopted, 100 * totals.excess));
     }
   for (const PolicyResult& result : results)
     for (size_t i = 0; result.accounts.size() > 1 && i < result.accounts.size(); ++i)
-      fmt::print("  {}: {} proposed {} runs, {} of them the best so far\n", result.policy, result.accounts[i].proposer,
-                 result.accounts[i].proposed, result.accounts[i].improved);
+      print_line(2, fmt::format("{}: {} proposed {} runs, {} of them the best so far", result.policy,
+                                result.accounts[i].proposer, result.accounts[i].proposed, result.accounts[i].improved));
 }
 
 void check(const ReplayCommand& options) {

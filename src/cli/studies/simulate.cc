@@ -12,6 +12,7 @@
 #include "base/statistics.h"
 #include "campaign/points.h"
 #include "cli/cli.h"
+#include "cli/studies/print_line.h"
 #include "evidence/simulation/designs.h"
 #include "evidence/simulation/simulate_compare.h"
 #include "evidence/simulation/simulate_search.h"
@@ -95,6 +96,10 @@ std::function<void(int)> progress_of(int campaigns) {
   };
 }
 
+int planted(const evidence::SearchWorld& world) {
+  return world.effect > 0 ? static_cast<int>(std::lround(world.planted_share * world.proposals)) : 0;
+}
+
 OrderedJson simulate(const SimulateOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   evidence::SearchWorld world = options.world;
@@ -104,9 +109,9 @@ OrderedJson simulate(const SimulateOptions& options) {
                                           ? evidence::simulate_search(world)
                                           : evidence::simulate_design(world, options.design, parameters_of(options));
   const double effect = world.effect > 0 ? world.effect : kReferenceEffect;
-  const int planted = static_cast<int>(std::lround(world.planted_share * world.proposals));
+  const bool found = score.found_fraction > 0;
   const auto fixed = evidence::one_stage_design(world.proposals, effect, 0.05, kPower);
-  const auto two = evidence::two_stage_design(world.proposals, planted, effect, 0.05, kPower);
+  const auto two = evidence::two_stage_design(world.proposals, planted(world), effect, 0.05, kPower);
   return {{"campaigns", score.campaigns},
           {"with_false_findings", score.with_false_findings},
           {"rate", static_cast<double>(score.with_false_findings) / score.campaigns},
@@ -115,7 +120,7 @@ OrderedJson simulate(const SimulateOptions& options) {
           {"world", protocol::name(world.kind)},
           {"design", protocol::name(options.design)},
           {"design_parameters", parameters_json(options)},
-          {"found_fraction", world.effect > 0 ? OrderedJson(score.found_fraction) : OrderedJson()},
+          {"found_fraction", planted(world) > 0 ? OrderedJson(score.found_fraction) : OrderedJson()},
           {"flops_ratio_to_fixed_design", score.runs / fixed.runs},
           {"flops_ratio_to_two_stage_design", score.runs / two.runs},
           {"runs", score.runs},
@@ -127,9 +132,9 @@ OrderedJson simulate(const SimulateOptions& options) {
             {"endurance", score.endurance}}},
           {"confirmations", score.tests},
           {"batches", score.batches},
-          {"reported_effect_sd", world.effect > 0 ? OrderedJson(score.reported_effect) : OrderedJson()},
-          {"true_effect_sd", world.effect > 0 ? OrderedJson(score.true_effect) : OrderedJson()},
-          {"reported_covers90", world.effect > 0 && is_search ? OrderedJson(score.reported_covers) : OrderedJson()},
+          {"reported_effect_sd", found ? OrderedJson(score.reported_effect) : OrderedJson()},
+          {"true_effect_sd", found ? OrderedJson(score.true_effect) : OrderedJson()},
+          {"reported_covers90", found && is_search ? OrderedJson(score.reported_covers) : OrderedJson()},
           {"fixed_design", {{"effect", effect}, {"runs", fixed.runs}, {"each", fixed.screen}}},
           {"two_stage_design", {{"runs", two.runs}, {"screen", two.screen}, {"test", two.test}}},
           {"keep_if_lower", {{"false_keeps_per_campaign", score.false_keeps}, {"fake_gain_sd", score.fake_gain}}},
@@ -141,36 +146,41 @@ OrderedJson simulate(const SimulateOptions& options) {
 
 void print_text(const SimulateOptions& options, const OrderedJson& json) {
   const evidence::SearchWorld& world = options.world;
-  fmt::print("{} campaigns of {} proposals in the world '{}' by the design '{}',\n{}; noise: {}\n", world.campaigns,
-             world.proposals, protocol::name(world.kind), protocol::name(options.design),
-             world.effect > 0 ? fmt::format("{:.0f}% of them planted with a gain of {:g} noise floors",
-                                            100 * world.planted_share, world.effect)
-                              : "which change nothing",
-             json["noise"].get<std::string>());
-  fmt::print("  campaigns with a false finding: {} ({:.1f}%, at most {:.1f}% with 95% confidence)\n",
-             json["with_false_findings"].get<int>(), 100 * json["rate"].get<double>(),
-             100 * json["rate_high95"].get<double>());
-  fmt::print("  of the findings, false: {:.1f}%\n", 100 * json["false_discovery_rate"].get<double>());
-  if (world.effect > 0) {
-    fmt::print("  found: {:.1f}% of what is real on every rung\n", 100 * json["found_fraction"].get<double>());
-    fmt::print("  reported as {:+.2f} noise floors where the truth is {:+.2f}{}\n",
-               json["reported_effect_sd"].get<double>(), json["true_effect_sd"].get<double>(),
-               json["reported_covers90"].is_null()
-                   ? ""
-                   : fmt::format("; inside the 90% interval: {:.0f}%", 100 * json["reported_covers90"].get<double>()));
+  print_line(0,
+             fmt::format("{} campaigns of {} proposals in the world '{}' by the design '{}', {}; noise: {}",
+                         world.campaigns, world.proposals, protocol::name(world.kind), protocol::name(options.design),
+                         planted(world) > 0 ? fmt::format("{} of them planted with a gain of {:g} noise floors",
+                                                          planted(world), world.effect)
+                                            : "which change nothing",
+                         json["noise"].get<std::string>()));
+  print_line(2, fmt::format("campaigns with a false finding: {} ({:.1f}%, at most {:.1f}% with 95% confidence)",
+                            json["with_false_findings"].get<int>(), 100 * json["rate"].get<double>(),
+                            100 * json["rate_high95"].get<double>()));
+  print_line(2, fmt::format("of the findings, false: {:.1f}%", 100 * json["false_discovery_rate"].get<double>()));
+  if (!json["found_fraction"].is_null()) {
+    const double found = json["found_fraction"].get<double>();
+    print_line(2, fmt::format("found: {:.1f}% of what is real on every rung", 100 * found));
+    if (found > 0)
+      print_line(2, fmt::format("reported as {:+.2f} noise floors where the truth is {:+.2f}{}",
+                                json["reported_effect_sd"].get<double>(), json["true_effect_sd"].get<double>(),
+                                json["reported_covers90"].is_null()
+                                    ? ""
+                                    : fmt::format("; inside the 90% interval: {:.0f}%",
+                                                  100 * json["reported_covers90"].get<double>())));
   }
   const OrderedJson& of = json["runs_of"];
-  fmt::print(
-      "  {:.0f} run-equivalents a campaign: screening {:.0f}, pool {:.0f}, confirmation {:.0f}, endurance {:.0f}\n",
-      json["runs"].get<double>(), of["screening"].get<double>(), of["pool"].get<double>(),
-      of["confirmation"].get<double>(), of["endurance"].get<double>());
-  fmt::print("  {:.2f} of a fixed design's runs with the same guarantees, {:.2f} of a two-stage one's\n",
-             json["flops_ratio_to_fixed_design"].get<double>(), json["flops_ratio_to_two_stage_design"].get<double>());
-  fmt::print(
-      "  keep if lower, in the same worlds: {:.1f} false keeps a campaign,\n  {:.2f} noise floors of gain that is not "
-      "there\n",
-      json["keep_if_lower"]["false_keeps_per_campaign"].get<double>(),
-      json["keep_if_lower"]["fake_gain_sd"].get<double>());
+  print_line(
+      2, fmt::format(
+             "{:.0f} run-equivalents a campaign: screening {:.0f}, pool {:.0f}, confirmation {:.0f}, endurance {:.0f}",
+             json["runs"].get<double>(), of["screening"].get<double>(), of["pool"].get<double>(),
+             of["confirmation"].get<double>(), of["endurance"].get<double>()));
+  print_line(2, fmt::format("{:.2f} of a fixed design's runs with the same guarantees, {:.2f} of a two-stage one's",
+                            json["flops_ratio_to_fixed_design"].get<double>(),
+                            json["flops_ratio_to_two_stage_design"].get<double>()));
+  print_line(2, fmt::format("keep if lower, in the same worlds: {:.1f} false keeps a campaign, {:.2f} noise floors of "
+                            "gain that is not there",
+                            json["keep_if_lower"]["false_keeps_per_campaign"].get<double>(),
+                            json["keep_if_lower"]["fake_gain_sd"].get<double>()));
 }
 
 // ---- compare
@@ -197,7 +207,7 @@ OrderedJson score_json(const evidence::ComparisonWorld& world, const evidence::C
     json[verdict] = {{"rate", static_cast<double>(count) / score.comparisons},
                      {"rate_high95", binomial_interval(count, score.comparisons, 0.9).high}};
   json["mean_pairs"] = score.mean_pairs;
-  json["bound_worth"] = score.median_bound_worth;
+  json["bound_worth"] = std::isfinite(score.median_bound_worth) ? OrderedJson(score.median_bound_worth) : OrderedJson();
   json["more_budget"] = {{"followed", score.followed},       {"decided", score.followed_decided},
                          {"as_expected", score.as_expected}, {"forecast", score.median_forecast},
                          {"actual", score.median_actual},    {"forecast_over_actual", score.forecast_over_actual}};
@@ -205,12 +215,13 @@ OrderedJson score_json(const evidence::ComparisonWorld& world, const evidence::C
 }
 
 void print_score(const evidence::ComparisonWorld& world, const evidence::ComparisonScore& score) {
-  fmt::print(
-      "{} comparisons of up to {} pairs on each rung; the candidate is worth {:+.1f}% and {:+.1f}% of compute on "
-      "them,\n"
-      "a pair's difference has a standard deviation of {:g} smallest effects, noise: {}\n",
-      score.comparisons, world.pairs, 100 * world.effect[0], 100 * world.effect[1], world.noise,
-      protocol::name(world.shape));
+  print_line(
+      0,
+      fmt::format(
+          "{} comparisons of up to {} pair{} on each rung; the candidate is worth {:+.1f}% and {:+.1f}% of compute on "
+          "them, a pair's difference has a standard deviation of {:g} smallest effects, noise: {}",
+          score.comparisons, world.pairs, world.pairs == 1 ? "" : "s", 100 * world.effect[0], 100 * world.effect[1],
+          world.noise, protocol::name(world.shape)));
   const std::pair<const char*, int> verdicts[] = {{"better", score.better},
                                                   {"worse", score.worse},
                                                   {"no difference", score.no_difference},
@@ -218,15 +229,19 @@ void print_score(const evidence::ComparisonWorld& world, const evidence::Compari
   for (const auto& [verdict, count] : verdicts)
     fmt::print("  {:<14} {:5.1f}% (at most {:.1f}%, with 95% confidence)\n", verdict, 100.0 * count / score.comparisons,
                100 * binomial_interval(count, score.comparisons, 0.9).high);
-  fmt::print(
-      "  {:.1f} pairs on both rungs together; larger differences than {:.1f}% of compute are excluded (median)\n",
-      score.mean_pairs, 100 * score.median_bound_worth);
+  print_line(2, fmt::format("{:.1f} pairs on both rungs together{}", score.mean_pairs,
+                            std::isfinite(score.median_bound_worth)
+                                ? fmt::format("; larger differences than {:.1f}% of compute are excluded (median)",
+                                              100 * score.median_bound_worth)
+                                : "; they exclude no difference"));
   if (score.followed_decided == 0) return;
-  fmt::print(
-      "  {} undecided ones went on, {} were decided, {} of them as expected, with {:.1f} times the budget\n"
-      "  where {:.1f} times was forecast (medians); forecast over actual: {:.2f} to {:.2f} to {:.2f} (10, 50, 90%)\n",
-      score.followed, score.followed_decided, score.as_expected, score.median_actual, score.median_forecast,
-      score.forecast_over_actual[0], score.forecast_over_actual[1], score.forecast_over_actual[2]);
+  print_line(
+      2,
+      fmt::format("{} undecided ones went on, {} were decided, {} of them as expected, with {:.1f} times the budget "
+                  "where {:.1f} "
+                  "times was forecast (medians); forecast over actual: {:.2f} to {:.2f} to {:.2f} (10, 50, 90%)",
+                  score.followed, score.followed_decided, score.as_expected, score.median_actual, score.median_forecast,
+                  score.forecast_over_actual[0], score.forecast_over_actual[1], score.forecast_over_actual[2]));
 }
 
 Action declare_compare_worlds(const Arguments& arguments) {

@@ -86,6 +86,16 @@ void fields(V& v, TimeDecision& r) {
 }
 
 template <typename V>
+void fields(V& v, AdoptionDecision& r) {
+  v.field("label", r.label);
+  v.required("patches", r.patches);
+  v.required("difference", r.difference);
+  v.field("low", r.low);
+  v.field("high", r.high);
+  v.field("runs", r.runs);
+}
+
+template <typename V>
 void fields(V& v, RungDecision& r) {
   v.required("centre", r.centre);
   v.required("climb", r.climb);
@@ -127,6 +137,7 @@ template struct Codec<SearchDecision>;
 template struct Codec<SearchRoundDecision>;
 template struct Codec<AblationRoundDecision>;
 template struct Codec<TimeDecision>;
+template struct Codec<AdoptionDecision>;
 template struct Codec<RungDecision>;
 template struct Codec<BracketDecision>;
 template struct Codec<MoveDecision>;

@@ -86,6 +86,16 @@ struct TimeDecision {
   std::optional<double> low{}, high{};  // not there: not recorded, as if it were exact
 };
 
+// "adopted pN": a proposal that passed its test and is part of the base from then on. It becomes a finding when the
+// search ends, unless leaving it out or an endurance run speaks against it.
+struct AdoptionDecision {
+  int number = 0;
+  std::string label{};
+  std::vector<std::string> patches{};
+  double difference = 0, low = 0, high = 0;  // bits per byte, 90%
+  int64_t runs = 0;                          // of its confirmation
+};
+
 // "rung N"
 struct RungDecision {
   int number = 0;

@@ -67,6 +67,7 @@ inline constexpr std::tuple kRecordTable{
     RecordRow<SearchRoundDecision>{{"plan", "stage", "search round ", true}},
     RecordRow<AblationRoundDecision>{{"plan", "stage", "ablation round ", true}},
     RecordRow<TimeDecision>{{"plan", "stage", "time of p", true}},
+    RecordRow<AdoptionDecision>{{"plan", "stage", "adopted p", true}},
     RecordRow<RungDecision>{{"plan", "stage", "rung ", true}},
     RecordRow<BracketDecision>{{"plan", "stage", "bracket ", true}},
     RecordRow<MoveDecision>{{"plan", "stage", "ladder after rung ", true}},

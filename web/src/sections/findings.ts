@@ -15,7 +15,7 @@ function proposalsTable(search: SearchRecord): Child[] {
       table<SearchProposal>(
         "Proposals",
         [
-          { title: "Change", text: true, value: (row) => row.patches.join(", ") || row.label, cell: (row) => exact(row.patches.join(", ") || row.label) },
+          { title: "Change", text: true, value: (row) => row.label || row.patches.join(", "), cell: (row) => named(row.label, row.patches.join(", ")) },
           { title: "By", text: true, value: (row) => row.proposer, cell: (row) => row.proposer },
           { title: "Became", text: true, value: outcomeOf, cell: (row) => h("strong", {}, outcomeOf(row)) },
           { title: "First runs, bits per byte", number: true, value: (row) => (row.screened.length > 0 ? mean(row.screened) : null), cell: (row) => (row.screened.length > 0 ? `${signed(mean(row.screened), 4)} (${row.screened.length})` : "–") },
@@ -106,6 +106,9 @@ function timeRatio(finding: Finding, seconds: Map<string, number>): Child {
 // A change with its numbers shortened; the pointer shows every digit.
 const exact = (change: string): HTMLElement => h("span", { title: change }, breakable(withShortNumbers(change)));
 
+// With the name that its list gives it.
+const named = (label: string, change: string): Child => (label === "" ? exact(change) : change === "" ? label : h("span", {}, h("strong", {}, label), ": ", exact(change)));
+
 // "9.23k → 803k", of the base and with the change.
 const grown = (pair: Finding["parameters"], show: (value: number) => string): string =>
   pair && isNumber(pair.base) && isNumber(pair.candidate) ? `${show(pair.base)} → ${show(pair.candidate)}` : "–";
@@ -130,7 +133,7 @@ export function findingsSection(data: ReportData): Child[] {
     table<Finding>(
       "Findings",
       [
-        { title: "Change", text: true, cell: (row) => exact(row.change) },
+        { title: "Change", text: true, cell: (row) => named(row.label ?? "", row.change) },
         { title: "Worth in compute", number: true, cell: (row) => stacked(worthOf(row), worthRange(overall(row))) },
         { title: "In time", number: true, cell: (row) => timeRatio(row, seconds) },
         ...(findings.some((row) => row.parameters) ? [{ title: "All parameters", number: true, cell: (row: Finding) => grown(row.parameters, short) }] : []),
