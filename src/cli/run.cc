@@ -116,9 +116,10 @@ std::vector<evidence::Evidence> earlier_effects(const std::vector<std::string>& 
     if (!seen.insert(std::filesystem::weakly_canonical(*lab)).second) continue;
     const std::vector<evidence::Evidence> screened = search::screened_effects_of_lab(*lab);
     if (screened.empty())
-      write_error(fmt::format("flywheel: --prior {}: no search of it has ended with changes screened, so nothing is "
-                              "learnt from it\n",
-                              *lab));
+      write_error(
+          fmt::format("flywheel: --prior {}: no search of it has ended with changes screened, so nothing is "
+                      "learnt from it\n",
+                      *lab));
     for (const evidence::Evidence& effect : screened)
       if (effects.size() < kMost) effects.push_back(effect);
   }

@@ -260,7 +260,7 @@ std::vector<std::string> plan_limits(const ledger::Ledger& ledger) {
   return all;
 }
 
-Json limits_json(const ledger::Ledger& ledger, const OrderedJson& report) {
+Json page_limits(const ledger::Ledger& ledger, const OrderedJson& report) {
   Json limits = plan_limits(ledger);
   for (const auto& fit : ledger.all<ledger::FitRecord>())
     if (fit.value.name == "all")
@@ -371,7 +371,7 @@ Json page_data(const ledger::Ledger& ledger, const Path& lab, const Configuratio
   data["sample"] = nullptr;
   if (const auto sample = ledger.last<ledger::SampleNote>())
     data["sample"] = {{"run", sample->value.run}, {"prompt", sample->value.prompt}, {"text", sample->value.text}};
-  data["limits"] = limits_json(ledger, report);
+  data["limits"] = page_limits(ledger, report);
   data["commands"] = commands_json(ledger, lab, data["sample"]);
   return data;
 }

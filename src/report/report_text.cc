@@ -10,15 +10,14 @@
 #include "base/statistics.h"
 #include "campaign/options.h"
 #include "campaign/points.h"
-#include "evidence/paired_comparison.h"
+#include "report/comparison_text.h"
 #include "report/cost_text.h"
 #include "report/multiplier_text.h"
 #include "report/report_json.h"
+#include "report/text_rows.h"
 
 namespace flywheel::report {
 namespace {
-
-constexpr int kColumns = 80, kIndent = 14;
 
 template <typename R>
 std::optional<R> last_of(const ledger::Ledger& ledger) {
@@ -198,60 +197,11 @@ std::optional<std::string> splits_sentence(const OrderedJson& report) {
       fixed(apart->explained, 3));
 }
 
-// "0.0043 bits per byte (worth 3.1% of compute)"
-std::string bound_text(const ledger::ComparisonRecord& result) {
-  const std::string bits = fmt::format("{:.2g} bits per byte", *result.bound);
-  return result.bound_worth ? fmt::format("{} (worth {:.2g}% of compute)", bits, 100 * *result.bound_worth) : bits;
-}
-
-std::string comparison_sentence(const ledger::ComparisonRecord& result) {
-  using protocol::ComparisonVerdict;
-  const ledger::Interval& d = result.difference;
-  const std::string interval = std::isfinite(d.low) && std::isfinite(d.high)
-                                   ? fmt::format(" (95% interval: {:+.4f} to {:+.4f})", d.low, d.high)
-                                   : "";
-  const std::string differs =
-      std::isfinite(d.value) ? fmt::format("its loss differs by {:+.4f} bits per byte{}", d.value, interval) : "";
-  if (result.verdict == ComparisonVerdict::kNoDifference && result.bound)
-    return fmt::format("The changed recipe makes no difference larger than {} on either rung: {}.", bound_text(result),
-                       differs);
-  if (result.verdict == ComparisonVerdict::kUndecided) {
-    std::string text = "Undecided: these runs cannot tell whether the changed recipe is better or worse";
-    if (!differs.empty()) text += "; " + differs;
-    if (result.bound) text += "; differences larger than " + bound_text(result) + " are excluded";
-    return text + ".";
-  }
-  std::string text = fmt::format("The changed recipe is {}", name(result.verdict));
-  if (!differs.empty()) text += ": " + differs;
-  if (result.multiplier && std::isfinite(result.multiplier->value))
-    text += fmt::format(", and the base takes {} the training compute for the same loss",
-                        multiplier_text(*result.multiplier, "90%"));
-  return text + ".";
-}
-
-// Runs of both sides that failed or went astray; empty: none.
-std::string failed_text(const ledger::ComparisonRecord& result) {
-  const auto sides = [](const ledger::ComparisonRecord::Sides& runs, const char* what) {
-    if (runs.base == 0 && runs.candidate == 0) return std::string();
-    return fmt::format("{} of the base's runs and {} of the candidate's {}", runs.base, runs.candidate, what);
-  };
-  const std::string failed = result.failed ? sides(*result.failed, "failed for what the recipe does") : "",
-                    ruined = result.ruined ? sides(*result.ruined, "ended far above the others of their side") : "";
-  return failed + (failed.empty() || ruined.empty() ? "" : "; ") + ruined;
-}
-
-// What it takes to decide it.
-std::string more_budget_text(const ledger::Ledger& ledger, const ledger::ComparisonRecord& result) {
-  if (*result.more_budget >= evidence::PairedComparison::kMostTimes)
-    return "no budget is expected to decide it: the rungs contradict each other";
+// On each rung, of a comparison.
+double planned_pairs(const ledger::Ledger& ledger) {
   const auto lab = last_of<ledger::LabRecord>(ledger);
-  const auto planned = lab && lab->question.pairs ? static_cast<double>(*lab->question.pairs)
-                                                  : double{campaign::CompareRules{}.planned_pairs};
-  std::string text = fmt::format("to decide it takes about {:.1f} times the budget, with --pairs {:.0f}",
-                                 *result.more_budget, std::ceil(planned * *result.more_budget));
-  if (result.expected_verdict)
-    text += fmt::format("; then the verdict is expected to be \"{}\"", name(*result.expected_verdict));
-  return text;
+  return lab && lab->question.pairs ? static_cast<double>(*lab->question.pairs)
+                                    : double{campaign::CompareRules{}.planned_pairs};
 }
 
 bool is_comparison(const ledger::Ledger& ledger) {
@@ -260,16 +210,6 @@ bool is_comparison(const ledger::Ledger& ledger) {
 }
 
 // ---- lines ----------------------------------------------------------------------------------------------------------
-// One labelled line; further lines of the text stand below its first word.
-std::string row(const std::string& label, const std::string& text) {
-  std::string line = fmt::format("  {:<{}}", label, kIndent - 2);
-  const std::string body = wrapped(std::string(kIndent, 'x') + text, kColumns, kIndent);  // x: room for the label
-  return line + body.substr(kIndent) + "\n";
-}
-std::string row_below(const std::string& text) {
-  return row("", text);
-}
-
 // With the name that its list gives it.
 std::string change_text(const std::string& label, const std::string& change) {
   const std::string fields = with_short_numbers(change);
@@ -307,35 +247,6 @@ std::string found_rows(const ledger::Ledger& ledger) {
                                   multiplier_text(finding.multiplier)));
   if (const auto total = findings.size() > 1 ? total_multiplier(ledger, findings) : std::nullopt)
     rows += row_below("together: " + multiplier_text(total->multiplier) + " compute");
-  return rows;
-}
-
-// The answer of `flywheel compare`.
-std::string comparison_rows(const ledger::Ledger& ledger, const ledger::ComparisonRecord& result) {
-  const auto number = [](double value) {
-    return std::isfinite(value) ? fmt::format("{:+.4f}", value) : std::string("open");
-  };
-  const auto interval = [&](const ledger::Interval& d) {
-    return fmt::format("{} ({} to {})", number(d.value), number(d.low), number(d.high));
-  };
-  const bool same = result.verdict == protocol::ComparisonVerdict::kNoDifference && result.bound;
-  std::string rows =
-      row("verdict", std::string(name(result.verdict)) + (same ? " larger than " + bound_text(result) : "") +
-                         "; differences are the second recipe's loss minus the first's, bits per byte");
-  rows += row("difference", interval(result.difference) + ", 95% at any time");
-  if (result.multiplier) rows += row("worth", multiplier_text(*result.multiplier, "90%") + " compute");
-  if (result.time_multiplier)
-    rows += row(result.multiplier ? "" : "worth", multiplier_text(*result.time_multiplier, "90%") +
-                                                      " time on this machine" + busy_text(result.cpu_share));
-  for (const ledger::RungEffect& rung : result.rungs)
-    rows += row_below(fmt::format("at {}: {} at 90%, {} pairs, worth {}", format_flops(rung.flops),
-                                  interval(rung.difference), rung.pairs, multiplier_text(rung.multiplier)));
-  for (const ledger::ComparedCosts& costs : result.costs.value_or(std::vector<ledger::ComparedCosts>{}))
-    rows += costs_text(costs, "  ");
-  if (!same && result.bound) rows += row("excluded", "differences larger than " + bound_text(result));
-  if (const std::string failed = failed_text(result); !failed.empty()) rows += row("failed", failed);
-  if (result.more_budget && std::isfinite(*result.more_budget))
-    rows += row("undecided", more_budget_text(ledger, result));
   return rows;
 }
 
@@ -464,7 +375,8 @@ std::string standing(const ledger::Ledger& ledger) {
 
 std::string known_lines(const ledger::Ledger& ledger, const OrderedJson& report, const std::string& lab) {
   std::string text = found_rows(ledger) + forecast_rows(ledger);
-  if (const auto result = last_of<ledger::ComparisonRecord>(ledger)) text += comparison_rows(ledger, *result);
+  if (const auto result = last_of<ledger::ComparisonRecord>(ledger))
+    text += comparison_rows(*result, planned_pairs(ledger));
   if (const auto wall = last_of<ledger::WallRecord>(ledger))
     text += row("wall", std::string(name(wall->verdict)) + (wall->why.empty() ? "" : ": " + wall->why));
   if (!is_comparison(ledger) && ledger.last<ledger::ReportRecord>()) text += best_row(report);

@@ -150,7 +150,8 @@ OrderedJson result_json(const ReplayCommand& options, const search::ReplayTable&
 
 void print_cost(const search::ReplayCost& cost, double tolerance) {
   const std::string runs = fmt::format("{:.2f} ({:.2f} to {:.2f})", cost.mean, cost.low95, cost.high95);
-  const std::string median = fmt::format("{:.1f} ({:.1f} to {:.1f})", cost.median, cost.quartile_low, cost.quartile_high);
+  const std::string median =
+      fmt::format("{:.1f} ({:.1f} to {:.1f})", cost.median, cost.quartile_low, cost.quartile_high);
   fmt::print("  {:>6.2f}%  {:<24}{:<21}{:<15}{:>4.0f}%\n", 100 * tolerance, runs, median,
              cost.flops_mean > 0 ? format_flops(cost.flops_mean) : "unknown", 100 * cost.reached);
 }

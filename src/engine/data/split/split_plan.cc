@@ -25,7 +25,7 @@ constexpr double kMostOfUsable = 0.5;  // of what can be judged by, where cluste
 // Shares of a cluster that stand elsewhere, up to which it is judged by: the next is used where the one before it does
 // not hold enough.
 constexpr double kElsewhere[] = {0.2, 0.5, 1.0};
-constexpr double kFewestPeriods = 8, kMostPeriods = 64, kPeriodBytes = 1 << 20;
+constexpr double kFewestPeriods = 24, kMostPeriods = 64, kPeriodBytes = 1 << 20;
 constexpr double kLeastBlockBytes = 1024;  // of the smallest split: a smaller text has fewer periods
 constexpr uint64_t kLeastGapBytes = 256, kMostGapBytes = 4096, kLeastPieceBytes = 256;
 

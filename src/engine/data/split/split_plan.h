@@ -49,7 +49,7 @@ struct SplitRule {
 };
 inline constexpr SplitRule kSplitRules[] = {
     {0.005, 8 << 10, 0.25}, {0.005, 8 << 10, 1}, {0.002, 2 << 10, 1}, {0, 0, 1}};
-inline constexpr int kSplitRuleVersion = 3;
+inline constexpr int kSplitRuleVersion = 4;
 std::string split_rule_text();
 
 // `snap(document, position)` is where a cut near the position may fall: from there up to kMostSnapBytes further on.

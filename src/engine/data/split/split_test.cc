@@ -217,9 +217,9 @@ TEST_F(CorpusSplits, AFileThatIsCutGivesContiguousBlocksWithGaps) {
       kept += static_cast<int64_t>(document.size());
     }
   std::sort(blocks.begin(), blocks.end(), [](const Block& a, const Block& b) { return a.begin < b.begin; });
-  EXPECT_EQ(blocks.size(), 49u);  // 8 of each evaluation split, and train around them
+  EXPECT_EQ(blocks.size(), 145u);  // 24 of each evaluation split, and train around them
   for (size_t i = 1; i < blocks.size(); ++i) {
-    EXPECT_GE(blocks[i].begin, blocks[i - 1].end + 1024) << i;
+    EXPECT_GE(blocks[i].begin, blocks[i - 1].end + 256) << i;
     EXPECT_TRUE((blocks[i].split == 0) != (blocks[i - 1].split == 0)) << i;
   }
   EXPECT_EQ(manifest.splitting->gap_bytes, static_cast<int64_t>(text.size()) - kept);
