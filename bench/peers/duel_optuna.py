@@ -111,6 +111,12 @@ def changes_of(options):
     return [re.findall(r'"([^"]+)"', line) for line in text.splitlines() if line.startswith("patches")]
 
 
+def absolute(patch, recipe):
+    """Field and value; "field*=factor" is a factor of the recipe's."""
+    field, value = patch.split("=")
+    return (field[:-1], text_of(float(recipe[field[:-1]]) * float(value))) if field.endswith("*") else (field, value)
+
+
 def tpe(options, engine, seed):
     base = engine.shown(options.recipe, [], TRIAL_FLOPS)["recipe"]
     default = engine.shown(None, [], TRIAL_FLOPS)["recipe"]
@@ -123,7 +129,7 @@ def tpe(options, engine, seed):
     if options.given == "both":
         study.enqueue_trial(point(from_default))
         for patches in changes_of(options):
-            changed = dict(from_default, **dict(p.split("=") for p in patches))
+            changed = dict(from_default, **dict(absolute(p, from_default) for p in patches))
             study.enqueue_trial(point(changed))
     spent, began, best = 0.0, time.time(), (math.inf, None)
     is_time = options.budget[-1] in "smh"

@@ -31,6 +31,7 @@ double quantile(std::vector<double> values, double p) {
   const double at = p * static_cast<double>(values.size() - 1);
   const auto below = static_cast<size_t>(at);
   const size_t above = std::min(below + 1, values.size() - 1);
+  if (at == static_cast<double>(below) || values[below] == values[above]) return values[below];  // one may be infinite
   return values[below] + (at - static_cast<double>(below)) * (values[above] - values[below]);
 }
 

@@ -12,6 +12,9 @@ TEST(Statistics, QuantilesLieBetweenOrderStatistics) {
   EXPECT_DOUBLE_EQ(quantile({4, 1, 3, 2}, 1), 4);
   EXPECT_DOUBLE_EQ(quantile({}, 0.5), 0);
   EXPECT_DOUBLE_EQ(median({7, 1, 9}), 7);
+  EXPECT_DOUBLE_EQ(median({1, 2, INFINITY}), 2);  // a failed run beside two that were not
+  EXPECT_EQ(median({1, INFINITY}), INFINITY);
+  EXPECT_EQ(median({INFINITY}), INFINITY);
   EXPECT_DOUBLE_EQ(upper_median({4, 1, 3, 2}), 3);
   EXPECT_DOUBLE_EQ(robust_sd({-1, 1, -1}), 1.4826);
 }

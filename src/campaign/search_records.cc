@@ -58,6 +58,12 @@ ledger::FindingRecord finding(const ledger::Ledger& ledger, const search::Search
   std::vector<evidence::RungEffect> sure;
   for (const evidence::RungEffect& rung : effect.rungs)
     if (rung.pairs > 1 && effect.slope_is_sure) sure.push_back(rung);
+  // A bound is no trend.
+  for (const evidence::RungEffect& rung : sure)
+    if (!std::isfinite(rung.multiplier.high) || !(rung.multiplier.low > 0)) {
+      sure.clear();
+      break;
+    }
   if (!sure.empty()) {
     const evidence::Extrapolation far = evidence::extrapolate(sure, totals.top_flops);
     record.extrapolated = {.multiplier = far.multiplier, .flops = totals.top_flops, .warning = far.warning};

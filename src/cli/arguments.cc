@@ -4,8 +4,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <memory>
 #include <sstream>
 #include <type_traits>
@@ -119,6 +121,19 @@ std::string refuse_nan(const std::string& text) {
   return std::isnan(std::strtod(text.c_str(), nullptr)) ? "expected a number, found " + text : "";
 }
 
+// A whole number that its type does not hold is refused, not cut to the nearest one that it does.
+template <typename T>
+std::string refuse_overflow(const std::string& text) {
+  if (std::is_unsigned_v<T> && !text.empty() && text.front() == '-')
+    return "expected a whole number from 0 on, found " + text;
+  T value{};
+  const char* begin = text.data() + (text.starts_with('+') ? 1 : 0);
+  const auto [end, error] = std::from_chars(begin, text.data() + text.size(), value);
+  return error == std::errc::result_out_of_range
+             ? "expected a whole number of at most " + std::to_string(std::numeric_limits<T>::max()) + ", found " + text
+             : "";
+}
+
 template <typename T>
 constexpr bool kHoldsReals =
     std::is_same_v<T, double> || std::is_same_v<T, std::optional<double>> || std::is_same_v<T, std::vector<double>>;
@@ -129,6 +144,7 @@ template <typename T>
 Option Arguments::option(const std::string& name, T& value, const std::string& help) const {
   CLI::Option& option = *app_->add_option(name, value, help);
   if constexpr (kHoldsReals<T>) option.check(refuse_nan);
+  if constexpr (std::is_integral_v<T>) option.check(refuse_overflow<T>);
   return Option(option);
 }
 

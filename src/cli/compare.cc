@@ -129,7 +129,7 @@ Action declare_compare(Arguments& arguments) {
               "Pairs on each rung for which the budget is planned (default: 12); more of them are smaller runs")
       .range(kFewestPairs, kMostPairs);
   arguments.option("--dir", options->directory, "The comparison's folder; the same one again resumes").show_default();
-  arguments.option("--slots", options->slots, "Runs at a time (default: one per core)");
+  arguments.option("--slots", options->slots, "Runs at a time (default: one per core)").range(1, 4096);
   arguments.option("--seed", options->seed, "Seed").show_default();
   arguments.flag("--json", options->json, "Print one JSON object");
   return [options] { return compare(*options); };

@@ -46,6 +46,10 @@ void refuse_another_question(const ledger::LabRecord& recorded_lab, const ledger
                              const Path& lab) {
   const Json recorded = ledger::Codec<ledger::LabRecord>::to_json(recorded_lab).at("question"),
              asked = ledger::Codec<ledger::LabRecord>::to_json(asked_lab).at("question");
+  const bool was_comparison = !recorded_lab.question.compare.empty();
+  if (was_comparison != !asked_lab.question.compare.empty())
+    throw_bad_input("the lab {} is {}, and this is {}. Give another --dir.", lab.string(),
+                    was_comparison ? "a comparison" : "a campaign", was_comparison ? "a campaign" : "a comparison");
   static constexpr std::pair<const char*, const char*> kFields[] = {{"compare", "recipes"},
                                                                     {"sources", "--corpus"},
                                                                     {"budget", "--budget"},

@@ -190,7 +190,7 @@ Action declare_run(Arguments& arguments) {
       .required()
       .type_name("TIME|FLOPS");
   arguments.option("--dir", options->directory, "The lab's folder; the same one again resumes").show_default();
-  arguments.option("--slots", options->slots, "Runs at a time (default: one per core)");
+  arguments.option("--slots", options->slots, "Runs at a time (default: one per core)").range(1, 4096);
   arguments.option("--seed", options->seed, "Seed of the campaign").show_default();
   arguments.option("--recipe", options->recipe, "Recipe to start from (default: `flywheel recipe show`)")
       .type_name("FILE.toml");

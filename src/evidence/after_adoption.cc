@@ -13,6 +13,9 @@ namespace {
 
 constexpr int kFewestAblations = 4;
 constexpr double kAblationLevel = 0.1;  // the guarantee does not depend on it
+// Endurance runs far above the others that are no chance any more: so many, and such a share.
+constexpr int kFewestAstray = 3;
+constexpr double kAstrayShare = 0.1;
 
 }  // namespace
 
@@ -130,15 +133,24 @@ void SearchPolicy::take_endured(const SearchRun& run, std::optional<double> loss
   judge_endurance();
 }
 
+// Of its runs, or those far above the others where they are too many for chance: a harm that is neither rare nor large
+// is none of 12 deviations, and a test of some runs may have seen little of it.
+int SearchPolicy::harmed(const std::vector<double>& losses) const {
+  const int ruined = RankTest(losses).base_ruined();
+  const auto n = static_cast<double>(losses.size());
+  const int astray = far_above(losses);
+  const bool too_many = astray >= std::max<double>(kFewestAstray, kAstrayShare * n) &&
+                        ruins(astray, static_cast<int>(losses.size()), start_astray_, start_pool_.second);
+  return too_many ? std::max(ruined, astray) : ruined;
+}
+
 void SearchPolicy::judge_endurance() {
-  int base_ruined = 0, base_runs = 0;
   // Of the base that the search began with: a later one has the changes that are asked about.
-  for (const Standing& p : standings_)
-    if (p.confirmed && p.batch == 1) base_ruined = p.confirmed->base_ruined(), base_runs = p.confirmed->base_runs();
+  const auto [base_ruined, base_runs] = start_pool_;
   if (!attributing_) {
     if (endurance_back_ < options_.endurance || endured_.empty()) return;
     endurance_done_ = static_cast<int>(endured_.size());
-    endurance_ruined_ = RankTest(endured_).base_ruined();
+    endurance_ruined_ = harmed(endured_);
     attributing_ = ruins(endurance_ruined_, endurance_done_, base_ruined, base_runs);
     return;
   }
@@ -146,7 +158,7 @@ void SearchPolicy::judge_endurance() {
     Standing& p = standings_[i];
     if (p.outcome != Outcome::kAdopted || own_back_[i] < options_.endurance || own_endured_[i].empty()) continue;
     p.endured = static_cast<int>(own_endured_[i].size());
-    p.ruined = RankTest(own_endured_[i]).base_ruined();
+    p.ruined = harmed(own_endured_[i]);
     if (!ruins(p.ruined, p.endured, base_ruined, base_runs)) continue;
     p.outcome = Outcome::kDropped;
     p.reason = fmt::format("{} of {} further runs with it were ruined", p.ruined, p.endured);

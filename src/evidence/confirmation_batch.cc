@@ -372,6 +372,7 @@ void SearchPolicy::settle() {
     arrived_[at].resize(static_cast<size_t>(given_[at]), NAN);
     consumed_[at] = given_[at];
   }
+  if (adoptions_ == 0) remember_start();
   discoveries_ += static_cast<int>(sound.size());
   adoptions_ += static_cast<int>(sound.size());
   batch_.reset();
@@ -381,6 +382,20 @@ void SearchPolicy::settle() {
   pool_.clear();
   pool_places_.clear();
   screen_anew();
+}
+
+void SearchPolicy::remember_start() {
+  start_pool_ = {};
+  start_astray_ = 0;
+  for (const auto& rung : pool_) {
+    std::vector<double> losses;
+    for (const auto& loss : rung)
+      if (loss && !std::isnan(*loss)) losses.push_back(*loss);
+    if (losses.empty()) continue;
+    start_pool_.first += RankTest(losses).base_ruined();
+    start_pool_.second += static_cast<int>(losses.size());
+    start_astray_ += far_above(losses);
+  }
 }
 
 std::vector<int> SearchPolicy::take_adopted() {

@@ -177,6 +177,16 @@ int RungTests::base_runs() const {
   return sum;
 }
 
+int far_above(const std::vector<double>& losses) {
+  // By the lower quarter, since most runs may be the ones that are asked about.
+  constexpr double kFar = 4.5, kLow = 0.05, kQuarter = 0.25;
+  const double centre = quantile(losses, kQuarter), low = quantile(losses, kLow);
+  const double sd = (centre - low) / (normal_quantile(kQuarter) - normal_quantile(kLow));
+  const double far = centre + kFar * sd;
+  return static_cast<int>(
+      std::count_if(losses.begin(), losses.end(), [far](double x) { return !std::isfinite(x) || x > far; }));
+}
+
 bool ruins(int ruined, int runs, int base_ruined, int base_runs) {
   constexpr double kMoreOften = 2;
   if (ruined == 0) return false;

@@ -82,6 +82,9 @@ class RungTests {
 // Runs further above the median of the base than this many of its standard deviations are ruined.
 inline constexpr double kRuinedSds = 12;
 
+// Of these losses, those far above what the lower quarter of them makes likely: 4.5 of its standard deviations.
+int far_above(const std::vector<double>& losses);
+
 // Whether a candidate is ruined more often than the base: more than twice as often, each as a share of its runs.
 bool ruins(int ruined, int runs, int base_ruined, int base_runs);
 

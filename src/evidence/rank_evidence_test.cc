@@ -107,6 +107,19 @@ TEST(RankTest, ALargeGainTakesThreeRunsAndASmallOneIsFound) {
   }
 }
 
+TEST(FarAbove, CountsTheRunsOfAHarmThatIsNeitherRareNorLarge) {
+  Rng rng(3, 1);
+  std::vector<double> losses, harmed;
+  for (int i = 0; i < 60; ++i) {
+    losses.push_back(rng.normal());
+    harmed.push_back(losses.back() + (i % 2 == 0 ? 9 : 0));  // half of the runs
+  }
+  EXPECT_LE(far_above(losses), 1);
+  EXPECT_GE(far_above(harmed), 28);
+  losses.push_back(INFINITY);
+  EXPECT_GE(far_above(losses), 1);
+}
+
 TEST(RungTests, TheWeakestRungCounts) {
   RungTests tests({RankTest({1, 2, 3, 4, 5, 6, 7, 8}), RankTest({1, 2, 3, 4, 5, 6, 7, 8})});
   for (int i = 0; i < 4; ++i) tests.add(0, 0.5), tests.add(1, 4.5);

@@ -238,12 +238,14 @@ class SearchPolicy {
   void judge(size_t entrant);
   void judge_running(size_t entrant, const RungTests& tests);
   void settle();
+  void remember_start();
   std::optional<PolicyOptions::Objection> sampling_objection(int proposal, double level) const;
   Evidence measured(const RungTests& tests, std::optional<size_t> rung = {}) const;
   std::optional<Action> continue_ablation();
   void judge_ablation(int proposal);
   Action continue_endurance();
   void judge_endurance();
+  int harmed(const std::vector<double>& losses) const;
   // Empty: lost.
   void take_confirmed(const SearchRun& run, std::optional<double> loss);
   void take_ablated(const SearchRun& run, std::optional<double> difference);
@@ -264,6 +266,8 @@ class SearchPolicy {
   std::vector<int> adopted_now_;  // by the batch that was settled last, in the order of adoption
   std::vector<std::vector<std::optional<double>>> pool_;  // of this base: by rung, then in the order given
   std::vector<std::pair<size_t, size_t>> pool_places_;    // of its runs, by number
+  std::pair<int, int> start_pool_{};                      // of the base that the search began with: ruined, all
+  int start_astray_ = 0;                                  // of these, far above the others
   int unlisted_in_wave_ = 0, listed_in_wave_ = 0;
   double looked_in_wave_ = 0;  // FLOPs
   int next_batch_at_ = 0;      // results, before which no batch begins again

@@ -87,13 +87,24 @@ std::string changes_text(size_t n) {
 // What was tried, where nothing was adopted: most changes are only screened, and what was not tested did not fail.
 std::string nothing_passed(const ledger::SearchRecord& search) {
   const auto changes = [](int64_t n) { return fmt::format("{} change{}", n, n == 1 ? "" : "s"); };
-  const char* were = search.tried == 1 ? "was" : "were";
+  const auto failed = search.outcomes.find(std::string(name(protocol::Outcome::kFailed)));
+  const int64_t not_run = failed == search.outcomes.end() ? 0 : failed->second, ran = search.tried - not_run;
+  const char* were = ran == 1 ? "was" : "were";
+  const std::string without =
+      not_run > 0 ? fmt::format("; {} could not be trained (report.html says why)", changes(not_run)) : "";
   if (search.tests == 0)
-    return fmt::format("{} to the recipe {} screened, and none was tested", changes(search.tried), were);
-  if (search.tests >= search.tried)
-    return fmt::format("{} to the recipe {} tested, and none passed", changes(search.tried), were);
-  return fmt::format("{} to the recipe {} screened, {} of them tested, and none passed", changes(search.tried), were,
-                     search.tests);
+    return fmt::format("{} to the recipe {} screened, and none was tested{}", changes(ran), were, without);
+  if (search.tests >= ran)
+    return fmt::format("{} to the recipe {} tested, and none passed{}", changes(ran), were, without);
+  return fmt::format("{} to the recipe {} screened, {} of them tested, and none passed{}", changes(ran), were,
+                     search.tests, without);
+}
+
+// Why there was no search, as it was said then; empty: there was one, or none was asked for.
+std::string why_no_search(const ledger::Ledger& ledger) {
+  const auto decision = last_of<ledger::SearchDecision>(ledger);
+  if (!decision || decision->enough || decision->limits.empty()) return "";
+  return decision->limits.front();
 }
 
 std::string found_sentence(const ledger::Ledger& ledger) {
@@ -101,7 +112,10 @@ std::string found_sentence(const ledger::Ledger& ledger) {
   const std::vector<ledger::FindingRecord> findings = adopted_findings(ledger);
   if (findings.empty()) {
     if (!search)
-      return ledger.last<ledger::ReportRecord>() ? "This lab measured one recipe and tried no changes to it." : "";
+      return ledger.last<ledger::ReportRecord>()
+                 ? fmt::format("This lab measured one recipe and tried no changes to it.{}{}",
+                               why_no_search(ledger).empty() ? "" : " ", why_no_search(ledger))
+                 : "";
     if (search->tried == 0) return "Found nothing: the budget left no room to try changes to the recipe.";
     return fmt::format("Found nothing better: {}.", nothing_passed(*search));
   }
@@ -114,9 +128,12 @@ std::string found_sentence(const ledger::Ledger& ledger) {
       measured->flops > 0 ? fmt::format(", measured with runs of {}", format_flops(measured->flops)) : "";
   const std::string without =
       fmt::format("without {} to the recipe that this lab adopted, the same loss takes", changes_text(findings.size()));
+  // What lies beyond the compute of the runs is read off the slope of their losses, and only so far.
   if (is_lower_bound(*total) && total->low > 1)
-    return fmt::format("Found at least {0:.3g}x: {1} at least {0:.3g} times the training compute{2}.", total->low,
-                       without, at);
+    return fmt::format(
+        "Found at least {0:.3g}x: {1} at least {0:.3g} times the training compute, by the slope of the start's own "
+        "losses{2}.",
+        total->low, without, measured->flops > 0 ? fmt::format(" up to {}", format_flops(measured->flops)) : "");
   const bool is_bound = is_lower_bound(*total) || is_upper_bound(*total);
   const std::string value = is_bound ? multiplier_text(*total) : times_text(total->value);
   std::string interval;
@@ -395,13 +412,26 @@ std::string findings_text(const ledger::Ledger& ledger) {
         fmt::format("{}  {}: {} compute", f.id, change_text(f.label, f.change), multiplier_text(f.multiplier));
     if (f.time_multiplier) finding += fmt::format(", {} time on this machine", multiplier_text(*f.time_multiplier));
     text += wrapped(finding, kColumns, 4) + "\n";
+    std::string rungs;
+    for (const double flops : f.rungs) rungs += (rungs.empty() ? "" : " and ") + format_flops(flops);
+    const std::string evidence = fmt::format(
+        "    {:+.4f} bits per byte (90%: {:+.4f} to {:+.4f}) over {} runs at {}; test {} of the search, "
+        "evidence {:.3g} where {:.3g} was needed",
+        f.difference.value, f.difference.low, f.difference.high, f.pairs, rungs, f.test, std::exp(f.log_e),
+        f.level > 0 ? 1 / f.level : NAN);
+    text += "    " + wrapped(std::string(4, 'x') + evidence.substr(4), kColumns, 4).substr(4) + "\n";
     if (f.costs) text += costs_text(*f.costs, "    ");
   }
   if (!text.empty()) return text;
   if (const auto search = last_of<ledger::SearchRecord>(ledger))
     return fmt::format("no findings: {}\n", nothing_passed(*search));
   const std::vector<std::string> adopted = adopted_so_far(ledger);
-  if (adopted.empty()) return "no findings so far\n";
+  if (is_comparison(ledger))
+    return wrapped("a comparison has a verdict and no findings: flywheel status", kColumns) + "\n";
+  if (const std::string why = why_no_search(ledger); !why.empty())
+    return wrapped("no findings: " + why, kColumns) + "\n";
+  if (adopted.empty())
+    return ledger.last<ledger::ReportRecord>() ? "no findings: no changes were tried\n" : "no findings so far\n";
   text =
       wrapped("no findings yet; adopted so far, before each is left out once and the recipe has endured:", kColumns) +
       "\n";

@@ -121,7 +121,8 @@ TEST(ReportText, AMultiplierThatIsOnlyBoundedIsCalledAtLeast) {
   lab.finish();
   EXPECT_THAT(lab.head().main, HasSubstr("Found at least 9x: "));
   EXPECT_THAT(lab.head().main,
-              HasSubstr("takes at least 9 times the training compute, measured with runs of 1e10 FLOPs."));
+              HasSubstr("takes at least 9 times the training compute, by the slope of the start's own losses up to "
+                        "1e10 FLOPs."));
 }
 
 TEST(ReportText, BoundsOfBothSidesAreSaidAlike) {

@@ -187,7 +187,8 @@ ledger::CompareDecision planned_rungs(const Lab& lab, const CampaignBudget& budg
   };
   if (cost(kSmallestRungFlops) > left)
     throw_bad_input(
-        "the budget is too small: two rungs of {} pairs need at least {}, evaluations included, there is {}",
+        "the budget is too small: two rungs of {} pairs need at least {}, evaluations included, there is {}; give a "
+        "larger one, or fewer --pairs",
         planned_pairs, format_flops(cost(kSmallestRungFlops)), format_flops(left));
   // Without evaluations the lower rung would be `high`.
   double low = kSmallestRungFlops, high = kBudgetShare * left / (2 * planned_pairs * (1 + kRungStep));

@@ -89,11 +89,12 @@ double run_cost(const Lab& lab, const CampaignBudget& budget, const workload::Co
                      workload::at_cost(lab.workload, configuration, lab.prior_run(configuration, flops), flops));
 }
 
-std::string why_not(double screen_flops) {
+std::string why_not(double screen_flops, bool starts_elsewhere) {
   return fmt::format(
       "No search: it takes at least {} runs at {}, and after them less than a third of the budget, or no ladder of {} "
-      "rungs, would be left for the forecast.",
-      kFewestScreens, format_flops(screen_flops), kFewestRungsLeft);
+      "rungs, would be left for the forecast.{}",
+      kFewestScreens, format_flops(screen_flops), kFewestRungsLeft,
+      starts_elsewhere ? " The default recipe, which may be better than this one, was not tried either." : "");
 }
 
 std::vector<evidence::Evidence> earlier_of(const ledger::SearchDecision& decision) {
@@ -449,7 +450,10 @@ Script<> search_configurations(const Lab& lab, Decisions& decisions, CampaignBud
     made.enough =
         !budget.is_spent() && leaves_a_ladder(lab, budget, book, *ladder.configuration, ladder.lowest_flops,
                                               kFewestScreens * run_cost(lab, budget, *ladder.configuration, screen));
-    if (!made.enough) made.limits = {why_not(screen)};
+    if (!made.enough) {
+      const bool elsewhere = !WorkloadSubject(lab, book, ladder.configuration).whole().empty();
+      made.limits = {why_not(screen, elsewhere)};
+    }
     if (!lab.options.earlier.empty()) {
       std::vector<double>&means = made.earlier.emplace(), &variances = made.earlier_variances.emplace();
       for (const evidence::Evidence& effect : lab.options.earlier) {

@@ -354,6 +354,12 @@ TEST(CampaignSearch, AKillAnywhereChangesNoDecision) {
     ASSERT_LT(++interruptions, 200);
   }
   EXPECT_GT(interruptions, 2);
+  // What was adopted is known while the search goes on, with what it was adopted by.
+  const auto adopted = killed.read()->all<ledger::AdoptionDecision>();
+  ASSERT_EQ(adopted.size(), 1u);
+  EXPECT_EQ(adopted.front().value.patches, std::vector<std::string>{"model.rope_base=20000"});
+  EXPECT_LT(adopted.front().value.high, 0);
+  EXPECT_LT(adopted.front().sequence, killed.read()->last<ledger::SearchRecord>()->sequence);
   const ledger::RecordKind kind = ledger::kKindOf<ledger::ProposalRecord>;
   const auto a = whole.read()->raw_records(kind), b = killed.read()->raw_records(kind);
   ASSERT_EQ(a.size(), b.size());

@@ -149,10 +149,12 @@ OrderedJson result_json(const ReplayCommand& options, const search::ReplayTable&
 }
 
 void print_cost(const search::ReplayCost& cost, double tolerance) {
-  const std::string runs = fmt::format("{:.2f} ({:.2f} to {:.2f})", cost.mean, cost.low95, cost.high95);
+  // Where not all got there the mean is of searches that ended before.
+  const std::string runs =
+      fmt::format("{}{:.2f} ({:.2f} to {:.2f})", cost.reached < 1 ? ">=" : "", cost.mean, cost.low95, cost.high95);
   const std::string median =
       fmt::format("{:.1f} ({:.1f} to {:.1f})", cost.median, cost.quartile_low, cost.quartile_high);
-  fmt::print("  {:>6.2f}%  {:<24}{:<21}{:<15}{:>4.0f}%\n", 100 * tolerance, runs, median,
+  fmt::print("  {:>6.2f}%  {:<26}{:<23}{:<15}{:>3.0f}%\n", 100 * tolerance, runs, median,
              cost.flops_mean > 0 ? format_flops(cost.flops_mean) : "unknown", 100 * cost.reached);
 }
 
@@ -170,7 +172,7 @@ void print_text(const ReplayCommand& options, const search::ReplayTable& table,
   if (options.prior != "none") print_line(2, "prior: the landscapes of grids with other N in the same table");
   print_line(0, fmt::format("cost until within a share of the best of the grid, {} seed{}, at most {} runs each:",
                             options.replay.seeds, options.replay.seeds == 1 ? "" : "s", options.replay.budget));
-  fmt::print("  {:>7}  {:<24}{:<21}{:<15}{}\n", "within", "runs, mean (95%)", "median (quartiles)", "FLOPs, mean",
+  fmt::print("  {:>7}  {:<26}{:<23}{:<14}{}\n", "within", "runs, mean (95%)", "median (quartiles)", "FLOPs, mean",
              "reached");
   for (const PolicyResult& result : results) {
     const auto print_costs = [&](const std::string& name, std::optional<size_t> grid) {

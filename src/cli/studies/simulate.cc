@@ -290,7 +290,7 @@ Action declare_simulate(Arguments& arguments) {
   const Arguments search = arguments.subcommand("search", "The search's false and missed findings on simulated runs");
   evidence::SearchWorld& world = options->world;
   search.option("--world", options->world_name, "What is hard in it: docs/believable.md")
-      .one_of({"plain", "vanishes", "harm_above", "audit_bias", "disasters"})
+      .one_of({"plain", "vanishes", "harm_above", "audit_bias", "disasters", "lopsided"})
       .show_default();
   search.option("--design", options->design_name, "Who decides: docs/believable.md")
       .one_of({"search", "rank_sum_bh", "halving_t", "e_bh_race"})

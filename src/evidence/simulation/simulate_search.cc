@@ -14,6 +14,7 @@ namespace flywheel::evidence {
 namespace {
 
 constexpr double kRuin = 30, kRuinShare = 0.05, kHarmAbove = 0.5, kAuditBias = 0.5;
+constexpr double kLopsidedHarm = 4, kLopsidedShare = 0.3;  // so that it is worse on average by a fifth of the gain
 
 // A search to its end; its screening base is measured anew after an adoption, as campaigns do.
 void search_in(SimulatedRuns& world, const SearchWorld& options, CampaignOutcome& one) {
@@ -104,7 +105,7 @@ void keep_if_lower(SimulatedRuns& world, CampaignOutcome& one) {
 }  // namespace
 
 bool TrueEffect::real() const {
-  return !ruinous && std::all_of(rungs.begin(), rungs.end(), [](double rung) { return rung < 0; });
+  return harm_share == 0 && std::all_of(rungs.begin(), rungs.end(), [](double rung) { return rung < 0; });
 }
 
 std::vector<TrueEffect> true_effects(const SearchWorld& world, uint64_t campaign) {
@@ -133,7 +134,10 @@ std::vector<TrueEffect> true_effects(const SearchWorld& world, uint64_t campaign
         effect.rungs.assign(rungs, 0);
         break;
       case WorldKind::kDisasters:
-        effect.ruinous = true;
+        effect.harm = kRuin, effect.harm_share = kRuinShare;
+        break;
+      case WorldKind::kLopsided:
+        effect.harm = kLopsidedHarm * world.effect, effect.harm_share = kLopsidedShare;
         break;
     }
   }
@@ -160,7 +164,7 @@ double RunNoise::draw(Rng& rng) const {
 SimulatedRuns::SimulatedRuns(const SearchWorld& world, const RunNoise& noise, uint64_t campaign)
     : noise_(noise), rng_(world.seed, 2 * campaign + 1), effects_(true_effects(world, campaign)) {}
 double SimulatedRuns::ruin(const TrueEffect& effect) {
-  return effect.ruinous && rng_.uniform() < kRuinShare ? kRuin : 0;
+  return effect.harm_share > 0 && rng_.uniform() < effect.harm_share ? effect.harm : 0;
 }
 double SimulatedRuns::base_ruin(const std::vector<int>& adopted) {
   double sum = 0;
@@ -241,7 +245,7 @@ SearchScore simulate_campaigns(const SearchWorld& world,
     score.fake_gain += one.fake_gain;
   }
   const double n = world.campaigns;
-  score.rate_high95 = binomial_interval(score.with_false_findings, world.campaigns, 0.95).high;
+  score.rate_high95 = binomial_interval(score.with_false_findings, world.campaigns, 0.9).high;
   score.found_fraction = planted > 0 ? found / planted : 0;
   for (double* mean : {&score.reported_effect, &score.true_effect}) *mean = found > 0 ? *mean / found : 0;
   score.reported_covers = found > 0 ? covered / found : 0;

@@ -27,12 +27,11 @@ enum class WorldKind {
   kAuditBias,  // half of the planted are better where they are screened only; the documents of the confirmation favour
                // or disfavour each proposal by half a standard deviation, which the search is told, not by how much
   kDisasters,  // half of the planted are better in 19 of 20 runs and worse by 30 in the others
+  kLopsided,   // half of the planted are better in 7 of 10 runs and worse by three times as much in the others
 };
-inline constexpr protocol::Named<WorldKind> kWorldNames[] = {{WorldKind::kPlain, "plain"},
-                                                             {WorldKind::kVanishes, "vanishes"},
-                                                             {WorldKind::kHarmAbove, "harm_above"},
-                                                             {WorldKind::kAuditBias, "audit_bias"},
-                                                             {WorldKind::kDisasters, "disasters"}};
+inline constexpr protocol::Named<WorldKind> kWorldNames[] = {
+    {WorldKind::kPlain, "plain"},          {WorldKind::kVanishes, "vanishes"},   {WorldKind::kHarmAbove, "harm_above"},
+    {WorldKind::kAuditBias, "audit_bias"}, {WorldKind::kDisasters, "disasters"}, {WorldKind::kLopsided, "lopsided"}};
 constexpr std::span<const protocol::Named<WorldKind>> names(WorldKind) {
   return kWorldNames;
 }
@@ -54,8 +53,9 @@ struct TrueEffect {
   double screened = 0;
   std::vector<double> rungs{};  // for the corpus
   double audit_bias = 0;        // what the documents of confirmations add
-  bool ruinous = false;         // worse by 30 in one of 20 runs
-  bool real() const;            // better on every rung, and never ruinous
+  double harm = 0;              // in this share of its runs it is worse by that:
+  double harm_share = 0;
+  bool real() const;  // better on every rung, and never harmful
 };
 // Those of one campaign of a world, in random order.
 std::vector<TrueEffect> true_effects(const SearchWorld& world, uint64_t campaign);

@@ -50,8 +50,8 @@ TEST(SimulatedSearch, FindsNineOfTenForTheRunsThatAreAllowed) {
 }
 
 TEST(SimulatedSearch, ClaimsSurviveTheWorldsThatAreHard) {
-  for (const WorldKind kind :
-       {WorldKind::kVanishes, WorldKind::kHarmAbove, WorldKind::kAuditBias, WorldKind::kDisasters}) {
+  for (const WorldKind kind : {WorldKind::kVanishes, WorldKind::kHarmAbove, WorldKind::kAuditBias,
+                               WorldKind::kDisasters, WorldKind::kLopsided}) {
     const SearchScore score = simulated(kind, 3, 12, 30);
     EXPECT_LE(score.false_discovery_rate, 0.06) << protocol::name(kind);
     EXPECT_GE(score.found_fraction, 0.5) << protocol::name(kind);

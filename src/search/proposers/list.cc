@@ -2,6 +2,7 @@
 //   [[change]]
 //   id = "longer-warmup"
 //   patches = ["schedule.warmup_steps=40"]
+// "optimizer.learning_rate*=0.5" is half of what the recipe has when the change is proposed, within the field's range.
 // A file that is no TOML is refused. A change that does not parse, contradicts itself or makes no valid recipe becomes
 // a proposal that failed, with the reason, and the others go on.
 #include <fmt/format.h>
@@ -10,9 +11,11 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <sstream>
 
+#include "base/csv.h"
 #include "base/json_reader.h"
 #include "search/proposers/proposer.h"
 
@@ -86,6 +89,40 @@ std::vector<Change> read_changes(const std::string& text, const std::string& sou
   return changes;
 }
 
+// "field*=factor" as "field=value", from the incumbent's value; other patches as they are. Throws kBadInput.
+std::string absolute(const std::string& patch, const SearchView& view) {
+  const size_t at = patch.find("*=");
+  if (at == std::string::npos) return patch;
+  const std::string name = patch.substr(0, at);
+  const auto factor = number_in_cell(patch.substr(at + 2));
+  if (!factor || !(*factor > 0)) throw_bad_input("{}: expected a factor above 0 after *=", patch);
+  const auto& fields = view.space.fields();
+  const auto field = std::find_if(fields.begin(), fields.end(), [&](const auto& f) { return f.name == name; });
+  if (field == fields.end()) {
+    std::vector<std::string> names;
+    for (const auto& f : fields) names.push_back(f.name);
+    const std::string near = nearest_name(name, names);
+    throw_bad_input("{}: no field \"{}\" to search{}", patch, name,
+                    near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near));
+  }
+  if (!field->is_numeric()) throw_bad_input("{}: {} is no number", patch, name);
+  const workload::Values& from = view.incumbent != nullptr ? view.incumbent->values : view.space.centre();
+  const double value = from[static_cast<size_t>(field - fields.begin())];
+  if (std::isnan(value)) throw_bad_input("{}: the recipe has no such field", patch);
+  const double old = field->number(value), wanted = old * *factor;
+  double next = wanted;
+  if (field->is_list()) {
+    for (size_t i = 0; i < field->choices.size(); ++i) {
+      const double choice = field->number(static_cast<double>(i));
+      if (i == 0 || std::abs(choice - wanted) < std::abs(next - wanted)) next = choice;
+    }
+  } else {
+    next = std::clamp(wanted, field->low, field->high);
+  }
+  if (next == old) throw_bad_input("{}: {} is at the end of its range, {:g}", patch, name, old);
+  return fmt::format("{}={}", name, next);
+}
+
 class ListProposer : public Proposer {
  public:
   explicit ListProposer(std::vector<Change> changes) : changes_(std::move(changes)) {}
@@ -110,19 +147,22 @@ class ListProposer : public Proposer {
   static Proposal parsed(const Change& change, const SearchView& view) {
     Proposal proposal{{}, view.rung_flops.front(), std::nullopt, change.id, change.failure, change.whole};
     if (!proposal.failure.empty()) return proposal;
+    std::vector<std::string> own;
     try {
-      proposal.values = view.space.parse(change.patches);
+      for (const std::string& patch : change.patches) own.push_back(absolute(patch, view));
+      proposal.values = view.space.parse(own);
       proposal.failure = view.space.refusal(proposal.values);
     } catch (const Error& error) {
       proposal.failure = error.what();
+      if (own.size() < change.patches.size()) return proposal;
     }
     if (proposal.failure.empty() || view.incumbent == nullptr || view.incumbent->patches.empty()) return proposal;
     try {  // on top of what was adopted
-      std::vector<std::string> patches = change.patches;
+      std::vector<std::string> patches = own;
       const auto field_of = [](const std::string& patch) { return patch.substr(0, patch.find('=')); };
       for (const std::string& patch : view.incumbent->patches)
-        if (std::none_of(change.patches.begin(), change.patches.end(),
-                         [&](const std::string& own) { return field_of(own) == field_of(patch); }))
+        if (std::none_of(own.begin(), own.end(),
+                         [&](const std::string& mine) { return field_of(mine) == field_of(patch); }))
           patches.push_back(patch);
       const workload::Values values = view.space.parse(patches);
       if (!view.space.refusal(values).empty()) return proposal;
@@ -149,7 +189,8 @@ std::unique_ptr<Proposer> make_list(const workload::SearchSpace&, const Proposer
 
 void check_list(const std::string& text, const std::string& source) {
   if (text.empty()) throw_bad_input("{}: an empty file; expected at least one [[change]] with id and patches", source);
-  read_changes(text, source);
+  for (const Change& change : read_changes(text, source))
+    if (!change.failure.empty()) throw_bad_input("{}", change.failure);
 }
 
 std::vector<std::string> patches_in_list(const std::string& text) {
@@ -158,7 +199,10 @@ std::vector<std::string> patches_in_list(const std::string& text) {
     const size_t end = text.find('"', at + 1);
     if (end == std::string::npos) break;
     const std::string word = text.substr(at + 1, end - at - 1);
-    if (word.find('=') != std::string::npos && word.find('.') != std::string::npos) patches.push_back(word);
+    // A factor stays within the range that there is.
+    if (word.find('=') != std::string::npos && word.find('.') != std::string::npos &&
+        word.find("*=") == std::string::npos)
+      patches.push_back(word);
     at = end + 1;
   }
   return patches;

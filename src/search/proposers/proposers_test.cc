@@ -338,6 +338,49 @@ patches = ["batch=128"]
   EXPECT_TRUE(loop.accounts().at(0).exhausted);
 }
 
+TEST(ListProposer, AFactorIsOfWhatTheRecipeHasAndStaysWithinTheRange) {
+  const PointSpace space = recipe_like();
+  FunctionWorld world(space, recipe_like_loss);
+  const LoopOptions options = list_options(R"(
+[[change]]
+id = "half"
+patches = ["rate*=0.5"]
+[[change]]
+id = "far"
+patches = ["rate*=1e9"]
+[[change]]
+id = "nothing"
+patches = ["rate*=0"]
+[[change]]
+id = "typo"
+patches = ["rat*=2"]
+)");
+  SearchLoop loop(world, options);
+  size_t rate = 0;
+  while (space.fields().at(rate).name != "rate") ++rate;
+  const double start = space.centre()[rate];
+  world.run(loop);
+  std::vector<double> rates;
+  std::vector<std::string> reasons;
+  for (const Trial& trial : loop.trials()) {
+    if (trial.state == TrialState::kDone) rates.push_back(trial.values[rate]);
+    if (trial.state == TrialState::kFailed) reasons.push_back(trial.failure);
+  }
+  ASSERT_EQ(rates.size(), 2u);
+  EXPECT_NEAR(rates[0], 0.5 * start, 1e-6 * start);
+  EXPECT_DOUBLE_EQ(rates[1], space.fields()[rate].high);
+  EXPECT_THAT(reasons,
+              ::testing::UnorderedElementsAre(HasSubstr("a factor above 0"), HasSubstr("did you mean \"rate\"")));
+}
+
+TEST(ListProposer, AListWithAMistakeIsRefusedBeforeAnythingRuns) {
+  for (const char* text :
+       {"[[change]]\npatches = []\n", "[[change]]\nid = \"a\"\npathces = [\"x=1\"]\n",
+        "[[change]]\nid = \"a\"\npatches = [\"x=1\"]\n[[change]]\nid = \"a\"\npatches = [\"x=2\"]\n"})
+    EXPECT_THROW(check_list(text, "changes.toml"), Error) << text;
+  check_list("[[change]]\nid = \"a\"\npatches = [\"x=1\"]\n", "changes.toml");
+}
+
 TEST(ListProposer, FileThatIsNoListIsRefused) {
   const PointSpace space = recipe_like();
   for (const char* text : {"", "[[change]", "[other]\nx = 1", "change = 3", "x = 1"}) {

@@ -194,7 +194,12 @@ ReplaySearch replay_campaign(const ReplayTable& table, size_t grid, uint64_t dra
   const ReplayWorld measured(table, table.grids[grid], draw);
   const double noise_sd = measured.noise_sd() > 0 ? measured.noise_sd() : options.noise_sd * std::abs(measured.best());
   if (!(noise_sd > 0))
-    throw_bad_input("replay: --as-campaign: the table has no repeats, so a run's noise has to be given (--noise)");
+    throw_bad_input(
+        "{}",
+        measured.best() == 0
+            ? "replay: --as-campaign: the lowest loss is 0, of which no noise is a share; add a constant to the losses"
+            : "replay: --as-campaign: the table has no repeats, so a run's noise has to be given: --noise, a share of "
+              "the lowest loss, above 0");
   ReplayWorld world(table, table.grids[grid], draw, noise_sd);
   LoopOptions loop_options = loop_options_of(table, grid, options, world, draw);
   loop_options.rules = campaign_rules();
@@ -245,6 +250,7 @@ ReplaySearch replay_search(const ReplayTable& table, size_t grid, int seed, cons
                                             : replay_plain(table, grid, draw, options, accounts);
   search.grid = grid;
   search.seed = seed;
+  search.budget = options.budget;
   return search;
 }
 
@@ -258,7 +264,7 @@ ReplayCost summarise(const std::vector<ReplaySearch>& searches, const std::vecto
     if (only_grid && search.grid != *only_grid) continue;
     const double one_run = run_flops[search.grid];
     const double spent = one_run > 0 ? search.flops / one_run : search.trials;
-    const double runs = search.runs[tolerance].value_or(spent);
+    const double runs = search.runs[tolerance].value_or(std::max<double>(spent, search.budget));
     reached += search.runs[tolerance] ? 1 : 0;
     flops += runs * one_run;
     all.push_back(runs);

@@ -92,7 +92,7 @@ struct ReplayOptions {
 // not reached.
 struct ReplaySearch {
   size_t grid = 0;
-  int seed = 0;
+  int seed = 0, budget = 0;
   std::vector<std::optional<double>> runs;  // FLOPs over those of a usual run, or trials where unknown
   double flops = 0;                         // all of the search
   int trials = 0, failed = 0;               // as a campaign: runs, of which those of the base are the first
@@ -102,9 +102,9 @@ struct ReplaySearch {
 ReplaySearch replay_search(const ReplayTable& table, size_t grid, int seed, const ReplayOptions& options,
                            std::vector<ProposerAccount>* accounts = nullptr);
 
-// A cost over grids and seeds. Searches that did not reach the tolerance count with all they spent, so that the mean is
-// a lower bound when `reached` is below 1. The interval of the mean is a bootstrap that draws grids, then seeds within
-// each.
+// A cost over grids and seeds. Searches that did not reach the tolerance count with their whole budget, whether they
+// gave up before or not, so that the mean is a lower bound when `reached` is below 1. The interval of the mean is a
+// bootstrap that draws grids, then seeds within each.
 struct ReplayCost {
   double mean = 0, low95 = 0, high95 = 0;
   double median = 0, quartile_low = 0, quartile_high = 0;

@@ -55,6 +55,11 @@ Cells read_cells(std::string_view csv, const std::string& where) {
   cells.names = reader.names();
   if (cells.names.size() == 1)
     throw_bad_input("{}: line {}: expected columns with commas between", where, reader.header_line());
+  std::set<std::string> named;
+  for (const std::string& name : cells.names)
+    if (!named.insert(name).second)
+      throw_bad_input("{}: line {}: expected a name for each column, found \"{}\" twice", where, reader.header_line(),
+                      name);
   while (reader.next()) {
     reader.check_width();
     cells.lines.push_back(reader.line());
@@ -185,7 +190,13 @@ std::vector<double> distinct_levels(const std::set<double>& numbers) {
   return levels;
 }
 
-workload::SearchField make_field(const Cells& cells, size_t column) {
+bool is_no_number(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text == "nan" || text == "inf" || text == "-inf" || text == "+inf" || text == "infinity";
+}
+
+// Throws kBadInput for a column of numbers with one that is none, which would make each number a name.
+workload::SearchField make_field(const Cells& cells, size_t column, const std::string& where) {
   workload::SearchField field;
   field.name = cells.names[column];
   std::set<std::string> texts;
@@ -198,6 +209,10 @@ workload::SearchField make_field(const Cells& cells, size_t column) {
     numeric = numeric && value.has_value();
     if (value) numbers.insert(*value), whole = whole && *value == std::floor(*value);
   }
+  for (size_t r = 0; !numeric && !numbers.empty() && r < cells.rows.size(); ++r)
+    if (is_no_number(cells.rows[r][column]))
+      throw_bad_input("{}: line {}: {}: expected a number, as in other rows, or nothing; found \"{}\"", where,
+                      cells.lines[r], field.name, cells.rows[r][column]);
   if (!numeric) {
     field.axis = workload::Axis::kCategorical;
     field.choices.assign(texts.begin(), texts.end());
@@ -242,7 +257,7 @@ ReplayTable read_replay_table(std::string_view csv, const std::string& where, co
   table.target = cells.names[roles.target];
   const std::vector<size_t> columns = choose_fields(cells, roles, where, question, table.left_out);
   std::vector<workload::SearchField> fields;
-  for (const size_t column : columns) fields.push_back(make_field(cells, column));
+  for (const size_t column : columns) fields.push_back(make_field(cells, column, where));
   table.space = std::make_shared<workload::SearchSpace>(std::move(fields));
 
   std::map<std::vector<double>, size_t> by_number;

@@ -102,6 +102,8 @@ TEST(ReplayTable, BadTablesAreRefusedByLineAndColumn) {
   EXPECT_THAT(refusal("x,loss\n1,2\n2,3\n", ask("los")), HasSubstr("did you mean \"loss\""));
   EXPECT_THAT(refusal("x,loss\n1,2\n1,3\n", ask("loss")), HasSubstr("no column left to search"));
   EXPECT_THAT(refusal("x,loss\n1,nan\n2,failed\n", ask("loss")), HasSubstr("no row with a number"));
+  EXPECT_THAT(refusal("x,x,loss\n1,2,3\n2,3,4\n", ask("loss")), HasSubstr("found \"x\" twice"));
+  EXPECT_THAT(refusal("x,loss\n1,2\nnan,3\n", ask("loss")), HasSubstr("line 3: x: expected a number"));
   EXPECT_THAT(refusal("N,D,x,loss\n1,0,1,2\n1,0,2,2\n", ask("loss")), HasSubstr("line 2: tokens"));
 }
 

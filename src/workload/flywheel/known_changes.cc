@@ -69,6 +69,18 @@ patches = ["scaling.tokens_per_parameter=40"]
 [[change]]
 id = "cautious"
 patches = ["optimizer.cautious=true"]
+[[change]]
+id = "lower-rate"
+patches = ["optimizer.learning_rate*=0.5"]
+[[change]]
+id = "higher-rate"
+patches = ["optimizer.learning_rate*=2"]
+[[change]]
+id = "higher-adam-rate"
+patches = ["optimizer.adam_learning_rate*=2"]
+[[change]]
+id = "shorter-training"
+patches = ["scaling.tokens_per_parameter*=0.7"]
 )toml";
 }
 

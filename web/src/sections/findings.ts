@@ -11,7 +11,7 @@ function proposalsTable(search: SearchRecord): Child[] {
   const rows = [...search.proposals].sort((a, b) => order.indexOf(outcomeOf(a)) - order.indexOf(outcomeOf(b)));
   return [
     rows.length > 0 && h("details", {}, h("summary", {}, `All ${integer(rows.length)} changes that were tried`),
-      h("p", { class: "caption" }, "Rejected: its test, on runs with fresh seeds, said no. Undecided: its test ended first. Not tested: its first runs promised too little to pay for a test, so nothing is claimed about it."),
+      h("p", { class: "caption" }, "Rejected: its test, on runs with fresh seeds, said no. Undecided: its test ended first. Not tested: its first runs promised too little to pay for a test, or it was not run, or the budget for the search ended; nothing is claimed about it. The last column says why. The column of its test is what its runs measured; what is reported as a finding is shrunken towards what the effects of all changes make likely."),
       table<SearchProposal>(
         "Proposals",
         [
