@@ -13,6 +13,7 @@ namespace flywheel::evidence {
 namespace {
 
 constexpr int kFewestOnARung = 2;    // runs, before a test is looked at
+constexpr int kMostLostOfATest = 8;  // runs that the machine failed, until its test ends
 constexpr double kRunsInVain = 2;    // of what is not better, until that is seen
 constexpr double kTimesThePool = 4;  // runs of a candidate on a rung at most
 // Runs of the pool on each rung: what a larger one saves in runs of those that are better, by simulation about
@@ -238,7 +239,12 @@ void SearchPolicy::take_confirmed(const SearchRun& run, std::optional<double> lo
   while (static_cast<size_t>(consumed_[at]) < arrived.size() && arrived[static_cast<size_t>(consumed_[at])]) {
     const double next = *arrived[static_cast<size_t>(consumed_[at])];
     const auto rung = static_cast<size_t>(rung_of_[at][static_cast<size_t>(consumed_[at]++)]);
-    if (std::isnan(next)) continue;
+    if (std::isnan(next)) {
+      if (batch_->states[e] != Entrant::kRunning || ++standings_[at].lost < kMostLostOfATest) continue;
+      batch_->states[e] = Entrant::kOver;
+      end(run.proposal, Outcome::kUndecided, "the machine failed its runs");
+      continue;
+    }
     if (batch_->states[e] != Entrant::kRunning) continue;  // what is still in flight then counts for nothing
     standings_[at].confirmed->add(rung, next);
     judge(e);

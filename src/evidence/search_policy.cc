@@ -17,6 +17,9 @@ namespace {
 constexpr double kNullRuns = 3, kNullRunsOfOne = 4, kLittleWorth = 50, kCrowding = 0.3;
 constexpr int kLooksBetween = 2;  // screenings for each slot, before what was not worth a pool is asked again
 constexpr int kMostLost = 3;
+// Runs of the lower rung that confirming what turns out to be hopeless counts for: its own, and what its test costs all
+// others. By simulation: with 20, 6% fewer gains of one deviation are found.
+constexpr double kHopelessRuns = 200;
 constexpr double kLeastShare = 1e-5;  // of what may be measured, that is looked at
 constexpr int kLooks[] = {1, 4, 12};
 // What a further measurement may say: hyperbolic sines of numbers in this range, beyond which no gain lies.
@@ -151,7 +154,8 @@ double SearchPolicy::net_gain_of_screening(const EffectPosterior& p) const {
       const double step = (kLastValue - kFirstValue) / (kValues - 1) * std::cosh(u);
       if (density * step < kLeastShare) continue;
       // What is confirmed now is looked at for the sake of leaving it out, else for that of confirming it.
-      const double then = net_gain_of_confirming(p.updated(value, error));
+      const double then =
+          std::max(net_gain_of_confirming(p.updated(value, error)), -kHopelessRuns * options_.run_costs.front());
       expected += density * step * std::max(0.0, now > 0 ? -then : then);
     }
     best = std::max(best, expected);

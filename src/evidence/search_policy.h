@@ -110,7 +110,7 @@ struct Standing {
   int test = 0;                 // which one of the campaign, from 1; 0: none
   int batch = 0;                // from 1
   int endured = 0, ruined = 0;  // runs of its own recipe for endurance
-  int lost = 0;                 // screenings that the machine failed
+  int lost = 0;                 // runs that the machine failed
   bool whole = false;           // as in propose()
   Outcome outcome = Outcome::kOpen;
   std::string reason;

@@ -96,7 +96,8 @@ struct Proposed {
     std::string id;
     double loss = 0, flops = 0, seconds = 0;
   };
-  std::vector<std::vector<Finished>> finished;  // runs of its confirmation, by rung
+  std::vector<std::vector<Finished>> finished;  // runs of its confirmation, by rung, beside one base:
+  int finished_beside = 0;                      // the one after so many adoptions
   std::optional<evidence::Interval> time;       // the recorded ratio of run times by which it was judged
 };
 

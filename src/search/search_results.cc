@@ -133,6 +133,8 @@ void SearchLoop::take_confirmed(const Asked& asked, const RunResult& result) {
     policy_.result(run, result.loss);
   } else {
     Proposed& item = proposals_[static_cast<size_t>(run.proposal)];
+    // Tested again beside another base: what it ran beside the one before says nothing here.
+    if (std::exchange(item.finished_beside, policy_.adoptions()) != policy_.adoptions()) item.finished.clear();
     item.finished.resize(options_.confirm_flops.size());
     item.finished[rung].push_back({asked.run.id, result.loss, result.flops, result.seconds});
     compare_with_pool(run.proposal);

@@ -110,14 +110,17 @@ std::string absolute(const std::string& patch, const SearchView& view) {
   const double value = from[static_cast<size_t>(field - fields.begin())];
   if (std::isnan(value)) throw_bad_input("{}: the recipe has no such field", patch);
   const double old = field->number(value), wanted = old * *factor;
-  double next = wanted;
-  if (field->is_list()) {
+  double next = old;
+  if (field->is_list()) {  // the nearest one in the direction that is asked for
     for (size_t i = 0; i < field->choices.size(); ++i) {
       const double choice = field->number(static_cast<double>(i));
-      if (i == 0 || std::abs(choice - wanted) < std::abs(next - wanted)) next = choice;
+      if (choice == old || (choice > old) != (wanted > old)) continue;
+      if (next == old || std::abs(choice - wanted) < std::abs(next - wanted)) next = choice;
     }
   } else {
     next = std::clamp(wanted, field->low, field->high);
+    const bool whole = field->axis == workload::Axis::kInteger || field->axis == workload::Axis::kLogInteger;
+    if (whole) next = wanted > old ? std::floor(next) : std::ceil(next);
   }
   if (next == old) throw_bad_input("{}: {} is at the end of its range, {:g}", patch, name, old);
   return fmt::format("{}={}", name, next);
@@ -195,16 +198,10 @@ void check_list(const std::string& text, const std::string& source) {
 
 std::vector<std::string> patches_in_list(const std::string& text) {
   std::vector<std::string> patches;
-  for (size_t at = 0; (at = text.find('"', at)) != std::string::npos;) {
-    const size_t end = text.find('"', at + 1);
-    if (end == std::string::npos) break;
-    const std::string word = text.substr(at + 1, end - at - 1);
-    // A factor stays within the range that there is.
-    if (word.find('=') != std::string::npos && word.find('.') != std::string::npos &&
-        word.find("*=") == std::string::npos)
-      patches.push_back(word);
-    at = end + 1;
-  }
+  if (text.empty()) return patches;
+  for (const Change& change : read_changes(text, "the list of changes"))
+    for (const std::string& patch : change.patches)
+      if (patch.find("*=") == std::string::npos) patches.push_back(patch);  // a factor stays within the range there is
   return patches;
 }
 
