@@ -77,6 +77,8 @@ test("a table sorts by the column whose head is pressed, and what is unknown sta
 test("a change that was only screened is not called rejected", { skip }, async () => {
   await browser.open(page("example"), 1280);
   const became = await browser.evaluate('[...document.querySelectorAll("#findings [aria-label=Proposals] tbody tr")].map((row) => [row.cells[0].textContent, row.cells[2].textContent])');
-  assert.deepEqual(Object.fromEntries(became)["model.norm_placement=sandwich"], "not tested");
-  assert.deepEqual(Object.fromEntries(became)["schedule.decay_fraction=0.25, optimizer.weight_decay=0.05"], "rejected");
+  // A change is shown with the name that its list gives it before it.
+  const of = (change) => became.find(([text]) => text === change || text.endsWith(`: ${change}`))?.[1];
+  assert.equal(of("model.norm_placement=sandwich"), "not tested");
+  assert.equal(of("schedule.decay_fraction=0.25, optimizer.weight_decay=0.05"), "rejected");
 });
