@@ -372,6 +372,7 @@ class Driver {
   }
 
   void record() {
+    record_adoptions();  // of what was decided as the search ended
     if (lab_.ledger.last<ledger::SearchRecord>()) return;
     SearchTotals totals{screen_flops_, rungs_, top_flops_, 0, workload::audit_split(lab_.workload), ended_};
     for (const ledger::RunRow& row : lab_.ledger.runs())
