@@ -233,6 +233,12 @@ std::string change_text(const std::string& label, const std::string& change) {
   return label.empty() ? fields : fmt::format("{} ({})", label, fields);
 }
 
+// "1.44x (1.32x to 1.57x) compute"
+std::string worth_in(const ledger::Interval& multiplier, const std::string& what) {
+  return std::isfinite(multiplier.value) ? fmt::format("{} {}", multiplier_text(multiplier), what)
+                                         : fmt::format("what it is worth in {} cannot be said", what);
+}
+
 // What a search that goes on has adopted, one a line.
 std::vector<std::string> adopted_so_far(const ledger::Ledger& ledger) {
   std::vector<std::string> lines;
@@ -260,8 +266,8 @@ std::string found_rows(const ledger::Ledger& ledger) {
                                                        search->tried == 1 ? "" : "s", findings.size())
                                          : fmt::format("{} so far", findings.size()));
   for (const ledger::FindingRecord& finding : findings)
-    rows += row_below(fmt::format("{} {}: {} compute", finding.id, change_text(finding.label, finding.change),
-                                  multiplier_text(finding.multiplier)));
+    rows += row_below(fmt::format("{} {}: {}", finding.id, change_text(finding.label, finding.change),
+                                  worth_in(finding.multiplier, "compute")));
   if (const auto total = findings.size() > 1 ? total_multiplier(ledger, findings) : std::nullopt)
     rows += row_below("together: " + multiplier_text(total->multiplier) + " compute");
   return rows;
@@ -409,8 +415,8 @@ std::string findings_text(const ledger::Ledger& ledger) {
   for (const auto& record : ledger.all<ledger::FindingRecord>()) {
     const ledger::FindingRecord& f = record.value;
     std::string finding =
-        fmt::format("{}  {}: {} compute", f.id, change_text(f.label, f.change), multiplier_text(f.multiplier));
-    if (f.time_multiplier) finding += fmt::format(", {} time on this machine", multiplier_text(*f.time_multiplier));
+        fmt::format("{}  {}: {}", f.id, change_text(f.label, f.change), worth_in(f.multiplier, "compute"));
+    if (f.time_multiplier) finding += ", " + worth_in(*f.time_multiplier, "time on this machine");
     text += wrapped(finding, kColumns, 4) + "\n";
     std::string rungs;
     for (const double flops : f.rungs) rungs += (rungs.empty() ? "" : " and ") + format_flops(flops);

@@ -2,9 +2,10 @@
 //   [[change]]
 //   id = "longer-warmup"
 //   patches = ["schedule.warmup_steps=40"]
-// "optimizer.learning_rate*=0.5" is half of what the recipe has when the change is proposed, within the field's range.
-// A file that is no TOML is refused. A change that does not parse, contradicts itself or makes no valid recipe becomes
-// a proposal that failed, with the reason, and the others go on.
+// "optimizer.learning_rate*=0.5" is half of what the recipe has when the change is proposed, within the field's range;
+// of a field with a list of values it must be one of these. A file that is no TOML is refused. A change that does not
+// parse, contradicts itself or makes no valid recipe becomes a proposal that failed, with the reason, and the others go
+// on.
 #include <fmt/format.h>
 
 #define TOML_ENABLE_FORMATTERS 0
@@ -21,6 +22,8 @@
 
 namespace flywheel::search {
 namespace {
+
+constexpr double kSameValue = 0.02;  // relative: of a factor's value and one that the space lists
 
 struct Change {
   std::string id;
@@ -111,12 +114,14 @@ std::string absolute(const std::string& patch, const SearchView& view) {
   if (std::isnan(value)) throw_bad_input("{}: the recipe has no such field", patch);
   const double old = field->number(value), wanted = old * *factor;
   double next = old;
-  if (field->is_list()) {  // the nearest one in the direction that is asked for
+  if (field->is_list()) {  // a change is what its name says, or it is refused
     for (size_t i = 0; i < field->choices.size(); ++i) {
       const double choice = field->number(static_cast<double>(i));
-      if (choice == old || (choice > old) != (wanted > old)) continue;
-      if (next == old || std::abs(choice - wanted) < std::abs(next - wanted)) next = choice;
+      if (choice != old && std::abs(choice - wanted) <= kSameValue * std::abs(wanted)) next = choice;
     }
+    if (next == old)
+      throw_bad_input("{}: {:g} is none of the values that {} takes in this search; name one as {}=value", patch,
+                      wanted, name, name);
   } else {
     next = std::clamp(wanted, field->low, field->high);
     const bool whole = field->axis == workload::Axis::kInteger || field->axis == workload::Axis::kLogInteger;
