@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Do branched runs end where full ones do? The table of docs/branched-decays.md.
+"""Do branched runs end where full ones do? The table of docs/notes/branched-decays.md.
 
   bench/branched_decays.py FLYWHEEL CORPUS OUT [--flops 3e10] [--rungs 5] [--ratio 1.82] [--seeds 8] [--model-flops 1e12]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# How often is the top rung's forecast right? Campaigns over corpora and seeds; prints the tables of docs/forecasts.md.
+# How often is the top rung's forecast right? Campaigns over corpora and seeds; prints the tables of docs/notes/forecasts.md.
 #   bench/forecasts.sh BUDGET SEEDS OUT_DIR CORPUS...     e.g. bench/forecasts.sh 4e11 10 OUT /usr/include text.txt
 # RUN_OPTIONS holds further options of flywheel run, "--proposers none" for instance. FIRST_SEED: 1. A campaign that
 # OUT_DIR has already is not run again, and with SEEDS 0 what it has is only summed up.

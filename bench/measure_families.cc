@@ -1,6 +1,6 @@
 // How well forecasts do on ladders of a family that no belief has seen: the beliefs of forecaster.h are learnt anew,
 // from a neutral start, on all families but one, and score the family left out. Prints the tables of
-// docs/forecast-backtests.md. A family is a table's name up to its first underscore.
+// docs/notes/forecast-backtests.md. A family is a table's name up to its first underscore.
 //   measure_families [--rounds 2] [--resamples 100] RUNS.csv... [--unseen RUNS.csv...]
 // Tables after --unseen teach nothing: they are scored with the beliefs learnt on all before, and with those of the
 // program.

@@ -1,7 +1,7 @@
 // How well forecasts do on finished ladders: each is cut at its highest compute over k, fitted below the cut, and all
 // that lies above is predicted; beside the usual fits with bootstrap intervals. Prints the tables of
-// docs/forecast-backtests.md: of each ladder the median error in percent (mean error, coverage, interval score), with
-// intervals as shown and as the model has them.
+// docs/notes/forecast-backtests.md: of each ladder the median error in percent (mean error, coverage, interval score),
+// with intervals as shown and as the model has them.
 //   measure_forecasts [--resamples 400] RUNS.csv...
 #include <fmt/format.h>
 

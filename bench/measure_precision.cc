@@ -1,5 +1,5 @@
 // Do bfloat16 and float32 training agree within the noise floor? Trains each recipe of a list with five seeds at three
-// sizes in both precisions and prints the table of docs/precision.md, a row at a time.
+// sizes in both precisions and prints the table of docs/notes/precision.md, a row at a time.
 //   measure_precision CORPUS_FOLDER LIST     lines of patches, as in bench/precision.txt
 #include <fmt/format.h>
 

@@ -1,5 +1,5 @@
 // How long a suggestion takes with 10,000 trials behind it: each proposer over the fields of a recipe and over a small
-// table, median and worst of 50. The losses are a bowl with noise; one run in ten fails. For docs/search-cost.md.
+// table, median and worst of 50. The losses are a bowl with noise; one run in ten fails. For docs/notes/search-cost.md.
 #include <fmt/format.h>
 
 #include <algorithm>

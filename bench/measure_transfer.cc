@@ -1,5 +1,5 @@
 // Do learning rates transfer over width and depth? Loss over learning rate at three widths and three depths for each
-// parametrisation, and how much the logits move in the first steps: the tables of docs/transfer.md.
+// parametrisation, and how much the logits move in the first steps: the tables of docs/notes/transfer.md.
 //   measure_transfer CORPUS_FOLDER [OPTIMIZER] [STEPS]
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-// The wall test's false alarms and power. Prints the tables of docs/forecast-backtests.md.
+// The wall test's false alarms and power. Prints the tables of docs/notes/forecast-backtests.md.
 //   measure_wall [LADDERS] RUNS.csv...     LADDERS: synthetic ladders a row, 200; 0: none
 // Public ladders are taken as they are and cut at every compute level from the fourth up, each untouched and bent:
 // losses of the last decade are raised so that the slope of the compute-optimal loss there (ln L against ln C, as the

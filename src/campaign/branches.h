@@ -1,5 +1,5 @@
 // Branched decays: which ladder run continues from which, so that one stable phase gives points on several rungs
-// (docs/branched-decays.md).
+// (docs/notes/branched-decays.md).
 #pragma once
 
 #include <optional>

@@ -8,7 +8,8 @@
 namespace flywheel::campaign {
 
 // A branched run has been trained with the smaller batches of the rungs below for a part of its way, and ends lower
-// than a full run by this much in log loss (docs/branched-decays.md). Points of the ladder are corrected to full runs.
+// than a full run by this much in log loss (docs/notes/branched-decays.md). Points of the ladder are corrected to full
+// runs.
 inline constexpr double kBranchedBelowFull = 0.0012;
 
 // Finished runs of one size on one rung; they differ in their seeds.

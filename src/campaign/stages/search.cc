@@ -44,7 +44,7 @@ constexpr int kTrialsOfARung = 2, kTrialSeeds = 90;
 constexpr double kNextTrial = 2.5;
 constexpr double kLeastOfScreen = 0.75;  // FLOPs of a confirmation's lower rung, relative to a screening
 constexpr int kHalvings = 9;
-// The smallest models order recipes otherwise than larger ones (docs/believable.md): candidates are screened no
+// The smallest models order recipes otherwise than larger ones (docs/notes/believable.md): candidates are screened no
 // further than this below the ladder's top, where that takes no more than so many times the smallest rung.
 constexpr double kMostBelowTop = 18, kTimesSmallest = 2;
 

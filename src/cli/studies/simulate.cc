@@ -1,5 +1,5 @@
 // flywheel simulate search: the campaign's decisions on synthetic runs, and those of other designs; and compare
-// (simulate_compare.h): the verdicts of comparisons (docs/believable.md).
+// (simulate_compare.h): the verdicts of comparisons (docs/notes/believable.md).
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -289,10 +289,10 @@ Action declare_simulate(Arguments& arguments) {
   auto options = std::make_shared<SimulateOptions>();
   const Arguments search = arguments.subcommand("search", "The search's false and missed findings on simulated runs");
   evidence::SearchWorld& world = options->world;
-  search.option("--world", options->world_name, "What is hard in it: docs/believable.md")
+  search.option("--world", options->world_name, "What is hard in it: docs/notes/believable.md")
       .one_of({"plain", "vanishes", "harm_above", "audit_bias", "disasters", "lopsided"})
       .show_default();
-  search.option("--design", options->design_name, "Who decides: docs/believable.md")
+  search.option("--design", options->design_name, "Who decides: docs/notes/believable.md")
       .one_of({"search", "rank_sum_bh", "halving_t", "e_bh_race"})
       .show_default();
   search

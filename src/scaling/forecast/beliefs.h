@@ -3,7 +3,7 @@
 
 namespace flywheel::scaling {
 
-// The priors, the same for every ladder; estimated on public ladders (docs/forecast-backtests.md).
+// The priors, the same for every ladder; estimated on public ladders (docs/notes/forecast-backtests.md).
 // Logs are natural; sd of a log is relative.
 struct Beliefs {
   double alpha = 0.3, alpha_log_sd = 0.3;  // effective exponents, kappa times those within

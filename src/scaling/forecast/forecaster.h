@@ -7,7 +7,7 @@
 //   e  noise with heavy tails (Student's t); larger for runs far from the frontier and far below the highest compute
 // The size of the misfit is not known: five sizes from 1.25% to 20% are weighed by their evidence (Laplace's
 // approximation). The priors of exponents, E, kappa and the misfit's length scales are the same for every ladder
-// and were estimated on public ones (docs/forecast-backtests.md).
+// and were estimated on public ones (docs/notes/forecast-backtests.md).
 // Where shapes of models are known and differ, g has two more parts, smooth functions of width / depth and of depth;
 // models with either, both and neither are weighed too. What names a size alone, the best one above all, is then of
 // models shaped as those of the frontier are.

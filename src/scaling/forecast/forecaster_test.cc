@@ -57,8 +57,8 @@ TEST(Forecast, IntervalsHoldOnLaddersTheLawOnlyNearlyFits) {
     }
   }
   const double coverage = static_cast<double>(inside) / total;
-  // docs/forecast-backtests.md says 0.78, which 150 ladders tell to 0.03: a processor that rounds otherwise may move
-  // it.
+  // docs/notes/forecast-backtests.md says 0.78, which 150 ladders tell to 0.03: a processor that rounds otherwise may
+  // move it.
   EXPECT_GE(coverage, 0.77);
   EXPECT_LE(coverage, 0.97);
 }

@@ -29,7 +29,7 @@ struct FitOptions {
   uint64_t seed = 1;
   int threads = 1;  // the numbers do not depend on it
   std::string form = "chinchilla";
-  // Chosen on public ladders (docs/forecast-backtests.md): the low and the far-off runs inform, the top frontier
+  // Chosen on public ladders (docs/notes/forecast-backtests.md): the low and the far-off runs inform, the top frontier
   // decides.
   double focus = 1;              // a run's weight is (C / highest C)^focus ..
   double frontier_width = 0.05;  // .. halved where its loss exceeds the best of its level by this fraction; 0: not

@@ -5,7 +5,7 @@
 // surrogate is less to be trusted, and always running what it likes best loses to searches without one. There a
 // proposer is drawn by its share, and its best candidate is run if it promises at least kWorth of the most that any
 // candidate does. What a proposer has gained so far does not count: gains are few, and the first ones, which anyone
-// finds, are the largest. docs/search-cost.md has the measurements.
+// finds, are the largest. docs/notes/search-cost.md has the measurements.
 //
 // Deterministic for its seed. Not thread safe.
 #pragma once

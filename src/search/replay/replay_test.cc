@@ -226,7 +226,7 @@ TEST(KnownOutcomes, FailuresThatWouldRepeatAndFindings) {
   EXPECT_EQ(known[1].outcome, "finding");
 }
 
-// Costs on the published table stay where docs/search-cost.md has them.
+// Costs on the published table stay where docs/notes/search-cost.md has them.
 TEST(Replay, PublishedTableCostsWhatTheDocumentSays) {
   const char* shared = std::getenv("FLYWHEEL_SHARED_DATA");
   if (shared == nullptr) GTEST_SKIP() << "FLYWHEEL_SHARED_DATA is not set: no policy/steplaw_dense_dev.csv";
