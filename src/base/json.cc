@@ -1,18 +1,69 @@
 #include "base/json.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
 namespace flywheel {
 
+namespace {
+
+// Where the text opens one array or object too many; npos: nowhere.
+size_t too_deep_at(std::string_view text) {
+  int depth = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted) {
+      if (c == '\\') ++i;
+      quoted = c != '"';
+    } else if (c == '"') {
+      quoted = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > kMostJsonDepth) return i;
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+  return std::string_view::npos;
+}
+
+std::string place(std::string_view text, size_t byte, const std::string& where) {
+  const auto line =
+      1 + std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(std::min(byte, text.size())), '\n');
+  return fmt::format("{}: line {}, byte {}", where, line, byte);
+}
+
+// Where the text has this number.
+size_t find_number(std::string_view text, std::string_view message) {
+  const size_t begin = message.find('\''), end = message.rfind('\'');
+  if (begin == std::string_view::npos || end <= begin + 1) return 0;
+  const size_t at = text.find(message.substr(begin + 1, end - begin - 1));
+  return at == std::string_view::npos ? 0 : at;
+}
+
+}  // namespace
+
 Json parse_json(std::string_view text, const std::string& where) {
+  if (const size_t at = too_deep_at(text); at != std::string_view::npos)
+    throw_bad_input("{}: expected at most {} arrays and objects in each other, found more", place(text, at, where),
+                    kMostJsonDepth);
   try {
     return Json::parse(text);
   } catch (const nlohmann::json::parse_error& e) {
-    throw_bad_input(
-        "{}: not valid JSON at byte {}: expected one complete JSON value. The file is cut short or damaged.", where,
-        e.byte);
+    throw_bad_input("{}: not valid JSON: expected one complete JSON value. The file is cut short or damaged.",
+                    place(text, e.byte, where));
+  } catch (const nlohmann::json::out_of_range& e) {
+    throw_bad_input("{}: a number is larger than a double holds (1.8e308)",
+                    place(text, find_number(text, e.what()), where));
   }
+}
+
+std::optional<Json> parse_json_or_none(std::string_view text) {
+  if (too_deep_at(text) != std::string_view::npos) return std::nullopt;
+  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded()) return std::nullopt;
+  return json;
 }
 
 std::string json_line(const OrderedJson& value) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -10,8 +11,13 @@
 
 namespace flywheel {
 
-// Parses text; throws kBadInput naming `where` with the byte position of the mistake.
+// The one way from text to JSON. Refused besides what the grammar does not allow: more than kMostJsonDepth arrays and
+// objects in each other (values that deep exhaust the stack of whoever copies or writes them) and numbers that no
+// double holds. Throws kBadInput naming `where`, the line and the byte of the mistake.
+inline constexpr int kMostJsonDepth = 256;
 Json parse_json(std::string_view text, const std::string& where);
+// The same; empty where it would throw.
+std::optional<Json> parse_json_or_none(std::string_view text);
 
 // One line for programs, keys in their order: bytes that are no UTF-8 (a cell of a table, a path) become the
 // replacement character, since an answer must not fail for what a name holds.

@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/visible_text.h"
+
 namespace flywheel {
 
 void set_up_log(bool quiet) {
@@ -20,14 +22,18 @@ void set_up_log(bool quiet) {
 }
 
 void log_info(std::string_view line) {
-  spdlog::info("{}", line);
+  spdlog::info("{}", visible(line));
 }
 
 void log_warning(std::string_view line) {
-  spdlog::warn("{}", line);
+  spdlog::warn("{}", visible(line));
 }
 
 void write_error(std::string_view text) {
+  write_terminal(visible(text));
+}
+
+void write_terminal(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stderr) != text.size()) std::clearerr(stderr);
 }
 

@@ -8,6 +8,8 @@
 
 namespace flywheel {
 
+// Control characters in lines and errors are made visible: the names of others stand in them.
+
 // Plain lines "hh:mm:ss message", coloured only on a terminal and without NO_COLOR.
 void set_up_log(bool quiet);
 
@@ -24,7 +26,9 @@ void log_warning(fmt::format_string<First, Args...> format, First&& first, Args&
   log_warning(std::string_view(fmt::format(format, std::forward<First>(first), std::forward<Args>(args)...)));
 }
 
-// Writes to stderr as it is. Never throws: a message that does not fit on a full disk must not end the program.
+// Writes to stderr. Never throws: a message that does not fit on a full disk must not end the program.
 void write_error(std::string_view text);
+// The same with the control characters of a line that is rewritten in place; names in it went through visible().
+void write_terminal(std::string_view text);
 
 }  // namespace flywheel

@@ -20,9 +20,9 @@ int status_of_child(const std::function<int()>& work) {
 }
 
 TEST(StopSignals, EachOneIsRemembered) {
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXCPU}) {
     const int status = status_of_child([number] {
-      ::signal(SIGHUP, SIG_DFL);
+      ::signal(number, SIG_DFL);
       catch_stop_signals();
       if (stop_signal() != 0) return 1;
       ::raise(number);
@@ -49,12 +49,24 @@ TEST(StopSignals, ASecondInterruptEndsAtOnceAndASecondTerminationDoesNot) {
   EXPECT_TRUE(WIFEXITED(terminated) && WEXITSTATUS(terminated) == 0) << terminated;
 }
 
-TEST(StopSignals, AnIgnoredHangupStaysIgnored) {
+TEST(StopSignals, WhatIsIgnoredStaysIgnored) {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXCPU, SIGUSR1}) {
+    const int status = status_of_child([number] {
+      ::signal(number, SIG_IGN);
+      catch_stop_signals();
+      ::raise(number);
+      return stop_signal() + static_cast<int>(checkpoint_requests());
+    });
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << number << ": " << status;
+  }
+}
+
+TEST(StopSignals, AWishForACheckpointIsCountedAndStopsNothing) {
   const int status = status_of_child([] {
-    ::signal(SIGHUP, SIG_IGN);
     catch_stop_signals();
-    ::raise(SIGHUP);
-    return stop_signal();
+    ::raise(SIGUSR1);
+    ::raise(SIGUSR1);
+    return checkpoint_requests() == 2 && stop_signal() == 0 ? 0 : 1;
   });
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
 }

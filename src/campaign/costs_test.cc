@@ -7,7 +7,6 @@
 #include <fstream>
 #include <map>
 
-#include "base/json.h"
 #include "campaign/document_sums.h"
 #include "testing/temporary_folder.h"
 

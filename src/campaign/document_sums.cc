@@ -70,7 +70,7 @@ evidence::DocumentSums document_sums(const Path& run_directory, std::optional<pr
   const Path path = documents_path(run_directory, split);
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return {};
-  const Json json = Json::parse(real_file_system().read(path), nullptr, /*allow_exceptions=*/false);
+  const Json json = parse_json_or_none(real_file_system().read(path)).value_or(Json());
   evidence::DocumentSums sums;
   if (!json.is_object() || !json.contains("documents") || !json["documents"].is_array()) return {};
   if (contradicts(json, "segments", segments) || contradicts(json, "split", split ? name(*split) : "")) return {};

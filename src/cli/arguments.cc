@@ -197,7 +197,12 @@ std::optional<int> CommandLine::parse(int argc, char** argv, std::string& chosen
   try {
     app_->parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    if (e.get_exit_code() == 0) return app_->exit(e);
+    if (e.get_exit_code() == 0) {
+      std::ostringstream text;
+      const int status = app_->exit(e, text, text);
+      fmt::print("{}", text.str());
+      return status;
+    }
     write_error(
         fmt::format("flywheel: {}\nRun `flywheel --help`, or a command with --help, for what it takes.\n", e.what()));
     return static_cast<int>(ErrorCode::kBadInput);

@@ -1,12 +1,15 @@
 #include <fmt/format.h>
 
+#include <functional>
 #include <map>
 #include <new>
 #include <optional>
 #include <string>
+#include <system_error>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/standard_streams.h"
 #include "cli/cli.h"
 
 namespace flywheel::cli {
@@ -36,8 +39,9 @@ constexpr Command kCommands[] = {
 
 }  // namespace
 
-int run(int argc, char** argv) {
-  set_up_log(false);
+namespace {
+
+int run_command_line(int argc, char** argv) {
   CommandLine line("Flywheel: an autonomous pretraining lab", "flywheel", FLYWHEEL_VERSION);
   std::map<std::string, Action> actions;
   for (const Command& command : kCommands) {
@@ -46,8 +50,13 @@ int run(int argc, char** argv) {
   }
   std::string chosen;
   if (const std::optional<int> status = line.parse(argc, argv, chosen)) return *status;
+  return actions.at(chosen)();
+}
+
+// An error's own status; the word for it goes to stderr.
+int status_of(const std::function<int()>& work) {
   try {
-    return actions.at(chosen)();
+    return work();
   } catch (const Error& e) {
     write_error(fmt::format("flywheel: {}\n", e.what()));
     return static_cast<int>(e.code());
@@ -58,6 +67,26 @@ int run(int argc, char** argv) {
     write_error(fmt::format("flywheel: {}\n", e.what()));
     return static_cast<int>(ErrorCode::kFailed);
   }
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  set_up_log(false);
+  const int status = status_of([&] {
+    try {
+      return run_command_line(argc, argv);
+    } catch (const std::system_error&) {
+      if (output_failed()) check_output();
+      throw;
+    }
+  });
+  // What the command did stands, and so does its own error; results that nobody got are one too.
+  const int written = status_of([] {
+    check_output();
+    return 0;
+  });
+  return status != 0 ? status : written;
 }
 
 }  // namespace flywheel::cli

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/format.h"
 #include "base/log.h"
+#include "base/visible_text.h"
 
 namespace flywheel::cli {
 namespace {
@@ -42,7 +43,7 @@ ProgressPrinter::~ProgressPrinter() {
 }
 
 void ProgressPrinter::clear() {
-  if (terminal_ && shown_) write_error("\r\x1b[K");
+  if (terminal_ && shown_) write_terminal("\r\x1b[K");
   shown_ = false;
 }
 
@@ -62,7 +63,7 @@ void ProgressPrinter::show(const scheduler::Progress& progress, double seconds_l
   }
   const auto columns = static_cast<size_t>(terminal_columns() - 1);
   if (line.size() > columns) line.resize(columns);
-  write_error(fmt::format("\r\x1b[K{}", line));
+  write_terminal(fmt::format("\r\x1b[K{}", visible(line)));
   std::fflush(stderr);
   shown_ = true;
 }

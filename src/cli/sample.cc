@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/standard_streams.h"
 #include "cli/cli.h"
 #include "engine/train/run_model.h"
 #include "engine/train/sampler.h"
@@ -29,7 +30,7 @@ int sample(const SampleCommand& options) {
                                    {"text", train::valid_utf8(text)}}
                            .dump());
   } else {
-    fmt::print("{}\n", train::valid_utf8(options.sample.prompt + text));
+    print_exactly(train::valid_utf8(options.sample.prompt + text) + "\n");
   }
   return 0;
 }

@@ -29,6 +29,7 @@ int train(const TrainOptions& options) {
   run.program = "flywheel " FLYWHEEL_VERSION;
   run.repeat_trunk = options.repeat_trunk;
   run.stop_signal = stop_signal;
+  run.checkpoint_requests = checkpoint_requests;
   run.warn = [](const std::string& text) { log_warning(text); };
   double shown = -kProgressSeconds;
   run.progress = [&shown](const train::RunProgress& p) {

@@ -149,7 +149,7 @@ std::vector<RunEvent> EventTail::poll() {
   for (size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
     const std::string_view line(text.data() + begin, end - begin);
     if (line.empty()) continue;
-    Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    Json json = parse_json_or_none(line).value_or(Json());
     if (!json.is_object() || text_or(json, "type", "").empty()) {
       ++damaged_lines_;
       continue;

@@ -332,7 +332,7 @@ Json commands_json(const ledger::Ledger& ledger, const Path& lab, const Json& sa
 Json page_data(const ledger::Ledger& ledger, const Path& lab, const ConfigurationText& configuration_text) {
   const OrderedJson report = report_json(ledger);
   Json data;
-  data["report"] = Json::parse(report.dump());
+  data["report"] = parse_json(report.dump(), "report");
   const Headline head = headline(ledger, report);
   data["headline"] = head.main;
   data["headline_more"] = head.more;
@@ -341,7 +341,7 @@ Json page_data(const ledger::Ledger& ledger, const Path& lab, const Configuratio
   data["created"] = utc_timestamp();
   const auto recipe = ledger.last<ledger::RecipeRecord>();
   data["recipe_hash"] = recipe ? recipe->value.hash : "";
-  data["recipe_toml"] = recipe ? configuration_text(Json::parse(recipe->value.configuration)) : "";
+  data["recipe_toml"] = recipe ? configuration_text(parse_json(recipe->value.configuration, "ledger: recipe")) : "";
   data["compared"] = compared_recipes_json(ledger, lab, configuration_text);
   data["runs"] = runs_json(ledger, lab);
   data["isoflop"] = isoflop_json(ledger);
@@ -379,7 +379,8 @@ Json page_data(const ledger::Ledger& ledger, const Path& lab, const Configuratio
 void write_report(const ledger::Ledger& ledger, const Path& lab, const ConfigurationText& configuration_text) {
   FileSystem& files = real_file_system();
   if (const auto recipe = ledger.last<ledger::RecipeRecord>())
-    files.write_atomic(lab / "recipe.toml", configuration_text(Json::parse(recipe->value.configuration)));
+    files.write_atomic(lab / "recipe.toml",
+                       configuration_text(parse_json(recipe->value.configuration, "ledger: recipe")));
   files.write_atomic(lab / "results.tsv", results_tsv(ledger));
   files.write_atomic(lab / "report.json",
                      report_json(ledger).dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n");

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/statistics.h"
 #include "campaign/points.h"
 #include "cli/cli.h"
@@ -89,10 +90,10 @@ std::function<void(int)> progress_of(int campaigns) {
   auto last = std::chrono::steady_clock::now();
   return [campaigns, last](int done) mutable {
     const auto now = std::chrono::steady_clock::now();
-    if (done == campaigns) fmt::print(stderr, "\r{:40}\r", "");
+    if (done == campaigns) write_terminal(fmt::format("\r{:40}\r", ""));
     if (done == campaigns || now - last < kBetweenReports) return;
     last = now;
-    fmt::print(stderr, "\r{} of {} campaigns", done, campaigns);
+    write_terminal(fmt::format("\r{} of {} campaigns", done, campaigns));
   };
 }
 

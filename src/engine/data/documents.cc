@@ -20,7 +20,7 @@ std::string_view trimmed(std::string_view line) {
 }
 
 bool is_object(std::string_view line) {
-  return line.front() == '{' && Json::accept(line);
+  return line.front() == '{' && parse_json_or_none(line).has_value();
 }
 
 // A line, its end aside.

@@ -117,6 +117,7 @@ class Run {
     start();
     start_seconds_ = clock_.now_seconds() - began;
     double checkpointed = events_.seconds();
+    int64_t wishes_seen = options_.checkpoint_requests ? options_.checkpoint_requests() : 0;
     while (step_ < steps) {
       train_one_step();
       windows_read_ += spec_.size.batch_sequences;
@@ -133,7 +134,9 @@ class Run {
         checkpointed = events_.seconds();
       }
       if (const int signal = options_.stop_signal ? options_.stop_signal() : 0; signal != 0) stop(signal);
-      if (events_.seconds() - checkpointed >= spec_.checkpoint_seconds) {
+      const int64_t wished = options_.checkpoint_requests ? options_.checkpoint_requests() : 0;
+      if (wished != wishes_seen || events_.seconds() - checkpointed >= spec_.checkpoint_seconds) {
+        wishes_seen = wished;
         checkpoint();
         checkpointed = events_.seconds();
       }

@@ -24,6 +24,9 @@ struct RunOptions {
   // Asked after each step; a signal's number ends the run there: SIGINT with kInterrupted, others with kStoppedEarly.
   // May be empty.
   std::function<int()> stop_signal;
+  // Asked after each step: how many checkpoints were wished for so far. One more, and one is written at once. May be
+  // empty.
+  std::function<int64_t()> checkpoint_requests;
   std::function<void(const RunProgress&)> progress;  // after each logged step; may be empty
   std::function<void(const std::string&)> warn;      // a damaged checkpoint, say; may be empty
   uint64_t available_memory_bytes = 0;               // 0: ask the machine

@@ -88,7 +88,7 @@ void fields(V& v, RecipeRecord& r) {
   v.field("hash", r.hash);
   v.field("role", r.role);
   if constexpr (V::kWrites) {
-    v.json["recipe"] = Json::parse(r.configuration);
+    v.json["recipe"] = parse_json(r.configuration, "recipe");
   } else {
     if (!v.has("recipe")) throw_bad_input("{}: field \"recipe\" is missing", v.where);
     r.configuration = canonical_json(v.json.at("recipe"));

@@ -136,12 +136,12 @@ std::map<std::string, std::vector<Json>> patched_values(const recipe::Recipe& ba
       if (dot == std::string::npos) continue;
       const recipe::RecipeField* field = recipe::find_field(name.substr(0, dot), name.substr(dot + 1));
       if (field == nullptr) continue;
-      Json value = Json::parse(text, nullptr, false);
+      std::optional<Json> parsed = parse_json_or_none(text);
       if (field->kind == recipe::FieldKind::kChoice || field->kind == recipe::FieldKind::kText ||
           field->kind == recipe::FieldKind::kPattern)
-        value = text;
-      if (value.is_discarded()) continue;
-      recipe::set_field(changed, field->section, field->name, value, "patch");
+        parsed = text;
+      if (!parsed) continue;
+      recipe::set_field(changed, field->section, field->name, *parsed, "patch");
       values[name].push_back(field->get(changed));
     } catch (const Error&) {
       continue;
