@@ -30,12 +30,15 @@ struct CompareOptions {
   int slots = 0;
   int64_t seed = 1;
   bool json = false;
+  data::ReadingOptions reading;
 };
 
 // The command that asked it, without what changes no number: defaults and --json.
 std::vector<std::string> command_of(const CompareOptions& options) {
   std::vector<std::string> command{"flywheel", "compare", options.base, options.candidate, "--corpus"};
   command.insert(command.end(), options.corpus.begin(), options.corpus.end());
+  if (!options.reading.text_field.empty()) command.insert(command.end(), {"--text-field", options.reading.text_field});
+  if (options.reading.follow_links) command.push_back("--follow-links");
   for (const std::string& word : {std::string("--budget"), options.budget, std::string("--dir"), options.directory})
     command.push_back(word);
   if (options.slots != 0) command.insert(command.end(), {"--slots", fmt::format("{}", options.slots)});
@@ -85,7 +88,7 @@ int compare(const CompareOptions& options) {
                                .smallest_effect = smallest_effect,
                                .pairs = options.pairs == 0 ? std::nullopt : std::optional<int64_t>(options.pairs)};
   ProgressPrinter printer;
-  return with_lab(lab, sources, asked, command_of(options), printer,
+  return with_lab(lab, sources, options.reading, asked, command_of(options), printer,
                   [&](ledger::Ledger& ledger, const data::CorpusManifest& corpus) {
                     std::optional<ledger::ComparisonRecord> result;
                     if (const auto recorded = ledger.last<ledger::ComparisonRecord>()) {
@@ -116,6 +119,8 @@ Action declare_compare(Arguments& arguments) {
   arguments.option("--corpus", options->corpus, "Files and folders of text, any number")
       .required()
       .type_name("PATH...");
+  arguments.option("--text-field", options->reading.text_field, kTextFieldHelp).type_name("NAME");
+  arguments.flag("--follow-links", options->reading.follow_links, kFollowLinksHelp);
   arguments.option("--budget", options->budget, "Time (10m, 2h) or FLOPs (1e14) of models, optimizers and evaluations")
       .required();
   arguments

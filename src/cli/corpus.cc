@@ -11,6 +11,7 @@
 #include "base/stop_signals.h"
 #include "base/subprocess.h"
 #include "cli/cli.h"
+#include "cli/lab_setup.h"
 #include "engine/data/tail_corpus.h"
 
 namespace flywheel::cli {
@@ -20,6 +21,7 @@ struct CorpusOptions {
   std::vector<std::string> sources;
   std::string folder;
   std::optional<double> validation_tail;
+  data::ReadingOptions reading;
   bool json = false;
 };
 
@@ -31,6 +33,7 @@ data::CorpusManifest build(const CorpusOptions& options) {
   }
   data::BuildOptions request;
   for (const std::string& source : options.sources) request.sources.emplace_back(source);
+  request.reading = options.reading;
   request.threads = static_cast<int>(available_cpus().size());
   request.should_stop = [] { return stop_signal() != 0; };
   return data::build_corpus(request, options.folder);
@@ -44,6 +47,8 @@ int corpus(const CorpusOptions& options) {
   } else {
     fmt::print("{}: {} of text, documents {}, files {}\n", options.folder,
                format_bytes(static_cast<double>(manifest.bytes)), manifest.documents, manifest.files);
+    if (manifest.reading)
+      for (const std::string& line : data::reading_lines(*manifest.reading)) fmt::print("  {}\n", line);
     if (manifest.splitting) {
       const data::SplittingFacts& facts = *manifest.splitting;
       for (size_t i = 0; i < data::kSplits; ++i) {
@@ -77,6 +82,8 @@ Action declare_corpus(Arguments& arguments) {
   arguments.option("--dir", options->folder, "the corpus folder to make").required();
   arguments.option("--validation-tail", options->validation_tail,
                    "split one file in order instead of documents by hash: the last part, 0.1 say, is for validation");
+  arguments.option("--text-field", options->reading.text_field, kTextFieldHelp).type_name("NAME");
+  arguments.flag("--follow-links", options->reading.follow_links, kFollowLinksHelp);
   arguments.flag("--json", options->json, "print the manifest as one JSON object");
   return [options] { return corpus(*options); };
 }

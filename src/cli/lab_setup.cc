@@ -79,9 +79,26 @@ void check_sources(const std::vector<std::string>& sources) {
   }
 }
 
-data::CorpusManifest prepare_corpus(const std::vector<std::string>& sources, const Path& folder,
-                                    ProgressPrinter& printer) {
-  if (std::filesystem::exists(folder / "manifest.json")) return data::Corpus::open(folder).manifest();
+// A corpus is read once; another way of reading the same files would be another corpus.
+void refuse_other_reading(const data::CorpusManifest& manifest, const data::ReadingOptions& asked, const Path& lab) {
+  if (!manifest.reading) return;
+  const data::ReadingFacts& was = *manifest.reading;
+  if (!asked.text_field.empty() && asked.text_field != was.text_field)
+    throw_bad_input("--text-field {}: the lab {} read its corpus with \"{}\"; use the same, or another --dir",
+                    asked.text_field, lab.string(), was.text_field);
+  if (asked.follow_links && !was.follow_links)
+    throw_bad_input("--follow-links: the lab {} read its corpus without; leave it out, or use another --dir",
+                    lab.string());
+}
+
+data::CorpusManifest prepare_corpus(const std::vector<std::string>& sources, const data::ReadingOptions& reading,
+                                    const Path& lab, ProgressPrinter& printer) {
+  const Path folder = lab / "corpus";
+  if (std::filesystem::exists(folder / "manifest.json")) {
+    const data::CorpusManifest manifest = data::Corpus::open(folder).manifest();
+    refuse_other_reading(manifest, reading, lab);
+    return manifest;
+  }
   printer.say(fmt::format("reading the corpus: {}", fmt::join(sources, ", ")));
   double last = real_clock().now_seconds();
   data::BuildOptions build;
@@ -95,7 +112,12 @@ data::CorpusManifest prepare_corpus(const std::vector<std::string>& sources, con
         fmt::format("  {} files, {}", progress.files_seen, format_bytes(static_cast<double>(progress.bytes_read))));
   };
   build.should_stop = [] { return stop_signal() != 0; };
-  return data::build_corpus(build, folder);
+  build.reading = reading;
+  build.lab = lab;
+  const data::CorpusManifest manifest = data::build_corpus(build, folder);
+  if (manifest.reading)
+    for (const std::string& line : data::reading_lines(*manifest.reading)) printer.say("  " + line);
+  return manifest;
 }
 
 }  // namespace
@@ -110,8 +132,8 @@ std::vector<std::string> canonical_sources(const std::vector<std::string>& given
   return sources;
 }
 
-int with_lab(const Path& lab, const std::vector<std::string>& sources, const ledger::Question& asked,
-             const std::vector<std::string>& command, ProgressPrinter& printer,
+int with_lab(const Path& lab, const std::vector<std::string>& sources, const data::ReadingOptions& reading,
+             const ledger::Question& asked, const std::vector<std::string>& command, ProgressPrinter& printer,
              const std::function<int(ledger::Ledger&, const data::CorpusManifest&)>& work) {
   const bool resuming = std::filesystem::exists(lab / "ledger.sqlite");
   if (!resuming) {
@@ -132,7 +154,7 @@ int with_lab(const Path& lab, const std::vector<std::string>& sources, const led
       throw_bad_input("the lab {} is in use by process {}; wait for it, stop it, or use another --dir", lab.string(),
                       holder);
     catch_stop_signals();
-    const auto corpus = prepare_corpus(sources, lab / "corpus", printer);
+    const auto corpus = prepare_corpus(sources, reading, lab, printer);
     ledger = ledger::Ledger::open(lab);
     const ledger::LabRecord record{.schema = ledger::kSchemaVersion,
                                    .program = FLYWHEEL_VERSION,

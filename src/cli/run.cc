@@ -38,6 +38,7 @@ struct RunOptions {
   std::string proposers = "list,local,bayes", changes;
   std::vector<std::string> prior;
   bool json = false, full_runs = false;
+  data::ReadingOptions reading;
 };
 
 // The user's question, as the ledger keeps it: a lab answers one.
@@ -68,6 +69,8 @@ std::vector<std::string> command_of(const RunOptions& options) {
     command.push_back(name);
     command.insert(command.end(), values.begin(), values.end());
   };
+  add(!options.reading.text_field.empty(), "--text-field", {options.reading.text_field});
+  add(options.reading.follow_links, "--follow-links", {});
   add(true, "--budget", {options.budget});
   add(true, "--dir", {options.directory});
   add(options.slots != usual.slots, "--slots", {fmt::format("{}", options.slots)});
@@ -146,7 +149,7 @@ int run_campaign(const RunOptions& options) {
   const std::vector<std::string> sources = canonical_sources(options.corpus);
   const ledger::Question asked = question(options, sources, recipe);
   ProgressPrinter printer;
-  return with_lab(lab, sources, asked, command_of(options), printer,
+  return with_lab(lab, sources, options.reading, asked, command_of(options), printer,
                   [&](ledger::Ledger& ledger, const data::CorpusManifest& corpus) {
                     if (!ledger.last<ledger::ReportRecord>()) {
                       auto campaign_options =
@@ -185,6 +188,8 @@ Action declare_run(Arguments& arguments) {
   arguments.option("--corpus", options->corpus, "Files and folders of text, any number")
       .required()
       .type_name("PATH...");
+  arguments.option("--text-field", options->reading.text_field, kTextFieldHelp).type_name("NAME");
+  arguments.flag("--follow-links", options->reading.follow_links, kFollowLinksHelp);
   arguments
       .option("--budget", options->budget, "Time (90s, 10m, 2h) or FLOPs (1e14) of models, optimizers and evaluations")
       .required()

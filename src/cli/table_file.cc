@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "base/error.h"
-#include "engine/data/text_reader.h"
+#include "engine/data/read/text_reader.h"
 
 namespace flywheel::cli {
 

@@ -18,14 +18,16 @@
 #include "base/format.h"
 #include "base/hash.h"
 #include "engine/data/corpus.h"
-#include "engine/data/documents.h"
+#include "engine/data/read/documents.h"
+#include "engine/data/read/encodings.h"
+#include "engine/data/read/own_folders.h"
+#include "engine/data/read/text_reader.h"
+#include "engine/data/read/walk.h"
 #include "engine/data/split/first_pass.h"
 #include "engine/data/split/near_duplicates.h"
 #include "engine/data/split/overlap.h"
 #include "engine/data/split/split_plan.h"
-#include "engine/data/text_reader.h"
 #include "engine/data/token_file.h"
-#include "engine/data/walk.h"
 
 namespace flywheel::data {
 namespace {
@@ -38,18 +40,26 @@ constexpr uint64_t kReadBytes = 4 << 20;     // of a document that is trained on
 constexpr uint64_t kBatchBytes = 2 << 20;    // of text, or a little more, that is written and measured side by side
 constexpr uint64_t kPartsShare = 2 * kVerbatimBytes;  // what a run that is found may reach over a part's border
 
-void refuse_when_nothing_was_read(const CorpusManifest& manifest, const FileList& list) {
+void refuse_when_nothing_was_read(const CorpusManifest& manifest) {
   if (manifest.files > 0) return;
   const std::string sources = fmt::format("corpus {}", fmt::join(manifest.sources, ", "));
-  const std::string examples = manifest.notes.empty() ? "" : fmt::format(" For example {}.", manifest.notes.front());
-  if (list.files.empty() && manifest.unreadable_files + manifest.special_files == 0)
-    throw_bad_input("{}: there are no files in it. Name files or folders that hold text.", sources);
-  throw_bad_input(
-      "{}: no text could be read: {} unreadable, {} binary, {} empty, {} changed while read, {} pipes or devices.{} "
-      "Name files "
-      "or folders that hold readable text.",
-      sources, manifest.unreadable_files, manifest.binary_files, manifest.empty_files, manifest.changed_files,
-      manifest.special_files, examples);
+  const ReadingFacts& facts = *manifest.reading;
+  if (facts.lacking_looked_at > 0) {
+    const std::string fields = fields_text(facts);
+    throw_bad_input("{}: none of its JSON records has a text \"{}\". {}", sources, facts.text_field,
+                    fields.empty() ? "They have no text at all." : "Name another with --text-field: " + fields + ".");
+  }
+  std::string counts;
+  for (size_t kind = 0; kind < kMetKinds; ++kind)
+    if (const MetRow& row = row_of(static_cast<Met>(kind)); row.left_out && facts.met[kind].count > 0)
+      counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", facts.met[kind].count,
+                            facts.met[kind].count == 1 ? row.singular : row.plural);
+  if (counts.empty()) throw_bad_input("{}: there are no files in it. Name files or folders that hold text.", sources);
+  std::string hints;
+  for (const Met kind : {Met::kHidden, Met::kOutsideLink, Met::kTooLarge, Met::kEncoding})
+    if (facts.of(kind).count > 0) hints += fmt::format(" For {}: {}.", row_of(kind).plural, row_of(kind).hint);
+  throw_bad_input("{}: no text could be read: {}.{}{} Name files or folders that hold readable text.", sources, counts,
+                  manifest.notes.empty() ? "" : " For example " + manifest.notes.front() + ".", hints);
 }
 
 // The first line start from `position` on, else the first character, within the snapping distance.
@@ -384,7 +394,11 @@ CorpusManifest build_corpus(const BuildOptions& options, const Path& folder_as_g
   CorpusManifest manifest;
   for (const Path& source : options.sources)
     manifest.sources.push_back(utf8(std::filesystem::absolute(source).lexically_normal()));
-  const FileList list = list_files(options.sources, {folder, folder.string() + kBuildingEnding}, options.should_stop);
+  const FileList list = list_files(options.sources,
+                                   {.excluded = {folder, folder.string() + kBuildingEnding},
+                                    .lab = options.lab,
+                                    .follow_links = options.reading.follow_links},
+                                   options.should_stop);
   refuse_foreign_folder(folder);
   Building building(folder);
   {
@@ -392,7 +406,7 @@ CorpusManifest build_corpus(const BuildOptions& options, const Path& folder_as_g
     pass.run();
     std::vector<uint64_t> hashes;
     const std::vector<Document> documents = pass.gather(manifest, hashes);
-    refuse_when_nothing_was_read(manifest, list);
+    refuse_when_nothing_was_read(manifest);
     manifest.documents = static_cast<int64_t>(documents.size());
     for (const Document& document : documents) manifest.bytes += static_cast<int64_t>(document.length);
     manifest.sha256 = identity(documents);

@@ -78,6 +78,58 @@ SplittingFacts splitting_from_json(const Json& json, const std::string& where) {
   return facts;
 }
 
+Json to_json(const ReadingFacts& facts) {
+  Json json{{"text_field", facts.text_field}, {"follow_links", facts.follow_links}};
+  json["read"] = json["left_out"] = Json::object();
+  for (size_t kind = 0; kind < kMetKinds; ++kind) {
+    const MetCount& met = facts.met[kind];
+    if (met.count == 0) continue;
+    const MetRow& row = row_of(static_cast<Met>(kind));
+    Json& of_kind = json[row.left_out ? "left_out" : "read"][row.name];
+    of_kind = {{"count", met.count}, {"examples", Json::array()}};
+    for (const MetExample& example : met.examples)
+      of_kind["examples"].push_back({{"name", example.name}, {"detail", example.detail}});
+  }
+  if (facts.lacking_looked_at > 0) {
+    json["lacking"] = {{"records", facts.lacking_looked_at}, {"fields", Json::array()}};
+    for (const RecordField& field : facts.fields)
+      json["lacking"]["fields"].push_back({{"name", field.name}, {"records", field.records}, {"bytes", field.bytes}});
+  }
+  return json;
+}
+
+// Kinds that this version does not know are left out.
+ReadingFacts reading_from_json(const Json& json, const std::string& where) {
+  JsonReader reader(json, where, "reading.");
+  ReadingFacts facts;
+  facts.text_field = reader.text("text_field");
+  facts.follow_links = reader.boolean("follow_links");
+  const Json &read = reader.object("read"), &left_out = reader.object("left_out");
+  for (size_t kind = 0; kind < kMetKinds; ++kind) {
+    const MetRow& row = row_of(static_cast<Met>(kind));
+    const std::string prefix = row.left_out ? "reading.left_out." : "reading.read.";
+    JsonReader of_kinds(row.left_out ? left_out : read, where, prefix);
+    if (!of_kinds.has(row.name)) continue;
+    JsonReader of_kind(of_kinds.object(row.name), where, prefix + row.name + ".");
+    MetCount& met = facts.met[kind];
+    met.count = of_kind.integer("count", 0, kMaxCount);
+    for (const Json& example : of_kind.array("examples")) {
+      JsonReader of_example(example, where, prefix + row.name + ".examples.");
+      met.examples.push_back({of_example.text("name"), of_example.text("detail")});
+    }
+  }
+  if (reader.has("lacking")) {
+    JsonReader lacking(reader.object("lacking"), where, "reading.lacking.");
+    facts.lacking_looked_at = lacking.integer("records", 0, kMaxCount);
+    for (const Json& field : lacking.array("fields")) {
+      JsonReader of_field(field, where, "reading.lacking.fields.");
+      facts.fields.push_back(
+          {of_field.text("name"), of_field.integer("records", 0, kMaxCount), of_field.integer("bytes", 0, kMaxCount)});
+    }
+  }
+  return facts;
+}
+
 }  // namespace
 
 Json to_json(const CorpusManifest& manifest) {
@@ -98,6 +150,7 @@ Json to_json(const CorpusManifest& manifest) {
     if (const std::string& sha256 = manifest.split_sources_sha256[i]; !sha256.empty())
       json["splits"][split_name(i)]["sources_sha256"] = sha256;
   if (manifest.splitting) json["splitting"] = to_json(*manifest.splitting);
+  if (manifest.reading) json["reading"] = to_json(*manifest.reading);
   json["manifest_sha256"] = checksum_of(json);
   return json;
 }
@@ -129,6 +182,7 @@ CorpusManifest manifest_from_json(const Json& json, const std::string& where) {
     if (split.has("sources_sha256")) manifest.split_sources_sha256[i] = split.text("sources_sha256");
   }
   if (reader.has("splitting")) manifest.splitting = splitting_from_json(reader.object("splitting"), where);
+  if (reader.has("reading")) manifest.reading = reading_from_json(reader.object("reading"), where);
   return manifest;
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/file_system.h"
 #include "base/json_fwd.h"
+#include "engine/data/read/reading.h"
 #include "engine/data/sources.h"
 #include "protocol/splits.h"
 
@@ -49,6 +50,7 @@ struct CorpusManifest {
   int64_t special_files = 0;                               // pipes, sockets, devices
   std::string document_rule;                               // how files became documents, and what counted as binary
   std::optional<SplittingFacts> splitting;                 // empty: split by an earlier rule, or in order
+  std::optional<ReadingFacts> reading{};                   // empty: of an earlier version, or of a file's tail
   std::vector<std::string> notes;                          // a few examples of what was skipped and why
   std::array<std::string, kSplits> split_sha256{};         // of the whole token file
   std::array<std::string, kSplits> split_sample_sha256{};  // of its sampled blocks: what open() checks
@@ -67,6 +69,8 @@ struct BuildOptions {
   int threads = 1;
   std::function<void(const BuildProgress&)> progress;  // may be empty; called from any thread, one at a time
   std::function<bool()> should_stop;                   // may be empty; called from any thread; then throws kInterrupted
+  ReadingOptions reading{};
+  Path lab{};  // the lab that the corpus is for, which is no text where it stands among the sources; may be empty
 };
 // Reads the sources into FOLDER.building and renames that to FOLDER when it is complete; a leftover FOLDER.building is
 // removed, a FOLDER that is a corpus (finished or not) is replaced. Text is never held in memory: it passes through a

@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/rng.h"
-#include "engine/data/text_reader.h"
+#include "engine/data/read/encodings.h"
 
 namespace flywheel::data {
 namespace {
@@ -253,10 +253,23 @@ TEST_F(CorpusBuild, LinksAreFollowedOnceAndLoopsEnd) {
   std::filesystem::create_hard_link(tree() / "d1" / "f1.txt", tree() / "hard");
   write(root_ / "outside" / "new.txt", prose(3000, 5555));
   std::filesystem::create_directory_symlink(root_ / "outside", tree() / "link");
-  const CorpusManifest linked = build();
+  const CorpusManifest inside = build();
+  EXPECT_EQ(inside.sha256, plain.sha256);
+  EXPECT_EQ(inside.duplicate_documents, 0);
+  EXPECT_EQ(inside.unreadable_files, 2);
+  EXPECT_EQ(inside.reading->of(Met::kOutsideLink).count, 1);
+  EXPECT_EQ(inside.reading->of(Met::kOutsideLink).examples, (std::vector<MetExample>{{"link", ""}}));
+  const CorpusManifest linked = build_corpus(
+      {.sources = {tree()}, .threads = 2, .progress = {}, .should_stop = {}, .reading = {.follow_links = true}},
+      out("linked"));
   EXPECT_EQ(linked.files, plain.files + 1);
-  EXPECT_EQ(linked.duplicate_documents, 0);
-  EXPECT_EQ(linked.unreadable_files, 2);
+  EXPECT_EQ(linked.reading->of(Met::kFollowedLink).count, 1);
+  EXPECT_EQ(linked.reading->of(Met::kOutsideLink).count, 0);
+  // What is named is read, also through a link.
+  EXPECT_EQ(build_corpus({.sources = {tree(), tree() / "link"}, .threads = 2, .progress = {}, .should_stop = {}},
+                         out("named"))
+                .files,
+            plain.files + 1);
 }
 
 TEST_F(CorpusBuild, SpecialBinaryAndEmptyFilesAreSkippedAndCounted) {
@@ -264,7 +277,7 @@ TEST_F(CorpusBuild, SpecialBinaryAndEmptyFilesAreSkippedAndCounted) {
   const CorpusManifest plain = build();
   ASSERT_EQ(::mkfifo((tree() / "pipe").c_str(), 0600), 0);
   write(tree() / "nul", std::string("text\0text", 9));
-  write(tree() / "latin", std::string(900, 'a') + std::string(100, '\xe9'));
+  write(tree() / "bytes", "text and then \xff\xfe\xfd\xfc\xff\xfe\xfd\xfc\x01\x02\x03");
   write(tree() / "empty", "");
   const CorpusManifest manifest = build();
   EXPECT_EQ(manifest.sha256, plain.sha256);

@@ -1,18 +1,19 @@
 #include "engine/data/split/first_pass.h"
 
 #include <algorithm>
+#include <new>
+#include <tuple>
 #include <utility>
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "base/json.h"
 #include "base/thread_pool.h"
-#include "engine/data/documents.h"
+#include "engine/data/read/documents.h"
 
 namespace flywheel::data {
 namespace {
 
-constexpr size_t kNotesPerKind = 5;
+constexpr size_t kMostFieldsTold = 16;
 constexpr int64_t kProgressBytes = 4 << 20;
 constexpr size_t kMostHashes = 16 << 20;  // of all sketches: 128 MiB
 
@@ -24,9 +25,38 @@ Digest digest_of(const std::string& hex) {
   return digest;
 }
 
-void add_notes(std::vector<std::string>& notes, const std::vector<SkippedPath>& skipped) {
-  for (size_t i = 0; i < std::min(skipped.size(), kNotesPerKind); ++i)
-    notes.push_back(fmt::format("{}: {}", utf8(skipped[i].path), skipped[i].reason));
+constexpr size_t kMostFieldNames = 4096;
+
+Met met_of(ReadOutcome::Kind kind) {
+  using Kind = ReadOutcome::Kind;
+  switch (kind) {
+    case Kind::kEmpty:
+      return Met::kEmpty;
+    case Kind::kBinary:
+      return Met::kBinary;
+    case Kind::kChanged:
+      return Met::kChanged;
+    case Kind::kSpecial:
+      return Met::kSpecial;
+    case Kind::kEncoding:
+      return Met::kEncoding;
+    case Kind::kTooLarge:
+      return Met::kTooLarge;
+    case Kind::kText:
+    case Kind::kUnreadable:
+      break;
+  }
+  return Met::kUnreadable;
+}
+
+void add(const LackingFields& from, LackingFields& to) {
+  to.looked_at += from.looked_at;
+  for (const auto& [name, sum] : from.sums) {
+    if (to.sums.size() >= kMostFieldNames && !to.sums.contains(name)) continue;
+    LackingFields::Sum& total = to.sums[name];
+    total.records += sum.records;
+    total.bytes += sum.bytes;
+  }
 }
 
 // Keeps one in 2^shift of the hashes that every sketch began with.
@@ -64,10 +94,6 @@ int shift_for(double hashes) {
 
 }  // namespace
 
-std::string utf8(const Path& path) {
-  return Json::parse(Json(path.string()).dump(-1, ' ', false, Json::error_handler_t::replace)).get<std::string>();
-}
-
 FirstPass::FirstPass(const FileList& list, const BuildOptions& options, const Path& folder)
     : list_(list), options_(options), workers_(static_cast<size_t>(std::clamp(options.threads, 1, 64))) {
   for (size_t i = 0; i < workers_.size(); ++i)
@@ -99,48 +125,91 @@ void FirstPass::run() {
 void FirstPass::read_file(Worker& worker, uint32_t spill, size_t file) {
   const size_t first_document = worker.documents.size(), first_hash = worker.hashes.size();
   const uint64_t first_byte = worker.spill->offset();
-  uint64_t document_byte = first_byte;
+  const auto met = [&](Met kind, int64_t line, std::string detail) {
+    MetNotes& of_kind = worker.met[static_cast<size_t>(kind)];
+    ++of_kind.count;
+    if (of_kind.notes.size() < kExamplesPerKind) of_kind.notes.push_back({file, line, std::move(detail)});
+  };
+  report(0, 0);
+  DocumentFacts facts;
+  ReadOutcome outcome;
+  try {
+    outcome = documents_of(worker, spill, list_.files[file], facts);
+  } catch (const std::bad_alloc&) {
+    outcome = {ReadOutcome::Kind::kUnreadable, "not enough memory to read it"};
+  }
+  if (outcome.kind != ReadOutcome::Kind::kText) {
+    worker.sketcher = {};
+    worker.documents.resize(first_document);
+    worker.hashes.resize(first_hash);
+    if (worker.spill->offset() != first_byte) worker.spill->cut_back(first_byte);
+    return met(met_of(outcome.kind), 0, outcome.reason);
+  }
+  note(worker, facts, file);
+  if (facts.is_records && worker.documents.size() == first_document) {
+    const DocumentFacts::LeftOut* why = nullptr;
+    for (const auto* kind : {&facts.lacking, &facts.not_text, &facts.broken, &facts.empty})
+      if (why == nullptr || kind->count > why->count) why = kind;
+    return met(Met::kNoRecords, 0, why->count > 0 ? why->examples.front().why : "no record");
+  }
+  ++worker.files;
+  if (outcome.compressed) met(Met::kCompressed, 0, "");
+  if (!outcome.encoding.empty()) met(Met::kConverted, 0, outcome.encoding);
+  if (outcome.strange_bytes) met(Met::kStrangeBytes, 0, "");
+  if (facts.is_records) met(Met::kRecordFile, 0, "");
+  if (facts.json_as_text) met(Met::kJsonAsText, 0, "");
+  if (facts.records_as_text) met(Met::kRecordsAsText, 0, "");
+  // The whole corpus will be thinned at least as much.
+  if (worker.hashes.size() > 2 * kMostHashes)
+    thin(worker.documents, worker.hashes, shift_for(expected_hashes(worker.documents)));
+}
+
+ReadOutcome FirstPass::documents_of(Worker& worker, uint32_t spill, const Path& path, DocumentFacts& facts) {
+  uint64_t document_byte = worker.spill->offset();
   std::unique_ptr<Sha256> sha256;
   Sketcher& sketcher = worker.sketcher;
-  DocumentReader documents({.text =
-                                [&](std::string_view text) {
-                                  if (!sha256) sha256 = std::make_unique<Sha256>();
-                                  sha256->update(text.data(), text.size());
-                                  sketcher.push(text);
-                                  worker.spill->write(text.data(), text.size());
-                                },
-                            .end =
-                                [&] {
-                                  const uint64_t end = worker.spill->offset();
-                                  worker.documents.push_back({digest_of(sha256->hex()), document_byte,
-                                                              end - document_byte, spill,
-                                                              sketcher.finish(worker.hashes)});
-                                  document_byte = end;
-                                  sha256.reset();
-                                }});
+  DocumentReader documents(
+      {.text =
+           [&](std::string_view text) {
+             if (!sha256) sha256 = std::make_unique<Sha256>();
+             sha256->update(text.data(), text.size());
+             sketcher.push(text);
+             worker.spill->write(text.data(), text.size());
+           },
+       .end =
+           [&] {
+             const uint64_t end = worker.spill->offset();
+             worker.documents.push_back(
+                 {digest_of(sha256->hex()), document_byte, end - document_byte, spill, sketcher.finish(worker.hashes)});
+             document_byte = end;
+             sha256.reset();
+           }},
+      rules_for(path, options_.reading));
   int64_t unreported = 0;
-  report(0, 0);
-  const ReadOutcome outcome = read_text(list_.files[file], [&](std::string_view text) {
+  const ReadOutcome outcome = read_text(path, [&](std::string_view text) {
     documents.push(text);
     unreported += static_cast<int64_t>(text.size());
     if (unreported >= kProgressBytes) report(0, std::exchange(unreported, 0));
   });
+  if (outcome.kind == ReadOutcome::Kind::kText) documents.finish();
+  facts = documents.facts();
   report(1, unreported);
-  const auto kind = static_cast<size_t>(outcome.kind);
-  ++worker.outcomes[kind];
-  if (outcome.kind == Kind::kText) {
-    documents.finish();
-    // The whole corpus will be thinned at least as much.
-    if (worker.hashes.size() > 2 * kMostHashes)
-      thin(worker.documents, worker.hashes, shift_for(expected_hashes(worker.documents)));
-    return;
+  return outcome;
+}
+
+void FirstPass::note(Worker& worker, const DocumentFacts& facts, size_t file) const {
+  worker.met[static_cast<size_t>(Met::kRecord)].count += facts.records;
+  const std::pair<Met, const DocumentFacts::LeftOut*> kinds[] = {{Met::kBrokenRecord, &facts.broken},
+                                                                 {Met::kRecordWithoutField, &facts.lacking},
+                                                                 {Met::kRecordNotText, &facts.not_text},
+                                                                 {Met::kEmptyRecord, &facts.empty}};
+  for (const auto& [kind, left_out] : kinds) {
+    MetNotes& of_kind = worker.met[static_cast<size_t>(kind)];
+    of_kind.count += left_out->count;
+    for (const auto& [line, why] : left_out->examples)
+      if (of_kind.notes.size() < kExamplesPerKind) of_kind.notes.push_back({file, line, why});
   }
-  sketcher = {};
-  worker.documents.resize(first_document);
-  worker.hashes.resize(first_hash);
-  if (worker.spill->offset() != first_byte) worker.spill->cut_back(first_byte);
-  if (worker.notes[kind].size() < kNotesPerKind)
-    worker.notes[kind].push_back({file, fmt::format("{}: {}", utf8(list_.files[file]), outcome.reason)});
+  add(facts.fields, worker.fields);
 }
 
 void FirstPass::report(int64_t files, int64_t bytes) {
@@ -154,8 +223,6 @@ void FirstPass::report(int64_t files, int64_t bytes) {
 
 std::vector<Document> FirstPass::gather(CorpusManifest& manifest, std::vector<uint64_t>& hashes) {
   std::vector<Document> documents;
-  std::array<int64_t, kKinds> outcomes{};
-  std::array<std::vector<Note>, kKinds> notes;
   double expected = 0;
   for (const Worker& worker : workers_) expected += expected_hashes(worker.documents);
   const int shift = shift_for(expected);
@@ -167,24 +234,8 @@ std::vector<Document> FirstPass::gather(CorpusManifest& manifest, std::vector<ui
     documents.insert(documents.end(), worker.documents.begin(), worker.documents.end());
     worker.documents = {};
     worker.hashes = {};
-    for (size_t kind = 0; kind < kKinds; ++kind) {
-      outcomes[kind] += worker.outcomes[kind];
-      notes[kind].insert(notes[kind].end(), worker.notes[kind].begin(), worker.notes[kind].end());
-    }
   }
-  auto of = [&](Kind kind) { return outcomes[static_cast<size_t>(kind)]; };
-  manifest.files = of(Kind::kText);
-  manifest.binary_files = of(Kind::kBinary);
-  manifest.empty_files = of(Kind::kEmpty);
-  manifest.changed_files = of(Kind::kChanged);
-  manifest.unreadable_files = of(Kind::kUnreadable) + static_cast<int64_t>(list_.unreadable.size());
-  manifest.special_files = of(Kind::kSpecial) + static_cast<int64_t>(list_.special.size());
-  add_notes(manifest.notes, list_.unreadable);
-  add_notes(manifest.notes, list_.special);
-  for (auto& of_kind : notes) {
-    std::sort(of_kind.begin(), of_kind.end(), [](const Note& a, const Note& b) { return a.file < b.file; });
-    for (size_t i = 0; i < std::min(of_kind.size(), kNotesPerKind); ++i) manifest.notes.push_back(of_kind[i].text);
-  }
+  tell(manifest);
   std::sort(documents.begin(), documents.end(),
             [](const Document& a, const Document& b) { return a.digest < b.digest; });
   const auto last = std::unique(documents.begin(), documents.end(),
@@ -192,6 +243,58 @@ std::vector<Document> FirstPass::gather(CorpusManifest& manifest, std::vector<ui
   manifest.duplicate_documents = documents.end() - last;
   documents.erase(last, documents.end());
   return documents;
+}
+
+void FirstPass::tell(CorpusManifest& manifest) {
+  ReadingFacts& facts = manifest.reading.emplace();
+  facts.follow_links = options_.reading.follow_links;
+  if (!options_.reading.text_field.empty()) facts.text_field = options_.reading.text_field;
+  LackingFields fields;
+  std::array<MetNotes, kMetKinds> met{};
+  for (const Worker& worker : workers_) {
+    manifest.files += worker.files;
+    add(worker.fields, fields);
+    for (size_t kind = 0; kind < kMetKinds; ++kind) {
+      const MetNotes& of_worker = worker.met[kind];
+      met[kind].count += of_worker.count;
+      met[kind].notes.insert(met[kind].notes.end(), of_worker.notes.begin(), of_worker.notes.end());
+    }
+  }
+  std::array<std::vector<std::string>, kMetKinds> notes;
+  const auto tell_of = [&](MetCount& kind, std::vector<std::string>& of_kind, const Path& path, const std::string& line,
+                           const std::string& detail) {
+    if (kind.examples.size() >= kExamplesPerKind) return;
+    kind.examples.push_back({shown_name(path, options_.sources) + line, detail});
+    if (!detail.empty()) of_kind.push_back(fmt::format("{}{}: {}", utf8(path), line, detail));
+  };
+  for (const MetPath& path : list_.met) {
+    const auto kind = static_cast<size_t>(path.met);
+    ++facts.met[kind].count;
+    tell_of(facts.met[kind], notes[kind], path.path, "", path.reason);
+  }
+  for (size_t kind = 0; kind < kMetKinds; ++kind) {
+    facts.met[kind].count += met[kind].count;
+    std::vector<Note>& of_kind = met[kind].notes;
+    std::sort(of_kind.begin(), of_kind.end(),
+              [](const Note& a, const Note& b) { return std::tie(a.file, a.line) < std::tie(b.file, b.line); });
+    for (const Note& note : of_kind)
+      tell_of(facts.met[kind], notes[kind], list_.files[note.file], note.line > 0 ? fmt::format(":{}", note.line) : "",
+              note.detail);
+    if (row_of(static_cast<Met>(kind)).left_out)
+      manifest.notes.insert(manifest.notes.end(), notes[kind].begin(), notes[kind].end());
+  }
+  manifest.binary_files = facts.of(Met::kBinary).count;
+  manifest.empty_files = facts.of(Met::kEmpty).count;
+  manifest.changed_files = facts.of(Met::kChanged).count;
+  manifest.unreadable_files =
+      facts.of(Met::kUnreadable).count + facts.of(Met::kEncoding).count + facts.of(Met::kTooLarge).count;
+  manifest.special_files = facts.of(Met::kSpecial).count;
+  facts.lacking_looked_at = fields.looked_at;
+  for (const auto& [name, sum] : fields.sums) facts.fields.push_back({name, sum.records, sum.bytes});
+  std::stable_sort(facts.fields.begin(), facts.fields.end(), [](const RecordField& a, const RecordField& b) {
+    return std::tie(a.records, a.bytes) > std::tie(b.records, b.bytes);
+  });
+  if (facts.fields.size() > kMostFieldsTold) facts.fields.resize(kMostFieldsTold);
 }
 
 void FirstPass::read(const Document& document, uint64_t begin, uint64_t end, char* to) const {

@@ -11,10 +11,12 @@
 #include <vector>
 
 #include "engine/data/corpus.h"
+#include "engine/data/read/documents.h"
+#include "engine/data/read/reading.h"
+#include "engine/data/read/text_reader.h"
+#include "engine/data/read/walk.h"
 #include "engine/data/split/sketch.h"
-#include "engine/data/text_reader.h"
 #include "engine/data/token_file.h"
-#include "engine/data/walk.h"
 
 namespace flywheel::data {
 
@@ -28,9 +30,6 @@ struct Document {
   Sketch sketch;  // its hashes: of its worker's, after gather() of all
 };
 
-// File names are bytes; notes and the manifest are UTF-8.
-std::string utf8(const Path& path);
-
 class FirstPass {
  public:
   // The spill files are in `folder` and are removed in the end.
@@ -41,18 +40,21 @@ class FirstPass {
 
   // Reads everything. Throws what BuildOptions::should_stop asks for, and kFailed on a full disk.
   void run();
-  // Counts and notes of what was met into the manifest, and all documents with the hashes of their sketches, sorted by
-  // digest, each once; the manifest counts duplicates. To be called once.
+  // Counts and notes of what was read and left out into the manifest, and all documents with the hashes of their
+  // sketches, sorted by digest, each once; the manifest counts duplicates. To be called once.
   std::vector<Document> gather(CorpusManifest& manifest, std::vector<uint64_t>& hashes);
   // Thread safe.
   void read(const Document& document, uint64_t begin, uint64_t end, char* to) const;
 
  private:
-  using Kind = ReadOutcome::Kind;
-  static constexpr size_t kKinds = 6;
   struct Note {
-    size_t file;  // its place in the sorted list
-    std::string text;
+    size_t file;   // its place in the sorted list
+    int64_t line;  // of a record; 0: the whole file
+    std::string detail;
+  };
+  struct MetNotes {
+    int64_t count = 0;
+    std::vector<Note> notes;  // the first few
   };
   // One thread's share.
   struct Worker {
@@ -60,11 +62,16 @@ class FirstPass {
     Sketcher sketcher;
     std::vector<Document> documents;
     std::vector<uint64_t> hashes;
-    std::array<int64_t, kKinds> outcomes{};
-    std::array<std::vector<Note>, kKinds> notes;  // the first few of each kind
+    int64_t files = 0;  // that gave documents
+    std::array<MetNotes, kMetKinds> met{};
+    LackingFields fields{};
     std::exception_ptr error;
   };
   void read_file(Worker& worker, uint32_t spill, size_t file);
+  // The documents of a file, of which nothing is kept where the outcome is not text.
+  ReadOutcome documents_of(Worker& worker, uint32_t spill, const Path& path, DocumentFacts& facts);
+  void note(Worker& worker, const DocumentFacts& facts, size_t file) const;
+  void tell(CorpusManifest& manifest);
   void report(int64_t files, int64_t bytes);
 
   const FileList& list_;

@@ -153,9 +153,9 @@ TEST_F(CorpusSplits, EscapedRecordsAreSplitLikeTheirText) {
     }
     plain += "\"}\n", in_escapes += "\"}\n";
   }
-  write("records.jsonl", plain);
+  write("records.txt", plain);
   const CorpusManifest of_plain = build();
-  write("records.jsonl", in_escapes);
+  write("records.txt", in_escapes);
   const CorpusManifest of_escapes = build();
   EXPECT_EQ(of_escapes.documents, 1500);
   EXPECT_EQ(of_plain.splitting->near_duplicates, 0);
@@ -190,14 +190,18 @@ TEST_F(CorpusSplits, RecordsOfAFileAreSplit) {
   std::string text;
   for (uint64_t i = 0; i < 3000; ++i)
     text += fmt::format("{{\"id\": {}, \"text\": \"{}\"}}\n", i, with_line_ends(words(300, i), " "));
-  write("records.jsonl", text);
-  const CorpusManifest manifest = build();
-  EXPECT_EQ(manifest.documents, 3000);
-  EXPECT_EQ(manifest.splitting->cut_documents, 0);
-  EXPECT_NEAR(static_cast<double>(manifest.split_documents[2]), 120, 6);
-  for (size_t split = 0; split < kSplits; ++split)
-    for (const std::string& document : documents(split))
-      EXPECT_TRUE(document.starts_with("{\"id\"") && document.ends_with("}\n")) << document;
+  for (const char* name : {"records.jsonl", "records.txt"}) {
+    const bool named = std::string(name).ends_with(".jsonl");
+    write(name, text);
+    const CorpusManifest manifest = build();
+    EXPECT_EQ(manifest.documents, 3000);
+    EXPECT_EQ(manifest.splitting->cut_documents, 0);
+    EXPECT_NEAR(static_cast<double>(manifest.split_documents[2]), 120, 6);
+    for (size_t split = 0; split < kSplits; ++split)
+      for (const std::string& document : documents(split))
+        EXPECT_EQ(document.starts_with("{\"id\"") && document.ends_with("}\n"), !named) << document;
+    std::filesystem::remove(root_ / "tree" / name);
+  }
 }
 
 TEST_F(CorpusSplits, AFileThatIsCutGivesContiguousBlocksWithGaps) {

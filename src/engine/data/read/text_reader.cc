@@ -1,4 +1,4 @@
-#include "engine/data/text_reader.h"
+#include "engine/data/read/text_reader.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -16,14 +16,13 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/format.h"
+#include "engine/data/read/text_gate.h"
 
 namespace flywheel::data {
 namespace {
 
 constexpr size_t kChunkBytes = 256 << 10;
-constexpr size_t kSampleBytes = 64 << 10;
-constexpr size_t kNulSampleBytes = 8 << 10;
-constexpr double kMaxStrangeFraction = 0.05;
 
 struct Fd {
   int fd = -1;
@@ -34,29 +33,6 @@ struct Fd {
   Fd(const Fd&) = delete;
   Fd& operator=(const Fd&) = delete;
 };
-
-// Length of the valid UTF-8 sequence that starts at s[i]; 0 when there is none, -1 when the text ends inside one.
-int utf8_length(std::string_view s, size_t i) {
-  const auto lead = static_cast<unsigned char>(s[i]);
-  const int length = lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
-  for (int k = 1; k < length; ++k) {
-    if (i + static_cast<size_t>(k) >= s.size()) return -1;
-    if ((static_cast<unsigned char>(s[i + static_cast<size_t>(k)]) & 0xc0) != 0x80) return 0;
-  }
-  return length;
-}
-
-// True where every byte of the block is 0x20 to 0x7e or white space; a loop that compilers make vectors of.
-constexpr size_t kBlockBytes = 64;
-bool all_printable(const char* block) {
-  uint8_t strange = 0;
-  for (size_t i = 0; i < kBlockBytes; ++i) {
-    const auto byte = static_cast<uint8_t>(block[i]);
-    const bool printable = static_cast<uint8_t>(byte - 0x20) < 0x5f, blank = static_cast<uint8_t>(byte - '\t') < 5;
-    strange |= static_cast<uint8_t>(!(printable | blank));
-  }
-  return strange == 0;
-}
 
 // libarchive does not check a gzip file's own checksum; we do.
 class Crc32 {
@@ -87,57 +63,38 @@ Codec codec_of(std::string_view head) {
   return bzip2 ? Codec::kOther : Codec::kNone;
 }
 
-// Holds the sample back until it is known to be text, then passes everything on. What comes in large pieces, or all at
-// once at the end, is not copied.
-class TextGate {
+// The bytes of a file that is open, or in memory.
+class Input {
  public:
-  explicit TextGate(const std::function<void(std::string_view)>& sink) : sink_(sink) {}
-  // False: binary, stop reading.
-  bool push(std::string_view bytes) {
-    any_ = any_ || !bytes.empty();
-    if (open_) {
-      sink_(bytes);
-    } else if (sample_.empty() && bytes.size() >= kSampleBytes) {
-      return open(bytes, false);
-    } else {
-      sample_.append(bytes);
-      if (sample_.size() >= kSampleBytes) return open(sample_, false);
+  explicit Input(int fd) : fd_(fd) {}
+  explicit Input(std::string_view memory) : memory_(memory) {}
+  // As read(2), but that it is not interrupted.
+  ssize_t read(char* to, size_t most) {
+    if (fd_ < 0) {
+      const size_t count = std::min(most, memory_.size());
+      std::memcpy(to, memory_.data(), count);
+      memory_.remove_prefix(count);
+      return static_cast<ssize_t>(count);
     }
-    return true;
-  }
-  // `rest`: what was not yet pushed.
-  ReadOutcome finish(std::string_view rest = {}) {
-    const bool all_of_it = !any_;
-    if (all_of_it && rest.empty()) return {ReadOutcome::Kind::kEmpty, "empty"};
-    if (!all_of_it && !push(rest)) return {ReadOutcome::Kind::kBinary, "binary"};
-    if (!open_ && !open(all_of_it ? rest : sample_, true)) return {ReadOutcome::Kind::kBinary, "binary"};
-    return {};
+    ssize_t n;
+    do n = ::read(fd_, to, most);
+    while (n < 0 && errno == EINTR);
+    return n;
   }
 
  private:
-  bool open(std::string_view text, bool whole_text) {
-    const bool whole = whole_text && text.size() <= kSampleBytes;
-    if (looks_binary(text.substr(0, kSampleBytes), whole)) return false;
-    open_ = true;
-    sink_(text);
-    sample_ = {};
-    return true;
-  }
-  const std::function<void(std::string_view)>& sink_;
-  std::string sample_;
-  bool open_ = false, any_ = false;
+  int fd_ = -1;
+  std::string_view memory_;
 };
 
 struct ArchiveInput {
-  int fd;
+  Input& file;
   std::unique_ptr<char[]> buffer = std::make_unique_for_overwrite<char[]>(kChunkBytes);
   std::array<unsigned char, 8> tail{};  // the last bytes of the file: a gzip trailer
 
   static la_ssize_t read(archive* reader, void* self, const void** out) {
     auto& input = *static_cast<ArchiveInput*>(self);
-    ssize_t n;
-    do n = ::read(input.fd, input.buffer.get(), kChunkBytes);
-    while (n < 0 && errno == EINTR);
+    const ssize_t n = input.file.read(input.buffer.get(), kChunkBytes);
     if (n < 0) archive_set_error(reader, errno, "%s", errno_text(errno).c_str());
     if (n > 0) {
       const auto count = static_cast<size_t>(n);
@@ -161,7 +118,20 @@ ReadOutcome damaged(archive* reader) {
           fmt::format("damaged compressed file: {}", text == nullptr ? "unknown error" : text)};
 }
 
-ReadOutcome read_compressed(int fd, Codec codec, const std::function<void(std::string_view)>& sink) {
+ReadOutcome too_large(uint64_t unpacked) {
+  if (unpacked > kMostUnpackedBytes)
+    return {ReadOutcome::Kind::kTooLarge,
+            fmt::format("unpacks to more than {}", format_bytes(static_cast<double>(kMostUnpackedBytes)))};
+  return {ReadOutcome::Kind::kTooLarge, fmt::format("unpacks to more than {} times its size", kMostUnpackedRatio)};
+}
+
+bool is_too_large(uint64_t unpacked, uint64_t file_bytes) {
+  return unpacked > kMostUnpackedBytes ||
+         (unpacked > kUnpackedWithoutRatio && unpacked / kMostUnpackedRatio > file_bytes);
+}
+
+ReadOutcome read_compressed(Input& file, uint64_t file_bytes, Codec codec,
+                            const std::function<void(std::string_view)>& sink) {
   const std::unique_ptr<archive, int (*)(archive*)> reader(archive_read_new(), archive_read_free);
   archive_read_support_filter_gzip(reader.get());
   archive_read_support_filter_xz(reader.get());
@@ -169,7 +139,7 @@ ReadOutcome read_compressed(int fd, Codec codec, const std::function<void(std::s
   archive_read_support_filter_bzip2(reader.get());
   archive_read_support_format_raw(reader.get());
   archive_read_support_format_empty(reader.get());
-  ArchiveInput input{fd};
+  ArchiveInput input{file};
   if (archive_read_open(reader.get(), &input, nullptr, ArchiveInput::read, nullptr) != ARCHIVE_OK)
     return damaged(reader.get());
   archive_entry* entry = nullptr;
@@ -178,14 +148,17 @@ ReadOutcome read_compressed(int fd, Codec codec, const std::function<void(std::s
   if (header != ARCHIVE_OK) return damaged(reader.get());
   TextGate gate(sink);
   Crc32 crc;
+  uint64_t unpacked = 0;
   const auto buffer = std::make_unique_for_overwrite<char[]>(kChunkBytes);
   while (true) {
     const la_ssize_t n = archive_read_data(reader.get(), buffer.get(), kChunkBytes);
     if (n < 0) return damaged(reader.get());
     if (n == 0) break;
     const std::string_view text(buffer.get(), static_cast<size_t>(n));
+    unpacked += text.size();
+    if (is_too_large(unpacked, file_bytes)) return too_large(unpacked);
     if (codec == Codec::kGzip) crc.update(text);
-    if (!gate.push(text)) return {ReadOutcome::Kind::kBinary, "binary"};
+    if (!gate.push(text)) return gate.finish();
   }
   // The trailer speaks of the last member only: the check holds when that is all of the file.
   const bool one_gzip = codec == Codec::kGzip && archive_filter_count(reader.get()) == 2;
@@ -196,14 +169,13 @@ ReadOutcome read_compressed(int fd, Codec codec, const std::function<void(std::s
 }
 
 // Fills the buffer before it passes it on, so that a file that it holds is passed on once.
-ReadOutcome read_plain(int fd, uint64_t expected_bytes, uint64_t& bytes_read,
+ReadOutcome read_plain(Input& file, uint64_t expected_bytes, uint64_t& bytes_read,
                        const std::function<void(std::string_view)>& sink) {
   TextGate gate(sink);
   const size_t capacity = expected_bytes == 0 ? kChunkBytes : std::min<uint64_t>(kChunkBytes, expected_bytes + 1);
   const auto buffer = std::make_unique_for_overwrite<char[]>(capacity);
   for (size_t filled = 0;;) {
-    const ssize_t n = ::read(fd, buffer.get() + filled, capacity - filled);
-    if (n < 0 && errno == EINTR) continue;
+    const ssize_t n = file.read(buffer.get() + filled, capacity - filled);
     if (n < 0) return {ReadOutcome::Kind::kUnreadable, errno_text(errno)};
     if (n == 0) return gate.finish({buffer.get(), filled});
     bytes_read += static_cast<uint64_t>(n);
@@ -211,8 +183,17 @@ ReadOutcome read_plain(int fd, uint64_t expected_bytes, uint64_t& bytes_read,
     // Whether it has grown since is asked when it was read.
     if (bytes_read == expected_bytes) return gate.finish({buffer.get(), filled});
     if (filled < capacity) continue;
-    if (!gate.push({buffer.get(), std::exchange(filled, 0)})) return {ReadOutcome::Kind::kBinary, "binary"};
+    if (!gate.push({buffer.get(), std::exchange(filled, 0)})) return gate.finish();
   }
+}
+
+ReadOutcome read_input(Input& input, std::string_view head, uint64_t file_bytes, uint64_t& bytes_read,
+                       const std::function<void(std::string_view)>& sink) {
+  const Codec codec = codec_of(head);
+  if (codec == Codec::kNone) return read_plain(input, file_bytes, bytes_read, sink);
+  ReadOutcome outcome = read_compressed(input, file_bytes, codec, sink);
+  outcome.compressed = true;
+  return outcome;
 }
 
 bool same_state(const struct stat& a, const struct stat& b) {
@@ -221,31 +202,6 @@ bool same_state(const struct stat& a, const struct stat& b) {
 }
 
 }  // namespace
-
-bool looks_binary(std::string_view sample, bool whole_text) {
-  if (sample.substr(0, kNulSampleBytes).find('\0') != std::string_view::npos) return true;
-  size_t strange = 0;
-  for (size_t i = 0, looked_at = 0; i < sample.size();) {
-    if (i >= looked_at && i + kBlockBytes <= sample.size()) {
-      looked_at = i + kBlockBytes;
-      if (all_printable(sample.data() + i)) {
-        i += kBlockBytes;
-        continue;
-      }
-    }
-    const auto byte = static_cast<unsigned char>(sample[i]);
-    if (byte < 0x80) {
-      strange += byte == 0x7f || (byte < 0x20 && (byte < '\t' || byte > '\r'));
-      ++i;
-      continue;
-    }
-    const int length = utf8_length(sample, i);
-    if (length < 0 && !whole_text) break;
-    strange += length <= 0;
-    i += static_cast<size_t>(std::max(length, 1));
-  }
-  return static_cast<double>(strange) > kMaxStrangeFraction * static_cast<double>(sample.size());
-}
 
 ReadOutcome read_text(const Path& path, const std::function<void(std::string_view)>& sink) {
   // Non-blocking: a file that became a pipe since it was listed must not hang us.
@@ -261,21 +217,28 @@ ReadOutcome read_text(const Path& path, const std::function<void(std::string_vie
   char head[16];
   const ssize_t n = ::pread(file.fd, head, sizeof head, 0);
   if (n < 0) return {ReadOutcome::Kind::kUnreadable, errno_text(errno)};
-  const Codec codec = codec_of({head, static_cast<size_t>(n)});
   uint64_t bytes_read = 0;
-  ReadOutcome outcome = codec == Codec::kNone
-                            ? read_plain(file.fd, static_cast<uint64_t>(before.st_size), bytes_read, sink)
-                            : read_compressed(file.fd, codec, sink);
-  if (outcome.kind == ReadOutcome::Kind::kBinary) return outcome;
+  Input input(file.fd);
+  ReadOutcome outcome =
+      read_input(input, {head, static_cast<size_t>(n)}, static_cast<uint64_t>(before.st_size), bytes_read, sink);
+  using Kind = ReadOutcome::Kind;
+  if (outcome.kind == Kind::kBinary || outcome.kind == Kind::kEncoding || outcome.kind == Kind::kTooLarge)
+    return outcome;  // not all of it was read
 
   struct stat after {
   }, named{};
   const bool changed = ::fstat(file.fd, &after) != 0 || !same_state(before, after) ||
                        ::stat(path.c_str(), &named) != 0 || !same_state(before, named);
-  const bool short_read = codec == Codec::kNone && outcome.kind == ReadOutcome::Kind::kText &&
+  const bool short_read = !outcome.compressed && outcome.kind == ReadOutcome::Kind::kText &&
                           bytes_read != static_cast<uint64_t>(before.st_size) && before.st_size > 0;
   if (changed || short_read) return {ReadOutcome::Kind::kChanged, "changed while it was read"};
   return outcome;
+}
+
+ReadOutcome read_text_of(std::string_view bytes, const std::function<void(std::string_view)>& sink) {
+  Input input(bytes);
+  uint64_t bytes_read = 0;
+  return read_input(input, bytes.substr(0, 16), bytes.size(), bytes_read, sink);
 }
 
 }  // namespace flywheel::data

@@ -1,4 +1,4 @@
-#include "engine/data/documents.h"
+#include "engine/data/read/documents.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
