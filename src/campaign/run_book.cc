@@ -65,6 +65,7 @@ uint64_t RunBook::seed_of(int replicate) const {
 scheduler::Job RunBook::job_of(const PlannedRun& run) const {
   workload::RunRequest request;
   request.id = run.id;
+  request.directory = lab_.runs() / run.id;
   request.seed = request.data_seed = seed_of(run.replicate);
   request.split = run.split;
   request.eval_tokens = eval_tokens_of(lab_, run);

@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/json_reader.h"
+#include "base/path_text.h"
 #include "recipe/phases.h"
 
 namespace flywheel::recipe {
@@ -45,7 +46,7 @@ Json to_json(const RunSpec& spec) {
             {"id", spec.id},
             {"recipe", to_json(spec.recipe)},
             {"size", to_json(spec.size)},
-            {"corpus", spec.corpus.string()},
+            {"corpus", path_text(spec.corpus)},
             {"seed", spec.seed},
             {"data_seed", spec.data_seed},
             {"threads", spec.threads},
@@ -55,7 +56,7 @@ Json to_json(const RunSpec& spec) {
             {"checkpoint_seconds", spec.checkpoint_seconds},
             {"log_every_fraction", spec.log_every_fraction}};
   if (!spec.eval_segments.empty()) json["eval"]["segments"] = spec.eval_segments;
-  if (!spec.branch.empty()) json["branch"] = spec.branch.string();
+  if (!spec.branch.empty()) json["branch"] = path_text(spec.branch);
   if (spec.keep_stable) json["keep_stable"] = true;
   if (spec.stop_above)
     json["stop_above"] = {{"fraction", spec.stop_above->fraction}, {"bits_per_byte", spec.stop_above->bits_per_byte}};
@@ -73,7 +74,7 @@ RunSpec run_spec_from_json(const Json& json, const std::string& where) {
   spec.recipe = recipe_from_json(reader.object("recipe"), where + ": recipe");
   spec.size = size_from_json(reader.object("size"), where);
   validate(spec.recipe, spec.size, where);
-  spec.corpus = reader.text("corpus");
+  spec.corpus = path_of_text(reader.text("corpus"));
   if (spec.corpus.empty() || spec.corpus.string().find('\0') != std::string::npos)
     reader.fail("corpus", "the path of a corpus folder");
   spec.seed = reader.unsigned_integer("seed");
@@ -104,7 +105,7 @@ RunSpec run_spec_from_json(const Json& json, const std::string& where) {
   }
   if (reader.has("checkpoint_seconds")) spec.checkpoint_seconds = reader.real("checkpoint_seconds", 0, 1e9);
   if (reader.has("log_every_fraction")) spec.log_every_fraction = reader.real("log_every_fraction", 0, 1);
-  if (reader.has("branch")) spec.branch = reader.text("branch");
+  if (reader.has("branch")) spec.branch = path_of_text(reader.text("branch"));
   if (reader.has("keep_stable")) spec.keep_stable = reader.boolean("keep_stable");
   if (reader.has("stop_above")) {
     JsonReader rule(reader.object("stop_above"), where, "stop_above.");
@@ -116,6 +117,23 @@ RunSpec run_spec_from_json(const Json& json, const std::string& where) {
   return spec;
 }
 
+namespace {
+
+// Where a path of a spec leads. A relative one begins at the spec's folder, so that a lab can be moved; by hand it may
+// be meant from the working directory. An absolute one of an older lab that has moved since is found `beside`.
+Path placed(const Path& path, const Path& folder, const Path& beside) {
+  std::error_code ignored;
+  if (path.is_relative()) {
+    const Path here = (folder / path).lexically_normal();
+    return std::filesystem::exists(here, ignored) || !std::filesystem::exists(path, ignored)
+               ? here
+               : std::filesystem::absolute(path);
+  }
+  return !std::filesystem::exists(path, ignored) && std::filesystem::exists(beside, ignored) ? beside : path;
+}
+
+}  // namespace
+
 RunSpec load_run_spec(const Path& path) {
   std::error_code error;
   if (!std::filesystem::is_regular_file(path, error)) throw_bad_input("spec {}: no such file", path.string());
@@ -125,7 +143,11 @@ RunSpec load_run_spec(const Path& path) {
   } catch (const Error& e) {
     throw Error(ErrorCode::kBadInput, e.what());
   }
-  return run_spec_from_json(parse_json(text, path.string()), path.string());
+  RunSpec spec = run_spec_from_json(parse_json(text, path.string()), path.string());
+  const Path folder = std::filesystem::absolute(path).parent_path();
+  spec.corpus = placed(spec.corpus, folder, folder.parent_path().parent_path() / spec.corpus.filename());
+  if (!spec.branch.empty()) spec.branch = placed(spec.branch, folder, folder.parent_path() / spec.branch.filename());
+  return spec;
 }
 
 }  // namespace flywheel::recipe

@@ -16,12 +16,15 @@ enum class Precision { kAuto, kFloat32, kBfloat16 };
 const char* precision_name(Precision precision);
 
 // File format (all fields; * may be left out):
-// {"schema":1,"id":"r2-n1-s3","recipe":{..},"size":{..},"corpus":"/abs/lab/corpus","seed":3,"data_seed":3,
+// {"schema":1,"id":"r2-n1-s3","recipe":{..},"size":{..},"corpus":"../../corpus","seed":3,"data_seed":3,
 //  *"threads":1,*"precision":"auto|fp32|bf16",
 //  *"eval":{"split":"search","tokens":65536,"every_fraction":0.1,*"segments":"16 hex digits"},
 //  *"checkpoint_seconds":30,
-//  *"log_every_fraction":0.01,*"branch":"/abs/lab/runs/ID",*"keep_stable":true,
+//  *"log_every_fraction":0.01,*"branch":"../ID",*"keep_stable":true,
 //  *"stop_above":{"fraction":0.5,"bits_per_byte":2.4}}
+
+// Paths as base/path_text.h writes them; relative ones begin at the folder of the file, and load_run_spec() makes them
+// absolute.
 
 // The first evaluation at or after `fraction` of the steps, the last one excepted: if it is above `bits_per_byte`, the
 // run ends there with a checkpoint and a "stopped" event. The same spec without this rule resumes it.

@@ -58,6 +58,7 @@ struct StopRule {
 // What is asked of one run, beside its configuration and size.
 struct RunRequest {
   std::string id;
+  Path directory;  // of the run: paths of its spec begin there, so that a lab can be moved; empty: they are absolute
   uint64_t seed = 1, data_seed = 1;
   int threads = 1;
   protocol::Split split = protocol::Split::kSearch;  // that it is judged on

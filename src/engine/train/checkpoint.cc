@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "base/json.h"
+#include "engine/data/corpus.h"
 #include "protocol/run_events.h"
 
 namespace flywheel::train {
@@ -80,6 +81,18 @@ void collect_difference(const Json& from, const Json& to, const std::string& nam
   }
 }
 
+// False only where both are there and hold other text: one that was moved is judged by the list of segments, which its
+// spec names.
+bool have_same_content(const Path& a, const Path& b) {
+  std::error_code ignored;
+  if (a == b || std::filesystem::equivalent(a, b, ignored)) return true;
+  try {
+    return data::Corpus::open(a).manifest().sha256 == data::Corpus::open(b).manifest().sha256;
+  } catch (const Error&) {
+    return true;
+  }
+}
+
 }  // namespace
 
 std::string spec_difference(const recipe::RunSpec& from, const recipe::RunSpec& to) {
@@ -89,6 +102,9 @@ std::string spec_difference(const recipe::RunSpec& from, const recipe::RunSpec& 
   now.stop_above.reset();
   // Neither is a precision that was left open: what it became is in the other spec.
   if (before.precision == recipe::Precision::kAuto) before.precision = now.precision;
+  // Where the corpus and the trunk lie is no property of a run: what they hold is.
+  if (before.branch.empty() == now.branch.empty()) before.branch = now.branch;
+  if (have_same_content(before.corpus, now.corpus)) before.corpus = now.corpus;
   std::vector<std::string> out;
   collect_difference(to_json(before), to_json(now), "", out);
   out.resize(std::min(out.size(), kDifferencesShown));

@@ -14,7 +14,9 @@ FileLock take_lock(const Path& path) {
   flywheel::create_directories(path);
   std::string holder;
   std::optional<FileLock> lock = FileLock::try_acquire(path / protocol::kLockFile, &holder);
-  if (!lock) throw_bad_input("{}: process {} is working on this run; wait for it or stop it", path.string(), holder);
+  if (!lock)
+    throw Error(ErrorCode::kLocked, fmt::format("{}: process {} is working on this run; wait for it or stop it",
+                                                path.string(), holder));
   return std::move(*lock);
 }
 

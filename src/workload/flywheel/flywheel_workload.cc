@@ -29,6 +29,17 @@ protocol::RunWork work_of(const recipe::RunSpec& spec, double optimizer_flops_pe
       .evaluation_every = recipe::evaluation_interval(spec)};
 }
 
+Path seen_from(const Path& directory, const Path& path) {
+  return directory.empty() ? path : path.lexically_relative(directory);
+}
+
+// This program, also where its file was replaced while it runs: the one that runs is the one that goes on.
+std::string program() {
+  const Path path = self_executable();
+  std::error_code ignored;
+  return std::filesystem::exists(path, ignored) ? path.string() : "/proc/self/exe";
+}
+
 std::string output_of(const std::vector<std::string>& arguments) {
   const CommandResult result = run_command(arguments);
   if (result.exit_code != 0)
@@ -156,7 +167,7 @@ RunPlan FlywheelWorkload::plan(const Configuration& configuration, const SizedRu
   spec.recipe = recipe_of(configuration);
   spec.size = size_of(run);
   set_learning_rates(spec.recipe, spec.size);
-  spec.corpus = options_.corpus;
+  spec.corpus = seen_from(request.directory, options_.corpus);
   spec.seed = request.seed;
   spec.data_seed = request.data_seed;
   spec.threads = request.threads;
@@ -165,7 +176,7 @@ RunPlan FlywheelWorkload::plan(const Configuration& configuration, const SizedRu
   spec.eval_tokens = static_cast<int64_t>(request.eval_tokens);
   spec.eval_segments = segments(request.split, spec.eval_tokens);
   spec.eval_every_fraction = 1.0 / request.evaluations;
-  spec.branch = request.trunk;
+  spec.branch = request.trunk.empty() ? Path() : seen_from(request.directory, request.trunk);
   spec.keep_stable = request.keep_trunk;
   // A look that is there for every recipe, whatever its number of steps.
   if (request.evaluated_at > 0) spec.eval_every_fraction = request.evaluated_at;
@@ -187,7 +198,7 @@ protocol::Resources FlywheelWorkload::needs(const recipe::RunSpec& spec) const {
 }
 
 std::vector<std::string> FlywheelWorkload::command(const Path& run_directory) const {
-  return {self_executable().string(), "train", (run_directory / protocol::kSpecFile).string(), "--dir",
+  return {program(), "train", (run_directory / protocol::kSpecFile).string(), "--dir",
           run_directory.string()};
 }
 
@@ -202,7 +213,7 @@ double FlywheelWorkload::evaluation_flops(const Path& run_directory, int64_t tok
 
 Evaluation FlywheelWorkload::evaluate(const Path& run_directory, protocol::Split split, int64_t tokens) {
   const std::string text =
-      output_of({self_executable().string(), "evaluate", "--dir", run_directory.string(), "--split",
+      output_of({program(), "evaluate", "--dir", run_directory.string(), "--split",
                  std::string(protocol::name(split)), "--tokens", std::to_string(tokens), "--json", "--by-document"});
   const Json json = parse_json(text, "output of evaluate");
   Evaluation evaluation{.loss = json_field<double>(json, "loss", "evaluate"),
@@ -232,7 +243,7 @@ Evaluation FlywheelWorkload::evaluate(const Path& run_directory, protocol::Split
 }
 
 std::string FlywheelWorkload::sample(const Path& run_directory, int tokens) {
-  return output_of({self_executable().string(), "sample", "--dir", run_directory.string(), "--tokens",
+  return output_of({program(), "sample", "--dir", run_directory.string(), "--tokens",
                     std::to_string(tokens), "--seed", "1"});
 }
 
