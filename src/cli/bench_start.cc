@@ -46,7 +46,7 @@ Path make_corpus(const Path& folder) {
   std::string text(kTextBytes, ' ');
   for (char& letter : text) letter = static_cast<char>('a' + rng.below(26));
   real_file_system().write_atomic(folder / "text", text);
-  data::build_tail_corpus(folder / "text", 0.1, folder / "corpus");
+  data::build_tail_corpus(folder / "text", 0.1, {}, folder / "corpus");
   return folder / "corpus";
 }
 

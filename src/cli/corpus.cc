@@ -29,7 +29,7 @@ data::CorpusManifest build(const CorpusOptions& options) {
   if (options.validation_tail) {
     if (options.sources.size() != 1)
       throw_bad_input("--validation-tail takes one file, found {}", options.sources.size());
-    return data::build_tail_corpus(options.sources.front(), *options.validation_tail, options.folder);
+    return data::build_tail_corpus(options.sources.front(), *options.validation_tail, options.reading, options.folder);
   }
   data::BuildOptions request;
   for (const std::string& source : options.sources) request.sources.emplace_back(source);

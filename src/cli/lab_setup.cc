@@ -115,6 +115,15 @@ data::CorpusManifest prepare_corpus(const std::vector<std::string>& sources, con
   build.reading = reading;
   build.lab = lab;
   const data::CorpusManifest manifest = data::build_corpus(build, folder);
+  // One text on both sides of every decision would confirm whatever was found on it.
+  if (manifest.split_sha256[1] == manifest.split_sha256[2]) {
+    std::filesystem::remove_all(folder);
+    throw_bad_input(
+        "--corpus {}: its search, audit and locked splits are the same text (flywheel corpus --validation-tail): fit "
+        "to "
+        "repeat a measurement with flywheel train, not for a campaign. Give the text itself.",
+        sources.front());
+  }
   if (manifest.reading)
     for (const std::string& line : data::reading_lines(*manifest.reading)) printer.say("  " + line);
   return manifest;

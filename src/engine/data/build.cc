@@ -2,13 +2,8 @@
 // near-duplicates are found, the splits are planned, and the documents, sorted by hash, are copied from the spill files
 // into the token files, while what the evaluation splits share with the trained text is measured.
 // The result does not depend on threads, names or order.
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <future>
 #include <memory>
 #include <optional>
@@ -17,6 +12,7 @@
 #include "base/error.h"
 #include "base/format.h"
 #include "base/hash.h"
+#include "engine/data/building.h"
 #include "engine/data/corpus.h"
 #include "engine/data/read/documents.h"
 #include "engine/data/read/encodings.h"
@@ -40,20 +36,22 @@ constexpr uint64_t kReadBytes = 4 << 20;     // of a document that is trained on
 constexpr uint64_t kBatchBytes = 2 << 20;    // of text, or a little more, that is written and measured side by side
 constexpr uint64_t kPartsShare = 2 * kVerbatimBytes;  // what a run that is found may reach over a part's border
 
-void refuse_when_nothing_was_read(const CorpusManifest& manifest) {
-  if (manifest.files > 0) return;
-  const std::string sources = fmt::format("corpus {}", fmt::join(manifest.sources, ", "));
-  const ReadingFacts& facts = *manifest.reading;
-  if (facts.lacking_looked_at > 0) {
-    const std::string fields = fields_text(facts);
-    throw_bad_input("{}: none of its JSON records has a text \"{}\". {}", sources, facts.text_field,
-                    fields.empty() ? "They have no text at all." : "Name another with --text-field: " + fields + ".");
-  }
+// "3 binary files, 1 empty file"
+std::string left_out_text(const ReadingFacts& facts) {
   std::string counts;
   for (size_t kind = 0; kind < kMetKinds; ++kind)
     if (const MetRow& row = row_of(static_cast<Met>(kind)); row.left_out && facts.met[kind].count > 0)
       counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", facts.met[kind].count,
                             facts.met[kind].count == 1 ? row.singular : row.plural);
+  return counts;
+}
+
+void refuse_when_nothing_was_read(const CorpusManifest& manifest) {
+  if (manifest.files > 0) return;
+  const std::string sources = fmt::format("corpus {}", fmt::join(manifest.sources, ", "));
+  const ReadingFacts& facts = *manifest.reading;
+  if (facts.lacking_looked_at > 0) refuse_records_without_text(sources, facts);
+  const std::string counts = left_out_text(facts);
   if (counts.empty()) throw_bad_input("{}: there are no files in it. Name files or folders that hold text.", sources);
   std::string hints;
   for (const Met kind : {Met::kHidden, Met::kOutsideLink, Met::kTooLarge, Met::kEncoding})
@@ -270,120 +268,50 @@ void refuse_when_too_little(const CorpusManifest& manifest) {
           ? fmt::format(" {} of it are near-duplicates of each other, which can only stand on one side.",
                         format_bytes(static_cast<double>(manifest.splitting->train_only_bytes)))
           : "";
+  const std::string left_out = left_out_text(*manifest.reading);
   throw_bad_input(
       "corpus {}: {} of text in {} documents are too little: the train, search, audit and locked splits would hold "
-      "{}, {}, {} and {} bytes, each needs {}.{} About {} of text or more will do.",
+      "{}, {}, {} and {} bytes, each needs {}.{} About {} of text or more will do.{}",
       fmt::join(manifest.sources, ", "), format_bytes(static_cast<double>(manifest.bytes)), manifest.documents,
       manifest.split_bytes[0], manifest.split_bytes[1], manifest.split_bytes[2], manifest.split_bytes[3],
-      kMinSplitBytes, alike, format_bytes(static_cast<double>(kEnoughBytes)));
+      kMinSplitBytes, alike, format_bytes(static_cast<double>(kEnoughBytes)),
+      left_out.empty() ? "" : " Left out were " + left_out + ".");
 }
 
-// What a build leaves in a folder: a corpus, whole or not.
-bool is_of_a_build(const std::string& name) {
-  const auto numbered = [](std::string_view rest) {
-    return !rest.empty() && std::all_of(rest.begin(), rest.end(), [](char c) { return c >= '0' && c <= '9'; });
+// A corpus that is made of a corpus is the same one: it is copied, not read as text and split again.
+CorpusManifest adopt_corpus(const Path& from, const ReadingOptions& asked, const Path& folder) {
+  const Corpus corpus = Corpus::open(from);
+  corpus.verify();
+  if (const std::string& field = asked.text_field; !field.empty())
+    if (!corpus.manifest().reading || corpus.manifest().reading->text_field != field)
+      throw_bad_input(
+          "--text-field {}: {} is a corpus folder, whose text was read already; leave it out, or give the files that "
+          "it "
+          "was made of",
+          field, from.string());
+  std::error_code error;
+  if (std::filesystem::equivalent(from, folder, error))
+    throw_bad_input("corpus folder {}: it is the corpus that it would be made of; name another folder",
+                    folder.string());
+  refuse_foreign_folder(folder);
+  Building building(folder);
+  const auto copy = [&](const std::string& name) {
+    std::error_code failure;
+    if (!std::filesystem::copy_file(from / name, building.path() / name, failure))
+      throw_failed("cannot copy {} to {}: {}", (from / name).string(), building.path().string(), failure.message());
+    sync_path(building.path() / name);
   };
-  if (name == kBuildingLock || name.starts_with(kManifestFile)) return true;
-  if (name.starts_with("spill") && numbered(std::string_view(name).substr(5))) return true;
-  for (size_t split = 0; split < kSplits; ++split)
-    if (name == token_file_name(static_cast<Split>(split)) || name == sources_file_name(static_cast<Split>(split)))
-      return true;
-  return false;
+  for (size_t i = 0; i < kSplits; ++i) {
+    const auto split = static_cast<Split>(i);
+    copy(token_file_name(split));
+    if (!corpus.manifest().split_sources_sha256[i].empty()) copy(sources_file_name(split));
+  }
+  write_manifest(corpus.manifest(), building.path());
+  // What a disk did to the copies shows here and not in the middle of a campaign.
+  Corpus::open(building.path());
+  building.move_into_place();
+  return corpus.manifest();
 }
-
-void refuse_others_files(const Path& folder) {
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    const std::string name = entry.path().filename().string();
-    if (!is_of_a_build(name))
-      throw_bad_input("corpus folder {}: it holds {}, which is not part of a corpus; name another folder",
-                      folder.string(), name);
-  }
-}
-
-// A folder of the user's own must never be removed by a mistyped path, nor one that cannot be replaced as a whole.
-void refuse_foreign_folder(const Path& folder) {
-  std::error_code error;
-  if (std::filesystem::is_symlink(folder, error))
-    throw_bad_input("corpus folder {}: it is a link to nothing; name a folder", folder.string());
-  refuse_others_files(folder.string() + kBuildingEnding);
-  if (!std::filesystem::exists(folder, error)) return;
-  if (!std::filesystem::is_directory(folder, error)) throw_bad_input("corpus folder {}: it is a file", folder.string());
-  refuse_others_files(folder);
-  bool whole = std::filesystem::exists(folder / kManifestFile, error);
-  if (!whole) {  // a corpus that lost its manifest is made anew
-    whole = true;
-    for (size_t split = 0; split < kSplits; ++split)
-      whole = whole && std::filesystem::exists(folder / token_file_name(static_cast<Split>(split)), error);
-  }
-  if (!whole && !std::filesystem::is_empty(folder, error))
-    throw_bad_input("corpus folder {}: it is not empty and holds no corpus; name another folder", folder.string());
-  struct stat own {
-  }, above{};
-  if (::stat(folder.c_str(), &own) == 0 && ::stat(folder.parent_path().c_str(), &above) == 0 &&
-      own.st_dev != above.st_dev)
-    throw_bad_input(
-        "corpus folder {}: it is a mount point, which cannot be replaced by the finished corpus; name a "
-        "folder in it",
-        folder.string());
-}
-
-void sync_folder(const Path& folder) {
-  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;
-  ::fsync(fd);
-  ::close(fd);
-}
-
-// The folder under construction; gone unless it was moved into place.
-// The folder beside the corpus in which it is made, by one program at a time. The corpus that was there stays until the
-// new one is whole.
-class Building {
- public:
-  explicit Building(const Path& folder) : folder_(folder), building_(folder.string() + kBuildingEnding) {
-    flywheel::create_directories(building_);
-    std::string holder;
-    lock_ = FileLock::try_acquire(building_ / kBuildingLock, &holder);
-    if (!lock_)
-      throw_failed("corpus folder {}: another program{} is making it; wait for that one, or name another folder",
-                   folder.string(), holder.empty() ? "" : " (process " + holder + ")");
-    std::error_code error;
-    for (const auto& left : std::filesystem::directory_iterator(building_, error))
-      if (left.path().filename() != kBuildingLock) std::filesystem::remove_all(left.path(), error);
-  }
-  ~Building() {
-    std::error_code error;
-    if (!done_) std::filesystem::remove_all(building_, error);
-  }
-  const Path& path() const { return building_; }
-  void move_into_place() {
-    std::error_code error;
-    sync_folder(building_);
-    // In one step where the file system can, so that there is always one of the two; else the old one is moved aside.
-    const Path old = folder_.string() + ".old";
-    if (::renameat2(AT_FDCWD, building_.c_str(), AT_FDCWD, folder_.c_str(), RENAME_EXCHANGE) != 0) {
-      const bool replaces = std::filesystem::exists(folder_, error);
-      if (replaces) std::filesystem::rename(folder_, old, error);
-      if (!error) std::filesystem::rename(building_, folder_, error);
-      if (error) {
-        const std::string why = error.message();
-        if (replaces && !std::filesystem::exists(folder_, error)) std::filesystem::rename(old, folder_, error);
-        throw_failed("cannot move the finished corpus to {}: {}", folder_.string(), why);
-      }
-      if (replaces) std::filesystem::remove_all(old, error);
-    }
-    done_ = true;
-    // The lock goes last: whoever holds it may still be moving a folder.
-    std::filesystem::remove(folder_ / kBuildingLock, error);
-    std::filesystem::remove_all(building_, error);
-    sync_folder(folder_.parent_path());
-  }
-
- private:
-  Path folder_, building_;
-  std::optional<FileLock> lock_;
-  bool done_ = false;
-};
 
 }  // namespace
 
@@ -394,6 +322,8 @@ CorpusManifest build_corpus(const BuildOptions& options, const Path& folder_as_g
   CorpusManifest manifest;
   for (const Path& source : options.sources)
     manifest.sources.push_back(utf8(std::filesystem::absolute(source).lexically_normal()));
+  if (options.sources.size() == 1 && own_folder(options.sources.front()) == OwnFolder::kCorpus)
+    return adopt_corpus(options.sources.front(), options.reading, folder);
   const FileList list = list_files(options.sources,
                                    {.excluded = {folder, folder.string() + kBuildingEnding},
                                     .lab = options.lab,

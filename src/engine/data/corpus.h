@@ -74,9 +74,9 @@ struct BuildOptions {
 };
 // Reads the sources into FOLDER.building and renames that to FOLDER when it is complete; a leftover FOLDER.building is
 // removed, a FOLDER that is a corpus (finished or not) is replaced. Text is never held in memory: it passes through a
-// spill file beside the token files. On any error no folder is left behind. Throws kBadInput on: no such path, nothing
-// readable, no text, too little text for four splits, a FOLDER that holds other things; kFailed on a full or faulty
-// disk.
+// spill file beside the token files. A corpus folder as the only source is copied as it is. On any error no folder is
+// left behind. Throws kBadInput on: no such path, nothing readable, no text, too little text for four splits, a FOLDER
+// that holds other things; kFailed on a full or faulty disk.
 CorpusManifest build_corpus(const BuildOptions& options, const Path& folder);
 
 // A built corpus, memory-mapped. Thread safe to read. Token files are uint16, little endian, each document followed by

@@ -20,10 +20,12 @@ using Verdict = Recognised::Verdict;
 constexpr size_t kNulSampleBytes = 8 << 10;
 constexpr double kMostStrange = 0.05;
 constexpr double kMostMeaningless = 0.001;  // of the bytes of a sample, in the encoding that it is said to be in
-constexpr double kFewestLetters = 0.7;      // of what is beyond ASCII: less is what a wrong guess looks like
-constexpr size_t kFewestForeign = 12;       // characters beyond ASCII; fewer say nothing of an encoding
-constexpr size_t kGoodForOneBad = 8;        // characters of UTF-8 for each byte that is none: damaged UTF-8
-constexpr size_t kFewestUnits = 8;          // of UTF-16 or UTF-32 without a mark
+// Of what is beyond ASCII in a text, quotation marks included. What is neither a letter nor a mark is mostly what a
+// wrong guess looks like: boxes, symbols, single halves of characters.
+constexpr double kFewestLetters = 0.3, kMostOthers = 0.05;
+constexpr size_t kFewestForeign = 8;  // characters beyond ASCII; fewer say nothing of an encoding
+constexpr size_t kGoodForOneBad = 8;  // characters of UTF-8 for each byte that is none: damaged UTF-8
+constexpr size_t kFewestUnits = 8;    // of UTF-16 or UTF-32 without a mark
 
 struct Encoding {
   std::string_view found;  // by uchardet
@@ -59,6 +61,7 @@ constexpr Encoding kEncodings[] = {
     {"WINDOWS-1257", "windows-1257", "CP1257"},
     {"WINDOWS-1258", "windows-1258", "CP1258"},
     {"KOI8-R", "KOI8-R", "KOI8-R"},
+    {"KOI8-U", "KOI8-U", "KOI8-U"},
     {"IBM852", "IBM852", "IBM852"},
     {"IBM855", "IBM855", "IBM855"},
     {"IBM865", "IBM865", "IBM865"},
@@ -238,18 +241,27 @@ Recognised by_mark(std::string_view sample, bool whole_text) {
   return {Verdict::kBinary};
 }
 
+// KOI8-U has letters where KOI8-R has eight of its characters for boxes; of a box there are others too.
+bool has_ukrainian_letters(std::string_view sample) {
+  using namespace std::string_view_literals;
+  return sample.find_first_of("\xa4\xa6\xa7\xad\xb4\xb6\xb7\xbd"sv) != std::string_view::npos &&
+         sample.find_first_of("\x80\x81\x82\x83\x84\x85\x86\xa0\xa1"sv) == std::string_view::npos;
+}
+
 Recognised by_detector(std::string_view sample, bool whole_text) {
   const std::unique_ptr<uchardet, void (*)(uchardet_t)> detector(uchardet_new(), uchardet_delete);
   if (uchardet_handle_data(detector.get(), sample.data(), sample.size()) != 0) return {Verdict::kUnknown};
   uchardet_data_end(detector.get());
   const std::string_view found = uchardet_get_charset(detector.get());
+  const bool is_ukrainian = found == "KOI8-R" && has_ukrainian_letters(sample);
   for (const Encoding& encoding : kEncodings) {
-    if (encoding.found != found) continue;
+    if (encoding.found != (is_ukrainian ? "KOI8-U" : found)) continue;
     const auto text = converted(sample, encoding, whole_text);
     if (!text || !is_text(*text)) break;
     const Foreign foreign = foreign_in(*text);
     if (foreign.letters + foreign.marks < kFewestForeign || foreign.controls * 100 > foreign.all() ||
-        static_cast<double>(foreign.letters) < kFewestLetters * static_cast<double>(foreign.all()))
+        static_cast<double>(foreign.letters) < kFewestLetters * static_cast<double>(foreign.all()) ||
+        static_cast<double>(foreign.others) > kMostOthers * static_cast<double>(foreign.all()))
       break;
     return {Verdict::kConvert, encoding.name};
   }

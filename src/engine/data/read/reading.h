@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/data/read/records.h"
+
 namespace flywheel::data {
 
 struct ReadingOptions {
@@ -51,6 +53,7 @@ struct MetRow {
   const char *singular, *plural;  // "binary file"
   const char* hint;               // what to do about it; may be empty
   bool left_out;
+  bool says_more;  // the details of its examples say more than the kind does
 };
 const MetRow& row_of(Met met);
 
@@ -78,12 +81,15 @@ struct ReadingFacts {
   int64_t lacking_looked_at = 0;
   std::vector<RecordField> fields{};
 
+  void set_fields(const LackingFields& found);
   const MetCount& of(Met kind) const { return met[static_cast<size_t>(kind)]; }
   MetCount& of(Met kind) { return met[static_cast<size_t>(kind)]; }
 };
 
 // "body (100% of records, 512 bytes on average), title (98%, 40 bytes)"; empty where there is none.
 std::string fields_text(const ReadingFacts& facts);
+// Throws kBadInput: of `what`, no record has the text. Names those that they have instead.
+[[noreturn]] void refuse_records_without_text(const std::string& what, const ReadingFacts& facts);
 // One line for each kind that was met, for people; names are cut so that a line fits 80 columns where it can.
 std::vector<std::string> reading_lines(const ReadingFacts& facts);
 

@@ -13,7 +13,6 @@
 namespace flywheel::data {
 namespace {
 
-constexpr size_t kMostFieldsTold = 16;
 constexpr int64_t kProgressBytes = 4 << 20;
 constexpr size_t kMostHashes = 16 << 20;  // of all sketches: 128 MiB
 
@@ -289,12 +288,7 @@ void FirstPass::tell(CorpusManifest& manifest) {
   manifest.unreadable_files =
       facts.of(Met::kUnreadable).count + facts.of(Met::kEncoding).count + facts.of(Met::kTooLarge).count;
   manifest.special_files = facts.of(Met::kSpecial).count;
-  facts.lacking_looked_at = fields.looked_at;
-  for (const auto& [name, sum] : fields.sums) facts.fields.push_back({name, sum.records, sum.bytes});
-  std::stable_sort(facts.fields.begin(), facts.fields.end(), [](const RecordField& a, const RecordField& b) {
-    return std::tie(a.records, a.bytes) > std::tie(b.records, b.bytes);
-  });
-  if (facts.fields.size() > kMostFieldsTold) facts.fields.resize(kMostFieldsTold);
+  facts.set_fields(fields);
 }
 
 void FirstPass::read(const Document& document, uint64_t begin, uint64_t end, char* to) const {
