@@ -1,4 +1,4 @@
-#include "base/standard_streams.h"
+#include "base/host/standard_streams.h"
 #include "cli/cli.h"
 
 int main(int argc, char** argv) {

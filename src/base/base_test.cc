@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 
@@ -50,6 +51,32 @@ TEST(FileSystem, AtomicWriteReplacesAndLeavesNothingBehind) {
   real_file_system().write_atomic(folder / "a", "two");
   EXPECT_EQ(real_file_system().read(folder / "a"), "two");
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
+}
+
+TEST(FileSystem, AFileKeepsItsModeAndANewOneFollowsTheUmask) {
+  const Path folder = scratch("modes");
+  const auto mode = [](const Path& path) { return std::filesystem::status(path).permissions(); };
+  using std::filesystem::perms;
+  const mode_t before = ::umask(027);
+  real_file_system().write_atomic(folder / "a", "one");
+  ::umask(before);
+  EXPECT_EQ(mode(folder / "a"), perms(0640));
+  std::filesystem::permissions(folder / "a", perms(0600));
+  real_file_system().write_atomic(folder / "a", "two");
+  EXPECT_EQ(mode(folder / "a"), perms(0600));
+}
+
+TEST(FileSystem, LinksThatSomebodyPlantedAreNotFollowed) {
+  const Path folder = scratch("links");
+  real_file_system().write_atomic(folder / "precious", "text\n");
+  for (const char* name : {"lock", "elapsed", "events.jsonl", "report.html"})
+    std::filesystem::create_symlink(folder / "precious", folder / name);
+  EXPECT_THROW(FileLock::try_acquire(folder / "lock"), Error);
+  EXPECT_FALSE(write_in_place(folder / "elapsed", "00012.000\n"));
+  EXPECT_THROW(real_file_system().open_append(folder / "events.jsonl"), Error);
+  real_file_system().write_atomic(folder / "report.html", "page");
+  EXPECT_EQ(real_file_system().read(folder / "precious"), "text\n");
+  EXPECT_EQ(real_file_system().read(folder / "report.html"), "page");
 }
 
 TEST(FileSystem, TornLastLineIsCutAtOpen) {

@@ -1,5 +1,6 @@
 #include "base/error.h"
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <system_error>
@@ -9,6 +10,8 @@
 namespace flywheel {
 
 std::string errno_text(int error_number) {
+  if (error_number == EFBIG) return "a limit on the size of files is reached (ulimit -f, or the file system's)";
+  if (error_number == EMFILE) return "too many files are open for this process (ulimit -n)";
   return std::generic_category().message(error_number);
 }
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/host/ownership.h"
 
 namespace flywheel {
 namespace {
@@ -102,8 +103,12 @@ class PosixFileSystem : public FileSystem {
       throw_failed("cannot {} {}: {}. What was there before is unchanged.", what, path.string(), errno_text(error));
     };
     {
-      Fd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+      Fd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666));
       if (fd.get() < 0) fail("write", errno);
+      struct stat before {};
+      if (::lstat(path.c_str(), &before) == 0 && S_ISREG(before.st_mode) &&
+          ::fchmod(fd.get(), before.st_mode & 07777) != 0)
+        fail("keep the permissions of", errno);
       for (const std::string_view piece : pieces) {
         if (const int error = write_all(fd.get(), piece); error != 0) fail("write", error);
       }
@@ -116,7 +121,7 @@ class PosixFileSystem : public FileSystem {
   }
 
   std::unique_ptr<AppendFile> open_append(const Path& path) override {
-    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (fd < 0) throw_failed("cannot open {} for appending: {}", path.string(), errno_text(errno));
     struct stat info {};
     ::fstat(fd, &info);
@@ -163,8 +168,15 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   return *this;
 }
 
+bool write_in_place(const Path& path, std::string_view bytes) {
+  const Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666));
+  return fd.get() >= 0 && ::pwrite(fd.get(), bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size());
+}
+
 std::optional<FileLock> FileLock::try_acquire(const Path& path, std::string* holder) {
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  refuse_foreign(path.has_parent_path() ? path.parent_path() : Path("."));
+  refuse_foreign(path);
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
   if (fd < 0) throw_failed("cannot open the lock file {}: {}", path.string(), errno_text(errno));
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
     const int error = errno;

@@ -31,11 +31,13 @@ class FileSystem {
   virtual ~FileSystem() = default;
   virtual std::string read(const Path& path) = 0;
   // Temporary file in the same folder, fsync, rename, fsync of the folder. On failure the old content stays and the
-  // temporary file is gone.
+  // temporary file is gone. A file that is there keeps its mode, a new one follows the umask; a link is replaced and
+  // not followed.
   virtual void write_atomic(const Path& path, std::string_view bytes) = 0;
   // The same for content in pieces, so that a large file needs no copy in memory.
   virtual void write_atomic_pieces(const Path& path, std::span<const std::string_view> pieces) = 0;
-  // Opens for appending, creating it when missing. A torn last line (no newline at the end) is cut off first.
+  // Opens for appending, creating it when missing. A torn last line (no newline at the end) is cut off first. A link is
+  // refused.
   virtual std::unique_ptr<AppendFile> open_append(const Path& path) = 0;
 };
 
@@ -57,8 +59,13 @@ class MappedFile {
   size_t size_ = 0;
 };
 
-// An exclusive advisory lock (flock) that dies with its owner. Empty optional when somebody else holds it; then
-// `holder` gets what the holder wrote into the file (its pid).
+// Writes the beginning of a small file in place, creating it when missing; a link is not followed. False when it could
+// not be written. For files whose text has one length, so that a reader never sees a part of it.
+bool write_in_place(const Path& path, std::string_view bytes);
+
+// An exclusive advisory lock (flock) that dies with its owner. A folder or lock file of another user's is refused with
+// kBadInput (base/ownership.h): who writes into a folder of ours takes its lock first. A link is not followed. Empty
+// optional when somebody else holds it; then `holder` gets what the holder wrote into the file (its pid).
 class FileLock {
  public:
   static std::optional<FileLock> try_acquire(const Path& path, std::string* holder = nullptr);

@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "base/visible_text.h"
+#include "base/host/visible_text.h"
 
 namespace flywheel {
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -33,8 +34,8 @@ uint64_t boot_id_hash() {
 
 // Points a descriptor at a file; the child's side of spawn, so it only calls async-signal-safe functions.
 void redirect(int target, const char* path, int flags) {
-  const int fd = ::open(path, flags, 0644);
-  if (fd >= 0) {
+  const int fd = ::open(path, flags, 0666);
+  if (fd >= 0 && fd != target) {
     ::dup2(fd, target);
     ::close(fd);
   }
@@ -69,6 +70,21 @@ bool is_alive(const ProcessIdentity& identity) {
   return identify_process(identity.pid) == identity;
 }
 
+std::vector<std::string> command_line(pid_t pid) {
+  std::istringstream text(slurp(fmt::format("/proc/{}/cmdline", pid)));
+  std::vector<std::string> arguments;
+  for (std::string argument; std::getline(text, argument, '\0');) arguments.push_back(argument);
+  return arguments;
+}
+
+bool handles_signal(pid_t pid, int signal_number) {
+  const std::string status = slurp(fmt::format("/proc/{}/status", pid));
+  const size_t at = status.find("\nSigCgt:");
+  if (at == std::string::npos) return false;
+  const uint64_t mask = std::strtoull(status.c_str() + at + 8, nullptr, 16);
+  return (mask >> (signal_number - 1) & 1) != 0;
+}
+
 bool signal_process(const ProcessIdentity& identity, int signal_number) {
   return is_alive(identity) && ::kill(identity.pid, signal_number) == 0;
 }
@@ -95,8 +111,8 @@ ProcessIdentity spawn(const SpawnOptions& options) {
   if (pid == 0) {
     ::setsid();
     redirect(0, "/dev/null", O_RDONLY);
-    redirect(1, out.c_str(), O_WRONLY | O_CREAT | O_APPEND);
-    redirect(2, err.c_str(), O_WRONLY | O_CREAT | O_APPEND);
+    redirect(1, out.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW);
+    redirect(2, err.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW);
     if (!options.cpus.empty()) ::sched_setaffinity(0, sizeof cpus, &cpus);
     if (options.nice != 0) ::setpriority(PRIO_PROCESS, 0, options.nice);
     sigset_t none;
@@ -164,20 +180,6 @@ std::vector<int> available_cpus(pid_t pid) {
       if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
   if (cpus.empty()) cpus.push_back(0);
   return cpus;
-}
-
-uint64_t available_memory_bytes() {
-  uint64_t available = UINT64_MAX;
-  std::ifstream info("/proc/meminfo");
-  for (std::string line; std::getline(info, line);)
-    if (line.rfind("MemAvailable:", 0) == 0) available = std::stoull(line.substr(13)) * 1024;
-  const std::string limit = slurp("/sys/fs/cgroup/memory.max");
-  const std::string used = slurp("/sys/fs/cgroup/memory.current");
-  if (!limit.empty() && limit[0] != 'm' && !used.empty()) {
-    const uint64_t cap = std::stoull(limit), in_use = std::stoull(used);
-    available = std::min(available, cap > in_use ? cap - in_use : 0);
-  }
-  return available;
 }
 
 std::string cpu_model_name() {

@@ -27,6 +27,10 @@ ProcessIdentity process_identity_from_json(const Json& json, const std::string& 
 // The identity of a living process; empty when there is none (zombies count as gone).
 std::optional<ProcessIdentity> identify_process(pid_t pid);
 bool is_alive(const ProcessIdentity& identity);
+// The arguments that a process was started with, its program first; empty when it is gone or another user's.
+std::vector<std::string> command_line(pid_t pid);
+// Whether the process has a handler for the signal: sending it one that it does not know could end it.
+bool handles_signal(pid_t pid, int signal_number);
 // Signals the process if it is still that one; false when it is gone.
 bool signal_process(const ProcessIdentity& identity, int signal_number);
 
@@ -59,8 +63,6 @@ Path self_executable();
 
 // Cores that a process may run on (0: this one).
 std::vector<int> available_cpus(pid_t pid = 0);
-// Bytes of memory that can be had without swapping (MemAvailable, cgroup limit).
-uint64_t available_memory_bytes();
 std::string cpu_model_name();
 
 }  // namespace flywheel

@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "campaign/points.h"
-#include "protocol/run_events.h"
+#include "protocol/run_files.h"
 
 namespace flywheel::campaign {
 namespace {

@@ -25,12 +25,9 @@ void Stopwatch::save(bool now) {
   const double seconds = this->seconds();
   if (!now && seconds < saved_ + 1) return;
   saved_ = seconds;
-  // Written in place: the line has one length, so a reader never sees a shorter one.
-  std::fstream out(file_, std::ios::in | std::ios::out);
-  if (!out) out.open(file_, std::ios::out);
   char line[32];
   std::snprintf(line, sizeof line, "%020.3f\n", seconds);
-  out << line;
+  write_in_place(file_, line);
 }
 
 }  // namespace flywheel::campaign

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/format.h"
+#include "base/host/machine_limits.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/rng.h"
@@ -270,7 +271,7 @@ void print_row(const OrderedJson& row) {
 }
 
 int bench(const BenchOptions& options) {
-  const int threads = static_cast<int>(available_cpus().size());
+  const int threads = usable_cores();
   const std::vector<uint16_t> tokens = random_tokens();
   const Peak all = measure_peak(threads, options.seconds / 4), one = measure_peak(1, options.seconds / 4);
   OrderedJson report{{"cpu", cpu_model_name()},

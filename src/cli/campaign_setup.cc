@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "base/clock.h"
+#include "base/host/machine_limits.h"
 #include "base/stop_signals.h"
 #include "base/subprocess.h"
 #include "base/thread_pool.h"
@@ -23,7 +24,7 @@ uint64_t predicted_memory_bytes(const recipe::RunSpec& spec) {
 }
 
 ledger::MachineRecord measure_machine() {
-  const int threads = static_cast<int>(available_cpus().size());
+  const int threads = usable_cores();
   const auto peak = [&](tensor::Dtype dtype) {
     ThreadPool pool(threads, available_cpus());
     std::vector<double> gflops(static_cast<size_t>(threads), 0.0);

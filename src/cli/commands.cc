@@ -8,8 +8,8 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "base/host/standard_streams.h"
 #include "base/log.h"
-#include "base/standard_streams.h"
 #include "cli/cli.h"
 
 namespace flywheel::cli {

@@ -7,9 +7,10 @@
 #include <optional>
 
 #include "base/format.h"
+#include "base/host/machine_limits.h"
+#include "base/host/ownership.h"
 #include "base/json.h"
 #include "base/stop_signals.h"
-#include "base/subprocess.h"
 #include "cli/cli.h"
 #include "cli/lab_setup.h"
 #include "engine/data/tail_corpus.h"
@@ -34,13 +35,14 @@ data::CorpusManifest build(const CorpusOptions& options) {
   data::BuildOptions request;
   for (const std::string& source : options.sources) request.sources.emplace_back(source);
   request.reading = options.reading;
-  request.threads = static_cast<int>(available_cpus().size());
+  request.threads = usable_cores();
   request.should_stop = [] { return stop_signal() != 0; };
   return data::build_corpus(request, options.folder);
 }
 
 int corpus(const CorpusOptions& options) {
   catch_stop_signals();
+  follow_permissions_of(options.sources);
   const data::CorpusManifest manifest = build(options);
   if (options.json) {
     fmt::print("{}\n", json_line(to_json(manifest)));

@@ -11,8 +11,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/format.h"
+#include "base/host/machine_limits.h"
+#include "base/host/ownership.h"
 #include "base/stop_signals.h"
-#include "base/subprocess.h"
 #include "report/page_data.h"
 #include "workload/flywheel/flywheel_workload.h"
 
@@ -103,7 +104,7 @@ data::CorpusManifest prepare_corpus(const std::vector<std::string>& sources, con
   double last = real_clock().now_seconds();
   data::BuildOptions build;
   for (const std::string& source : sources) build.sources.emplace_back(source);
-  build.threads = static_cast<int>(available_cpus().size());
+  build.threads = usable_cores();
   build.progress = [&](const data::BuildProgress& progress) {
     const double now = real_clock().now_seconds();
     if (now < last + 2) return;
@@ -153,6 +154,8 @@ int with_lab(const Path& lab, const std::vector<std::string>& sources, const dat
       throw_bad_input("--dir {} is not empty and holds no lab; name a new folder, so that nothing of yours is touched",
                       lab.string());
   }
+  if (follow_permissions_of(resuming ? std::vector{(lab / "ledger.sqlite").string()} : sources) && !resuming)
+    printer.say("not everybody may read all of the corpus: the lab is as private as it is");
   CreatedFolder folder(lab);
   std::optional<FileLock> lock;
   std::unique_ptr<ledger::Ledger> ledger;
@@ -162,6 +165,7 @@ int with_lab(const Path& lab, const std::vector<std::string>& sources, const dat
     if (!lock)
       throw_bad_input("the lab {} is in use by process {}; wait for it, stop it, or use another --dir", lab.string(),
                       holder);
+    for (const char* name : {"elapsed", "runs", "corpus"}) refuse_foreign(lab / name);
     catch_stop_signals();
     const auto corpus = prepare_corpus(sources, reading, lab, printer);
     ledger = ledger::Ledger::open(lab);
@@ -194,6 +198,7 @@ int with_lab(const Path& lab, const std::vector<std::string>& sources, const dat
 }
 
 void write_lab_report(const ledger::Ledger& ledger, const Path& lab) {
+  refuse_foreign(lab);
   const workload::FlywheelWorkload workload({.corpus = lab / "corpus"});
   report::write_report(ledger, lab, [&](const Json& configuration) {
     return workload.to_file(*workload.from_json(configuration, "ledger: recipe"));
@@ -203,7 +208,7 @@ void write_lab_report(const ledger::Ledger& ledger, const Path& lab) {
 int slots_of(int given) {
   if (given < 0 || given > 4096)
     throw_bad_input("--slots {}: expected between 1 and 4096, or none for one per core", given);
-  return given == 0 ? static_cast<int>(available_cpus().size()) : given;
+  return given == 0 ? usable_cores() : given;
 }
 
 int stopped_early(ProgressPrinter& printer) {

@@ -8,7 +8,7 @@ namespace flywheel::cli {
 
 std::optional<std::string> lab_process(const Path& lab) {
   // FileLock would write our pid into the file; a look must not.
-  const int fd = ::open((lab / "lock").c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = ::open((lab / "lock").c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return std::nullopt;
   std::optional<std::string> holder;
   // Shared: two commands that look at the same time do not take each other for the lab.

@@ -9,8 +9,8 @@
 
 #include "base/clock.h"
 #include "base/format.h"
+#include "base/host/visible_text.h"
 #include "base/log.h"
-#include "base/visible_text.h"
 
 namespace flywheel::cli {
 namespace {

@@ -3,9 +3,9 @@
 
 #include <memory>
 
+#include "base/host/standard_streams.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/standard_streams.h"
 #include "cli/cli.h"
 #include "engine/train/run_model.h"
 #include "engine/train/sampler.h"

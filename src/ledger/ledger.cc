@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/host/ownership.h"
 #include "ledger/json_record.h"
 #include "ledger/state.h"
 
@@ -104,6 +105,7 @@ Ledger::~Ledger() = default;
 
 std::unique_ptr<Ledger> Ledger::open(const Path& lab_directory) {
   flywheel::create_directories(lab_directory);
+  for (const char* suffix : {"", "-wal", "-shm"}) refuse_foreign(lab_directory / (std::string(kFileName) + suffix));
   auto state = std::make_unique<State>();
   state->database = std::make_unique<Database>(lab_directory / kFileName, Database::Mode::kReadWrite);
   Database& database = *state->database;

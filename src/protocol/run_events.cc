@@ -120,7 +120,7 @@ int64_t resumed_step(const RunEvent& start) {
 
 std::vector<RunEvent> EventTail::poll() {
   std::vector<RunEvent> events;
-  const int fd = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = ::open(path_.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) {
     if (errno == ENOENT || errno == ENOTDIR) return events;
     throw_failed("cannot read {}: {}", path_.string(), errno_text(errno));

@@ -11,6 +11,7 @@
 #include "base/file_system.h"
 #include "base/json.h"
 #include "base/sampled_text.h"
+#include "protocol/run_files.h"
 
 namespace flywheel::protocol {
 
@@ -89,16 +90,5 @@ void rewind_to(std::vector<Point>& points, int64_t step) {
 // Folds one event in.
 void apply_event(RunOutcome& outcome, const RunEvent& event);
 RunOutcome read_outcome(const Path& events_path);
-
-// Names inside a run directory.
-inline constexpr const char* kSpecFile = "spec.json";
-inline constexpr const char* kEventsFile = "events.jsonl";
-inline constexpr const char* kCheckpointFile = "checkpoint.bin";
-inline constexpr const char* kPreviousCheckpointFile = "checkpoint.previous.bin";
-inline constexpr const char* kStableFile = "stable.bin";     // the checkpoint where the decay begins
-inline constexpr const char* kProcessFile = "process.json";  // identity of the process that works on it
-inline constexpr const char* kLockFile = "lock";
-inline constexpr const char* kDocumentsFile = "documents.json";  // of its last evaluation, by document
-inline constexpr const char* kOutputFile = "output.txt";         // stdout and stderr of the child
 
 }  // namespace flywheel::protocol

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/json_reader.h"
+#include "base/toml_keys.h"
 #include "recipe/fields.h"
 
 namespace flywheel::recipe {
@@ -75,6 +76,7 @@ Recipe recipe_from_json(const Json& json, const std::string& where) {
 }
 
 Recipe recipe_from_toml(std::string_view text, const std::string& where) {
+  refuse_deep_toml_keys(text, where);
   toml::table root;
   try {
     root = toml::parse(text, where);

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/host/ownership.h"
 #include "base/log.h"
 #include "scheduler/state.h"
 
@@ -12,12 +13,7 @@ namespace {
 constexpr double kFillerSeconds = 1.0;
 
 void check_id(const std::string& id) {
-  const bool plain = std::all_of(id.begin(), id.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-           c == '-';
-  });
-  if (!plain || id.empty() || id[0] == '.')
-    throw_bad_input("run id: expected letters, digits and \"._-\", not starting with a dot, found \"{}\"", id);
+  check_entry_name(id, "run id");
 }
 
 ledger::RunPlanned run_record(const Job& job) {

@@ -52,7 +52,7 @@ void check_tokens(std::span<const uint16_t> window) {
 }
 
 SequentialFile::SequentialFile(Path path) : path_(std::move(path)) {
-  fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
   if (fd_ < 0) throw_failed("cannot write {}: {}", path_.string(), errno_text(errno));
   buffer_.reserve(kBufferBytes);
 }

@@ -182,9 +182,10 @@ Checkpoint open_checkpoint(const Path& path) {
   const auto parameters = json_field<size_t>(header, "parameter_elements", where);
   const auto state = json_field<size_t>(header, "optimizer_elements", where);
   const std::string_view data = content.substr(kPrefixBytes + numbers[1]);
-  if (data.size() != (parameters + state) * sizeof(float))
-    throw_failed("{} is damaged: {} bytes of data, its header says {}", where, data.size(),
-                 (parameters + state) * sizeof(float));
+  const size_t floats_there = data.size() / sizeof(float);
+  if (parameters > floats_there || state != floats_there - parameters || data.size() % sizeof(float) != 0)
+    throw_failed("{} is damaged: {} bytes of data, its header says {} parameters and {} optimizer values", where,
+                 data.size(), parameters, state);
   const auto* floats = reinterpret_cast<const float*>(data.data());
   checkpoint.parameters = {floats, parameters};
   checkpoint.optimizer_state = {floats + parameters, state};

@@ -9,9 +9,9 @@
 #include <optional>
 
 #include "base/format.h"
+#include "base/host/machine_limits.h"
 #include "base/json.h"
 #include "base/stop_signals.h"
-#include "base/subprocess.h"
 #include "engine/data/segments.h"
 #include "engine/kernels/kernels.h"
 #include "engine/train/checkpoint.h"

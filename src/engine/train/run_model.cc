@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/subprocess.h"
+#include "base/host/machine_limits.h"
 #include "engine/train/optimizer_plan.h"
 #include "engine/train/precision.h"
 #include "engine/train/run_directory.h"
@@ -54,7 +54,7 @@ RunModel load_run_model(const Path& directory, int threads, const std::function<
   }
   if (run.spec.precision == recipe::Precision::kAuto)  // of a run of an earlier program
     run.spec.precision = settled_precision(run.spec, directory);
-  const int team = threads > 0 ? threads : static_cast<int>(available_cpus().size());
+  const int team = threads > 0 ? threads : usable_cores();
   run.model = std::make_unique<LoadedModel>(run.spec.recipe, run.spec.size,
                                             choose_dtype(run.spec.precision, run.spec.size.width), team,
                                             LoadedModel::Purpose::kInference);

@@ -1,13 +1,21 @@
 // Fields of the records of runs.
 #include <algorithm>
 
+#include "base/host/ownership.h"
 #include "ledger/records/codec-inl.h"
 
 namespace flywheel::ledger {
 
+// Ids become names of folders.
+template <typename V>
+void check_run_id(const V& v, const std::string& id) {
+  if constexpr (!V::kWrites) check_entry_name(id, v.where + ": run id");
+}
+
 template <typename V>
 void fields(V& v, RunPlanned& r) {
   v.required("run", r.run);
+  check_run_id(v, r.run);
   v.field("stage", r.stage);
   v.field("rung_flops", r.rung_flops);
   v.field("recipe_hash", r.recipe_hash);
@@ -21,6 +29,7 @@ void fields(V& v, RunPlanned& r) {
   v.field("memory_bytes", r.memory_bytes);
   v.unless_empty("segments", r.segments);
   v.sparse("branch", r.branch);
+  if (r.branch && !r.branch->empty()) check_run_id(v, *r.branch);
   v.sparse("new_flops", r.new_flops);
   v.sparse("optimizer_flops", r.optimizer_flops);
   v.sparse("lookup_bytes", r.lookup_bytes);

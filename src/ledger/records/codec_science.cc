@@ -1,4 +1,5 @@
 // Fields of the records of what is known.
+#include "base/host/ownership.h"
 #include "ledger/records/codec-inl.h"
 
 namespace flywheel::ledger {
@@ -41,6 +42,7 @@ void fields(V& v, FitRecord& r) {
 template <typename V>
 void fields(V& v, TopForecast::Run& r) {
   v.required("run", r.run);
+  if constexpr (!V::kWrites) check_entry_name(r.run, v.where + ": run id");
   v.field("parameters", r.parameters);
   v.field("tokens", r.tokens);
   v.field("predicted", r.predicted);
@@ -118,6 +120,7 @@ void fields(V& v, WallRecord& r) {
 template <typename V>
 void fields(V& v, EvaluationRecord& r) {
   v.required("run", r.run);
+  if constexpr (!V::kWrites) check_entry_name(r.run, v.where + ": run id");
   v.required("split", r.split);
   v.field("tokens", r.tokens);
   v.field("loss", r.loss);

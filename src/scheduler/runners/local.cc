@@ -1,6 +1,7 @@
 #include "scheduler/runners/local.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -9,10 +10,21 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/stop_signals.h"
 #include "protocol/run_events.h"
 
 namespace flywheel::scheduler {
 namespace {
+
+// Whether the process was started for this run.
+bool names_folder(const ProcessIdentity& process, const Path& folder) {
+  const std::string name = folder.string();
+  const std::vector<std::string> arguments = command_line(process.pid);
+  return std::any_of(arguments.begin(), arguments.end(), [&](const std::string& argument) {
+    const size_t at = argument.find(name);
+    return at != std::string::npos && (at + name.size() == argument.size() || argument[at + name.size()] == '/');
+  });
+}
 
 // The living process that has `argument` on its command line, if there is one.
 std::optional<ProcessIdentity> find_process(const std::string& argument) {
@@ -44,7 +56,8 @@ std::optional<ProcessIdentity> read_identity(const Path& file) {
 
 }  // namespace
 
-LocalRunner::LocalRunner(const Resources& capacity, std::vector<int> cpus) : slots_(std::move(cpus)) {
+LocalRunner::LocalRunner(const Resources& capacity, std::vector<int> cpus)
+    : wishes_(checkpoint_requests()), slots_(std::move(cpus)) {
   set_capacity(capacity);
   capacity_changed_ = false;
 }
@@ -92,10 +105,19 @@ void LocalRunner::start(const Launch& launch) {
 bool LocalRunner::adopt(const std::string& run, const Path& directory, const Resources& needs) {
   const Path folder = std::filesystem::absolute(directory);
   std::optional<ProcessIdentity> found = read_identity(folder / protocol::kProcessFile);
-  if (!found || !is_alive(*found)) found = find_process((folder / protocol::kSpecFile).string());
+  if (!found || !is_alive(*found) || !names_folder(*found, folder))
+    found = find_process((folder / protocol::kSpecFile).string());
   if (!found) return false;
   add(run, {*found, slots_.take(needs.cores, available_cpus(found->pid))});
   return true;
+}
+
+void LocalRunner::pass_wishes_on() {
+  const int64_t wishes = checkpoint_requests();
+  if (wishes == wishes_) return;
+  wishes_ = wishes;
+  for (const auto& [run, child] : children_)
+    if (handles_signal(child.process.pid, SIGUSR1)) signal_process(child.process, SIGUSR1);
 }
 
 std::string LocalRunner::forget(pid_t pid) {
@@ -117,7 +139,10 @@ std::vector<RunnerEvent> LocalRunner::wait(double most_seconds) {
   if (!events.empty()) most_seconds = 0;
   const double now = real_clock().now_seconds();
   for (const auto& [run, at] : kill_at_seconds_) most_seconds = std::min(most_seconds, std::max(0.0, at - now));
-  for (const pid_t pid : watch_.wait(most_seconds)) {
+  pass_wishes_on();
+  const std::vector<pid_t> ended = watch_.wait(most_seconds);
+  pass_wishes_on();
+  for (const pid_t pid : ended) {
     const int exit_code = try_wait(pid).value_or(-1);
     const std::string run = forget(pid);
     if (!run.empty()) events.push_back({RunnerEvent::What::kEnded, run, exit_code});
@@ -141,8 +166,9 @@ void LocalRunner::stop(const std::string& run, double grace_seconds) {
 void LocalRunner::kill(const std::string& run) {
   const auto child = children_.find(run);
   if (child == children_.end()) return;
-  if (is_alive(child->second.process)) ::kill(-child->second.process.pid, SIGKILL);
-  signal_process(child->second.process, SIGKILL);
+  const ProcessIdentity& process = child->second.process;
+  if (is_alive(process) && ::getpgid(process.pid) == process.pid) ::kill(-process.pid, SIGKILL);
+  signal_process(process, SIGKILL);
 }
 
 }  // namespace flywheel::scheduler

@@ -8,7 +8,8 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "protocol/run_events.h"
+#include "base/stop_signals.h"
+#include "protocol/run_files.h"
 #include "testing/temporary_folder.h"
 
 namespace flywheel::scheduler {
@@ -132,6 +133,38 @@ TEST(LocalRunner, ProcessOfAnotherStartTimeOrBootIsNotAdopted) {
   }
   real_file_system().write_atomic(folder.path() / protocol::kProcessFile, "{\"pid\":");
   EXPECT_FALSE(LocalRunner({.cores = 1}).adopt("a", folder.path(), {}));
+}
+
+// Whoever can write into the folder could name any process of ours.
+TEST(LocalRunner, ALivingProcessThatIsNoneOfThisRunIsNotAdopted) {
+  flywheel::testing::TemporaryFolder folder, other;
+  LocalRunner first({.cores = 1});
+  first.start(shell("a", other.path(), "echo ready; while :; do :; done"));
+  wait_for_output(other.path());
+  std::filesystem::copy_file(other.path() / protocol::kProcessFile, folder.path() / protocol::kProcessFile);
+  EXPECT_FALSE(LocalRunner({.cores = 1}).adopt("a", folder.path(), {}));
+  EXPECT_TRUE(LocalRunner({.cores = 1}).adopt("a", other.path(), {}));
+  first.kill("a");
+  wait_for_exit(first);
+}
+
+// In a process of its own, since the handler is the whole process's.
+TEST(LocalRunnerDeathTest, AWishForACheckpointReachesRunsThatKnowIt) {
+  const auto act = [] {
+    flywheel::testing::TemporaryFolder knows, does_not;
+    LocalRunner runner({.cores = 2});
+    runner.start(shell("a", knows.path(), "trap 'exit 3' USR1; echo ready; while :; do sleep 0.01; done"));
+    runner.start(shell("b", does_not.path(), "echo ready; while :; do sleep 0.01; done"));
+    wait_for_output(knows.path());
+    wait_for_output(does_not.path());
+    catch_stop_signals();
+    ::raise(SIGUSR1);
+    const RunnerEvent exit = wait_for_exit(runner);
+    const bool right = exit.run == "a" && exit.exit_code == 3 && runner.wait(0).empty();
+    runner.kill("b");
+    return right && wait_for_exit(runner).exit_code == 128 + SIGKILL ? 0 : 1;
+  };
+  EXPECT_EXIT(::_exit(act()), ::testing::ExitedWithCode(0), "");
 }
 
 TEST(LocalRunner, ProgramThatIsMissingIsNamed) {

@@ -1,4 +1,4 @@
-#include "base/standard_streams.h"
+#include "base/host/standard_streams.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -11,7 +11,7 @@
 #include <string>
 
 #include "base/error.h"
-#include "base/visible_text.h"
+#include "base/host/visible_text.h"
 
 namespace flywheel {
 namespace {
