@@ -36,6 +36,14 @@ expect 2 "no such file" run --corpus "$work/nowhere" --budget 30s --dir "$lab"; 
 expect 2 "empty" run --corpus "$work/empty" --budget 30s --dir "$lab"; absent "$lab"
 expect 2 "binary" run --corpus "$work/binary" --budget 30s --dir "$lab"; absent "$lab"
 expect 2 "bytes" run --corpus "$work/small" --budget 30s --dir "$lab"; absent "$lab"
+mkdir "$work/records" "$work/links" "$work/otherlab"
+for i in $(seq 50); do echo "{\"body\": \"record number $i\"}"; done >"$work/records/a.jsonl"
+ln -s "$work/text/numbers.txt" "$work/links/numbers.txt"
+touch "$work/otherlab/ledger.sqlite" "$work/otherlab/lock"
+expect 2 "--text-field: body (100% of records" run --corpus "$work/records" --budget 30s --dir "$lab"; absent "$lab"
+expect 2 "--follow-links" run --corpus "$work/links" --budget 30s --dir "$lab"; absent "$lab"
+expect 2 "it is a lab" run --corpus "$work/otherlab" --budget 30s --dir "$lab"; absent "$lab"
+expect 2 "binary" "$flywheel" corpus "$work/binary/zeros" --validation-tail 0.1 --dir "$work/tail"; absent "$work/tail"
 for budget in 0 -5m 10x abc 1e40 nan 5; do
   expect 2 "budget" run --corpus "$work/text" "--budget=$budget" --dir "$lab"; absent "$lab"
 done

@@ -114,7 +114,12 @@ void DocumentReader::finish() {
 void DocumentReader::decide(bool whole_file) {
   if (!whole_file && buffer_.size() < kHeadBytes) return;
   if (rules_.name != DocumentRules::Name::kOther) {
-    if (decide_by_name(whole_file)) return;
+    // Looked at again when it has doubled, so that a long value costs no more than a few times its length.
+    if (!whole_file && buffer_.size() < std::min(look_at_, kJsonHeadBytes)) return;
+    if (decide_by_name(whole_file)) {
+      look_at_ = 2 * buffer_.size();
+      return;
+    }
   }
   if (!facts_.json_as_text && may_be_json_lines(whole_file)) {
     if (!whole_file && json_lines_ < kLinesLookedAt && buffer_.size() < kJsonHeadBytes) return;
@@ -161,6 +166,7 @@ bool DocumentReader::decide_by_name(bool whole_file) {
   const bool line_is_value = line.front() == '{' ? parser().is_object(line) : first_value(line).size() == line.size();
   const bool more_lines =
       newline != std::string_view::npos && text.find_first_not_of(" \t\r\n", newline) != std::string_view::npos;
+  if (newline != std::string_view::npos && !more_lines && !whole_head) return true;
   if (text[0] == '[') {
     if (named_lines) return records(line_is_value && more_lines ? Records::kLines : Records::kArray);
     // A list of anything but objects is no list of records.

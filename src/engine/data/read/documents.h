@@ -81,6 +81,7 @@ class DocumentReader {
   std::string buffer_;
   Form form_ = Form::kUnknown;
   size_t line_ = 0, searched_ = 0;  // in buffer_: the line that is not yet complete, and its part without an end
+  size_t look_at_ = 0;              // bytes of buffer_ at which a file of a JSON name is looked at next
   int json_lines_ = 0;
   bool any_ = false;
 };

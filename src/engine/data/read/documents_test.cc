@@ -26,16 +26,59 @@ std::vector<std::string> documents_of(const std::string& text, size_t most_at_on
   return documents;
 }
 
-std::string joined(const std::vector<std::string>& documents) {
-  std::string text;
-  for (const std::string& document : documents) text += document;
-  return text;
-}
-
 std::string json_lines(int records, size_t bytes) {
   std::string text;
   for (int i = 0; i < records; ++i)
     text += fmt::format("{{\"id\": {}, \"text\": \"{}\"}}\n", i, std::string(bytes, 'a'));
+  return text;
+}
+
+// Of a file of this name, in pieces; what came of it.
+DocumentFacts facts_of(const std::string& name, const std::string& text, std::vector<std::string>& documents,
+                       const ReadingOptions& options = {}) {
+  DocumentFacts first;
+  for (const size_t most : {size_t{11}, size_t{70000}, text.size() + 1}) {
+    std::vector<std::string> found(1);
+    DocumentReader reader(
+        {.text = [&](std::string_view more) { found.back() += more; }, .end = [&] { found.emplace_back(); }},
+        rules_for(name, options));
+    Rng rng(most);
+    for (size_t begin = 0; begin < text.size();) {
+      const size_t length = std::min<size_t>(1 + rng.below(most), text.size() - begin);
+      reader.push(std::string_view(text).substr(begin, length));
+      begin += length;
+    }
+    reader.finish();
+    found.pop_back();
+    EXPECT_TRUE(most == 11 || found == documents) << name;
+    documents = found;
+    first = reader.facts();
+  }
+  return first;
+}
+
+TEST(Documents, NamesAndContentTogetherSayWhatJsonIs) {
+  std::vector<std::string> documents;
+  EXPECT_TRUE(facts_of("package.json", "{\n \"name\": \"a\",\n \"n\": 1\n}\n", documents).json_as_text);
+  EXPECT_EQ(documents.size(), 1u);
+  EXPECT_TRUE(facts_of("numbers.json", "[1, 2, 3]\n", documents).json_as_text);
+  EXPECT_TRUE(facts_of("no.json", "not JSON at all\n", documents).json_as_text);
+  EXPECT_TRUE(facts_of("one.json", "{\n \"text\": \"the one\"\n}", documents).is_records);
+  EXPECT_EQ(documents, std::vector<std::string>{"the one"});
+  EXPECT_EQ(facts_of("list.json", "[{\"body\": \"b\"}]", documents).lacking.count, 1);
+  EXPECT_EQ(facts_of("x.JSON.gz", "{\"text\":\"a\"}\n{\"text\":\"b\"}\n", documents).records, 2);
+  EXPECT_EQ(facts_of("spread.jsonl", "{\n\"text\":\"a\"}\n{\"text\":\n\"b\"}\n", documents).records, 2);
+  EXPECT_EQ(facts_of("broken.jsonl", "no\n{\"text\":\"a\"}\n{\"text\":\n", documents).broken.count, 2);
+  EXPECT_EQ(documents, std::vector<std::string>{"a"});
+  EXPECT_TRUE(facts_of("lines.txt", json_lines(9, 20), documents).records_as_text);
+  EXPECT_EQ(facts_of("lines.txt", json_lines(9, 20), documents, {.text_field = "text"}).records, 9);
+  EXPECT_EQ(facts_of("long.json", "[" + json_lines(1, 3 << 20) + "]", documents).records, 1);
+  EXPECT_EQ(facts_of("long.jsonl", json_lines(1, 9 << 20), documents).records, 1);
+}
+
+std::string joined(const std::vector<std::string>& documents) {
+  std::string text;
+  for (const std::string& document : documents) text += document;
   return text;
 }
 

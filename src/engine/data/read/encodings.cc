@@ -29,7 +29,7 @@ constexpr size_t kFewestUnits = 8;    // of UTF-16 or UTF-32 without a mark
 
 struct Encoding {
   std::string_view found;  // by uchardet
-  const char* name;        // ours
+  std::string_view name;   // ours
   const char* iconv;       // the widest superset that text under this name is written in
   size_t unit = 1;
 };
@@ -205,11 +205,28 @@ bool is_text(std::string_view utf8) {
   return !has_nul(utf8) && !looks_binary(utf8, false);
 }
 
+// Whether no unit of the sample is one that text has none of: controls, and what is no character. Data fails this
+// within a few bytes, so that it costs nothing to ask.
+bool may_be_wide(std::string_view sample, size_t unit, bool little_endian) {
+  bool high_half = false;  // of a pair of UTF-16
+  for (size_t i = 0; i + unit <= sample.size(); i += unit) {
+    uint32_t c = 0;
+    for (size_t k = 0; k < unit; ++k)
+      c = c << 8 | static_cast<unsigned char>(sample[i + (little_endian ? unit - 1 - k : k)]);
+    const bool surrogate = c >= 0xd800 && c < 0xe000, low_half = surrogate && c >= 0xdc00;
+    if (c < 0x20 && (c < '\t' || c > '\r')) return false;
+    if (c > 0x10ffff || (c & 0xfffe) == 0xfffe || low_half != high_half || (surrogate && unit == 4)) return false;
+    high_half = surrogate && !low_half;
+  }
+  return true;
+}
+
 // UTF-16 and UTF-32 have a form that other data lacks: no controls, no single surrogates, and mostly one script.
 Recognised wide_without_mark(std::string_view sample, bool whole_text) {
   for (const char* name : {"UTF-32LE", "UTF-32BE", "UTF-16LE", "UTF-16BE"}) {
     const Encoding& encoding = *encoding_named(name);
     if (sample.size() < kFewestUnits * encoding.unit || (whole_text && sample.size() % encoding.unit != 0)) continue;
+    if (!may_be_wide(sample, encoding.unit, encoding.name.ends_with("LE"))) continue;
     const auto text = converted(sample, encoding, whole_text);
     if (!text || text->find('\0') != std::string::npos) continue;
     const Foreign foreign = foreign_in(*text);
