@@ -29,6 +29,73 @@ std::string shown(const Json& value) {
   return text;
 }
 
+// Collects the values of an object while it is parsed.
+class FlatValues {
+ public:
+  explicit FlatValues(std::vector<std::pair<std::string, std::string>>& values) : values_(values) {}
+  const std::string& wrong() const { return wrong_; }
+
+  bool null() { return take(""); }
+  bool boolean(bool value) { return take(value ? "true" : "false"); }
+  bool number_integer(int64_t value) { return take(std::to_string(value)); }
+  bool number_unsigned(uint64_t value) { return take(std::to_string(value)); }
+  bool number_float(double, const std::string& text) { return take(text); }
+  bool string(const std::string& value) { return take(value); }
+  bool binary(const Json::binary_t&) { return false; }
+  bool key(const std::string& name) {
+    path_.resize(begins_.back());
+    path_ += name;
+    return true;
+  }
+  bool start_object(size_t) {
+    constexpr size_t kDeepest = 32;
+    if (begins_.size() == kDeepest) {
+      wrong_ = "objects are nested more than 32 deep";
+      return false;
+    }
+    if (!begins_.empty()) path_ += '.';
+    begins_.push_back(path_.size());
+    return true;
+  }
+  bool end_object() {
+    path_.resize(begins_.back());
+    begins_.pop_back();
+    return true;
+  }
+  bool start_array(size_t) {
+    if (begins_.empty()) {
+      wrong_ = "expected an object {..}, found a list";
+      return false;
+    }
+    ++lists_;
+    return start_object(0);
+  }
+  bool end_array() {
+    --lists_;
+    return end_object();
+  }
+  bool parse_error(size_t at, const std::string&, const Json::exception& error) {
+    wrong_ = error.id == 406 ? fmt::format("a number is too large at byte {} of the object", at)
+                             : fmt::format("not valid JSON at byte {} of the object", at);
+    return false;
+  }
+
+ private:
+  bool take(std::string text) {
+    if (begins_.empty()) {
+      wrong_ = "expected an object {..}, found a single value";
+      return false;
+    }
+    if (lists_ == 0) values_.emplace_back(path_, std::move(text));
+    return true;
+  }
+
+  std::vector<std::pair<std::string, std::string>>& values_;
+  std::string path_, wrong_;
+  std::vector<size_t> begins_;  // where the key of each open object begins in the path
+  size_t lists_ = 0;
+};
+
 }  // namespace
 
 std::string nearest_name(std::string_view name, const std::vector<std::string>& known) {
@@ -42,6 +109,12 @@ std::string nearest_name(std::string_view name, const std::vector<std::string>& 
       best = candidate, best_distance = distance;
   }
   return best;
+}
+
+std::string flat_json(std::string_view object, std::vector<std::pair<std::string, std::string>>& values) {
+  FlatValues flat(values);
+  const bool good = Json::sax_parse(object.begin(), object.end(), &flat);
+  return good || !flat.wrong().empty() ? flat.wrong() : "not valid JSON";
 }
 
 JsonReader::JsonReader(const Json& object, std::string where, std::string prefix)

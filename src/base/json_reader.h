@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/json_fwd.h"
@@ -14,6 +15,10 @@ namespace flywheel {
 
 // The known name that `name` most likely meant; empty when nothing is near.
 std::string nearest_name(std::string_view name, const std::vector<std::string>& known);
+
+// The values of one JSON object in their order: keys of nested objects joined by dots, numbers as they stand, null as
+// empty text; lists are left out. What is wrong with the text, else empty; never throws for a text.
+std::string flat_json(std::string_view object, std::vector<std::pair<std::string, std::string>>& values);
 
 // Keeps references: the object must outlive it. Not thread safe.
 class JsonReader {

@@ -3,6 +3,7 @@
 
 #include <cctype>
 #include <chrono>
+#include <cmath>
 #include <memory>
 #include <set>
 
@@ -11,6 +12,7 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/table/column_choice.h"
 #include "cli/cli.h"
 #include "cli/fit_command.h"
 #include "cli/fit_curves.h"
@@ -29,6 +31,8 @@ scaling::FitRequest request_of(const FitCommand& command) {
   return {.forms = scaling::form_names(command.forms),
           .reduce = scaling::reduce_by_name(command.reduce),
           .group = command.group,
+          .columns = command.columns,
+          .checkpoints = command.checkpoints,
           .unit = command.unit,
           .huber = command.huber,
           .drop_highest = command.drop_highest,
@@ -65,15 +69,22 @@ void check_pages(const FitCommand& command, const std::vector<scaling::FitInput>
   }
 }
 
+std::string columns_again(const FitCommand& command) {
+  std::string text;
+  for (const std::string& list : command.columns) text += " --columns " + shell_command({list});
+  return text;
+}
+
 void write_page(const FitCommand& command, const FitResult& result) {
   const std::string file = Path(command.runs).filename().string();
   const std::string again = fmt::format(
-      "flywheel fit {} --forms {} --huber {:g} --bootstrap {} --seed {}{}{}{}{}{}{}{}", file, command.forms,
+      "flywheel fit {} --forms {} --huber {:g} --bootstrap {} --seed {}{}{}{}{}{}{}{}{}{}", file, command.forms,
       command.huber, command.bootstrap, command.seed,
       command.group.empty() ? "" : " --group " + shell_command({command.group}),
       command.unit.empty() ? "" : " --unit " + shell_command({command.unit}),
       command.compute_runs != "frontier" ? " --compute-runs " + command.compute_runs : "",
-      command.skip_bad_rows ? " --skip-bad-rows" : "",
+      command.skip_bad_rows ? " --skip-bad-rows" : "", columns_again(command),
+      command.checkpoints ? " --checkpoints" : "",
       command.drop_highest > 0 ? fmt::format(" --drop-highest {}", command.drop_highest) : "",
       command.reduce != "none" ? " --reduce " + command.reduce : "", result.dropped ? " --outliers drop" : "");
   real_file_system().write_atomic(page_path(command, result.input.group),
@@ -81,11 +92,13 @@ void write_page(const FitCommand& command, const FitResult& result) {
 }
 
 OrderedJson json_of(const FitCommand& command, const std::vector<FitResult>& results) {
+  // --group COLUMN=VALUE is one fit; a group's name is empty then.
+  const bool by_group = !command.group.empty() && !(results.size() == 1 && results[0].input.group.empty());
   OrderedJson json;
   for (const FitResult& result : results) {
     OrderedJson one = report::fit_json(result);
     if (!command.report.empty()) one["report"] = page_path(command, result.input.group).string();
-    if (command.group.empty())
+    if (!by_group)
       json = std::move(one);
     else
       json["groups"].push_back(std::move(one));
@@ -93,16 +106,38 @@ OrderedJson json_of(const FitCommand& command, const std::vector<FitResult>& res
   return json;
 }
 
+// The columns chosen for the runs count here too, where the table has them.
+std::vector<scaling::Point> wanted_sizes(const FitCommand& command) {
+  const std::string name = table_name(command.predict);
+  Table table = Table::read(read_table_file(command.predict, "a table of sizes"), name);
+  std::vector<std::string> columns;
+  for (const std::string& list : command.columns) {
+    Table tried = table;
+    try {
+      choose_columns(tried, {list}, scaling::run_quantities());
+      table = std::move(tried);
+    } catch (const Error&) {
+    }
+  }
+  scaling::TableOptions options;
+  options.loss_required = false;
+  return scaling::parse_runs(table, options).points;
+}
+
 void run_fit(const FitCommand& command) {
+  if (!std::isfinite(command.huber) || !(command.huber > 0))
+    throw_bad_input("--huber {}: expected a finite number above 0, such as 1e-3", command.huber);
+  if (command.runs == "-" && command.predict == "-")
+    throw_bad_input("--predict -: standard input is read once, and the runs are read from it");
   if (command.shared_exponents && command.group.empty())
     throw_bad_input("--shared-exponents needs --group COLUMN: whose laws are to share them?");
   const auto start = std::chrono::steady_clock::now();
   const scaling::FitRequest request = request_of(command);
-  std::vector<scaling::FitInput> inputs = scaling::fit_inputs(read_table_file(command.runs), command.runs, request);
+  std::vector<scaling::FitInput> inputs =
+      scaling::fit_inputs(read_table_file(command.runs), table_name(command.runs), request);
   for (const std::string& warning : inputs.front().table.warnings) log_warning(warning);
   std::vector<scaling::Point> wanted;
-  if (!command.predict.empty())
-    wanted = scaling::parse_runs(read_table_file(command.predict), command.predict, false).points;
+  if (!command.predict.empty()) wanted = wanted_sizes(command);
   check_pages(command, inputs);
   std::vector<FitResult> results;
   for (scaling::FitInput& input : inputs) results.push_back(scaling::fit_input(request, std::move(input), wanted));
@@ -126,7 +161,9 @@ void run_fit(const FitCommand& command) {
 
 Action declare_fit(Arguments& arguments) {
   auto command = std::make_shared<FitCommand>();
-  arguments.option("runs", command->runs, "CSV of finished runs: two of N, D, C, and L; may be compressed");
+  arguments.option("runs", command->runs,
+                   "Table of finished runs (CSV, TSV, JSONL; - for standard input): two of N, D, C, and L");
+  arguments.option("--columns", command->columns, kColumnsHelp).repeatable();
   arguments
       .option("--forms", command->forms,
               "Forms of the law, comma-separated; outliers are judged by the first, forecasts are the forecaster's")
@@ -136,7 +173,10 @@ Action declare_fit(Arguments& arguments) {
   arguments.option("--bootstrap", command->bootstrap, "Resamples for intervals").range(0, 1000000).show_default();
   arguments.option("--reduce", command->reduce, "Several losses of one (N, D): none, mean, median, min, last")
       .show_default();
-  arguments.option("--group", command->group, "Column whose values get a law each");
+  arguments.option("--group", command->group,
+                   "Column whose values get a law each; COLUMN=VALUE: one law, of these rows");
+  arguments.flag("--checkpoints", command->checkpoints,
+                 "Count every checkpoint of a run, not only the last one of each");
   arguments.flag("--shared-exponents", command->shared_exponents,
                  "With --group: also laws with exponents in common, A, B and E per group");
   arguments.option("--outliers", command->outliers, "Runs far off the law: keep, drop")
@@ -147,7 +187,7 @@ Action declare_fit(Arguments& arguments) {
       .show_default();
   arguments.option("--unit", command->unit, "Label of the losses; by default from the column's name");
   arguments.flag("--skip-bad-rows", command->skip_bad_rows, "Leave out rows that cannot be read instead of refusing");
-  arguments.option("--predict", command->predict, "CSV of sizes (N, D) to predict");
+  arguments.option("--predict", command->predict, "Table of sizes (N, D) to predict");
   arguments.option("--seed", command->seed, "Seed of the resamples").show_default();
   arguments.option("--threads", command->threads, "Threads; the numbers do not depend on it").range(1, 256);
   arguments.flag("--json", command->json, "Print one JSON object");

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/plan_source.h"
+#include "cli/table_file.h"
 #include "report/plan_text.h"
 
 namespace flywheel::cli {
@@ -19,9 +20,10 @@ namespace {
 
 struct PlanOptions {
   std::vector<std::string> flops, seconds;
-  std::string csv, lab, inference, rate, peak, form;
+  PlanTable table;
+  std::string lab, inference, rate, peak, form;
   double mfu = 0, gpus = 1;
-  int drop_highest = 0, bootstrap = 400, threads = 1;
+  int bootstrap = 400, threads = 1;
   uint64_t seed = 1;
   bool json = false;
 };
@@ -104,8 +106,14 @@ Action declare_plan(Arguments& arguments) {
   arguments.option("--flops", options->flops, "Training budget in FLOPs, such as 1e21; may be given several times");
   arguments.option("--seconds", options->seconds, "Training budget as time (30d, 12h, or seconds) at the rate given");
   const Option csv =
-      arguments.option("--csv", options->csv, "CSV of finished runs: N, D, L, optionally C, lr and batch_size");
-  arguments.option("--law", options->lab, "A lab's folder, instead of a CSV").excludes(csv);
+      arguments.option("--csv", options->table.path,
+                       "Table of finished runs (CSV, TSV, JSONL; - for standard input): N, D, L, optionally C, lr and "
+                       "batch_size");
+  arguments.option("--law", options->lab, "A lab's folder, instead of a table").excludes(csv);
+  arguments.option("--columns", options->table.columns, kColumnsHelp).repeatable();
+  arguments.option("--group", options->table.group, "COLUMN=VALUE: plan from the rows that have it");
+  arguments.flag("--checkpoints", options->table.checkpoints,
+                 "Count every checkpoint of a run, not only the last one of each");
   arguments.option("--inference-tokens", options->inference, "Tokens the model will read or write when served");
   arguments.option("--flops-per-second", options->rate, "Rate that one device reaches in training, such as 4e14");
   arguments.option("--gpus", options->gpus, "Devices").show_default();
@@ -114,16 +122,17 @@ Action declare_plan(Arguments& arguments) {
   arguments.option(
       "--form", options->form,
       "Form of approach 3, by default the one that the runs favour; sizes and losses are the forecaster's");
-  arguments.option("--drop-highest", options->drop_highest, "Leave out this many of the highest losses of the CSV");
+  arguments.option("--drop-highest", options->table.drop_highest,
+                   "Leave out this many of the highest losses of the table");
   arguments.option("--bootstrap", options->bootstrap, "Resamples for intervals").range(0, 10000).show_default();
   arguments.option("--seed", options->seed, "Seed of the resamples").show_default();
   arguments.option("--threads", options->threads, "Threads; the numbers do not depend on it").range(1, 256);
   arguments.flag("--json", options->json, "Print one JSON object");
   return [options] {
-    if (options->csv.empty() && options->lab.empty())
+    if (options->table.path.empty() && options->lab.empty())
       throw_bad_input("a plan needs runs: --csv RUNS.csv, or --law LAB for a lab's folder");
-    const PlanSource source = options->csv.empty() ? plan_source_from_lab(options->lab)
-                                                   : plan_source_from_csv(options->csv, options->drop_highest);
+    const PlanSource source =
+        options->table.path.empty() ? plan_source_from_lab(options->lab) : plan_source_from_table(options->table);
     const scaling::PlanRequest request = request_of(*options, source);
     const scaling::PlanResult result = scaling::make_plans(source.runs, request);
     OrderedJson json = report::plan_json(source.runs, source.unit, request, result, recipe_sizes(source, result));

@@ -3,30 +3,43 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "base/file_system.h"
 #include "base/json.h"
 #include "base/statistics.h"
+#include "base/table/column_choice.h"
 #include "campaign/points.h"
+#include "cli/table_file.h"
 #include "ledger/ledger.h"
 #include "recipe/size.h"
 #include "scaling/fit/fit_input.h"
+#include "scaling/fit/group_suggestion.h"
 #include "scaling/tables/other_units.h"
 #include "scaling/tables/sweep_table.h"
 
 namespace flywheel::cli {
-PlanSource plan_source_from_csv(const std::string& path, int drop_highest) {
-  if (!std::filesystem::is_regular_file(path)) throw_bad_input("{}: no such file; expected a CSV of runs", path);
+
+PlanSource plan_source_from_table(const PlanTable& wanted) {
+  const std::string name = table_name(wanted.path);
   PlanSource source;
   source.unit = "in the unit of the runs' loss column";
-  const std::string text = real_file_system().read(path);
-  scaling::RunsTable table = scaling::parse_runs(text, path);
-  scaling::leave_out_other_units(table);
-  scaling::drop_highest(table, drop_highest, path);
-  std::vector<scaling::SweepRun> sweep = scaling::parse_sweep(text, path, table);
-  std::vector<scaling::Point> points = sweep.empty() ? table.points : scaling::best_of_each(sweep, table);
-  source.runs = scaling::plan_runs(path, std::move(points), std::move(sweep));
-  source.runs.warnings = table.warnings;
-  for (std::string& said : scaling::columns_in_other_units(table)) source.runs.notes.push_back(std::move(said));
+  Table table = Table::read(read_table_file(wanted.path), name);
+  choose_columns(table, wanted.columns, scaling::run_quantities());
+  if (scaling::is_group_column(table, wanted.group))
+    throw_bad_input("--group {}: a plan is of one law; expected COLUMN=VALUE, such as --group dataset=c4",
+                    wanted.group);
+  scaling::TableOptions options;
+  options.group = wanted.group;
+  options.checkpoints = wanted.checkpoints;
+  scaling::RunsTable runs = scaling::parse_runs(table, options);
+  const std::vector<std::string> groups =
+      wanted.group.empty() ? scaling::group_suggestions(table, runs) : std::vector<std::string>{};
+  scaling::leave_out_other_units(runs);
+  scaling::drop_highest(runs, wanted.drop_highest, name);
+  std::vector<scaling::SweepRun> sweep = scaling::parse_sweep(table, runs);
+  std::vector<scaling::Point> points = sweep.empty() ? runs.points : scaling::best_of_each(sweep, runs);
+  source.runs = scaling::plan_runs(name, std::move(points), std::move(sweep));
+  source.runs.warnings = runs.warnings;
+  for (const std::string& said : groups) source.runs.notes.push_back(said);
+  for (std::string& said : scaling::columns_in_other_units(runs)) source.runs.notes.push_back(std::move(said));
   return source;
 }
 

@@ -19,8 +19,15 @@ struct PlanSource {
   double flops_per_second = 0;           // median of the lab's own runs, one slot each; 0: not known
 };
 
-// Without so many rows of the highest losses. Throws kBadInput for a file that is not there or no table of runs.
-PlanSource plan_source_from_csv(const std::string& path, int drop_highest);
+struct PlanTable {
+  std::string path;                  // "-": standard input
+  std::vector<std::string> columns;  // what stands where, as --columns takes it
+  std::string group;                 // COLUMN=VALUE: of these rows
+  int drop_highest = 0;              // without so many rows of the highest losses
+  bool checkpoints = false;          // all checkpoints of a run count
+};
+// Throws kBadInput for a file that is not there or no table of runs.
+PlanSource plan_source_from_table(const PlanTable& wanted);
 // Throws kBadInput for a folder that is no lab or holds too few finished runs to plan from.
 PlanSource plan_source_from_lab(const std::string& path);
 // One for each plan; empty without a recipe.

@@ -213,7 +213,7 @@ int replay(ReplayCommand& options) {
     for (const double percent : options.within) options.replay.tolerances.push_back(percent / 100);
   }
   const search::ReplayTable table =
-      search::read_replay_table(read_table_file(options.table), options.table, options.question);
+      search::read_replay_table(read_table_file(options.table), table_name(options.table), options.question);
   if (!options.list.empty()) {
     options.replay.proposer_options.list = read_table_file(options.list, "changes in TOML");
     options.replay.proposer_options.list_source = options.list;
@@ -247,7 +247,9 @@ int replay(ReplayCommand& options) {
 
 Action declare_replay(Arguments& arguments) {
   auto options = std::make_shared<ReplayCommand>();
-  arguments.option("table", options->table, "CSV of finished runs, one a row").required();
+  arguments.option("table", options->table, "Table of finished runs, one a row (CSV, TSV, JSONL; - for standard input)")
+      .required();
+  arguments.option("--columns", options->question.columns, kColumnsHelp).repeatable();
   arguments.option("--target", options->question.target, "Column of the loss; lower is better");
   arguments
       .option("--policy", options->policies,

@@ -171,7 +171,7 @@ TEST(SweepTable, NamesLineAndColumnAndKeepsTheBestOfEach) {
     parse_sweep(bad, "y.csv", parse_runs(bad, "y.csv"));
     FAIL();
   } catch (const Error& e) {
-    EXPECT_THAT(e.what(), testing::HasSubstr("y.csv: line 3: learning rate"));
+    EXPECT_THAT(e.what(), testing::HasSubstr("y.csv: line 3: column lr: learning rate"));
   }
   const std::string plain = "N,D,loss\n1e8,1e9,3\n";
   EXPECT_TRUE(parse_sweep(plain, "z.csv", parse_runs(plain, "z.csv")).empty());

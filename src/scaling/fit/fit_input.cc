@@ -8,6 +8,8 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/table/column_choice.h"
+#include "scaling/fit/group_suggestion.h"
 #include "scaling/laws/form_weights.h"
 #include "scaling/tables/other_units.h"
 
@@ -49,14 +51,20 @@ std::vector<std::string> form_names(std::string_view list) {
   return names;
 }
 
-std::vector<FitInput> fit_inputs(std::string_view text, const std::string& where, const FitRequest& request) {
+std::vector<FitInput> fit_inputs(std::string_view bytes, const std::string& where, const FitRequest& request) {
   TableOptions options;
   options.skip_bad_rows = request.skip_bad_rows;
   options.group = request.group;
-  RunsTable table = parse_runs(text, where, options);
+  options.checkpoints = request.checkpoints;
+  Table read = Table::read(bytes, where);
+  choose_columns(read, request.columns, run_quantities());
+  const bool grouped = is_group_column(read, request.group);
+  RunsTable table = parse_runs(read, options);
   leave_out_other_units(table);
   if (!request.unit.empty()) table.unit = request.unit;
   std::vector<std::string> notes;
+  if (request.group.empty())
+    for (std::string& said : group_suggestions(read, table)) notes.push_back(std::move(said));
   if (!table.skipped.empty())
     notes.push_back(fmt::format("{} bad row(s) left out, the first: {}", table.skipped.size(), table.skipped.front()));
   const size_t before = table.points.size();
@@ -67,7 +75,7 @@ std::vector<FitInput> fit_inputs(std::string_view text, const std::string& where
   for (std::string& note : suspicions(table, where)) notes.push_back(std::move(note));
 
   std::vector<std::string> names = {""};
-  if (!request.group.empty()) {
+  if (grouped) {
     names.clear();
     for (const std::string& group : table.groups)
       if (std::find(names.begin(), names.end(), group) == names.end()) names.push_back(group);
@@ -80,7 +88,7 @@ std::vector<FitInput> fit_inputs(std::string_view text, const std::string& where
   std::vector<std::string> left_out;
   for (const std::string& name : names) {
     FitInput input{name, table, {}, notes};
-    if (!request.group.empty()) {
+    if (grouped) {
       std::vector<size_t> members;
       for (size_t i = 0; i < table.groups.size(); ++i)
         if (table.groups[i] == name) members.push_back(i);

@@ -15,10 +15,13 @@ namespace flywheel::scaling {
 struct FitRequest {
   std::vector<std::string> forms;  // outliers and residuals are judged by the first; at least one
   Reduce reduce = Reduce::kNone;   // several losses of one (N, D)
-  std::string group = {};          // a column whose values get a law each; empty: one law
-  std::string unit = {};           // of the losses; empty: from the column's name
-  double huber = 1e-3;             // delta on log residuals
-  int drop_highest = 0;            // so many of the highest losses are left out
+  // A column whose values get a law each, or COLUMN=VALUE: the rows that have it; empty: one law of all.
+  std::string group = {};
+  std::vector<std::string> columns = {};  // what stands where, as --columns takes it
+  bool checkpoints = false;               // all checkpoints of a run count, not only its last
+  std::string unit = {};                  // of the losses; empty: from the column's name
+  double huber = 1e-3;                    // delta on log residuals
+  int drop_highest = 0;                   // so many of the highest losses are left out
   int bootstrap = 400, threads = 1;
   uint64_t seed = 1;
   bool drop_outliers = false;         // runs far off the law are left out, not only named
@@ -41,10 +44,10 @@ struct FitInput {
 inline constexpr size_t kFewestFitted = 4;
 size_t different_runs(std::span<const Point> points);
 
-// One input, or one per group in order of appearance, of the text of a table (tables/runs_table.h). Throws kBadInput
+// One input, or one per group in order of appearance, of the bytes of a table (tables/runs_table.h). Throws kBadInput
 // naming `where`, the line and the option, and for fewer different runs than kFewestFitted; groups of fewer are left
 // out with a note.
-std::vector<FitInput> fit_inputs(std::string_view text, const std::string& where, const FitRequest& request);
+std::vector<FitInput> fit_inputs(std::string_view bytes, const std::string& where, const FitRequest& request);
 // Leaves out so many rows of the highest losses. Throws kBadInput naming the option for a number that leaves none.
 void drop_highest(RunsTable& table, int dropped, const std::string& where);
 // Leaves out the rows at these indices of input.table and merges again.

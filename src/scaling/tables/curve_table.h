@@ -1,4 +1,4 @@
-// Reads loss curves from a CSV with one measured step per line.
+// Reads loss curves from a table with one measured step a row.
 #pragma once
 
 #include <string>
@@ -13,9 +13,11 @@ namespace flywheel::scaling {
 // tokens_per_step (batch_tokens) or tokens (of which the last row's mean per step is taken). Rows of a run may be
 // interleaved with others', its steps rise. A row without a loss only tells the schedule: a run may end in such rows
 // and have its end predicted. Between rows the rate is a straight line: log the steps where a schedule bends. Read as
-// base/csv.h says, with commas between cells. Throws kBadInput naming `where`, the line and the column: missing
+// base/table/table.h says. Throws kBadInput naming `where`, the line and the column: missing
 // columns, no rows, text for numbers, NaN, negative or infinite values, steps that do not rise, rates that are zero
 // throughout, sizes that change within a run. `loss_required`: some row of every file must have a loss.
-std::vector<Curve> parse_curves(std::string_view text, const std::string& where, bool loss_required = true);
+// `columns`: what stands where, as --columns takes it.
+std::vector<Curve> parse_curves(std::string_view bytes, const std::string& where, bool loss_required = true,
+                                const std::vector<std::string>& columns = {});
 
 }  // namespace flywheel::scaling

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/statistics.h"
+#include "base/table/column_names.h"
 #include "scaling/tables/runs_clean.h"
 
 namespace flywheel::scaling {
@@ -172,6 +173,37 @@ const char* unit_name(double power) {
   return power >= 1 && power <= 4 ? kNames[static_cast<size_t>(power) - 1] : "another unit";
 }
 
+// What a column would have to be multiplied by.
+struct Shortened {
+  double size = 1, tokens = 1;
+};
+
+// The units under which the median run has the most usual number of tokens a parameter; of units that say the same the
+// smaller ones.
+Shortened likely_units(const RunsTable& table, bool short_size, bool short_tokens) {
+  constexpr double kUsual = 20, kAsGood = 1e-6;
+  std::vector<double> ratios;
+  for (const Point& p : table.points) ratios.push_back(p.D / p.N);
+  const double ratio = median(ratios);
+  Shortened best;
+  double least = INFINITY;
+  for (const double size : {1.0, 1e6, 1e9})
+    for (const double tokens : {1.0, 1e3, 1e6, 1e9, 1e12}) {
+      if ((size > 1) != short_size || (short_tokens && tokens < 1e6)) continue;
+      const double off = std::abs(std::log(ratio * tokens / size / kUsual));
+      if (off > least - kAsGood) continue;
+      least = off;
+      best = {size, tokens};
+    }
+  return best;
+}
+
+std::string choice(const RunsTable& table, size_t which, const char* symbol, double factor) {
+  const std::string& name = table.named[which];
+  const int power = static_cast<int>(std::lround(std::log10(factor)));
+  return choice_of(symbol, name.empty() ? symbol : name, fmt::format("*1e{}", power));
+}
+
 double largest(const RunsTable& table, double (*of)(const Point&)) {
   double most = 0;
   for (const Point& p : table.points) most = std::max(most, of(p));
@@ -244,21 +276,29 @@ std::vector<std::string> columns_in_other_units(const RunsTable& table) {
       return said;
     }
   }
-  if (size < kFewestParameters)
-    said.push_back(
-        fmt::format("the largest run has {:.4g} parameters: N looks stated in millions or billions; every "
-                    "size and forecast here is in that unit, so multiply the column",
-                    size));
-  if (tokens < kFewestTokens)
-    said.push_back(
-        fmt::format("the longest run has {:.4g} tokens: D looks stated in millions or billions; every "
-                    "length and forecast here is in that unit, so multiply the column",
-                    tokens));
-  else if (per_parameter < kFewestPerParameter)
-    said.push_back(
-        fmt::format("no run has more than {:.3g} tokens per parameter: are N and D swapped, or is one of "
-                    "them stated in thousands, millions or billions?",
-                    per_parameter));
+  const bool short_size = size < kFewestParameters, short_tokens = tokens < kFewestTokens;
+  if (short_size || short_tokens || per_parameter < kFewestPerParameter) {
+    const Shortened guess = likely_units(table, short_size, short_tokens);
+    const bool mends_size = guess.size > 1, mends_tokens = guess.tokens > 1;
+    const std::string option =
+        fmt::format("--columns {}{}{}", mends_size ? choice(table, 0, "N", guess.size) : "",
+                    mends_size && mends_tokens ? "," : "", mends_tokens ? choice(table, 1, "D", guess.tokens) : "");
+    if (short_size)
+      said.push_back(
+          fmt::format("the largest run has {:.4g} parameters: N looks stated in {}; every size and forecast here "
+                      "is in that unit until {}",
+                      size, unit_name(std::log10(guess.size) / 3), option));
+    if (short_tokens)
+      said.push_back(
+          fmt::format("the longest run has {:.4g} tokens: D looks stated in {}; every length and forecast here is "
+                      "in that unit until {}",
+                      tokens, unit_name(std::log10(guess.tokens) / 3), option));
+    if (!short_size && !short_tokens)
+      said.push_back(
+          fmt::format("no run has more than {:.3g} tokens per parameter: are N and D swapped, or is one of "
+                      "them stated in thousands, millions or billions? D in {} would be {}",
+                      per_parameter, unit_name(std::log10(guess.tokens) / 3), option));
+  }
   return said;
 }
 

@@ -101,13 +101,14 @@ void reduce_runs(RunsTable& table, Reduce reduce) {
   std::map<Key, size_t> place;
   std::vector<std::vector<double>> losses;
   RunsTable kept = table;
-  kept.points.clear(), kept.rows.clear(), kept.groups.clear();
+  kept.points.clear(), kept.rows.clear(), kept.origins.clear(), kept.groups.clear();
   for (size_t i = 0; i < table.points.size(); ++i) {
     const auto [found, is_new] = place.emplace(key_of(table, i), losses.size());
     if (is_new) {
       losses.emplace_back();
       kept.points.push_back(table.points[i]);
       kept.rows.push_back(table.rows[i]);
+      kept.origins.push_back(table.origins[i]);
       if (!table.groups.empty()) kept.groups.push_back(table.groups[i]);
     }
     losses[found->second].push_back(table.points[i].L);

@@ -1,64 +1,61 @@
 #include "scaling/tables/sweep_table.h"
 
-#include <algorithm>
+#include <fmt/format.h>
+
 #include <array>
 #include <map>
 #include <optional>
 
-#include "base/check.h"
-#include "base/csv.h"
-#include "base/error.h"
+#include "base/table/column_names.h"
+#include "base/table/table_text.h"
 
 namespace flywheel::scaling {
 namespace {
 
-struct Wanted {
+struct SweepColumn {
   double SweepRun::*field;
-  const char* means;
-  std::vector<std::string_view> names;  // letters and digits only
+  WantedColumn wanted;
 };
 
-const std::array<Wanted, 3>& wanted_columns() {
-  static const std::array<Wanted, 3> columns = {{
-      {&SweepRun::learning_rate, "learning rate", {"lr", "learningrate", "peaklr", "maxlr"}},
-      {&SweepRun::batch, "batch size", {"bs", "batch", "batchsize"}},
-      {&SweepRun::loss, "smooth loss", {"smoothloss", "smoothedloss"}},
+const std::array<SweepColumn, 3>& sweep_columns() {
+  static const std::array<SweepColumn, 3> columns = {{
+      {&SweepRun::learning_rate,
+       {"lr", "learning rate", {"lr", "learningrate", "peaklr", "maxlr", "peaklearningrate"}, {}, false}},
+      {&SweepRun::batch, {"batch", "batch size", {"bs", "batch", "batchsize"}, {}, false}},
+      {&SweepRun::loss, {"", "smooth loss", {"smoothloss", "smoothedloss"}, {}, false}},
   }};
   return columns;
 }
 
 }  // namespace
 
-std::vector<SweepRun> parse_sweep(std::string_view text, const std::string& where, const RunsTable& table) {
-  CsvReader reader(text, where, {.separators = kRunsSeparators, .tells_damage = true});
-  std::array<int, 3> at = {-1, -1, -1};
-  for (size_t c = 0; c < reader.names().size(); ++c)
-    for (size_t k = 0; k < at.size(); ++k) {
-      const auto& known = wanted_columns()[k].names;
-      if (std::find(known.begin(), known.end(), plain_column_name(reader.names()[c])) != known.end())
-        at[k] = static_cast<int>(c);
-    }
-  if (at[0] < 0 && at[1] < 0) return {};
-  std::vector<SweepRun> runs;
-  while (runs.size() < table.points.size() && reader.next()) {
-    if (reader.line() != table.rows[runs.size()]) continue;  // a row that the table left out
-    const Point& p = table.points[runs.size()];
+std::vector<SweepRun> parse_sweep(const Table& table, const RunsTable& runs) {
+  std::array<FoundColumn, 3> at;
+  for (size_t k = 0; k < at.size(); ++k) at[k] = find_column(table, sweep_columns()[k].wanted);
+  if (at[0].column < 0 && at[1].column < 0) return {};
+  std::vector<SweepRun> sweep;
+  for (size_t i = 0; i < runs.points.size(); ++i) {
+    const Point& p = runs.points[i];
+    const size_t row = runs.origins[i];
     SweepRun run{p.N, p.D, 0, 0, p.L};
     for (size_t k = 0; k < at.size(); ++k) {
-      if (at[k] < 0) continue;
-      const std::string_view cell = reader.cell_or_empty(at[k]);
-      const std::optional<double> value = number_in_cell(cell);
+      if (at[k].column < 0) continue;
+      const std::optional<double> value = value_in_ones(table, row, at[k]);
       // A rate of 0 is no rate: the row keeps its loss and has no say in the rules.
-      const bool is_rate = wanted_columns()[k].field != &SweepRun::loss;
+      const bool is_rate = sweep_columns()[k].field != &SweepRun::loss;
       if (!value || *value < 0 || (*value == 0 && !is_rate))
-        throw_bad_input("{}: line {}: {}: expected a number above 0, found \"{}\"", where, reader.line(),
-                        wanted_columns()[k].means, cell);
-      run.*wanted_columns()[k].field = *value;
+        table.fail(row, table.name(static_cast<size_t>(at[k].column)),
+                   fmt::format("{}: expected a number above 0, found \"{}\"", sweep_columns()[k].wanted.means,
+                               shown_cell(table.cell_or_empty(row, at[k].column))));
+      run.*sweep_columns()[k].field = *value;
     }
-    runs.push_back(run);
+    sweep.push_back(run);
   }
-  CHECK(runs.size() == table.points.size());
-  return runs;
+  return sweep;
+}
+
+std::vector<SweepRun> parse_sweep(std::string_view bytes, const std::string& where, const RunsTable& runs) {
+  return parse_sweep(Table::read(bytes, where), runs);
 }
 
 std::vector<Point> best_of_each(const std::vector<SweepRun>& runs, const RunsTable& table) {

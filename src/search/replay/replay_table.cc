@@ -9,7 +9,12 @@
 #include <set>
 
 #include "base/csv.h"
+#include "base/error.h"
 #include "base/json_reader.h"
+#include "base/table/column_choice.h"
+#include "base/table/column_names.h"
+#include "base/table/table.h"
+#include "base/table/table_text.h"
 
 namespace flywheel::search {
 namespace {
@@ -24,75 +29,80 @@ std::string plain(std::string_view name) {
   return plain_column_name(name, "/");
 }
 
-struct Cells {
-  std::vector<std::string> names;
-  std::vector<int> lines;
-  std::vector<std::vector<std::string>> rows;
+// -1: no such column.
+int find_name(const Table& table, std::string_view wanted) {
+  int found = -1;
+  for (size_t c = 0; c < table.columns(); ++c)
+    if (plain(table.name(c)) == plain(wanted) && (found < 0 || table.is_chosen(c))) found = static_cast<int>(c);
+  return found;
+}
 
-  // -1: no such column.
-  int find(std::string_view wanted) const {
-    for (size_t c = 0; c < names.size(); ++c)
-      if (plain(names[c]) == plain(wanted)) return static_cast<int>(c);
-    return -1;
-  }
-  size_t require(std::string_view wanted, const std::string& where, const char* what) const {
-    const int at = find(wanted);
-    if (at >= 0) return static_cast<size_t>(at);
-    const std::string near = nearest_name(wanted, names);
-    throw_bad_input("{}: no column \"{}\" ({}){}; columns are {}", where, wanted, what,
-                    near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near), fmt::join(names, ", "));
-  }
-  int first_of(std::initializer_list<const char*> wanted) const {
-    for (const char* name : wanted)
-      if (const int at = find(name); at >= 0) return at;
-    return -1;
-  }
-};
+size_t require(const Table& table, std::string_view wanted, const char* what) {
+  const int at = find_name(table, wanted);
+  if (at >= 0) return static_cast<size_t>(at);
+  const std::string near = nearest_name(wanted, table.names());
+  throw_bad_input("{}: no column \"{}\" ({}){}; columns are {}", table.where(), wanted, what,
+                  near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near), listed_columns(table));
+}
 
-Cells read_cells(std::string_view csv, const std::string& where) {
-  CsvReader reader(csv, where);
-  Cells cells;
-  cells.names = reader.names();
-  if (cells.names.size() == 1)
-    throw_bad_input("{}: line {}: expected columns with commas between", where, reader.header_line());
+int first_of(const Table& table, std::initializer_list<const char*> wanted) {
+  for (const char* name : wanted)
+    if (const int at = find_name(table, name); at >= 0) return at;
+  return -1;
+}
+
+Table read_table(std::string_view bytes, const ReplayQuestion& question, const std::string& where) {
+  Table table = Table::read(bytes, where);
+  if (table.columns() == 1)
+    throw_bad_input("{}: line {}: expected columns with commas, semicolons or tabs between", where,
+                    table.header_line());
   std::set<std::string> named;
-  for (const std::string& name : cells.names)
+  for (const std::string& name : table.names())
     if (!named.insert(name).second)
-      throw_bad_input("{}: line {}: expected a name for each column, found \"{}\" twice", where, reader.header_line(),
-                      name);
-  while (reader.next()) {
-    reader.check_width();
-    cells.lines.push_back(reader.line());
-    cells.rows.push_back(reader.cells());
-  }
-  if (cells.rows.empty()) throw_bad_input("{}: expected a line of column names and rows below it", where);
-  return cells;
+      throw_bad_input("{}: line {}: expected a name for each column, found \"{}\" twice", where, table.header_line(),
+                      shown_cell(name));
+  table.check_rows();
+  if (table.rows() == 0) throw_bad_input("{}: expected a line of column names and rows below it", where);
+  choose_columns(table, question.columns, {"N", "D", "C", "L"});
+  return table;
+}
+
+// A number without a suffix: "7B" in a column that is searched is a name.
+std::optional<double> plain_number(const Table& cells, size_t row, size_t column) {
+  const auto number = cells.number(row, column);
+  return number && !number->has_suffix ? std::optional(number->value) : std::nullopt;
 }
 
 struct Roles {
   size_t target = 0;
-  int success = -1, cost = -1, parameters = -1, tokens = -1;
+  int success = -1;
+  FoundColumn cost, parameters, tokens;
   std::vector<size_t> groups;
 };
 
-Roles find_roles(const Cells& cells, const std::string& where, const ReplayQuestion& question) {
+// N, D or C by the names that it has in tables of runs; the usual ones, in their order.
+FoundColumn quantity(const Table& table, std::string_view symbol, std::vector<std::string_view> names) {
+  return find_column(table, {symbol, "", std::move(names), {}, true});
+}
+
+Roles find_roles(const Table& cells, const ReplayQuestion& question) {
   Roles roles;
-  roles.target = cells.require(question.target, where, "--target");
-  roles.success = question.success.empty() ? cells.first_of({"success", "succeeded", "ok"})
-                                           : static_cast<int>(cells.require(question.success, where, "--success"));
-  roles.parameters = cells.first_of({"N", "params", "parameters"});
-  roles.tokens = cells.first_of({"D", "tokens"});
-  roles.cost = question.cost.empty() ? cells.first_of({"C", "flops", "training_flops"})
-                                     : static_cast<int>(cells.require(question.cost, where, "--cost"));
-  for (const std::string& name : question.group_by) roles.groups.push_back(cells.require(name, where, "--group-by"));
-  if (question.group_by.empty() && roles.parameters >= 0 && roles.tokens >= 0)
-    roles.groups = {static_cast<size_t>(roles.parameters), static_cast<size_t>(roles.tokens)};
+  roles.target = require(cells, question.target, "--target");
+  roles.success = question.success.empty() ? first_of(cells, {"success", "succeeded", "ok"})
+                                           : static_cast<int>(require(cells, question.success, "--success"));
+  roles.parameters = quantity(cells, "N", {"n", "params", "parameters"});
+  roles.tokens = quantity(cells, "D", {"d", "tokens"});
+  roles.cost = quantity(cells, "C", {"c", "flops", "trainingflops"});
+  if (!question.cost.empty()) roles.cost = {static_cast<int>(require(cells, question.cost, "--cost")), 1, -1};
+  for (const std::string& name : question.group_by) roles.groups.push_back(require(cells, name, "--group-by"));
+  if (question.group_by.empty() && roles.parameters.column >= 0 && roles.tokens.column >= 0)
+    roles.groups = {static_cast<size_t>(roles.parameters.column), static_cast<size_t>(roles.tokens.column)};
   return roles;
 }
 
-std::vector<std::string> key_of(const std::vector<std::string>& row, const std::vector<size_t>& columns) {
+std::vector<std::string> key_of(const Table& cells, size_t row, const std::vector<size_t>& columns) {
   std::vector<std::string> key;
-  for (const size_t c : columns) key.push_back(row[c]);
+  for (const size_t c : columns) key.emplace_back(cells.cell(row, c));
   return key;
 }
 
@@ -109,31 +119,31 @@ bool is_outcome(const std::string& name) {
 }
 
 // Whether column `b` takes one value wherever the columns `given` do.
-bool follows(const Cells& cells, size_t b, std::vector<size_t> given) {
-  std::map<std::vector<std::string>, std::string> seen;
-  for (const auto& row : cells.rows) {
-    const auto [entry, fresh] = seen.emplace(key_of(row, given), row[b]);
-    if (!fresh && entry->second != row[b]) return false;
+bool follows(const Table& cells, size_t b, std::vector<size_t> given) {
+  std::map<std::vector<std::string>, std::string_view> seen;
+  for (size_t r = 0; r < cells.rows(); ++r) {
+    const auto [entry, fresh] = seen.emplace(key_of(cells, r, given), cells.cell(r, b));
+    if (!fresh && entry->second != cells.cell(r, b)) return false;
   }
   return true;
 }
 
 // Whether what follows() finds is more than chance: half of the rows share their values of `given` with another row.
 // Of numbers that were drawn at random no two are equal, and everything follows from them.
-bool can_tell(const Cells& cells, const std::vector<size_t>& given) {
+bool can_tell(const Table& cells, const std::vector<size_t>& given) {
   std::map<std::vector<std::string>, size_t> count;
-  for (const auto& row : cells.rows) ++count[key_of(row, given)];
+  for (size_t r = 0; r < cells.rows(); ++r) ++count[key_of(cells, r, given)];
   size_t shared = 0;
   for (const auto& [key, n] : count) shared += n > 1 ? n : 0;
-  return 2 * shared >= cells.rows.size();
+  return 2 * shared >= cells.rows();
 }
 
 // Whether column `b` rises (or falls) with column `a` in every row, over more values than a list of levels has: one is
 // the other in another unit.
-bool is_monotone(const Cells& cells, size_t a, size_t b) {
+bool is_monotone(const Table& cells, size_t a, size_t b) {
   std::map<double, double> b_at;
-  for (const auto& row : cells.rows) {
-    const auto x = number_in_cell(row[a]), y = number_in_cell(row[b]);
+  for (size_t r = 0; r < cells.rows(); ++r) {
+    const auto x = plain_number(cells, r, a), y = plain_number(cells, r, b);
     if (!x || !y) continue;
     const auto [entry, fresh] = b_at.emplace(*x, *y);
     if (!fresh && entry->second != *y) return false;
@@ -147,17 +157,19 @@ bool is_monotone(const Cells& cells, size_t a, size_t b) {
   return rises || falls;
 }
 
-std::vector<size_t> choose_fields(const Cells& cells, const Roles& roles, const std::string& where,
-                                  const ReplayQuestion& question, std::vector<std::string>& left_out) {
+std::vector<size_t> choose_fields(const Table& cells, const Roles& roles, const ReplayQuestion& question,
+                                  std::vector<std::string>& left_out) {
   std::vector<size_t> fields;
-  for (const std::string& name : question.fields) fields.push_back(cells.require(name, where, "--fields"));
+  for (const std::string& name : question.fields) fields.push_back(require(cells, name, "--fields"));
   if (!question.fields.empty()) return fields;
-  for (size_t c = 0; c < cells.names.size(); ++c) {
+  for (size_t c = 0; c < cells.columns(); ++c) {
     const auto at = static_cast<int>(c);
-    const auto out = [&](const std::string& why) { left_out.push_back(cells.names[c] + ": " + why); };
+    const auto out = [&](const std::string& why) { left_out.push_back(cells.name(c) + ": " + why); };
+    if (cells.is_chosen(c) || cells.name(c).empty()) continue;
     if (c == roles.target || std::find(roles.groups.begin(), roles.groups.end(), c) != roles.groups.end()) continue;
-    if (at == roles.success || at == roles.cost || at == roles.parameters || at == roles.tokens) continue;
-    if (is_outcome(plain(cells.names[c]))) {
+    if (at == roles.success || at == roles.cost.column || at == roles.parameters.column || at == roles.tokens.column)
+      continue;
+    if (is_outcome(plain(cells.name(c)))) {
       out("bookkeeping or an outcome");
       continue;
     }
@@ -166,7 +178,7 @@ std::vector<size_t> choose_fields(const Cells& cells, const Roles& roles, const 
       continue;
     }
     if (is_monotone(cells, roles.target, c)) {
-      out("follows from " + cells.names[roles.target]);
+      out("follows from " + cells.name(roles.target));
       continue;
     }
     const auto cause = std::find_if(fields.begin(), fields.end(), [&](size_t f) {
@@ -175,11 +187,11 @@ std::vector<size_t> choose_fields(const Cells& cells, const Roles& roles, const 
       return (can_tell(cells, given) && follows(cells, c, given)) || is_monotone(cells, f, c);
     });
     if (cause != fields.end())
-      out("follows from " + cells.names[*cause]);
+      out("follows from " + cells.name(*cause));
     else
       fields.push_back(c);
   }
-  if (fields.empty()) throw_bad_input("{}: no column left to search; name them with --fields", where);
+  if (fields.empty()) throw_bad_input("{}: no column left to search; name them with --fields", cells.where());
   return fields;
 }
 
@@ -196,23 +208,23 @@ bool is_no_number(std::string text) {
 }
 
 // Throws kBadInput for a column of numbers with one that is none, which would make each number a name.
-workload::SearchField make_field(const Cells& cells, size_t column, const std::string& where) {
+workload::SearchField make_field(const Table& cells, size_t column) {
   workload::SearchField field;
-  field.name = cells.names[column];
+  field.name = cells.name(column);
   std::set<std::string> texts;
   std::set<double> numbers;
   bool numeric = true, whole = true;
-  for (const auto& row : cells.rows) {
-    if (row[column].empty()) continue;
-    texts.insert(row[column]);
-    const auto value = number_in_cell(row[column]);
+  for (size_t r = 0; r < cells.rows(); ++r) {
+    if (cells.cell(r, column).empty()) continue;
+    texts.emplace(cells.cell(r, column));
+    const auto value = plain_number(cells, r, column);
     numeric = numeric && value.has_value();
     if (value) numbers.insert(*value), whole = whole && *value == std::floor(*value);
   }
-  for (size_t r = 0; !numeric && !numbers.empty() && r < cells.rows.size(); ++r)
-    if (is_no_number(cells.rows[r][column]))
-      throw_bad_input("{}: line {}: {}: expected a number, as in other rows, or nothing; found \"{}\"", where,
-                      cells.lines[r], field.name, cells.rows[r][column]);
+  for (size_t r = 0; !numeric && !numbers.empty() && r < cells.rows(); ++r)
+    if (is_no_number(std::string(cells.cell(r, column))))
+      throw_bad_input("{}: line {}: {}: expected a number, as in other rows, or nothing; found \"{}\"", cells.where(),
+                      cells.line(r), field.name, cells.cell(r, column));
   if (!numeric) {
     field.axis = workload::Axis::kCategorical;
     field.choices.assign(texts.begin(), texts.end());
@@ -233,12 +245,14 @@ bool is_level(double level, double n) {
   return n == level || (n > level && n - level <= kSameLevel * std::abs(n));
 }
 
-double value_of(const workload::SearchField& field, const std::string& text) {
+double value_of(const workload::SearchField& field, const Table& cells, size_t row, size_t column) {
+  const std::string text(cells.cell(row, column));
   if (text.empty()) return kNone;
-  if (!field.is_list()) return *number_in_cell(text);
+  const std::optional<double> number = plain_number(cells, row, column);
+  if (!field.is_list()) return *number;
   for (size_t i = 0; i < field.choices.size(); ++i)
     if (field.axis == workload::Axis::kCategorical ? field.choices[i] == text
-                                                   : is_level(field.choices[i].get<double>(), *number_in_cell(text)))
+                                                   : is_level(field.choices[i].get<double>(), *number))
       return static_cast<double>(i);
   return kNone;
 }
@@ -250,46 +264,46 @@ bool says_failed(std::string text) {
 
 }  // namespace
 
-ReplayTable read_replay_table(std::string_view csv, const std::string& where, const ReplayQuestion& question) {
-  const Cells cells = read_cells(csv, where);
-  const Roles roles = find_roles(cells, where, question);
+ReplayTable read_replay_table(std::string_view bytes, const std::string& where, const ReplayQuestion& question) {
+  const Table cells = read_table(bytes, question, where);
+  const Roles roles = find_roles(cells, question);
   ReplayTable table;
-  table.target = cells.names[roles.target];
-  const std::vector<size_t> columns = choose_fields(cells, roles, where, question, table.left_out);
+  table.target = cells.name(roles.target);
+  const std::vector<size_t> columns = choose_fields(cells, roles, question, table.left_out);
   std::vector<workload::SearchField> fields;
-  for (const size_t column : columns) fields.push_back(make_field(cells, column, where));
+  for (const size_t column : columns) fields.push_back(make_field(cells, column));
   table.space = std::make_shared<workload::SearchSpace>(std::move(fields));
 
   std::map<std::vector<double>, size_t> by_number;
   std::map<std::vector<std::string>, size_t> index;
   std::vector<std::pair<std::vector<double>, ReplayGrid>> grids;
-  for (size_t r = 0; r < cells.rows.size(); ++r) {
-    const auto& cell = cells.rows[r];
+  for (size_t r = 0; r < cells.rows(); ++r) {
     ReplayRow row;
-    row.line = cells.lines[r];
+    row.line = cells.line(r);
     for (size_t f = 0; f < columns.size(); ++f)
-      row.values.push_back(value_of(table.space->fields()[f], cell[columns[f]]));
-    const bool failed = roles.success >= 0 && says_failed(cell[static_cast<size_t>(roles.success)]);
-    if (!failed) row.loss = number_in_cell(cell[roles.target]);
-    const auto amount = [&](int column, const char* what) -> std::optional<double> {
-      if (column < 0) return std::nullopt;
-      const auto value = number_in_cell(cell[static_cast<size_t>(column)]);
+      row.values.push_back(value_of(table.space->fields()[f], cells, r, columns[f]));
+    const bool failed = roles.success >= 0 && says_failed(std::string(cells.cell_or_empty(r, roles.success)));
+    if (!failed) row.loss = plain_number(cells, r, roles.target);
+    const auto amount = [&](const FoundColumn& column, const char* what) -> std::optional<double> {
+      if (column.column < 0) return std::nullopt;
+      const auto value = value_in_ones(cells, r, column);
       if (!value || *value <= 0)
         throw_bad_input("{}: line {}: {}: expected a number above 0, found \"{}\"", where, row.line, what,
-                        cell[static_cast<size_t>(column)]);
+                        shown_cell(cells.cell_or_empty(r, column.column)));
       return value;
     };
     const auto n = amount(roles.parameters, "parameters"), d = amount(roles.tokens, "tokens");
     const auto cost = amount(roles.cost, "cost");
     row.flops = cost ? *cost : n && d ? 6 * *n * *d : 0;
-    const auto key = key_of(cell, roles.groups);
+    const auto key = key_of(cells, r, roles.groups);
     const auto [entry, fresh] = index.emplace(key, grids.size());
     if (fresh) {
       ReplayGrid grid;
       std::vector<double> order;
       for (size_t g = 0; g < roles.groups.size(); ++g) {
-        grid.name += (g > 0 ? " " : "") + cells.names[roles.groups[g]] + "=" + key[g];
-        order.push_back(number_in_cell(key[g]).value_or(0));
+        grid.name += (g > 0 ? " " : "") + cells.name(roles.groups[g]) + "=" + key[g];
+        const auto number = cells.number(r, roles.groups[g]);
+        order.push_back(number ? number->value : 0);
       }
       grid.parameters = n;
       grid.tokens = d;

@@ -18,6 +18,7 @@ struct ReplayQuestion {
   std::vector<std::string> group_by;  // columns whose values make a grid each; empty: N and D where they are there
   std::string cost;                   // column of FLOPs; empty: a column of FLOPs, or 6 N D, or unknown
   std::string success;                // column that says whether the run worked; empty: one named "success"
+  std::vector<std::string> columns;   // what N, D, C and the loss (L) stand in, as --columns takes it
 };
 
 struct ReplayRow {
@@ -41,7 +42,8 @@ struct ReplayTable {
   std::vector<std::string> left_out;  // "ti: follows from bs": columns and grids that are not searched
 };
 
-// Throws kBadInput naming the column, or the line, for text that is no such table.
-ReplayTable read_replay_table(std::string_view csv, const std::string& where, const ReplayQuestion& question);
+// Of the bytes of a file, read as base/table/table.h says. Throws kBadInput naming the column, or the line, for what is
+// no such table.
+ReplayTable read_replay_table(std::string_view bytes, const std::string& where, const ReplayQuestion& question);
 
 }  // namespace flywheel::search
