@@ -53,6 +53,15 @@ expect 2 "not empty" run --corpus "$work/text" --budget 30s --dir "$work/mine"
 expect 2 "is a file" run --corpus "$work/text" --budget 30s --dir "$work/text/numbers.txt"
 expect 2 "--budget" run --corpus "$work/text" --dir "$lab"; absent "$lab"
 expect 2 "flywheel --help" "$flywheel" trian
+expect 2 'did you mean "train"' "$flywheel" trian
+expect 2 'did you mean "--budget"' run "$work/text" --budgt 30s --dir "$lab"; absent "$lab"
+expect 2 'did you mean "search"' "$flywheel" simulate serch
+expect 2 'did you mean "status"' "$flywheel" help stauts
+expect 2 "no lab was named" env -C "$work" "$flywheel" status
+printf '[[change]]\nid = "w"\npatches = ["schedule.warmup_step=40"]\n' >"$work/list.toml"
+expect 2 'did you mean "schedule.warmup_steps"' run "$work/text" --budget 30s --dir "$lab" --changes "$work/list.toml"; absent "$lab"
+mkdir "$work/corpus" && echo '{}' >"$work/corpus/manifest.json"
+expect 2 "--overwrite" "$flywheel" corpus "$work/text" --dir "$work/corpus"
 [ "$(cat "$work/mine/notes.txt")" = precious ] || { failures=$((failures + 1)); echo "FAILED: a user's file was touched"; }
 
 printf '[model]\nhead_dims = 16\n' >"$work/unknown.toml"

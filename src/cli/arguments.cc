@@ -1,6 +1,7 @@
 #include "cli/arguments.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -22,6 +23,86 @@ namespace flywheel::cli {
 namespace {
 
 constexpr size_t kHelpColumns = 80, kHelpTexts = 30;  // width of --help, and where its descriptions begin
+
+// Of an argument that names none of `known`: "; did you mean "--budget"?", or nothing where none is near.
+std::string did_you_mean(const std::string& name, const std::vector<std::string>& known) {
+  const std::string near = nearest_name(name, known);
+  return near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near);
+}
+
+std::vector<std::string> command_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(command->get_name());
+  return names;
+}
+
+// What option `word` ("--name" or "--name=value") is, or nothing where the command has none.
+const CLI::Option* option_of(const CLI::App& app, const std::string& word) {
+  return app.get_option_no_throw(word.substr(0, word.find('=')));
+}
+
+// Says which word of a command line that was refused names no command or no option there is, where one does.
+std::optional<std::string> unknown_word(const CLI::App& whole, int argc, char** argv) {
+  const CLI::App* app = &whole;
+  std::string path = app->get_name();
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--") return std::nullopt;
+    if (word.size() < 2 || word[0] != '-' || std::isdigit(static_cast<unsigned char>(word[1])) != 0 || word[1] == '.') {
+      const std::vector<std::string> names = command_names(*app);
+      if (names.empty()) continue;
+      if (std::find(names.begin(), names.end(), word) == names.end())
+        return fmt::format(
+            "there is no command \"{}\"{}\nRun `{} --help` for those there are.",
+            path.substr(std::min(path.size(), whole.get_name().size() + 1)) + (app == &whole ? "" : " ") + word,
+            did_you_mean(word, names), path);
+      app = app->get_subcommand(word);
+      path += " " + word;
+      continue;
+    }
+    const CLI::Option* option = option_of(*app, word);
+    if (option != nullptr) {
+      // A value may look like an option.
+      if (word.find('=') == std::string::npos && option->get_expected_min() > 0) i += option->get_expected_min();
+      continue;
+    }
+    std::vector<std::string> names;
+    for (const CLI::Option* known : app->get_options())
+      for (const std::string& name : known->get_lnames()) names.push_back("--" + name);
+    return fmt::format("{} has no option {}{}\nRun `{} --help` for what it takes.", path,
+                       word.substr(0, word.find('=')), did_you_mean(word.substr(0, word.find('=')), names), path);
+  }
+  return std::nullopt;
+}
+
+CommandFacts facts_of(const CLI::App& app) {
+  CommandFacts facts{app.get_name(), app.get_description(), {}, {}};
+  for (const CLI::Option* option : app.get_options()) {
+    OptionFacts o;
+    for (const std::string& name : option->get_snames()) o.names.push_back("-" + name);
+    for (const std::string& name : option->get_lnames()) o.names.push_back("--" + name);
+    if (option->get_positional()) o.place = option->get_name(true);
+    o.help = option->get_description();
+    o.standard = option->get_default_str();
+    o.required = option->get_required();
+    o.many = option->get_expected_max() > 1;
+    if (option->get_expected_max() > 0 || !o.place.empty()) {
+      // The library appends what validators say: "TEXT:{keep,drop}", "INT:INT in [1 - 256]".
+      const std::string type = option->get_type_name();
+      o.value = type.substr(0, type.find(':'));
+      const size_t open = type.find('{'), close = type.find('}', open);
+      if (open != std::string::npos && close != std::string::npos) {
+        std::istringstream words(type.substr(open + 1, close - open - 1));
+        for (std::string word; std::getline(words, word, ',');) o.choices.push_back(word);
+      }
+    }
+    facts.options.push_back(std::move(o));
+  }
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    facts.commands.push_back(facts_of(*command));
+  return facts;
+}
 
 // The library's help with long lines broken, descriptions below their own beginning.
 class Help : public CLI::Formatter {
@@ -61,13 +142,19 @@ Option Option::type_name(const std::string& name) const {
 }
 
 Option Option::one_of(const std::vector<std::string>& allowed) const {
-  option_->check(CLI::IsMember(allowed));
+  option_->check(CLI::Validator(
+      [allowed](std::string& value) -> std::string {
+        if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return "";
+        return fmt::format("expected {}, found {}{}", fmt::join(allowed, ", "), value, did_you_mean(value, allowed));
+      },
+      fmt::format("{{{}}}", fmt::join(allowed, ","))));
   return *this;
 }
 
 Option Option::one_of(std::initializer_list<int> allowed) const {
-  option_->check(CLI::IsMember(allowed));
-  return *this;
+  std::vector<std::string> names;
+  for (const int number : allowed) names.push_back(std::to_string(number));
+  return one_of(names);
 }
 
 Option Option::range(int low, int high) const {
@@ -185,15 +272,25 @@ Arguments CommandLine::subcommand(const std::string& name, const std::string& he
   return Arguments(*app_->add_subcommand(name, help));
 }
 
-std::optional<int> CommandLine::parse(int argc, char** argv, std::string& chosen) {
-  std::vector<std::string> known;
-  for (const CLI::App* command : app_->get_subcommands({})) known.push_back(command->get_name());
-  if (argc > 1 && argv[1][0] != '-' && std::find(known.begin(), known.end(), argv[1]) == known.end()) {
-    const std::string near = nearest_name(argv[1], known);
-    write_error(fmt::format("flywheel: there is no command \"{}\"{}\nRun `flywheel --help` for those there are.\n",
-                            argv[1], near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
-    return static_cast<int>(ErrorCode::kBadInput);
+std::string CommandLine::help(const std::vector<std::string>& path) const {
+  const CLI::App* app = app_.get();
+  std::string said = app->get_name();
+  for (const std::string& name : path) {
+    const std::vector<std::string> names = command_names(*app);
+    if (std::find(names.begin(), names.end(), name) == names.end())
+      throw_bad_input("there is no command \"{}\"{}\nRun `{} --help` for those there are.", name,
+                      did_you_mean(name, names), said);
+    app = app->get_subcommand(name);
+    said += " " + name;
   }
+  return app->help(app == app_.get() ? "" : said.substr(0, said.rfind(' ')));
+}
+
+CommandFacts CommandLine::facts() const {
+  return facts_of(*app_);
+}
+
+std::optional<int> CommandLine::parse(int argc, char** argv, std::string& chosen) {
   try {
     app_->parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -203,8 +300,10 @@ std::optional<int> CommandLine::parse(int argc, char** argv, std::string& chosen
       fmt::print("{}", text.str());
       return status;
     }
-    write_error(
-        fmt::format("flywheel: {}\nRun `flywheel --help`, or a command with --help, for what it takes.\n", e.what()));
+    const auto unknown = unknown_word(*app_, argc, argv);
+    write_error(unknown ? fmt::format("flywheel: {}\n", *unknown)
+                        : fmt::format("{}\nRun `flywheel --help`, or a command with --help, for what it takes.\n",
+                                      wrapped(fmt::format("flywheel: {}", e.what()), kHelpColumns, 2)));
     return static_cast<int>(ErrorCode::kBadInput);
   }
   // As with callbacks, the last one wins where several are named.

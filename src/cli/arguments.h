@@ -41,12 +41,28 @@ class Option {
   CLI::Option* option_;
 };
 
+// What a command takes, as --help, the man page and the completion of shells tell it.
+struct OptionFacts {
+  std::vector<std::string> names;  // "--dir", "-h"; empty: known by its place only
+  std::string place;               // what it is called where it is known by its place; empty: it is not
+  std::string value;               // what stands for its value; empty: a flag
+  std::string help, standard;      // standard: its value where it is not given, where that is shown
+  std::vector<std::string> choices;
+  bool required = false, many = false;
+};
+struct CommandFacts {
+  std::string name, help;
+  std::vector<OptionFacts> options;
+  std::vector<CommandFacts> commands;
+};
+
 // What one subcommand takes. A handle, as Option is.
 class Arguments {
  public:
   explicit Arguments(CLI::App& app) : app_(&app) {}
 
-  // `name` is "--name" or, for an argument that is known by its place, "name". Parsing writes `value`, which must
+  // `name` is "--name", "name" for an argument that is known by its place, or "--name,PLACE" for one that is known by
+  // both. Parsing writes `value`, which must
   // outlive it; T is one of std::string, int, int64_t, uint64_t, double, std::optional<double>, and lists of the
   // first, second and fifth.
   template <typename T>
@@ -68,6 +84,11 @@ class CommandLine {
   ~CommandLine();
 
   Arguments subcommand(const std::string& name, const std::string& help);
+
+  // What --help prints for the command that `path` leads to, one name after the other; empty: the whole program.
+  // Throws kBadInput for a command that is not there, with the nearest one.
+  std::string help(const std::vector<std::string>& path) const;
+  CommandFacts facts() const;
 
   // The exit status when there is nothing more to do: help and version were printed, or the arguments are wrong, which
   // was said on stderr. Otherwise `chosen` is the subcommand's name.

@@ -11,6 +11,8 @@
 #include "base/host/standard_streams.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/program.h"
+#include "cli/version.h"
 
 namespace flywheel::cli {
 namespace {
@@ -37,17 +39,46 @@ constexpr Command kCommands[] = {
     {"bench", "Measure this machine and the engine's speed on it", declare_bench},
 };
 
-}  // namespace
-
-namespace {
+// The commands about the program itself: they read the whole command line.
+void declare_program_commands(CommandLine& line, std::map<std::string, Action>& actions) {
+  Arguments help = line.subcommand("help", "What a command takes: flywheel help run");
+  auto path = std::make_shared<std::vector<std::string>>();
+  help.option("COMMAND", *path, "The command, and one of its own").type_name("COMMAND");
+  actions["help"] = [path, &line] {
+    fmt::print("{}", line.help(*path));
+    return 0;
+  };
+  Arguments version = line.subcommand("version", "This program's version, commit, and what it uses of the processor");
+  auto json = std::make_shared<bool>(false);
+  version.flag("--json", *json, "One JSON object");
+  actions["version"] = [json] {
+    fmt::print("{}", *json ? version_json() + "\n" : version_text());
+    return 0;
+  };
+  Arguments completion = line.subcommand("completion", "A script that completes commands in a shell");
+  auto shell = std::make_shared<std::string>();
+  completion.option("SHELL", *shell, "bash, zsh or fish")
+      .required()
+      .one_of(std::vector<std::string>{"bash", "zsh", "fish"});
+  actions["completion"] = [shell, &line] {
+    fmt::print("{}", completion_script(line.facts(), *shell));
+    return 0;
+  };
+  line.subcommand("man", "The man page, for `man -l` and packages");
+  actions["man"] = [&line] {
+    fmt::print("{}", man_page(line.facts(), FLYWHEEL_VERSION));
+    return 0;
+  };
+}
 
 int run_command_line(int argc, char** argv) {
-  CommandLine line("Flywheel: an autonomous pretraining lab", "flywheel", FLYWHEEL_VERSION);
+  CommandLine line("Flywheel: an autonomous pretraining lab", "flywheel", version_text());
   std::map<std::string, Action> actions;
   for (const Command& command : kCommands) {
     Arguments arguments = line.subcommand(command.name, command.help);
     actions[command.name] = command.declare(arguments);
   }
+  declare_program_commands(line, actions);
   std::string chosen;
   if (const std::optional<int> status = line.parse(argc, argv, chosen)) return *status;
   return actions.at(chosen)();

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/error.h"
 #include "base/format.h"
 #include "base/host/machine_limits.h"
 #include "base/host/ownership.h"
@@ -23,10 +24,17 @@ struct CorpusOptions {
   std::string folder;
   std::optional<double> validation_tail;
   data::ReadingOptions reading;
-  bool json = false;
+  bool overwrite = false, json = false;
 };
 
+void refuse_to_overwrite(const Path& folder) {
+  if (!std::filesystem::exists(folder / "manifest.json")) return;
+  throw_bad_input("--dir {} holds a corpus already; give --overwrite to make it anew, or name another folder",
+                  folder.string());
+}
+
 data::CorpusManifest build(const CorpusOptions& options) {
+  if (!options.overwrite) refuse_to_overwrite(options.folder);
   if (options.validation_tail) {
     if (options.sources.size() != 1)
       throw_bad_input("--validation-tail takes one file, found {}", options.sources.size());
@@ -80,12 +88,13 @@ int corpus(const CorpusOptions& options) {
 
 Action declare_corpus(Arguments& arguments) {
   auto options = std::make_shared<CorpusOptions>();
-  arguments.option("SOURCE", options->sources, "files and folders of text").required();
-  arguments.option("--dir", options->folder, "the corpus folder to make").required();
+  arguments.option("SOURCE", options->sources, "files and folders of text").required().type_name("PATH");
+  arguments.option("--dir", options->folder, "the corpus folder to make").required().type_name("FOLDER");
   arguments.option("--validation-tail", options->validation_tail,
                    "split one file in order instead of documents by hash: the last part, 0.1 say, is for validation");
   arguments.option("--text-field", options->reading.text_field, kTextFieldHelp).type_name("NAME");
   arguments.flag("--follow-links", options->reading.follow_links, kFollowLinksHelp);
+  arguments.flag("--overwrite", options->overwrite, "make a corpus anew that is in the folder already");
   arguments.flag("--json", options->json, "print the manifest as one JSON object");
   return [options] { return corpus(*options); };
 }

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "cli/cli.h"
+#include "cli/lab_view.h"
 #include "report/report_text.h"
 
 namespace flywheel::cli {
@@ -13,9 +14,10 @@ Action declare_findings(Arguments& arguments) {
     bool json = false;
   };
   auto options = std::make_shared<Options>();
-  arguments.option("--dir", options->lab, "The lab's folder").required();
+  lab_argument(arguments, options->lab);
   arguments.flag("--json", options->json, "One JSON object");
   return [options] {
+    options->lab = lab_or_default(options->lab);
     const auto ledger = ledger::Ledger::open_read_only(options->lab);
     if (options->json) {
       Json list = Json::array();

@@ -4,7 +4,25 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/error.h"
+
 namespace flywheel::cli {
+
+Option lab_argument(Arguments& arguments, std::string& lab) {
+  return arguments.option("--dir,LAB", lab, "The lab's folder (default: lab, or this folder where it is one)")
+      .type_name("LAB");
+}
+
+std::string lab_or_default(const std::string& named) {
+  if (!named.empty()) return named;
+  for (const char* usual : {"lab", "."}) {
+    std::error_code ignored;
+    if (std::filesystem::exists(Path(usual) / "ledger.sqlite", ignored)) return usual;
+  }
+  throw_bad_input(
+      "no lab was named, and there is none in ./lab; name its folder, or start one here with\n"
+      "  flywheel run PATH... --budget 10m");
+}
 
 std::optional<std::string> lab_process(const Path& lab) {
   // FileLock would write our pid into the file; a look must not.

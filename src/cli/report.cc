@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/lab_setup.h"
+#include "cli/lab_view.h"
 #include "report/report_json.h"
 #include "report/report_text.h"
 
@@ -18,9 +19,10 @@ Action declare_report(Arguments& arguments) {
     bool json = false;
   };
   auto options = std::make_shared<Options>();
-  arguments.option("--dir", options->directory, "The lab's folder").required();
+  lab_argument(arguments, options->directory);
   arguments.flag("--json", options->json, "Print report.json on stdout and write nothing");
   return [options] {
+    options->directory = lab_or_default(options->directory);
     const Path lab = std::filesystem::absolute(options->directory).lexically_normal();
     const auto ledger = ledger::Ledger::open_read_only(lab);
     if (options->json) {

@@ -143,7 +143,8 @@ int run_campaign(const RunOptions& options) {
   if (!options.changes.empty() && !std::filesystem::is_regular_file(options.changes))
     throw_bad_input("--changes {}: no such file; expected TOML with [[change]] tables of id and patches",
                     options.changes);
-  if (!options.changes.empty()) search::check_list(real_file_system().read(options.changes), options.changes);
+  if (!options.changes.empty())
+    search::check_list(real_file_system().read(options.changes), options.changes, recipe::check_patch);
 
   const Path lab = std::filesystem::absolute(options.directory).lexically_normal();
   const std::vector<std::string> sources = canonical_sources(options.corpus);
@@ -185,7 +186,7 @@ int run_campaign(const RunOptions& options) {
 
 Action declare_run(Arguments& arguments) {
   auto options = std::make_shared<RunOptions>();
-  arguments.option("--corpus", options->corpus, "Files and folders of text, any number")
+  arguments.option("--corpus,PATH", options->corpus, "Files and folders of text, any number")
       .required()
       .type_name("PATH...");
   arguments.option("--text-field", options->reading.text_field, kTextFieldHelp).type_name("NAME");
@@ -194,7 +195,9 @@ Action declare_run(Arguments& arguments) {
       .option("--budget", options->budget, "Time (90s, 10m, 2h) or FLOPs (1e14) of models, optimizers and evaluations")
       .required()
       .type_name("TIME|FLOPS");
-  arguments.option("--dir", options->directory, "The lab's folder; the same one again resumes").show_default();
+  arguments.option("--dir", options->directory, "The lab's folder; the same one again resumes")
+      .type_name("LAB")
+      .show_default();
   arguments.option("--slots", options->slots, "Runs at a time (default: one per core)").range(1, 4096);
   arguments.option("--seed", options->seed, "Seed of the campaign").show_default();
   arguments.option("--recipe", options->recipe, "Recipe to start from (default: `flywheel recipe show`)")
@@ -204,6 +207,7 @@ Action declare_run(Arguments& arguments) {
       "--full-runs", options->full_runs,
       "Train every run from its first step; without, longer runs branch from the stable phase of shorter ones");
   arguments.option("--proposers", options->proposers, "Who proposes changes to the recipe, comma-separated, or none")
+      .type_name("NAMES")
       .show_default();
   arguments.option("--changes", options->changes, "Changes to try first, instead of the usual ones (TOML)")
       .type_name("FILE.toml");

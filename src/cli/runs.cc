@@ -73,11 +73,12 @@ void print(const ledger::Ledger& ledger, const std::vector<ledger::RunRow>& rows
 
 Action declare_runs(Arguments& arguments) {
   auto options = std::make_shared<RunsOptions>();
-  arguments.option("--dir", options->lab, "The lab's folder").required();
+  lab_argument(arguments, options->lab);
   arguments.option("--stage", options->stage, "Only runs of this stage");
   arguments.option("--state", options->state, "Only runs in this state").one_of(state_names());
   arguments.flag("--json", options->json, "One JSON object");
   return [options] {
+    options->lab = lab_or_default(options->lab);
     const auto ledger = ledger::Ledger::open_read_only(options->lab);
     std::vector<ledger::RunRow> rows = ledger->runs();
     std::erase_if(rows, [&](const ledger::RunRow& row) {

@@ -15,9 +15,10 @@ Action declare_verify(Arguments& arguments) {
     bool json = false;
   };
   auto options = std::make_shared<Options>();
-  arguments.option("--dir", options->lab, "The lab's folder").required();
+  lab_argument(arguments, options->lab);
   arguments.flag("--json", options->json, "One JSON object");
   return [options] {
+    options->lab = lab_or_default(options->lab);
     const auto found = ledger::Ledger::open_read_only(options->lab)->verify();
     if (options->json) {
       fmt::print("{}\n", canonical_json({{"records", found.records},

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <sstream>
 
+#include "base/csv.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/json_reader.h"
@@ -154,6 +155,21 @@ void set_patch(Recipe& recipe, std::string_view patch) {
 
 Recipe apply_patch(const Recipe& recipe, std::string_view patch) {
   return apply_patches(recipe, {std::string(patch)});
+}
+
+void check_patch(std::string_view patch) {
+  Recipe any;
+  const size_t factor = patch.find("*=");
+  if (factor == std::string_view::npos) return set_patch(any, patch);
+  const std::string_view name = patch.substr(0, factor);
+  for (const RecipeField& field : recipe_fields()) {
+    if (field.full_name() != name) continue;
+    if (!field.get(any).is_number()) throw_bad_input("patch \"{}\": {} is no number", patch, name);
+    const auto number = number_in_cell(std::string(patch.substr(factor + 2)));
+    if (!number || !(*number > 0)) throw_bad_input("patch \"{}\": expected a factor above 0 after *=", patch);
+    return;
+  }
+  set_patch(any, fmt::format("{}=0", name));  // says which fields there are
 }
 
 Recipe apply_patches(const Recipe& recipe, const std::vector<std::string>& patches) {

@@ -125,6 +125,10 @@ std::string to_toml(const Recipe& recipe);  // everything filled in; reads back 
 Recipe apply_patch(const Recipe& recipe, std::string_view patch);
 // Several at once: only the result must make sense.
 Recipe apply_patches(const Recipe& recipe, const std::vector<std::string>& patches);
+// Throws kBadInput for a patch, or a factor ("optimizer.learning_rate*=0.5"), that names no field or a value that the
+// field cannot have; whether it makes a valid
+// recipe depends on the others.
+void check_patch(std::string_view patch);
 // The fields in which two recipes differ, each as "section.field: old -> new".
 std::vector<std::string> recipe_difference(const Recipe& from, const Recipe& to);
 

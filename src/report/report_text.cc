@@ -396,7 +396,7 @@ std::string standing(const ledger::Ledger& ledger) {
   return "not finished";
 }
 
-std::string known_lines(const ledger::Ledger& ledger, const OrderedJson& report, const std::string& lab) {
+std::string known_lines(const ledger::Ledger& ledger, const OrderedJson& report, const std::string& lab, bool at_work) {
   std::string text = found_rows(ledger) + forecast_rows(ledger);
   if (const auto result = last_of<ledger::ComparisonRecord>(ledger))
     text += comparison_rows(*result, planned_pairs(ledger));
@@ -407,7 +407,7 @@ std::string known_lines(const ledger::Ledger& ledger, const OrderedJson& report,
   if (const auto used = utilisation(ledger)) text += row("utilised", utilisation_text(*used));
   if (const auto machine = last_of<ledger::MachineRecord>(ledger); machine && !machine->precisions.empty())
     text += row("precision", precisions_text(*machine));
-  return text + next_rows(ledger, lab);
+  return text + (at_work ? "" : next_rows(ledger, lab));
 }
 
 std::string findings_text(const ledger::Ledger& ledger) {

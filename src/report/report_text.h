@@ -24,8 +24,9 @@ Headline headline(const ledger::Ledger& ledger, const OrderedJson& report);
 std::string standing(const ledger::Ledger& ledger);
 
 // What is known so far and what to do next, one labelled line each, at most 80 columns; the last line says what to do.
-// `lab`: its folder as a command names it.
-std::string known_lines(const ledger::Ledger& ledger, const OrderedJson& report, const std::string& lab);
+// `lab`: its folder as a command names it; `at_work`: a process works on it, so there is nothing to start.
+std::string known_lines(const ledger::Ledger& ledger, const OrderedJson& report, const std::string& lab,
+                        bool at_work = false);
 
 // Each finding with what it is worth, or why there is none.
 std::string findings_text(const ledger::Ledger& ledger);

@@ -197,10 +197,19 @@ std::unique_ptr<Proposer> make_list(const workload::SearchSpace&, const Proposer
   return std::make_unique<ListProposer>(std::move(changes));
 }
 
-void check_list(const std::string& text, const std::string& source) {
+void check_list(const std::string& text, const std::string& source,
+                const std::function<void(const std::string& patch)>& check_patch) {
   if (text.empty()) throw_bad_input("{}: an empty file; expected at least one [[change]] with id and patches", source);
-  for (const Change& change : read_changes(text, source))
+  for (const Change& change : read_changes(text, source)) {
     if (!change.failure.empty()) throw_bad_input("{}", change.failure);
+    for (const std::string& patch : check_patch ? change.patches : std::vector<std::string>{}) {
+      try {
+        check_patch(patch);
+      } catch (const Error& error) {
+        throw_bad_input("{}: change \"{}\": {}", source, change.id, error.what());
+      }
+    }
+  }
 }
 
 std::vector<std::string> patches_in_list(const std::string& text) {

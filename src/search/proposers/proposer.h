@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -113,8 +114,10 @@ const ProposerRow& proposer_row(std::string_view name);
 std::unique_ptr<Proposer> make_proposer(std::string_view name, const workload::SearchSpace& space,
                                         const ProposerOptions& options = {});
 
-// Throws kBadInput where the text is no list of changes; a single change that makes no sense is told by its proposal.
-void check_list(const std::string& text, const std::string& source);
+// Throws kBadInput where the text is no list of changes, or where `check_patch` (may be empty) throws it for a patch:
+// what a reader can see to be wrong before anything runs. What only the search can know is told by the proposal.
+void check_list(const std::string& text, const std::string& source,
+                const std::function<void(const std::string& patch)>& check_patch);
 // The patches that the text of a list mentions, so that a space can be made to express them.
 std::vector<std::string> patches_in_list(const std::string& text);
 

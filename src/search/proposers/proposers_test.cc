@@ -377,8 +377,18 @@ TEST(ListProposer, AListWithAMistakeIsRefusedBeforeAnythingRuns) {
   for (const char* text :
        {"[[change]]\npatches = []\n", "[[change]]\nid = \"a\"\npathces = [\"x=1\"]\n",
         "[[change]]\nid = \"a\"\npatches = [\"x=1\"]\n[[change]]\nid = \"a\"\npatches = [\"x=2\"]\n"})
-    EXPECT_THROW(check_list(text, "changes.toml"), Error) << text;
-  check_list("[[change]]\nid = \"a\"\npatches = [\"x=1\"]\n", "changes.toml");
+    EXPECT_THROW(check_list(text, "changes.toml", {}), Error) << text;
+  check_list("[[change]]\nid = \"a\"\npatches = [\"x=1\"]\n", "changes.toml", {});
+}
+
+TEST(ListProposer, APatchThatItsCheckRefusesIsToldWithItsFileAndItsChange) {
+  try {
+    check_list("[[change]]\nid = \"b\"\npatches = [\"y=2\"]\n", "changes.toml",
+               [](const std::string& patch) { throw_bad_input("no field in {}", patch); });
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "changes.toml: change \"b\": no field in y=2");
+  }
 }
 
 TEST(ListProposer, FileThatIsNoListIsRefused) {
