@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Bad input as a user gives it: exit code 2, one clear message, nothing written.   testing/bad_input.sh FLYWHEEL
 set -u
-flywheel=$1
+flywheel=$(realpath "$1")
 work=$(mktemp -d)
 trap 'pkill -9 -f "$work" 2>/dev/null; rm -rf "$work"' EXIT
 failures=0 checks=0
