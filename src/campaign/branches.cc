@@ -14,6 +14,12 @@ void remove_stable(const Path& run_directory) {
 
 }  // namespace
 
+void remove_checkpoints(const Path& run_directory) {
+  std::error_code ignored;
+  for (const char* name : {protocol::kCheckpointFile, protocol::kPreviousCheckpointFile})
+    std::filesystem::remove(run_directory / name, ignored);
+}
+
 std::optional<ledger::RunRow> Branches::finished_trunk(const std::string& run) const {
   std::error_code ignored;
   if (!std::filesystem::exists(lab_.runs() / run / protocol::kStableFile, ignored)) return std::nullopt;

@@ -13,6 +13,9 @@ namespace flywheel::campaign {
 
 inline constexpr std::string_view kInFull = "-full";  // ends the id of a run that is trained without its trunk
 
+// The checkpoints of a run, but for the stable one. One that cannot be deleted only takes space.
+void remove_checkpoints(const Path& run_directory);
+
 // Not thread safe.
 class Branches {
  public:

@@ -10,6 +10,7 @@ namespace flywheel::campaign {
 namespace {
 
 constexpr double kStepSeconds = 1.0;  // run() looks at should_stop at least so often
+constexpr double kRunsPerRung = 40;   // of all stages, for what the logs will take
 
 }  // namespace
 
@@ -24,6 +25,7 @@ struct Campaign::Parts {
   RunBook book;
   Branches branches;
   Replicates replicates;
+  Checkpoints checkpoints;
   RunLoop loop;
   Ladder ladder;
   bool recovered = false;
@@ -47,7 +49,8 @@ struct Campaign::Parts {
         book(lab),
         branches(lab, book),
         replicates(lab, book, branches),
-        loop(lab, scheduler, budget, book, branches, replicates),
+        checkpoints(lab),
+        loop(lab, scheduler, budget, book, branches, replicates, checkpoints),
         ladder{.configuration = lab.options.configuration, .plan = {}} {
     scheduler.on_progress([this](const scheduler::Progress& progress) {
       budget.save_seconds();
@@ -58,6 +61,7 @@ struct Campaign::Parts {
   Script<> stages() {
     co_await calibrate(lab, decisions, budget, book, loop);
     ladder.plan = plan_first_ladder(lab, decisions, budget, book);
+    say_disk();
     co_await tune(lab, decisions, budget, book, loop, ladder);
     co_await search_configurations(lab, decisions, budget, book, loop, ladder);
     co_await lowest_rung(lab, decisions, budget, book, branches, replicates, loop, ladder);
@@ -75,11 +79,23 @@ struct Campaign::Parts {
       conclude(lab, ladder);
     }
     co_await last_evaluations(lab, budget, book, loop);
+    checkpoints.release_all();
+  }
+  void say_disk() const {
+    std::vector<workload::SizedRun> trunks;
+    for (const double flops : ladder.plan.rungs)
+      trunks.push_back(lab.workload.prior_size(*lab.options.configuration, flops));
+    if (trunks.empty()) return;
+    const workload::SizedRun largest = trunks.back();
+    if (!lab.options.branching) trunks.clear();
+    const auto runs = static_cast<size_t>(kRunsPerRung * static_cast<double>(ladder.plan.rungs.size()));
+    lab.say(disk_in_words(lab.options.lab, predicted_disk_bytes(lab.options.slots, largest, trunks, runs)));
   }
 
   Script<> comparison(workload::ConfigurationPtr candidate, CompareRules rules, ledger::ComparisonRecord& result) {
     co_await calibrate(lab, decisions, budget, book, loop, candidate);
     result = co_await compare_configurations(lab, decisions, budget, book, loop, std::move(candidate), rules);
+    checkpoints.release_all();
   }
 
   // Takes up what an earlier process left, once.
@@ -88,6 +104,7 @@ struct Campaign::Parts {
     book.refuse_other_text();
     scheduler.recover(
         [this](const ledger::RunRow& row, const std::string& spec) { return book.rebuilt_job(row, spec); });
+    checkpoints.release();  // what an earlier process had not come to
     recovered = true;
   }
 

@@ -2,10 +2,15 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <set>
 
 #include "campaign/bracket.h"
+#include "campaign/checkpoints.h"
 #include "campaign/ladder.h"
 #include "campaign/points.h"
+#include "protocol/run_events.h"
 #include "testing/campaign_fixture.h"
 
 namespace flywheel::campaign {
@@ -106,6 +111,112 @@ TEST_F(CampaignTest, InterruptedAgainAndAgainItDecidesAsInOneGo) {
   const std::vector<std::string> in_one_go = decisions(*ledger);
   EXPECT_GE(in_one_go.size(), 8u);
   EXPECT_EQ(decisions(*read()), in_one_go);
+}
+
+class CheckpointsTest : public CampaignTest {
+ protected:
+  CheckpointsTest() {
+    options_.budget.seconds = 120;
+    runner_.bits_per_byte_of = [this](const recipe::RunSpec& spec) {
+      leave_checkpoint(spec.id);
+      return world_.loss(spec);
+    };
+  }
+  void leave_checkpoint(const std::string& run) {
+    std::ofstream(folder_.path() / "runs" / run / protocol::kCheckpointFile) << run;
+    made_.insert(run);
+  }
+  std::set<std::string> with_checkpoint() const {
+    std::set<std::string> runs;
+    for (const std::string& run : made_)
+      if (std::filesystem::exists(folder_.path() / "runs" / run / protocol::kCheckpointFile)) runs.insert(run);
+    return runs;
+  }
+  std::set<std::string> made_;
+};
+
+TEST_F(CheckpointsTest, AFinishedCampaignKeepsThoseOfItsBestRuns) {
+  ASSERT_EQ(run(), CampaignEnd::kFinished);
+  ASSERT_GT(made_.size(), 10u);
+  EXPECT_EQ(with_checkpoint().size(), 3u);
+  EXPECT_TRUE(with_checkpoint().contains(best_run(*read())->run));
+  EXPECT_NE(said_.find("of disk"), std::string::npos) << said_;
+}
+
+TEST_F(CheckpointsTest, KeepAllKeepsAll) {
+  options_.keep_checkpoints = true;
+  ASSERT_EQ(run(), CampaignEnd::kFinished);
+  EXPECT_EQ(with_checkpoint(), made_);
+}
+
+TEST_F(CheckpointsTest, WhatAnInterruptedCampaignLeftIsReleasedByTheNextProcess) {
+  options_.keep_checkpoints = true;
+  stop_ = [this, began = clock_.now_seconds()] { return clock_.now_seconds() > began + 40; };
+  ASSERT_EQ(run(), CampaignEnd::kInterrupted);
+  ASSERT_EQ(with_checkpoint(), made_);
+  ASSERT_GT(made_.size(), 4u);
+  options_.keep_checkpoints = false;
+  stop_ = [] { return true; };
+  run();
+  std::set<std::string> done;
+  const auto ledger = read();
+  for (const ledger::RunRow& row : ledger->runs())
+    if (row.state == protocol::RunState::kDone) done.insert(row.run);
+  size_t kept = 0;
+  for (const std::string& run : with_checkpoint()) kept += done.contains(run) ? 1 : 0;
+  EXPECT_LT(kept, done.size());
+  const std::set<std::string> left = with_checkpoint();
+  for (const std::string& run : made_) EXPECT_TRUE(done.contains(run) || left.contains(run)) << run;
+}
+
+TEST_F(CheckpointsTest, ADiskThatIsTooSmallIsNamed) {
+  EXPECT_NE(disk_in_words(folder_.path(), 1e18).find("too little"), std::string::npos);
+  EXPECT_EQ(disk_in_words(folder_.path(), 1).find("too little"), std::string::npos);
+}
+
+// A campaign that was stopped after 300 of its 600 seconds.
+class ElapsedFileTest : public CampaignTest {
+ protected:
+  void stop_half_way() {
+    stop_ = [this, began = clock_.now_seconds()] { return clock_.now_seconds() > began + 300; };
+    ASSERT_EQ(run(), CampaignEnd::kInterrupted);
+    ASSERT_GT(elapsed_, 250);
+    stop_ = [] { return true; };
+  }
+  Path file() const { return folder_.path() / "elapsed"; }
+  void is_rebuilt() {
+    run();
+    EXPECT_GT(elapsed_, 200);
+    EXPECT_LT(elapsed_, 330);
+  }
+};
+
+TEST_F(ElapsedFileTest, ALostOneDoesNotRestartTheBudget) {
+  stop_half_way();
+  std::filesystem::remove(file());
+  is_rebuilt();
+}
+
+TEST_F(ElapsedFileTest, OneThatHoldsNoTimeIsRebuilt) {
+  stop_half_way();
+  for (const char* text : {"", "nan", "-5", "0", "1e308", "inf", "words"}) {
+    SCOPED_TRACE(text);
+    std::ofstream(file()) << text;
+    is_rebuilt();
+  }
+}
+
+TEST_F(ElapsedFileTest, ALinkIsReplacedAndItsTargetLeftAlone) {
+  stop_half_way();
+  const Path target = folder_.path() / "of_another";
+  std::ofstream(target) << "precious";
+  std::filesystem::remove(file());
+  std::filesystem::create_symlink(target, file());
+  is_rebuilt();
+  std::string word;
+  std::ifstream(target) >> word;
+  EXPECT_EQ(word, "precious");
+  EXPECT_FALSE(std::filesystem::is_symlink(file()));
 }
 
 }  // namespace

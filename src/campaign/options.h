@@ -37,6 +37,7 @@ struct CampaignOptions {
   std::string list, list_source;
   std::vector<std::string> known;           // identities of configurations whose outcome earlier labs have settled
   std::vector<evidence::Evidence> earlier;  // what the searches of earlier labs screened, as shares of the loss
+  bool keep_checkpoints = false;            // of every run; else only those that something will read again
   bool branching = true;                    // ladder runs may continue from shorter runs of their size and seed
 };
 

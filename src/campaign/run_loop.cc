@@ -85,6 +85,7 @@ void RunLoop::step(double most_seconds) {
   if (for_runs_) {
     if (lab_.should_stop && lab_.should_stop()) scheduler_.interrupt();
     status_ = scheduler_.step(most_seconds);
+    checkpoints_.release();
     if (status_ == scheduler::Status::kWorking) return;
   }
   std::exchange(waiting_, nullptr).resume();

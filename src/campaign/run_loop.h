@@ -7,6 +7,7 @@
 
 #include "campaign/branches.h"
 #include "campaign/budget.h"
+#include "campaign/checkpoints.h"
 #include "campaign/replicates.h"
 #include "campaign/run_book.h"
 #include "campaign/script.h"
@@ -20,8 +21,14 @@ struct Interrupted {};  // thrown inside a script when the campaign was asked to
 class RunLoop {
  public:
   RunLoop(const Lab& lab, scheduler::Scheduler& scheduler, CampaignBudget& budget, RunBook& book,
-          const Branches& branches, Replicates& replicates)
-      : lab_(lab), scheduler_(scheduler), budget_(budget), book_(book), branches_(branches), replicates_(replicates) {}
+          const Branches& branches, Replicates& replicates, Checkpoints& checkpoints)
+      : lab_(lab),
+        scheduler_(scheduler),
+        budget_(budget),
+        book_(book),
+        branches_(branches),
+        replicates_(replicates),
+        checkpoints_(checkpoints) {}
 
   enum class IdleCores { kStayIdle, kReplicate };
   // Runs what is missing of `wanted` and returns the rows of all of them that the ledger has. A branch that lost its
@@ -47,6 +54,7 @@ class RunLoop {
   RunBook& book_;
   const Branches& branches_;
   Replicates& replicates_;
+  Checkpoints& checkpoints_;
   std::coroutine_handle<> waiting_;
   bool for_runs_ = false;  // else only for its next turn
   scheduler::Status status_ = scheduler::Status::kFinished;

@@ -29,6 +29,7 @@ struct CompareOptions {
   int pairs = 0;  // 0: the default
   int slots = 0;
   int64_t seed = 1;
+  std::string keep = "best";  // checkpoints
   bool json = false;
   data::ReadingOptions reading;
 };
@@ -97,6 +98,7 @@ int compare(const CompareOptions& options) {
                       auto campaign_options =
                           cli::campaign_options(lab, budget, started, slots, options.seed, base, corpus);
                       campaign_options.branching = false;
+                      campaign_options.keep_checkpoints = options.keep == "all";
                       LocalCampaign campaign(ledger, campaign_options, printer);
                       result = campaign->compare(workload::make_configuration(candidate), rules);
                     }
@@ -136,6 +138,11 @@ Action declare_compare(Arguments& arguments) {
   arguments.option("--dir", options->directory, "The comparison's folder; the same one again resumes").show_default();
   arguments.option("--slots", options->slots, "Runs at a time (default: one per core)").range(1, 4096);
   arguments.option("--seed", options->seed, "Seed").show_default();
+  arguments
+      .option("--keep", options->keep,
+              "Checkpoints that stay: of the best runs and those still needed, or of all runs (much more disk)")
+      .one_of({"best", "all"})
+      .show_default();
   arguments.flag("--json", options->json, "Print one JSON object");
   return [options] { return compare(*options); };
 }

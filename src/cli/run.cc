@@ -37,6 +37,7 @@ struct RunOptions {
   double max_epochs = 8;
   std::string proposers = "list,local,bayes", changes;
   std::vector<std::string> prior;
+  std::string keep = "best";  // checkpoints
   bool json = false, full_runs = false;
   data::ReadingOptions reading;
 };
@@ -157,6 +158,7 @@ int run_campaign(const RunOptions& options) {
                           cli::campaign_options(lab, budget, started, slots, options.seed, recipe, corpus);
                       campaign_options.max_epochs = options.max_epochs;
                       campaign_options.branching = !options.full_runs;
+                      campaign_options.keep_checkpoints = options.keep == "all";
                       campaign_options.proposers = proposers;
                       campaign_options.list = options.changes.empty() ? workload::known_changes()
                                                                       : real_file_system().read(options.changes);
@@ -215,6 +217,11 @@ Action declare_run(Arguments& arguments) {
       .option("--prior", options->prior,
               "Earlier labs: what is known there is not tried again, and effects as large as theirs are expected")
       .type_name("LAB...");
+  arguments
+      .option("--keep", options->keep,
+              "Checkpoints that stay: of the best runs and those still needed, or of all runs (much more disk)")
+      .one_of({"best", "all"})
+      .show_default();
   arguments.flag("--json", options->json, "Print report.json on stdout");
   return [options] { return run_campaign(*options); };
 }

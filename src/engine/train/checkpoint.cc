@@ -21,6 +21,7 @@ static_assert(std::endian::native == std::endian::little, "the file format is li
 constexpr char kMagic[] = "FLYWCKPT";
 constexpr size_t kMagicBytes = 8, kPrefixBytes = 16, kDigestBytes = 32, kDataAlignment = 64;
 constexpr size_t kDifferencesShown = 3;
+constexpr double kMostSeconds = 1e11;  // three thousand years: no run trained longer
 
 template <typename T>
 std::string_view as_bytes(const T* data, size_t count) {
@@ -175,6 +176,13 @@ Checkpoint open_checkpoint(const Path& path) {
   checkpoint.progress.seconds = json_field<double>(header, "seconds", where);
   checkpoint.progress.cpu_seconds = json_field<double>(header, "cpu_seconds", where);
   checkpoint.progress.divergence = divergence_from_json(json_field<Json>(header, "divergence", where), where);
+  const Progress& progress = checkpoint.progress;
+  if (progress.step < 0 || progress.step > checkpoint.spec.size.steps)
+    throw_failed("{} is damaged: step {}, expected one from 0 to the {} of its spec", where, progress.step,
+                 checkpoint.spec.size.steps);
+  for (const double seconds : {progress.seconds, progress.cpu_seconds})
+    if (!(seconds >= 0 && seconds < kMostSeconds))
+      throw_failed("{} is damaged: {:g} seconds of training, expected zero or more", where, seconds);
   for (const Json& tensor : json_field<Json>(header, "tensors", where))
     checkpoint.tensors.push_back({.name = json_field<std::string>(tensor, "name", where),
                                   .shape = json_field<std::vector<int64_t>>(tensor, "shape", where),

@@ -15,6 +15,7 @@
 #include "engine/data/segments.h"
 #include "engine/kernels/kernels.h"
 #include "engine/train/checkpoint.h"
+#include "engine/train/checkpoint_interval.h"
 #include "engine/train/costs.h"
 #include "engine/train/divergence.h"
 #include "engine/train/event_writer.h"
@@ -47,6 +48,24 @@ std::optional<OrderedJson> finished_record(const Path& events_path) {
     if (event.type == "done") done = OrderedJson(event.fields);
   }
   return done;
+}
+
+// Of a checkpoint: a weight and about two moments.
+constexpr double kBytesPerParameter = 12;
+
+// Of a run's processes so far, those that were lost: they said neither that they ended nor why they stopped.
+int64_t lost_processes(const Path& events_path) {
+  int64_t lost = 0;
+  bool running = false;
+  for (const protocol::RunEvent& event : protocol::EventTail(events_path).poll()) {
+    if (event.type == "start") {
+      lost += running ? 1 : 0;
+      running = true;
+    } else if (event.type == "done" || event.type == "failed" || event.type == "stopped") {
+      running = false;
+    }
+  }
+  return lost + (running ? 1 : 0);
 }
 
 // Token pages are given back after about so many windows.
@@ -109,6 +128,8 @@ class Run {
         step_costs_(step_costs(spec_.recipe, spec_.size)),
         watch_(spec_.size.vocabulary, recipe::warmup_steps(spec_.recipe.schedule, spec_.size)),
         checkpoint_(find_checkpoint(directory_, [&](const std::string& text) { warn(text); })),
+        interval_(spec_.checkpoint_seconds, kBytesPerParameter * static_cast<double>(counts_.parameters),
+                  lost_processes(directory_ / protocol::kEventsFile)),
         events_(files, clock, directory_ / protocol::kEventsFile, checkpoint_ ? checkpoint_->progress.seconds : 0) {}
 
   OrderedJson execute() {
@@ -135,7 +156,7 @@ class Run {
       }
       if (const int signal = options_.stop_signal ? options_.stop_signal() : 0; signal != 0) stop(signal);
       const int64_t wished = options_.checkpoint_requests ? options_.checkpoint_requests() : 0;
-      if (wished != wishes_seen || events_.seconds() - checkpointed >= spec_.checkpoint_seconds) {
+      if (wished != wishes_seen || events_.seconds() - checkpointed >= interval_.seconds(events_.seconds())) {
         wishes_seen = wished;
         checkpoint();
         checkpointed = events_.seconds();
@@ -182,6 +203,7 @@ class Run {
       fields["tokens"] = tokens_at(step);
       fields["flops"] = tokens_at(step) * counts_.flops_per_token;
     }
+    warn_of_other_bits();
     events_.write("start", fields);
     const uint64_t available =
         options_.available_memory_bytes > 0 ? options_.available_memory_bytes : available_memory_bytes();
@@ -193,6 +215,19 @@ class Run {
     restore();
     logged_step_ = step_;
     logged_seconds_ = events_.seconds();
+  }
+
+  // Precision and spec are checked to be the same; sums of another instruction set end in other last bits.
+  void warn_of_other_bits() {
+    if (!checkpoint_) return;
+    std::string before;
+    for (const protocol::RunEvent& event : protocol::EventTail(directory_ / protocol::kEventsFile).poll())
+      if (event.type == "start") before = event.fields.value("instructions", "");
+    if (!before.empty() && before != kernels::instruction_set())
+      warn(
+          fmt::format("the run began with {} instructions and goes on with {}: its last digits are not those that it "
+                      "would have had there",
+                      before, kernels::instruction_set()));
   }
 
   // Where the trunk's checkpoint is, or has been made again.
@@ -301,7 +336,9 @@ class Run {
     write_checkpoint(files_, directory_, spec_, progress, trainer_->model().program().parameters(),
                      finished ? trainer_->kept_parameters() : trainer_->parameters(), state);
     events_.write("checkpoint", {{"step", step_}});
-    checkpoint_seconds_ += clock_.now_seconds() - began;
+    const double cost = clock_.now_seconds() - began;
+    checkpoint_seconds_ += cost;
+    interval_.observe(cost);
   }
 
   // Of this process, but for its own beginning and end.
@@ -388,6 +425,7 @@ class Run {
   protocol::StepCosts step_costs_;
   DivergenceWatch watch_;
   std::optional<Checkpoint> checkpoint_;
+  CheckpointInterval interval_;
   EventWriter events_;
   std::optional<Trainer> trainer_;
   SampleLoss last_evaluation_;

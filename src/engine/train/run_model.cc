@@ -39,6 +39,12 @@ RunModel load_run_model(const Path& directory, int threads, const std::function<
     if (warn) warn(text);
   };
   const std::optional<Checkpoint> checkpoint = find_checkpoint(directory, tell);
+  if (!checkpoint &&
+      protocol::read_outcome(directory / protocol::kEventsFile).state == protocol::RunOutcome::State::kDone)
+    throw_bad_input(
+        "{}: this run has ended and its {} was deleted, as those of a lab's other than best runs are (`--keep all` "
+        "keeps them); the same weights again: flywheel train {} --dir NEW",
+        directory.string(), protocol::kCheckpointFile, (directory / protocol::kSpecFile).string());
   if (!checkpoint) {
     throw_bad_input("{}: there is no good {} in it; train the run first: flywheel train SPEC.json --dir {}",
                     directory.string(), protocol::kCheckpointFile, directory.string());
