@@ -208,6 +208,9 @@ ReadOutcome read_text(const Path& path, const std::function<void(std::string_vie
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (file.fd < 0) {
     if (errno == ENOENT) return {ReadOutcome::Kind::kChanged, "vanished before it was read"};
+    // The machine's state and not the file's: it must not decide what is in a corpus.
+    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+      throw_failed("cannot read {}: {}", path.string(), errno_text(errno));
     return {ReadOutcome::Kind::kUnreadable, errno_text(errno)};
   }
   struct stat before {};

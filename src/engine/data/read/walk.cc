@@ -110,7 +110,11 @@ class Walk {
 
   void list_folder(const Path& folder, std::vector<Found>& pending) {
     DIR* directory = ::opendir(folder.c_str());
-    if (directory == nullptr) return leave_out(folder, Met::kUnreadable, errno_text(errno));
+    if (directory == nullptr) {
+      if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+        throw_failed("cannot list {}: {}", folder.string(), errno_text(errno));
+      return leave_out(folder, Met::kUnreadable, errno_text(errno));
+    }
     std::vector<std::string> names;
     errno = 0;
     while (const dirent* entry = ::readdir(directory)) {
