@@ -10,7 +10,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/json_reader.h"
-#include "base/toml_keys.h"
+#include "base/toml_text.h"
 #include "recipe/fields.h"
 
 namespace flywheel::recipe {
@@ -77,7 +77,7 @@ Recipe recipe_from_json(const Json& json, const std::string& where) {
 }
 
 Recipe recipe_from_toml(std::string_view text, const std::string& where) {
-  refuse_deep_toml_keys(text, where);
+  check_toml_text(text, where);
   toml::table root;
   try {
     root = toml::parse(text, where);

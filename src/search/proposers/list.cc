@@ -18,7 +18,7 @@
 
 #include "base/csv.h"
 #include "base/json_reader.h"
-#include "base/toml_keys.h"
+#include "base/toml_text.h"
 #include "search/proposers/proposer.h"
 
 namespace flywheel::search {
@@ -69,7 +69,7 @@ Change read_change(const toml::node& node, size_t number, const std::string& sou
 }
 
 std::vector<Change> read_changes(const std::string& text, const std::string& source) {
-  refuse_deep_toml_keys(text, source);
+  check_toml_text(text, source);
   toml::table root;
   try {
     root = toml::parse(text, source);

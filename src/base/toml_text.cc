@@ -1,13 +1,19 @@
-#include "base/toml_keys.h"
+#include "base/toml_text.h"
 
 #include "base/error.h"
 
 namespace flywheel {
 
-void refuse_deep_toml_keys(std::string_view text, const std::string& where) {
+void check_toml_text(std::string_view text, const std::string& where) {
   int line = 1, dots = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  for (size_t i = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0; i < text.size(); ++i) {
     const char c = text[i];
+    if (static_cast<unsigned char>(c) >= 0x80)
+      throw_bad_input(
+          "{}: line {}: expected names of letters, digits, \"_\" and \"-\", or in quotes, found another "
+          "character",
+          where, line);
     if (c == '\n') ++line;
     if (c == '"' || c == '\'') {  // to the end of the text in quotes, or of the line
       const bool block = text.substr(i, 3) == std::string(3, c);
