@@ -25,7 +25,7 @@ inline void write_tiny_text(const Path& path, int lines = 1500) {
 inline recipe::RunSpec tiny_spec(const Path& folder, recipe::OptimizerKind optimizer, int threads, int64_t steps) {
   if (!std::filesystem::exists(folder / "corpus")) {
     write_tiny_text(folder / "text.txt");
-    data::build_tail_corpus(folder / "text.txt", 0.2, folder / "corpus");
+    data::build_tail_corpus(folder / "text.txt", 0.2, {}, folder / "corpus");
   }
   recipe::RunSpec spec;
   spec.id = "tiny";

@@ -14,7 +14,7 @@ enum class ErrorCode {
   kFailed = 1,         // it could not be done
   kBadInput = 2,       // bad usage or bad input; nothing was written
   kStoppedEarly = 75,  // stopped with a checkpoint, run again to continue
-  kLocked = 76,  // another process works on the lab or the run
+  kLocked = 76,        // another process works on the lab or the run
   kInterrupted = 130,
 };
 

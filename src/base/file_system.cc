@@ -70,7 +70,9 @@ off_t complete_lines_bytes(int fd, off_t size) {
   while (size > 0) {
     const off_t start = std::max<off_t>(0, size - static_cast<off_t>(sizeof buffer));
     const ssize_t n = ::pread(fd, buffer, static_cast<size_t>(size - start), start);
-    if (n <= 0) return 0;
+    if (n < 0 && errno == EINTR) continue;
+    // What cannot be read now may be whole all the same: it must never be cut off.
+    if (n < size - start) return -1;
     for (ssize_t i = n; i > 0; --i)
       if (buffer[i - 1] == '\n') return start + i;
     size = start;
@@ -127,6 +129,11 @@ class PosixFileSystem : public FileSystem {
     ::fstat(fd, &info);
     off_t size = info.st_size;
     const off_t complete = complete_lines_bytes(fd, size);
+    if (complete < 0) {
+      const int error = errno;
+      ::close(fd);
+      throw_failed("cannot read the end of {}: {}; nothing of it was changed", path.string(), errno_text(error));
+    }
     if (complete < size && ::ftruncate(fd, complete) == 0) size = complete;
     return std::make_unique<PosixAppendFile>(path, fd, size);
   }

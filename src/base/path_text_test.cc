@@ -12,7 +12,10 @@ TEST(PathText, PathsInUtf8StayAsTheyAre) {
 }
 
 TEST(PathText, AnyBytesComeBackAndAreJson) {
-  for (const std::string path : {"caf\xe9", "\xff\xfe/x", "a\xEF\xBF\xBD""41", "\xed\xa0\x80", "\xe2\x82", "\xc0\x80"}) {
+  for (const std::string path : {"caf\xe9", "\xff\xfe/x",
+                                 "a\xEF\xBF\xBD"
+                                 "41",
+                                 "\xed\xa0\x80", "\xe2\x82", "\xc0\x80"}) {
     const std::string text = path_text(path);
     EXPECT_NO_THROW(Json(text).dump()) << text;
     EXPECT_EQ(path_of_text(text), Path(path));
@@ -25,7 +28,9 @@ TEST(PathText, RandomBytesComeBack) {
     std::string path;
     for (int i = 0; i < 12; ++i) {
       state = state * 6364136223846793005ULL + 1442695040888963407ULL;
-      path += static_cast<char>("\xEF\xBF\xBD""4F\xe9\xe2\x82\xac/\x80"[(state >> 40) % 11]);
+      path += static_cast<char>(
+          "\xEF\xBF\xBD"
+          "4F\xe9\xe2\x82\xac/\x80"[(state >> 40) % 11]);
     }
     ASSERT_NO_THROW(Json(path_text(path)).dump());
     ASSERT_EQ(path_of_text(path_text(path)), Path(path));

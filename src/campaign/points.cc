@@ -6,7 +6,6 @@
 #include <cmath>
 #include <map>
 
-#include "base/json.h"
 #include "base/statistics.h"
 #include "evidence/same_text.h"
 #include "scaling/allocation/isoflop_akima.h"

@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "base/json.h"
 
 namespace flywheel::campaign {
 namespace {

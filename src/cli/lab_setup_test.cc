@@ -24,7 +24,7 @@ bool is_kept(const std::string& stage) {
   write_text(text);
   ProgressPrinter printer;
   try {
-    with_lab(lab, {text.string()}, ledger::Question{}, {}, printer,
+    with_lab(lab, {text.string()}, {}, ledger::Question{}, {}, printer,
              [&](ledger::Ledger& ledger, const data::CorpusManifest&) {
                ledger.append("run", {{"run", "a"}, {"stage", stage}, {"flops", 1e9}});
                throw_bad_input("too small");
@@ -44,7 +44,7 @@ TEST(LabSetup, ANewLabKeepsTheCommandThatMadeItAndGoingOnDoesNotChangeIt) {
   write_text(text);
   ProgressPrinter printer;
   for (const char* slots : {"2", "4"})
-    with_lab(lab, {text.string()}, ledger::Question{}, {"flywheel", "run", "--slots", slots}, printer,
+    with_lab(lab, {text.string()}, {}, ledger::Question{}, {"flywheel", "run", "--slots", slots}, printer,
              [](ledger::Ledger&, const data::CorpusManifest&) { return 0; });
   EXPECT_EQ(ledger::Ledger::open_read_only(lab)->last<ledger::LabRecord>()->value.command,
             (std::vector<std::string>{"flywheel", "run", "--slots", "2"}));

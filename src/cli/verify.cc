@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/lab_view.h"

@@ -79,7 +79,7 @@ RunSpec run_spec_from_json(const Json& json, const std::string& where) {
     reader.fail("corpus", "the path of a corpus folder");
   spec.seed = reader.unsigned_integer("seed");
   spec.data_seed = reader.unsigned_integer("data_seed");
-  if (reader.has("threads")) spec.threads = static_cast<int>(reader.integer("threads", 1, 1024));
+  if (reader.has("threads")) spec.threads = static_cast<int>(reader.integer("threads", 1, 256));
   if (reader.has("precision")) {
     const std::string name = reader.text("precision");
     if (name == "fp32") {

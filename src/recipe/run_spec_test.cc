@@ -104,6 +104,15 @@ TEST(RunSpec, OptionalFieldsHaveDefaults) {
   EXPECT_EQ(spec.eval_segments, "");
 }
 
+TEST(RunSpec, SizesThatNoRunHasAreRefused) {
+  Json json = to_json(example());
+  json["size"]["layers"] = 65536;
+  EXPECT_THAT(spec_refusal(json), HasSubstr("size.layers"));
+  json = to_json(example());
+  json["threads"] = 1024;
+  EXPECT_THAT(spec_refusal(json), HasSubstr("threads"));
+}
+
 TEST(RunSpec, RefusalsNameFileAndField) {
   const Json good = to_json(example());
   for (const auto& [field, value] : good.items()) {

@@ -14,8 +14,9 @@ namespace {
 constexpr double kMaxParameters = 1e15;
 constexpr int64_t kMaxSteps = 1'000'000'000'000;
 constexpr int kMaxBatchSequences = 1 << 20;
-constexpr int kMinSteps = 50;  // fewer make a schedule meaningless: the batch shrinks first
-constexpr int kMinDepth = 2;   // a single layer behaves unlike the rest of a ladder
+constexpr int kMostLayers = 2000;  // twice the deepest that was published; a graph of more takes long to plan
+constexpr int kMinSteps = 50;      // fewer make a schedule meaningless: the batch shrinks first
+constexpr int kMinDepth = 2;       // a single layer behaves unlike the rest of a ladder
 
 int rule_depth(const Recipe& recipe, int width) {
   return std::max(kMinDepth, static_cast<int>(std::lround(width / recipe.model.aspect)));
@@ -204,7 +205,7 @@ Size size_from_json(const Json& json, const std::string& where) {
     return static_cast<int>(reader.integer(field, low, high));
   };
   size.vocabulary = integer("vocabulary", 2, 65535);
-  size.layers = integer("layers", 1, 100'000);
+  size.layers = integer("layers", 1, kMostLayers);
   size.width = integer("width", 1, 1 << 20);
   size.heads = integer("heads", 1, 1 << 16);
   size.kv_heads = integer("kv_heads", 1, 1 << 16);

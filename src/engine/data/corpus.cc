@@ -223,10 +223,17 @@ Corpus Corpus::open(const Path& folder) {
   return corpus;
 }
 
-void Corpus::verify() const {
+void Corpus::verify(const std::function<bool()>& should_stop) const {
+  constexpr size_t kPieceBytes = 1 << 20;
   for (size_t i = 0; i < kSplits; ++i) {
     const auto bytes = files_[i].bytes();
-    if (sha256_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()}) != manifest_.split_sha256[i])
+    Sha256 sha256;
+    for (size_t at = 0; at < bytes.size(); at += kPieceBytes) {
+      if (should_stop && should_stop()) return;
+      sha256.update(reinterpret_cast<const char*>(bytes.data()) + at, std::min(kPieceBytes, bytes.size() - at));
+    }
+    files_[i].release_pages();
+    if (sha256.hex() != manifest_.split_sha256[i])
       throw_bad_input("corpus file {}: the checksum does not match: damaged, build the corpus again",
                       (folder_ / token_file_name(static_cast<Split>(i))).string());
   }

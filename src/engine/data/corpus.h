@@ -86,8 +86,9 @@ class Corpus {
   // Throws kBadInput when the folder is unfinished, of another version, or a token file has another length or sampled
   // checksum than the manifest says, or a file of sources another checksum.
   static Corpus open(const Path& folder);
-  // The full checksums of all token files; throws kBadInput naming the first damaged one.
-  void verify() const;
+  // The full checksums of all token files; throws kBadInput naming the first damaged one. Returns early when
+  // should_stop (may be empty) says so.
+  void verify(const std::function<bool()>& should_stop = {}) const;
   const CorpusManifest& manifest() const { return manifest_; }
   std::span<const uint16_t> tokens(Split split) const;
   // One of each document, in order; empty where the corpus does not say: of train, and of older versions.

@@ -35,4 +35,8 @@ uint64_t predict_memory_bytes(const recipe::Recipe& recipe, const recipe::Size& 
   return kProcessBytes + corpus_bytes + static_cast<uint64_t>(bytes) + static_cast<uint64_t>(threads) * kThreadBytes;
 }
 
+uint64_t least_memory_bytes(const recipe::Recipe& recipe, const recipe::Size& size) {
+  return static_cast<uint64_t>(recipe::count(recipe, size).parameters) * sizeof(float);
+}
+
 }  // namespace flywheel::train

@@ -12,4 +12,8 @@ namespace flywheel::train {
 uint64_t predict_memory_bytes(const recipe::Recipe& recipe, const recipe::Size& size, tensor::Dtype compute_dtype,
                               int threads, uint64_t corpus_bytes = 0);
 
+// What such a process cannot do without, by the counts alone: its weights. For refusing a size before its plans, which
+// take as long to make as they are large.
+uint64_t least_memory_bytes(const recipe::Recipe& recipe, const recipe::Size& size);
+
 }  // namespace flywheel::train

@@ -25,6 +25,8 @@ TEST(Memory, PredictionHoldsEveryBufferOfTheProgramAndLittleElse) {
           threads * (memory.arena_bytes_train + parameter_bytes) + 3 * parameter_bytes + tables + memory.packed_bytes;
       const auto predicted = static_cast<int64_t>(predict_memory_bytes(recipe, size, dtype, threads));
       EXPECT_GT(predicted, buffers);
+      EXPECT_LE(least_memory_bytes(recipe, size), static_cast<uint64_t>(predicted));
+      EXPECT_GE(least_memory_bytes(recipe, size), static_cast<uint64_t>(parameter_bytes));
       EXPECT_LT(predicted, buffers + (32 << 20));
     }
   }

@@ -86,9 +86,10 @@ struct Inputs {
   tensor::Dtype dtype;
   uint64_t own_bytes;     // memory that the process needs
   uint64_t corpus_bytes;  // pages of token files: they count as used, but the system takes them back when it needs to
+  uint64_t available_bytes;
 };
 
-Inputs check_inputs(const recipe::RunSpec& spec) {
+Inputs check_inputs(const recipe::RunSpec& spec, uint64_t available_bytes) {
   data::Corpus corpus = data::Corpus::open(spec.corpus);
   if (spec.size.vocabulary < data::kVocabulary) {
     throw_bad_input("spec: field \"size.vocabulary\": expected at least {} for a corpus of bytes, found {}",
@@ -109,9 +110,13 @@ Inputs check_inputs(const recipe::RunSpec& spec) {
       touched_bytes(corpus, data::Split::kTrain,
                     std::min(sequences, std::max(kWindowsKept, 1.0 * spec.size.batch_sequences))) +
       touched_bytes(corpus, eval_split, static_cast<double>(sample.windows.size()));
-  const uint64_t own_bytes = predict_memory_bytes(spec.recipe, spec.size, dtype, spec.threads) +
-                             static_cast<uint64_t>(sample.tokens) * sizeof(double);
-  return {std::move(corpus), batches, std::move(sample), dtype, own_bytes, corpus_bytes};
+  // The plans of a size that does not fit take as long to make as it is large.
+  const uint64_t least_bytes = least_memory_bytes(spec.recipe, spec.size);
+  const uint64_t own_bytes = least_bytes > available_bytes
+                                 ? least_bytes
+                                 : predict_memory_bytes(spec.recipe, spec.size, dtype, spec.threads) +
+                                       static_cast<uint64_t>(sample.tokens) * sizeof(double);
+  return {std::move(corpus), batches, std::move(sample), dtype, own_bytes, corpus_bytes, available_bytes};
 }
 
 // A run in progress. Members are in order of construction.
@@ -205,12 +210,10 @@ class Run {
     }
     warn_of_other_bits();
     events_.write("start", fields);
-    const uint64_t available =
-        options_.available_memory_bytes > 0 ? options_.available_memory_bytes : available_memory_bytes();
-    if (inputs_.own_bytes > available) {
+    if (inputs_.own_bytes > inputs_.available_bytes)
       throw_failed("memory: this run needs {} and {} are available; take fewer threads or a smaller model",
-                   format_bytes(static_cast<double>(inputs_.own_bytes)), format_bytes(static_cast<double>(available)));
-    }
+                   format_bytes(static_cast<double>(inputs_.own_bytes)),
+                   format_bytes(static_cast<double>(inputs_.available_bytes)));
     trainer_.emplace(spec_.recipe, spec_.size, inputs_.dtype, spec_.threads, spec_.seed);
     restore();
     logged_step_ = step_;
@@ -447,7 +450,9 @@ OrderedJson run_training(const RunOptions& given, FileSystem& files, Clock& cloc
   RunOptions options = given;
   if (options.spec.precision == recipe::Precision::kAuto)
     options.spec.precision = settled_precision(options.spec, options.directory);
-  const Inputs inputs = check_inputs(options.spec);
+  const uint64_t available_bytes =
+      options.available_memory_bytes > 0 ? options.available_memory_bytes : available_memory_bytes();
+  const Inputs inputs = check_inputs(options.spec, available_bytes);
   const RunDirectory directory(files, options.directory, options.spec);
   if (const auto done = finished_record(options.directory / protocol::kEventsFile)) return *done;
   Run run(options, files, clock, directory, inputs);

@@ -15,8 +15,8 @@ FileLock take_lock(const Path& path) {
   std::string holder;
   std::optional<FileLock> lock = FileLock::try_acquire(path / protocol::kLockFile, &holder);
   if (!lock)
-    throw Error(ErrorCode::kLocked, fmt::format("{}: process {} is working on this run; wait for it or stop it",
-                                                path.string(), holder));
+    throw Error(ErrorCode::kLocked,
+                fmt::format("{}: process {} is working on this run; wait for it or stop it", path.string(), holder));
   return std::move(*lock);
 }
 

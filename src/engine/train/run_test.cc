@@ -282,7 +282,7 @@ TEST(Run, ASecondProcessOnItsDirectoryIsRefused) {
   std::filesystem::create_directories(s.options.directory);
   const auto lock = FileLock::try_acquire(s.options.directory / protocol::kLockFile);
   ASSERT_TRUE(lock);
-  EXPECT_EQ(s.code(), 2);
+  EXPECT_EQ(s.code(), 76);
   EXPECT_FALSE(std::filesystem::exists(s.options.directory / protocol::kSpecFile));
 }
 

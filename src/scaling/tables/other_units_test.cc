@@ -110,7 +110,8 @@ TEST(OtherUnits, WholeColumnsAreNamed) {
               ElementsAre(AllOf(HasSubstr("1e9 times 6 N D"), HasSubstr("tokens (D)"), HasSubstr("billions"))));
   EXPECT_THAT(said(true, 1e-6, 1), ElementsAre(AllOf(HasSubstr("parameters (N)"), HasSubstr("millions"))));
   EXPECT_THAT(said(true, 1e-6, 1e-9), ElementsAre(HasSubstr("N and D look shortened")));
-  EXPECT_THAT(said(false, 1, 1e-9), ElementsAre(HasSubstr("D looks stated in millions or billions")));
+  EXPECT_THAT(said(false, 1, 1e-9),
+              ElementsAre(AllOf(HasSubstr("D looks stated in billions"), HasSubstr("--columns D=D*1e9"))));
   EXPECT_THAT(said(false, 1, 1e-6), ElementsAre(HasSubstr("millions")));
   EXPECT_THAT(said(false, 1e-6, 1), ElementsAre(HasSubstr("N looks stated")));
   EXPECT_THAT(said(false, 1e-6, 1e-9), ElementsAre(HasSubstr("N looks stated"), HasSubstr("D looks stated")));

@@ -108,7 +108,7 @@ void reduce_runs(RunsTable& table, Reduce reduce) {
       losses.emplace_back();
       kept.points.push_back(table.points[i]);
       kept.rows.push_back(table.rows[i]);
-      kept.origins.push_back(table.origins[i]);
+      if (!table.origins.empty()) kept.origins.push_back(table.origins[i]);
       if (!table.groups.empty()) kept.groups.push_back(table.groups[i]);
     }
     losses[found->second].push_back(table.points[i].L);

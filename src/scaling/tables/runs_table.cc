@@ -299,7 +299,7 @@ RunsTable selected(const RunsTable& table, const std::vector<size_t>& kept) {
   for (const size_t i : kept) {
     part.points.push_back(table.points[i]);
     part.rows.push_back(table.rows[i]);
-    part.origins.push_back(table.origins[i]);
+    if (!table.origins.empty()) part.origins.push_back(table.origins[i]);
     if (!table.groups.empty()) part.groups.push_back(table.groups[i]);
   }
   return part;

@@ -26,7 +26,7 @@ bool is_group_column(const Table& table, const std::string& group);
 struct RunsTable {
   std::vector<Point> points;
   std::vector<int> rows;        // line in the file of each point, the header is line 1
-  std::vector<size_t> origins;  // row of each point in the Table that it is from
+  std::vector<size_t> origins;  // row of each point in the Table that it is from; empty: of none
   bool has_loss = true;
   std::string unit = "nats per token";  // of the losses, by the column's name
   std::vector<std::string> groups;      // of each point; empty without TableOptions::group

@@ -198,8 +198,7 @@ protocol::Resources FlywheelWorkload::needs(const recipe::RunSpec& spec) const {
 }
 
 std::vector<std::string> FlywheelWorkload::command(const Path& run_directory) const {
-  return {program(), "train", (run_directory / protocol::kSpecFile).string(), "--dir",
-          run_directory.string()};
+  return {program(), "train", (run_directory / protocol::kSpecFile).string(), "--dir", run_directory.string()};
 }
 
 std::vector<protocol::Split> FlywheelWorkload::splits() const {
@@ -213,8 +212,8 @@ double FlywheelWorkload::evaluation_flops(const Path& run_directory, int64_t tok
 
 Evaluation FlywheelWorkload::evaluate(const Path& run_directory, protocol::Split split, int64_t tokens) {
   const std::string text =
-      output_of({program(), "evaluate", "--dir", run_directory.string(), "--split",
-                 std::string(protocol::name(split)), "--tokens", std::to_string(tokens), "--json", "--by-document"});
+      output_of({program(), "evaluate", "--dir", run_directory.string(), "--split", std::string(protocol::name(split)),
+                 "--tokens", std::to_string(tokens), "--json", "--by-document"});
   const Json json = parse_json(text, "output of evaluate");
   Evaluation evaluation{.loss = json_field<double>(json, "loss", "evaluate"),
                         .bits_per_byte = json_field<double>(json, "bits_per_byte", "evaluate"),
@@ -243,8 +242,8 @@ Evaluation FlywheelWorkload::evaluate(const Path& run_directory, protocol::Split
 }
 
 std::string FlywheelWorkload::sample(const Path& run_directory, int tokens) {
-  return output_of({program(), "sample", "--dir", run_directory.string(), "--tokens",
-                    std::to_string(tokens), "--seed", "1"});
+  return output_of(
+      {program(), "sample", "--dir", run_directory.string(), "--tokens", std::to_string(tokens), "--seed", "1"});
 }
 
 }  // namespace flywheel::workload
