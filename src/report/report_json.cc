@@ -256,6 +256,16 @@ OrderedJson corpus_json(const std::optional<CorpusRecord>& corpus) {
   return json;
 }
 
+// What a compressor makes of the text that is scored; null: of an older version.
+OrderedJson compressor_json(const std::optional<CorpusRecord>& corpus) {
+  if (!corpus || !corpus->compressor) return nullptr;
+  const CorpusRecord::Compressor& compressor = *corpus->compressor;
+  return {{"name", compressor.name},
+          {"bits_per_byte", compressor.bits_per_byte},
+          {"split", compressor.split},
+          {"bytes", compressor.bytes}};
+}
+
 OrderedJson machine_json(const std::optional<MachineRecord>& machine) {
   if (!machine)
     return {{"cpu", nullptr},
@@ -387,6 +397,7 @@ OrderedJson report_json(const Ledger& ledger) {
   OrderedJson report;
   report["schema"] = 2;
   report["corpus"] = corpus_json(latest<CorpusRecord>(ledger));
+  report["compressor"] = compressor_json(latest<CorpusRecord>(ledger));
   report["machine"] = machine_json(latest<MachineRecord>(ledger));
   report["spend"] = spend_json(ledger);
   add_utilisation(utilisation(ledger), report);

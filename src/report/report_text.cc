@@ -319,6 +319,22 @@ std::string best_row(const OrderedJson& report) {
                                " bits per byte (\u00b1: 90% over " + over + ")");
 }
 
+// A sanity check of the losses: what a compressor makes of the text that they are of, which saw nothing else.
+std::string compressor_row(const ledger::Ledger& ledger) {
+  const auto corpus = last_of<ledger::CorpusRecord>(ledger);
+  if (!corpus || !corpus->compressor) return "";
+  const ledger::CorpusRecord::Compressor& compressor = *corpus->compressor;
+  std::string text = fmt::format(
+      "{} bits per byte on {} of the {} split; it sees only that text, not the training text",
+      fixed(compressor.bits_per_byte, 4), format_bytes(static_cast<double>(compressor.bytes)), compressor.split);
+  std::optional<double> best;
+  for (const ledger::RunRow& run : ledger.runs())
+    if (run.bits_per_byte && run.ended() && (!best || *run.bits_per_byte < *best)) best = run.bits_per_byte;
+  if (best && *best > compressor.bits_per_byte && ledger.last<ledger::ReportRecord>())
+    text += fmt::format(". The best model is at {} there, which is worse: it has learnt little", fixed(*best, 4));
+  return row(compressor.name, text);
+}
+
 // "bf16 from 32 wide on, fp32 at 16", as the lab's machine was measured to train faster.
 std::string precisions_text(const ledger::MachineRecord& machine) {
   std::map<std::string, std::vector<int>> widths;
@@ -403,6 +419,7 @@ std::string known_lines(const ledger::Ledger& ledger, const OrderedJson& report,
   if (const auto wall = last_of<ledger::WallRecord>(ledger))
     text += row("wall", std::string(name(wall->verdict)) + (wall->why.empty() ? "" : ": " + wall->why));
   if (!is_comparison(ledger) && ledger.last<ledger::ReportRecord>()) text += best_row(report);
+  if (!is_comparison(ledger)) text += compressor_row(ledger);
   text += spent_row(ledger);
   if (const auto used = utilisation(ledger)) text += row("utilised", utilisation_text(*used));
   if (const auto machine = last_of<ledger::MachineRecord>(ledger); machine && !machine->precisions.empty())

@@ -284,5 +284,28 @@ TEST(ReportText, ForecastsWithoutABestSizeNameNone) {
   EXPECT_THAT(summary(*lab.ledger, "lab"), Not(HasSubstr("parameters")));
 }
 
+TEST(ReportText, ACompressorStandsBesideTheLossesAndSaysWhenModelsLearntLittle) {
+  const CorpusRecord corpus{
+      .compressor = CorpusRecord::Compressor{.name = "xz -9", .bits_per_byte = 2.5, .split = "search", .bytes = 55160}};
+  MadeUpLab lab;
+  lab.run("a", 2.4);
+  EXPECT_THAT(known_lines(*lab.ledger, lab.report(), "lab"), Not(HasSubstr("xz")));
+  EXPECT_TRUE(lab.report().at("compressor").is_null());
+  lab.ledger->append(corpus);
+  lab.finish();
+  EXPECT_EQ(lab.report().at("compressor").at("bits_per_byte"), 2.5);
+  EXPECT_EQ(lab.report().at("compressor").at("bytes"), 55160);
+  std::string lines = known_lines(*lab.ledger, lab.report(), "lab");
+  EXPECT_THAT(lines, HasSubstr("  xz -9       2.5000 bits per byte on 55.2 kB of the search split"));
+  EXPECT_THAT(lines, Not(HasSubstr("worse")));
+
+  MadeUpLab poor;
+  poor.ledger->append(corpus);
+  poor.run("a", 2.7);
+  EXPECT_THAT(known_lines(*poor.ledger, poor.report(), "lab"), Not(HasSubstr("worse"))) << "models are still coming";
+  poor.finish();
+  EXPECT_THAT(known_lines(*poor.ledger, poor.report(), "lab"), HasSubstr("is worse"));
+}
+
 }  // namespace
 }  // namespace flywheel::report

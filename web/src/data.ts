@@ -18,6 +18,8 @@ export interface Report {
     train_only_bytes?: MaybeNumber; // of text that resembles other documents of the corpus and judges nothing
     overlap?: { search: MaybeNumber; audit: MaybeNumber; locked: MaybeNumber } | null; // share of bytes that stand verbatim in train
   } | null;
+  // What a general compressor makes of the text that is scored, which sees nothing else; null: not measured by that version.
+  compressor?: { name: string; bits_per_byte: number; split: string; bytes: number } | null;
   machine?: {
     cpu: string | Missing;
     threads: MaybeNumber;

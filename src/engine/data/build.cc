@@ -154,7 +154,10 @@ class SecondPass {
     for (const Piece& piece : plan_.pieces)
       if (piece.split != Split::kTrain) measured += std::min(piece.end - piece.begin, kOverlapBytes);
     overlap_.reserve(std::min(measured, (kSplits - 1) * 2 * kOverlapBytes));
-    for (const Split split : {Split::kSearch, Split::kAudit, Split::kLocked, Split::kTrain}) write(split, manifest);
+    write(Split::kSearch, manifest);
+    std::future<std::optional<CompressorFacts>> compressing = compress_search_split();
+    for (const Split split : {Split::kAudit, Split::kLocked, Split::kTrain}) write(split, manifest);
+    manifest.compressor = compressing.get();
     for (size_t group = 0; group < VerbatimOverlap::kGroups; ++group)
       manifest.splitting->overlap[group] = overlap_.share(group);
   }
@@ -172,6 +175,17 @@ class SecondPass {
     std::string_view of(const Part& part) const { return {text.get() + part.begin, part.end - part.begin}; }
     size_t filled() const { return parts.empty() ? 0 : parts.back().end; }
   };
+
+  // Beside the writing of the other splits where there is a core for it.
+  std::future<std::optional<CompressorFacts>> compress_search_split() const {
+    return std::async(options_.threads > 1 ? std::launch::async : std::launch::deferred,
+                      [path = folder_ / token_file_name(Split::kSearch)] {
+                        const MappedFile file(path);
+                        const auto bytes = file.bytes();
+                        return compress(Split::kSearch, {reinterpret_cast<const uint16_t*>(bytes.data()),
+                                                         bytes.size() / sizeof(uint16_t)});
+                      });
+  }
 
   void look_for_a_stop(size_t& seen) const {
     if (++seen % 256 != 0) return;

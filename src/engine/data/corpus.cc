@@ -130,6 +130,20 @@ ReadingFacts reading_from_json(const Json& json, const std::string& where) {
   return facts;
 }
 
+Json to_json(const CompressorFacts& facts) {
+  return {{"name", facts.name},
+          {"bits_per_byte", facts.bits_per_byte},
+          {"split", std::string(name(facts.split))},
+          {"bytes", facts.bytes}};
+}
+
+CompressorFacts compressor_from_json(const Json& json, const std::string& where) {
+  JsonReader reader(json, where, "compressor.");
+  return {reader.text("name"), reader.real("bits_per_byte", 0, 1e6),
+          protocol::parse_name<Split>(reader.text("split"), where, "compressor.split"),
+          reader.integer("bytes", 1, kMaxCount)};
+}
+
 }  // namespace
 
 Json to_json(const CorpusManifest& manifest) {
@@ -151,6 +165,7 @@ Json to_json(const CorpusManifest& manifest) {
       json["splits"][split_name(i)]["sources_sha256"] = sha256;
   if (manifest.splitting) json["splitting"] = to_json(*manifest.splitting);
   if (manifest.reading) json["reading"] = to_json(*manifest.reading);
+  if (manifest.compressor) json["compressor"] = to_json(*manifest.compressor);
   json["manifest_sha256"] = checksum_of(json);
   return json;
 }
@@ -183,6 +198,7 @@ CorpusManifest manifest_from_json(const Json& json, const std::string& where) {
   }
   if (reader.has("splitting")) manifest.splitting = splitting_from_json(reader.object("splitting"), where);
   if (reader.has("reading")) manifest.reading = reading_from_json(reader.object("reading"), where);
+  if (reader.has("compressor")) manifest.compressor = compressor_from_json(reader.object("compressor"), where);
   return manifest;
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/file_system.h"
 #include "base/json_fwd.h"
+#include "engine/data/compressor.h"
 #include "engine/data/read/reading.h"
 #include "engine/data/sources.h"
 #include "protocol/splits.h"
@@ -51,6 +52,7 @@ struct CorpusManifest {
   std::string document_rule;                               // how files became documents, and what counted as binary
   std::optional<SplittingFacts> splitting;                 // empty: split by an earlier rule, or in order
   std::optional<ReadingFacts> reading{};                   // empty: of an earlier version, or of a file's tail
+  std::optional<CompressorFacts> compressor{};             // empty: of an earlier version
   std::vector<std::string> notes;                          // a few examples of what was skipped and why
   std::array<std::string, kSplits> split_sha256{};         // of the whole token file
   std::array<std::string, kSplits> split_sample_sha256{};  // of its sampled blocks: what open() checks

@@ -20,8 +20,8 @@
 namespace flywheel::data {
 namespace {
 
-using testing::AllOf;
-using testing::HasSubstr;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 
 // Words and lines with blank lines between paragraphs; different seeds give different text.
 std::string prose(size_t bytes, uint64_t seed) {
@@ -63,7 +63,7 @@ std::string slurp(const Path& path) {
   return real_file_system().read(path);
 }
 
-class CorpusBuild : public testing::Test {
+class CorpusBuild : public ::testing::Test {
  protected:
   CorpusBuild() : root_(std::filesystem::temp_directory_path() / fmt::format("flywheel-data-{}", ::getpid())) {
     std::filesystem::remove_all(root_);

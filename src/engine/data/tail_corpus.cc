@@ -116,7 +116,11 @@ CorpusManifest build_tail_corpus(const Path& file, double fraction, const Readin
     manifest.split_documents[split] = documents;
     manifest.split_tokens[split] = static_cast<int64_t>(end - begin) + documents;
     manifest.split_sha256[split] = writer.finish();
-    manifest.split_sample_sha256[split] = sample_sha256(MappedFile(path));
+    const MappedFile written(path);
+    manifest.split_sample_sha256[split] = sample_sha256(written);
+    if (static_cast<Split>(split) == Split::kSearch)
+      manifest.compressor = compress(Split::kSearch, {reinterpret_cast<const uint16_t*>(written.bytes().data()),
+                                                      written.bytes().size() / sizeof(uint16_t)});
   }
   manifest.documents = manifest.split_documents[0] + manifest.split_documents[1];
   write_manifest(manifest, folder);

@@ -52,6 +52,14 @@ void fields(V& v, CorpusRecord::Splitting& s) {
 }
 
 template <typename V>
+void fields(V& v, CorpusRecord::Compressor& c) {
+  v.field("name", c.name);
+  v.field("bits_per_byte", c.bits_per_byte);
+  v.field("split", c.split);
+  v.field("bytes", c.bytes);
+}
+
+template <typename V>
 void fields(V& v, CorpusRecord& r) {
   v.field("schema", r.schema);
   v.field("vocabulary", r.vocabulary);
@@ -71,6 +79,7 @@ void fields(V& v, CorpusRecord& r) {
   v.field("special_files", r.special_files);
   v.field("splits", r.splits);
   v.sparse("splitting", r.splitting);
+  v.sparse("compressor", r.compressor);
 }
 
 template <typename V>

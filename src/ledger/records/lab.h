@@ -56,6 +56,14 @@ struct CorpusRecord {
     std::map<std::string, double> overlap{};  // by split: share of its bytes that stand verbatim in train
   };
   std::optional<Splitting> splitting{};
+  // What a general compressor makes of the text that is scored; empty: of an older version.
+  struct Compressor {
+    std::string name{};  // "xz -9"
+    double bits_per_byte = 0;
+    std::string split{};
+    int64_t bytes = 0;  // of text, uncompressed
+  };
+  std::optional<Compressor> compressor{};
 };
 
 // "machine"

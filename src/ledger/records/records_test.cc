@@ -54,6 +54,11 @@ TEST(Records, ThoseOfTheLabGoToTheirStructsAndBack) {
       R"__(s":835,"sample_sha256":"7e164f24769c55affd51307bab8608a11c6a679c6912599e07e6c49862905595","sha256":")__"
       R"__(4f9c77bb9485955bc466761192b3336a75d34cf9d7e0c3a36361c1b2ee8916db","tokens":1007212}},"unreadable_fil)__"
       R"__(es":0,"vocabulary":257})__");
+  round_trip<CorpusRecord>(
+      R"__({"binary_files":0,"bytes":10,"changed_files":0,"compressor":{"bits_per_byte":2.5,"bytes":4,"name":"xz -9",)__"
+      R"__("split":"search"},"document_rule":"","documents":1,"duplicate_documents":0,"empty_files":0,"files":1,)__"
+      R"__("manifest_sha256":"","notes":[],"schema":1,"sha256":"","sources":[],"special_files":0,"splits":{},)__"
+      R"__("unreadable_files":0,"vocabulary":257})__");
   round_trip<MachineRecord>(
       R"__({"cpu":"Intel(R) Xeon(R) Processor","instruction_set":"AVX512-BF16","peak_gflops_bf16":178.951890705)__"
       R"__(85195,"peak_gflops_fp32":357.785753463258,"threads":2})__");

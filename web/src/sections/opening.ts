@@ -50,7 +50,7 @@ function keyNumbers(data: ReportData): HTMLElement {
     ten && isNumber(ten.bits_per_byte)
       ? tile(`A run of ${asFlops(ten.flops)} FLOPs, ${ten.multiply}× the largest here`, fixed(ten.bits_per_byte), isNumber(ten.low) && isNumber(ten.high) ? `bits per byte forecast; 90%: ${fixed(ten.low)} to ${fixed(ten.high)}` : "bits per byte forecast; no interval", true)
       : tile("A run of 10× the compute", "–", "not forecast: these runs do not carry it", true),
-    best ? tile("Best run here", fixed(best.bits_per_byte), `bits per byte, lower is better; ${short(best.parameters)} parameters, ${asFlops(best.flops)} FLOPs`) : tile("Best run here", "–", "not measured: no run finished"),
+    best ? tile("Best run here", fixed(best.bits_per_byte), `bits per byte, lower is better; ${short(best.parameters)} parameters, ${asFlops(best.flops)} FLOPs${report.compressor ? `; ${report.compressor.name}: ${fixed(report.compressor.bits_per_byte)}` : ""}`) : tile("Best run here", "–", "not measured: no run finished"),
     test && isNumber(test.measured)
       ? tile("Forecast of the largest runs", offBy(test), test.inside === null || test.inside === undefined ? "no interval to compare to" : `${test.inside ? "inside" : "outside"} its 90% interval; written before they ran`)
       : tile("Forecast of the largest runs", "–", test ? "not measured: they did not finish" : "not made"),

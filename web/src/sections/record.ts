@@ -1,7 +1,7 @@
 // What could not be done, how to repeat every run, and where every number comes from.
 import type { Report, ReportData } from "../data";
 import { command, copyButton, h, missing, table, type Child } from "../dom";
-import { bytes, integer, isNumber, percent, time, withPowers } from "../format";
+import { bytes, fixed, integer, isNumber, percent, time, withPowers } from "../format";
 
 export function limitsSection(data: ReportData): Child[] {
   if (data.limits.length === 0) return [missing(data.runs.length === 0 ? "Not recorded." : "Nothing: every stage of the campaign was done in full.")];
@@ -37,7 +37,7 @@ const measuredMachine = (machine: Report["machine"]): [string, Child][] => [
 ];
 
 export function provenanceSection(data: ReportData): Child[] {
-  const { corpus, machine } = data.report;
+  const { corpus, compressor, machine } = data.report;
   const hash = (value: string | null | undefined, what: string): Child => (value ? h("span", { class: "hash" }, h("code", { tabindex: "0" }, value), copyButton(value, what)) : "not recorded");
   const recipes = recipesOf(data);
   const rows: [string, Child][] = [
@@ -45,6 +45,7 @@ export function provenanceSection(data: ReportData): Child[] {
     ["Corpus SHA-256", hash(corpus?.sha256, "the corpus hash")],
     ["Splits", corpus && isNumber(corpus.train_bytes) ? `train ${bytes(corpus.train_bytes)}, search ${bytes(corpus.search_bytes)}, audit ${bytes(corpus.audit_bytes)}, locked ${bytes(corpus.locked_bytes)}` : "not recorded"],
     ...(corpus?.overlap ? [["Also in train, word for word", (["search", "audit", "locked"] as const).map((split) => `${percent((corpus.overlap?.[split] ?? NaN) * 100)} of ${split}`).join(", ")] as [string, Child]] : []),
+    ...(compressor ? [[`${compressor.name}, for comparison`, `${fixed(compressor.bits_per_byte)} bits per byte on ${bytes(compressor.bytes)} of the ${compressor.split} split; it sees only that text, not the training text, so a model that is worse has learnt little`] as [string, Child]] : []),
     ...recipes.map((row): [string, Child] => [`${row.name} hash`, hash(row.hash, `the ${row.name.toLowerCase()} hash`)]),
     ["Program", data.program.version ? `flywheel ${data.program.version}` : "not recorded"],
     ...(data.report.comparison && !machine?.cpu ? [] : measuredMachine(machine)),
