@@ -23,7 +23,8 @@ namespace flywheel::testing {
 // One attempt of a run.
 struct Script {
   double seconds = 1;  // for all its own steps; a resumed attempt takes its share
-  enum class End { kDone, kFail, kCrash, kStall, kIgnoreStop } end = End::kDone;
+  enum class End { kDone, kFail, kCrash, kExit, kStall, kIgnoreStop } end = End::kDone;
+  int signal = SIGSEGV, exit_code = 1;  // of a crash, of an exit
   std::string reason = "crash: scripted";
   double at_fraction = 0.5;  // of the steps: where it fails, crashes or goes silent
 };
@@ -265,7 +266,9 @@ class FakeRunner : public scheduler::Runner {
         say(process, {{"type", "failed"}, {"step", process.step}, {"reason", process.script.reason}});
         leave(process, 1);
       } else if (process.script.end == Script::End::kCrash) {
-        leave(process, 128 + SIGSEGV);
+        leave(process, 128 + process.script.signal);
+      } else if (process.script.end == Script::End::kExit) {
+        leave(process, process.script.exit_code);
       }
     }
   }

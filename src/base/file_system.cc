@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <string>
 #include <utility>
 
 #include "base/error.h"
@@ -207,6 +209,19 @@ FileLock::FileLock(FileLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)
 FileLock& FileLock::operator=(FileLock&& other) noexcept {
   std::swap(fd_, other.fd_);
   return *this;
+}
+
+Path make_scratch_folder(const std::string& name) {
+  const char* given = std::getenv("TMPDIR");
+  std::string reason;
+  for (const Path& parent :
+       {Path(given != nullptr ? given : ""), Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"), Path(".")}) {
+    if (parent.empty()) continue;
+    std::string pattern = (parent / (name + "-XXXXXX")).string();
+    if (::mkdtemp(pattern.data()) != nullptr) return pattern;
+    if (reason.empty()) reason = fmt::format("{}: {}", parent.string(), errno_text(errno));
+  }
+  throw_failed("cannot create a temporary folder in {}", reason);
 }
 
 uint64_t free_disk_bytes(const Path& path) {

@@ -81,6 +81,10 @@ class FileLock {
 // Free bytes for an unprivileged writer on the file system of `path` (its nearest existing parent).
 uint64_t free_disk_bytes(const Path& path);
 
+// A new folder for files that end with this process: where TMPDIR says, or else wherever one can be made. Throws
+// kFailed where none can.
+Path make_scratch_folder(const std::string& name);
+
 // mkdir -p; throws kFailed with the reason.
 void create_directories(const Path& path);
 

@@ -145,10 +145,7 @@ std::optional<int> try_wait(pid_t pid) {
 }
 
 CommandResult run_command(const std::vector<std::string>& arguments) {
-  std::string pattern = (std::filesystem::temp_directory_path() / "flywheel-XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr)
-    throw_failed("cannot create a temporary folder {}: {}", pattern, errno_text(errno));
-  const Path folder = pattern;
+  const Path folder = make_scratch_folder("flywheel");
   SpawnOptions options{arguments, folder / "out", folder / "err", {}, 0};
   CommandResult result;
   try {

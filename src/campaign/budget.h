@@ -50,6 +50,8 @@ class CampaignBudget {
   bool is_spent() const { return spent_; }
   void mark_spent() { spent_ = true; }
 
+  // Time in which nothing could run, for what the machine did, is not charged.
+  void exclude(double seconds) { stopwatch_.exclude(seconds); }
   double seconds() const { return stopwatch_.seconds(); }
   void save_seconds(bool now = false) { stopwatch_.save(now); }
 

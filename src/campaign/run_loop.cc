@@ -58,6 +58,12 @@ Script<std::vector<ledger::RunRow>> RunLoop::ensure(std::vector<PlannedRun> want
         if (row && row->gave_up()) run.resumes = false;
       }
     if (status == scheduler::Status::kInterrupted) throw Interrupted{};
+    if (status == scheduler::Status::kHeld)
+      throw Error(
+          ErrorCode::kStoppedEarly,
+          fmt::format("{}. Nothing gets on with that, so the lab stops; no run has failed, and the time was not "
+                      "charged. The same command goes on from here",
+                      scheduler_.held_by()));
     if (status == scheduler::Status::kOutOfBudget) budget_.mark_spent();
   }
   // A resumed campaign asks for thousands of runs that have ended: each such answer unwinds the stack to the driver, as
@@ -85,6 +91,7 @@ void RunLoop::step(double most_seconds) {
   if (for_runs_) {
     if (lab_.should_stop && lab_.should_stop()) scheduler_.interrupt();
     status_ = scheduler_.step(most_seconds);
+    budget_.exclude(scheduler_.take_held_seconds());
     checkpoints_.release();
     if (status_ == scheduler::Status::kWorking) return;
   }

@@ -14,6 +14,8 @@ class Stopwatch {
   double seconds() const;
   // The clock's reading at which `campaign_seconds` will have passed.
   double clock_at(double campaign_seconds) const;
+  // These seconds do not count.
+  void exclude(double seconds) { before_ -= seconds; }
   // Writes the file when a second has passed since the last time, or at once when `now`. A failed write is ignored.
   void save(bool now = false);
 

@@ -24,11 +24,7 @@ constexpr size_t kTextBytes = 1 << 20;
 
 class Folder {
  public:
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "flywheel-bench-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw_failed("cannot create {}", pattern);
-    path_ = pattern;
-  }
+  Folder() : path_(make_scratch_folder("flywheel-bench")) {}
   ~Folder() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);

@@ -66,15 +66,13 @@ void check_is_ledger(Database& database) {
 
 // A copy of database and write-ahead log in a temporary folder, for a folder in which SQLite may not work.
 Path temporary_copy(const Path& file) {
-  std::string pattern = (std::filesystem::temp_directory_path() / "flywheel-ledger-XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr)
-    throw_failed("cannot create a temporary folder {}: {}", pattern, errno_text(errno));
+  const Path pattern = make_scratch_folder("flywheel-ledger");
   std::error_code error;
   for (const char* suffix : {"", "-wal"}) {
-    std::filesystem::copy_file(file.string() + suffix, Path(pattern) / (std::string(kFileName) + suffix), error);
+    std::filesystem::copy_file(file.string() + suffix, pattern / (std::string(kFileName) + suffix), error);
     if (error) {
       std::filesystem::remove_all(pattern);
-      throw_failed("cannot copy {}{} to {}: {}", file.string(), suffix, pattern, error.message());
+      throw_failed("cannot copy {}{} to {}: {}", file.string(), suffix, pattern.string(), error.message());
     }
   }
   return pattern;
@@ -215,13 +213,15 @@ void Ledger::State::tell(const RawRecord& record) {
 }
 
 int64_t Ledger::append_raw(const std::vector<NewRecord>& records) {
-  State::Staged staged(state_->head());
-  Transaction transaction(*state_->database);
-  for (const NewRecord& record : records)
-    if (const auto refusal = state_->insert(record.kind, record.payload, staged))
-      throw_failed("{}: {}", state_->database->path().string(), refusal->message);
-  state_->commit(transaction, staged);
-  return staged.head.sequence;
+  return state_->persist([&] {
+    State::Staged staged(state_->head());
+    Transaction transaction(*state_->database);
+    for (const NewRecord& record : records)
+      if (const auto refusal = state_->insert(record.kind, record.payload, staged))
+        throw_failed("{}: {}", state_->database->path().string(), refusal->message);
+    state_->commit(transaction, staged);
+    return staged.head.sequence;
+  });
 }
 
 void Ledger::append_all(const std::vector<NewRecord>& records) {
@@ -252,17 +252,23 @@ void Ledger::append_all(const std::vector<std::pair<std::string, Json>>& records
 }
 
 Recording Ledger::finish_run(const Json& payload) {
-  State::Staged staged(state_->head());
-  Transaction transaction(*state_->database);
-  if (const auto refusal = state_->insert("finish", payload, staged)) return refusal->why;
-  state_->commit(transaction, staged);
-  return Recording::kRecorded;
+  return state_->persist([&] {
+    State::Staged staged(state_->head());
+    Transaction transaction(*state_->database);
+    if (const auto refusal = state_->insert("finish", payload, staged)) return refusal->why;
+    state_->commit(transaction, staged);
+    return Recording::kRecorded;
+  });
 }
 
 Subscription Ledger::on_append(std::function<void(const RawRecord&)> listener) {
   auto shared = std::make_shared<const std::function<void(const RawRecord&)>>(std::move(listener));
   state_->listeners.push_back(shared);
   return shared;
+}
+
+void Ledger::when_stuck(std::function<bool(const std::string& reason)> wait) {
+  state_->wait = std::move(wait);
 }
 
 void Ledger::on_commit(std::function<void(bool)> hook) {

@@ -106,6 +106,9 @@ class Ledger {
   // As append(), for callers that expect runs that have finished or are unknown: the outcome is returned, and nothing
   // is recorded or charged.
   Recording finish_run(const RunFinished& record);
+  // Asked when the disk, or another process, does not let a record be written, with the reason: true, after a while,
+  // tries again; false lets the error through. Not set: it is let through.
+  void when_stuck(std::function<bool(const std::string& reason)> wait);
   // Calls `listener` after each commit for each record of it, in order, as long as the subscription is held. It must
   // not append.
   [[nodiscard]] Subscription on_append(std::function<void(const RawRecord&)> listener);

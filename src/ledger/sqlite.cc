@@ -58,18 +58,19 @@ void Database::fail(int code, const char* doing) const {
       throw_bad_input("{}: the ledger is damaged ({}). Restore it from a copy, or start a new lab in another folder.",
                       file, reason);
     case SQLITE_FULL:
-      throw_failed("cannot {} {}: no space left on the disk. The ledger is as it was; free some space and go on.",
-                   doing, file);
+      throw StorageError(fmt::format(
+          "cannot {} {}: no space left on the disk. The ledger is as it was; free some space and go on.", doing, file));
     case SQLITE_READONLY:
-      throw_failed("cannot {} {}: the disk or the file is read-only ({}). The ledger is as it was.", doing, file,
-                   reason);
+      throw StorageError(fmt::format("cannot {} {}: the disk or the file is read-only ({}). The ledger is as it was.",
+                                     doing, file, reason));
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-      throw_failed("cannot {} {}: another process has kept it locked for {} s", doing, file, kBusyMilliseconds / 1000);
+      throw StorageError(fmt::format("cannot {} {}: another process has kept it locked for {} s", doing, file,
+                                     kBusyMilliseconds / 1000));
     default: {
       const int error = handle_ != nullptr ? sqlite3_system_errno(handle_) : 0;
-      throw_failed("cannot {} {}: {}{}{}. The ledger is as it was.", doing, file, reason, error != 0 ? ": " : "",
-                   error != 0 ? errno_text(error) : "");
+      throw StorageError(fmt::format("cannot {} {}: {}{}{}. The ledger is as it was.", doing, file, reason,
+                                     error != 0 ? ": " : "", error != 0 ? errno_text(error) : ""));
     }
   }
 }

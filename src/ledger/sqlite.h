@@ -7,9 +7,16 @@
 #include <string>
 #include <string_view>
 
+#include "base/error.h"
 #include "base/file_system.h"
 
 namespace flywheel::ledger {
+
+// A write that the disk, or another process, did not let through: later it may succeed.
+class StorageError : public Error {
+ public:
+  explicit StorageError(const std::string& message) : Error(ErrorCode::kFailed, message) {}
+};
 
 // Not thread safe. Errors: kBadInput for a file that is no database or a damaged one, kFailed for a full or read-only
 // disk, a failing device, or a file that somebody else keeps locked. Both name the file.

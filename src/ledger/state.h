@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "ledger/fold.h"
 #include "ledger/index.h"
 #include "ledger/ledger.h"
@@ -25,6 +26,22 @@ struct Ledger::State {
   std::unique_ptr<Database> database;
   std::map<std::string, Statement> statements;
   std::function<void(bool)> hook;
+  std::function<bool(const std::string&)> wait;  // while nothing can be written
+
+  // `write` is a whole transaction, which leaves nothing behind when it throws.
+  template <typename Write>
+  auto persist(Write&& write) {
+    while (true) {
+      std::string reason;
+      try {
+        return write();
+      } catch (const StorageError& e) {
+        reason = e.what();
+        if (!wait) throw;
+      }
+      if (!wait(reason)) throw Error(ErrorCode::kStoppedEarly, reason + " The same command goes on from here.");
+    }
+  }
   std::vector<std::weak_ptr<const std::function<void(const RawRecord&)>>> listeners;
   Path scratch;  // of a copy that is read instead; removed at the end
 

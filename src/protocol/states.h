@@ -43,6 +43,10 @@ constexpr std::span<const Named<FailureKind>> names(FailureKind) {
 constexpr bool would_fail_again(FailureKind kind) {
   return kind == FailureKind::kDiverged || kind == FailureKind::kMemory || kind == FailureKind::kInput;
 }
+// For want of memory or disk: again later, or on another machine, the same spec may succeed.
+constexpr bool is_the_machines(FailureKind kind) {
+  return kind == FailureKind::kMemory || kind == FailureKind::kDisk;
+}
 // The kind that a reason begins with, followed by its end, a colon or a blank; empty: it begins with another word.
 std::optional<FailureKind> failure_kind(std::string_view reason);
 // Whether a run failed for what the recipe does, wherever it is run again; all else is the machine's.

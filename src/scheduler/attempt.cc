@@ -1,5 +1,7 @@
 #include "scheduler/attempt.h"
 
+#include <signal.h>
+
 #include <algorithm>
 
 #include "base/error.h"
@@ -17,6 +19,12 @@ int64_t step_of(const protocol::RunEvent& event) {
 bool is_on(const protocol::RunEvent& event, const std::string& split) {
   const auto found = event.fields.find("split");
   return found == event.fields.end() || !found->is_string() || found->get<std::string>() == split;
+}
+
+// Signals that a program brings upon itself.
+bool is_a_crash(int signal_number) {
+  return signal_number == SIGSEGV || signal_number == SIGABRT || signal_number == SIGFPE || signal_number == SIGILL ||
+         signal_number == SIGTRAP || signal_number == SIGSYS;
 }
 
 // Empty where the trainer's optimizer, or its evaluations, are not counted.
@@ -37,7 +45,12 @@ Attempt::Attempt(protocol::RunWork work, const Path& run_directory, int64_t even
 }
 
 bool Attempt::poll() {
-  const std::vector<protocol::RunEvent> events = tail_.poll();
+  std::vector<protocol::RunEvent> events;
+  try {
+    events = tail_.poll();
+  } catch (const Error&) {
+    return false;  // a file that cannot be read now says nothing new
+  }
   for (const protocol::RunEvent& event : events) apply(event);
   return !events.empty();
 }
@@ -98,15 +111,33 @@ double Attempt::event_seconds() const {
   return first_t_ ? std::max(0.0, last_t_ - *first_t_) : 0;
 }
 double Attempt::spent_flops() const {
-  return spent_before_ + flops(furthest_step_) - flops(resumed_step_);
+  const double own_steps = static_cast<double>(std::max<int64_t>(1, work_.steps - work_.first_step));
+  return spent_before_ + flops(furthest_step_) - flops(resumed_step_) + own_flops_ * unreported_steps_ / own_steps;
 }
 
 double Attempt::spent_optimizer_flops() const {
-  return work_.optimizer_flops_per_step * static_cast<double>(steps_before_ + furthest_step_ - resumed_step_);
+  return work_.optimizer_flops_per_step *
+         (static_cast<double>(steps_before_ + furthest_step_ - resumed_step_) + unreported_steps_);
 }
 
 double Attempt::spent_evaluation_flops() const {
-  return work_.evaluation_flops * static_cast<double>(evaluations_);
+  return work_.evaluation_flops * (static_cast<double>(evaluations_) + unreported_evaluations_);
+}
+
+void Attempt::charge_unreported(double seconds_since_event, double expected_seconds) {
+  const double own_steps = static_cast<double>(std::max<int64_t>(1, work_.steps - work_.first_step));
+  const double said_steps = static_cast<double>(furthest_step_ - resumed_step_), said_seconds = event_seconds();
+  const double steps_per_second = said_steps > 0.05 * own_steps && said_seconds > 0 ? said_steps / said_seconds
+                                  : expected_seconds > 0                            ? own_steps / expected_seconds
+                                                                                    : 0;
+  if (steps_per_second <= 0 || seconds_since_event <= 0) return;
+  const int64_t every = work_.evaluation_every > 0 ? work_.evaluation_every : work_.steps;
+  const int64_t next = std::min(work_.steps, (furthest_step_ / every + 1) * every);
+  const auto steps_to_evaluation = static_cast<double>(std::max<int64_t>(next - furthest_step_, 0));
+  const double steps = seconds_since_event * steps_per_second;
+  unreported_steps_ = std::min(steps, steps_to_evaluation);
+  const double flops_left = (steps - unreported_steps_) * own_flops_ / own_steps;
+  if (work_.evaluation_flops > 0) unreported_evaluations_ = std::min(1.0, flops_left / work_.evaluation_flops);
 }
 
 double Attempt::seconds_left(double attempt_seconds, double expected_seconds) const {
@@ -160,6 +191,7 @@ Ending ending_of(const Attempt& attempt, int exit_code, bool asked_to_stop) {
   if (attempt.done()) return {What::kDone, ""};
   if (const auto failure = attempt.failure()) {
     const auto kind = protocol::failure_kind(*failure);
+    if (kind && protocol::is_the_machines(*kind)) return {What::kByMachine, *failure};
     const bool again = kind && protocol::would_fail_again(*kind);
     return {again ? What::kFailedForGood : What::kFailedMayRepeat, *failure};
   }
@@ -170,8 +202,16 @@ Ending ending_of(const Attempt& attempt, int exit_code, bool asked_to_stop) {
   if (exit_code == -1) return {What::kLost, "lost: the process is gone and said nothing"};
   const bool stopped =
       exit_code == static_cast<int>(ErrorCode::kStoppedEarly) || exit_code == static_cast<int>(ErrorCode::kInterrupted);
-  // Stopped by someone else. Without progress it counts as a failure, since it could repeat for ever.
+  // Stopped by someone else.
   if (stopped && attempt.made_progress()) return {What::kStopped, fmt::format("stopped: exit code {}", exit_code)};
+  if (stopped) return {What::kByMachine, fmt::format("stopped: exit code {} before its first step", exit_code)};
+  if (exit_code == static_cast<int>(ErrorCode::kLocked))
+    return {What::kByMachine, "locked: another process works on it"};
+  if (exit_code > 128 && !is_a_crash(exit_code - 128))
+    return {What::kByMachine, fmt::format("killed: by signal {}, which the lab did not send", exit_code - 128)};
+  if (exit_code == static_cast<int>(ErrorCode::kBadInput) && !attempt.said_anything())
+    return {What::kByMachine,
+            fmt::format("input: exit code 2 before its first event, see {} in its folder", protocol::kOutputFile)};
   if (exit_code == static_cast<int>(ErrorCode::kBadInput))
     return {What::kFailedForGood, fmt::format("input: exit code 2, see {} in its folder", protocol::kOutputFile)};
   if (exit_code > 128 && !stopped)

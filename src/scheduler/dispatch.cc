@@ -58,6 +58,24 @@ Request request_of(const Job& job, int width, double left, int64_t step, int64_t
   return request;
 }
 
+// The folder of a run with its spec. It lies in a folder that is there: a lab that was moved or deleted meanwhile is
+// not made again.
+void make_ready(const Path& folder, const std::string& spec) {
+  std::error_code error;
+  std::filesystem::create_directory(folder, error);
+  if (error)
+    throw_failed("cannot make the folder {}: {}{}", folder.string(), error.message(),
+                 std::filesystem::exists(folder.parent_path(), error) ? "" : " (was the lab moved or deleted?)");
+  const Path file = folder / protocol::kSpecFile;
+  std::string there;
+  try {
+    if (std::filesystem::exists(file, error)) there = real_file_system().read(file);
+  } catch (const Error&) {
+    there.clear();  // it is written again
+  }
+  if (there != spec) real_file_system().write_atomic(file, spec);
+}
+
 // Why it could never start; empty: it could.
 std::string refusal(const Resources& needs, const Resources& capacity) {
   if (capacity.memory_bytes != 0 && needs.memory_bytes > capacity.memory_bytes)
@@ -156,6 +174,11 @@ void Scheduler::State::submit(std::vector<Job> jobs) {
       child->second->job = std::move(job);
       continue;
     }
+    if (const auto rest = resting.find(id); rest != resting.end()) {
+      wanted.insert(id);
+      rest->second.job = std::move(job);
+      continue;
+    }
     if (const auto order = order_of.find(id); order != order_of.end()) take(order->second);
     wanted.insert(id);
     if (!row) records.emplace_back(run_record(job));
@@ -192,12 +215,12 @@ Active& Scheduler::State::activate(std::unique_ptr<Active> child, int cores) {
 void Scheduler::State::start(Waiting w) {
   const std::string id = w.job.id;
   const Path folder = directory(id);
-  flywheel::create_directories(folder);
-  std::error_code ignored;
-  if (!std::filesystem::exists(folder / protocol::kSpecFile, ignored) ||
-      real_file_system().read(folder / protocol::kSpecFile) != w.job.spec)
-    real_file_system().write_atomic(folder / protocol::kSpecFile, w.job.spec);
-
+  try {
+    make_ready(folder, w.job.spec);
+  } catch (const std::runtime_error& e) {
+    wait(std::move(w.job), w.attempts);
+    return hold_starts(id, e.what());
+  }
   Attempt attempt(w.job.work, folder, -1);
   if (attempt.done()) {
     // The run continued although it had been recorded as lost.
@@ -213,6 +236,7 @@ void Scheduler::State::start(Waiting w) {
   auto child = std::make_unique<Active>(Active{std::move(w.job), std::move(attempt), w.attempts, cores});
   child->flops_reserved = w.request.flops;
   child->attempts.started += 1;
+  child->kept_step = child->attempt.kept_step();
   // The record is written before anything is held or started: what it throws leaves nothing behind.
   std::vector<int> slots;
   for (auto slot = free_slots.begin(); slot != free_slots.end() && std::ssize(slots) < cores; ++slot)
@@ -222,10 +246,35 @@ void Scheduler::State::start(Waiting w) {
   Active& started = activate(std::move(child), cores);
   try {
     runner.start(launch);
-  } catch (const Error& e) {
-    const std::string reason = fmt::format("crash: {}", e.what());
-    log_warning("run {}: {}", id, reason);
-    end_failed(started, reason, /*may_repeat=*/true);
+    start_pause_seconds = 0;
+  } catch (const std::runtime_error& e) {
+    record_attempt(started, protocol::AttemptState::kLost, fmt::format("not started: {}", e.what()), 0);
+    release(started, /*again=*/true);
+    hold_starts(id, e.what());
+  }
+}
+
+void Scheduler::State::hold_starts(const std::string& run, const std::string& reason) {
+  start_pause_seconds = next_pause(start_pause_seconds, limits);
+  starts_held_until = clock.now_seconds() + start_pause_seconds;
+  trouble = fmt::format("run {} could not be started: {}", run, reason);
+  log_warning("{}; the next try is in {:.0f} s", trouble, start_pause_seconds);
+}
+
+bool Scheduler::State::wanted_rests() const {
+  return std::any_of(resting.begin(), resting.end(), [this](const auto& entry) { return is_wanted(entry.first); });
+}
+
+void Scheduler::State::wake_rested() {
+  const double now = clock.now_seconds();
+  for (auto entry = resting.begin(); entry != resting.end();) {
+    if (entry->second.until_seconds > now) {
+      ++entry;
+      continue;
+    }
+    Resting rested = std::move(entry->second);
+    entry = resting.erase(entry);
+    wait(std::move(rested.job), rested.attempts);
   }
 }
 
@@ -252,11 +301,15 @@ std::optional<Waiting> Scheduler::State::next_filler(const Room& room) {
 }
 
 void Scheduler::State::start_what_fits() {
+  const auto is_held = [this] { return clock.now_seconds() < starts_held_until; };
   Room left = room();
-  if (left.free_cores <= 0) return;
+  if (left.free_cores <= 0 || is_held()) return;
   // Again where a run could not be started: it waits for its next attempt.
   for (std::vector<Request> chosen = plan(queue, left); !chosen.empty(); chosen = plan(queue, room()))
-    for (const Request& request : chosen) start(take(request.order));
+    for (const Request& request : chosen) {
+      if (is_held()) return;
+      start(take(request.order));
+    }
   if (!filler || !wanted_can_go_on()) return;  // when nothing wanted can ever start, the goal is about to end
   left = room();
   // Wanted ones that wait for resources come before fillers.
@@ -265,13 +318,14 @@ void Scheduler::State::start_what_fits() {
     std::optional<Waiting> next = next_filler(left);
     if (!next) return;
     start(std::move(*next));
+    if (is_held()) return;
     left = room();
   }
 }
 
 // False when nothing wanted runs and nothing wanted fits the budget: waiting would not help.
 bool Scheduler::State::wanted_can_go_on() {
-  return wanted_active > 0 || queue.first(room(), Fit::kWhenOthersEnd) != nullptr;
+  return wanted_active > 0 || wanted_rests() || queue.first(room(), Fit::kWhenOthersEnd) != nullptr;
 }
 
 }  // namespace flywheel::scheduler

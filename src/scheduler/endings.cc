@@ -33,7 +33,9 @@ void Scheduler::State::read_events() {
   if (now < next_events_seconds) return;
   next_events_seconds = now + limits.event_seconds;
   for (auto& [run, child] : active) {
+    const int64_t kept = child->attempt.kept_step();
     if (child->attempt.poll()) child->last_event_seconds = now;
+    if (child->attempt.kept_step() > kept) went_on();
     if (!child->stalled && now - child->last_event_seconds > limits.stall_seconds) {
       child->stalled = true;
       runner.kill(run);
@@ -42,7 +44,9 @@ void Scheduler::State::read_events() {
 }
 
 void Scheduler::State::end(Active& child, int exit_code) {
-  child.attempt.poll();
+  if (child.attempt.poll()) child.last_event_seconds = clock.now_seconds();
+  if (exit_code == -1 || exit_code > 128)  // it was killed
+    child.attempt.charge_unreported(clock.now_seconds() - child.last_event_seconds, child.job.expected_seconds);
   Ending ending = ending_of(child.attempt, exit_code, child.asked_to_stop);
   const std::string &planned = child.job.segments, &scored = child.attempt.outcome().segments;
   if (ending.what == Ending::What::kDone && !planned.empty() && !scored.empty() && planned != scored)
@@ -55,6 +59,7 @@ void Scheduler::State::end(Active& child, int exit_code) {
     ending = {Ending::What::kFailedMayRepeat, fmt::format("stalled: no event for {:.0f} s", limits.stall_seconds)};
   switch (ending.what) {
     case Ending::What::kDone:
+      went_on();
       finish(child.job, child.attempt.finished(), protocol::RunState::kDone, "", slot_seconds(child));
       release(child, false);
       break;
@@ -68,6 +73,9 @@ void Scheduler::State::end(Active& child, int exit_code) {
       record_attempt(child, AttemptState::kStopped, ending.reason, slot_seconds(child));
       forget_wanted(child.job.id, /*as_done=*/true);
       release(child, false);
+      break;
+    case Ending::What::kByMachine:
+      end_by_machine(child, ending.reason);
       break;
     case Ending::What::kFailedMayRepeat:
     case Ending::What::kFailedForGood:
@@ -87,6 +95,31 @@ void Scheduler::State::end_failed(Active& child, const std::string& reason, bool
     finish(child.job, child.attempt.finished(), protocol::RunState::kFailed, reason, seconds);
   }
   release(child, repeat);
+}
+
+void Scheduler::State::went_on() {
+  ++gains;
+  held_in_a_row_seconds = 0;
+}
+
+// No failure of the run, unless it alone does not get on.
+void Scheduler::State::end_by_machine(Active& child, const std::string& reason) {
+  Attempts& attempts = child.attempts;
+  if (child.attempt.kept_step() > child.kept_step) attempts.ended_by_machine = 0;
+  if (attempts.ended_by_machine++ == 0) attempts.gains_before = gains;
+  if (attempts.ended_by_machine >= limits.most_ended_by_machine) {
+    if (gains > attempts.gains_before)
+      return end_failed(
+          child, fmt::format("{} ({} times in a row, while other runs went on)", reason, attempts.ended_by_machine),
+          /*may_repeat=*/false);
+    stuck = true;
+  }
+  double pause = 0;
+  for (int i = 0; i < attempts.ended_by_machine; ++i) pause = next_pause(pause, limits);
+  trouble = fmt::format("run {}: {}", child.job.id, reason);
+  log_warning("{}; it is tried again in {:.0f} s", trouble, pause);
+  record_attempt(child, AttemptState::kLost, reason, slot_seconds(child));
+  release(child, /*again=*/true, pause);
 }
 
 void Scheduler::State::record_attempt(const Active& child, AttemptState state, const std::string& reason,
@@ -123,7 +156,7 @@ void Scheduler::State::forget_wanted(const std::string& run, bool as_done) {
 }
 
 // What it held is free again; `again`: the run waits once more.
-void Scheduler::State::release(Active& child, bool again) {
+void Scheduler::State::release(Active& child, bool again, double pause_seconds) {
   ended_busy_seconds += (clock.now_seconds() - child.since_seconds) * static_cast<double>(child.slots.size());
   for (const int slot : child.slots)
     if (slot < capacity.cores) free_slots.insert(slot);
@@ -137,7 +170,13 @@ void Scheduler::State::release(Active& child, bool again) {
   if (active.empty()) reserved_flops = 0;  // no rounding is carried on
   if (is_wanted(job.id)) --wanted_active;
   next_filler_seconds = 0;
-  if (again) wait(std::move(job), attempts);
+  if (!again) return;
+  if (pause_seconds > 0) {
+    const std::string run = job.id;
+    resting.insert_or_assign(run, Resting{std::move(job), attempts, clock.now_seconds() + pause_seconds});
+  } else {
+    wait(std::move(job), attempts);
+  }
 }
 
 }  // namespace flywheel::scheduler

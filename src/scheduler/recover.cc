@@ -1,5 +1,8 @@
 // Recovery after a kill of the lab, the runs or both: runs unfinished in the ledger are compared with the run
 // directories and the runner, then adopted, recorded as ended, or queued again.
+#include <optional>
+
+#include "base/error.h"
 #include "base/log.h"
 #include "scheduler/state.h"
 
@@ -48,7 +51,20 @@ void Scheduler::recover(const Rebuild& rebuild) {
                                              .measured = {}});
       continue;
     }
-    Job job = job_of(s.ledger, row, real_file_system().read(folder / protocol::kSpecFile), rebuild);
+    std::optional<Job> known;
+    try {
+      known = job_of(s.ledger, row, real_file_system().read(folder / protocol::kSpecFile), rebuild);
+    } catch (const Error& e) {
+      // Its spec is written again when the campaign asks for the run; a process that still works on it holds its lock.
+      log_warning("run {}: {}; the file is replaced", row.run, e.what());
+      if (row.state == protocol::RunState::kRunning)
+        s.ledger.append(ledger::AttemptEnded{.run = row.run,
+                                             .state = protocol::AttemptState::kLost,
+                                             .reason = "lost: its spec.json is damaged",
+                                             .measured = {}});
+      continue;
+    }
+    Job job = std::move(*known);
     const Attempts attempts{row.attempts, row.failed_attempts};
     if (row.state != protocol::RunState::kRunning) {
       s.wait(std::move(job), attempts);

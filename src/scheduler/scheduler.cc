@@ -3,6 +3,7 @@
 #include "scheduler/scheduler.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "scheduler/state.h"
 
@@ -25,18 +26,27 @@ void Scheduler::State::begin_stopping() {
 // Everything that follows from what has happened, waiting excepted.
 void Scheduler::State::react() {
   read_events();
+  count_held_time();
+  wake_rested();
   const double now = clock.now_seconds();
   publish(false);
   if (stopping_since) {
     // A killed process that the kernel does not let go (a dead disk) must not hold the lab: the next one finds it.
     if (!active.empty() && now < stopping_ends()) return;
     stopping_since.reset();
-    status = wanted.empty() ? Status::kFinished : interrupted ? Status::kInterrupted : Status::kOutOfBudget;
+    status = wanted.empty() ? Status::kFinished
+             : interrupted  ? Status::kInterrupted
+             : stuck        ? Status::kHeld
+                            : Status::kOutOfBudget;
     if (wanted.empty()) publish(true);
     return;
   }
   const bool late = !wanted.empty() && deadline.at_clock_seconds != 0 && now >= deadline.at_clock_seconds;
-  if (interrupted || late) {
+  std::error_code ignored;
+  const bool is_away =
+      held_in_a_row_seconds > limits.most_away_seconds && !std::filesystem::exists(runs_directory, ignored);
+  if (held_in_a_row_seconds > limits.most_held_seconds || is_away) stuck = true;
+  if (interrupted || late || (stuck && !wanted.empty())) {
     begin_stopping();
     return react();
   }
@@ -56,9 +66,24 @@ double Scheduler::State::seconds_to_wait(double most_seconds) const {
   if (!active.empty()) until = std::min(until, next_events_seconds);
   if (subscriber) until = std::min(until, next_progress_seconds);
   if (stopping_since) until = std::min(until, stopping_ends());
+  if (starts_held_until > now) until = std::min(until, starts_held_until);
+  for (const auto& [run, rest] : resting) until = std::min(until, rest.until_seconds);
   if (!stopping_since && deadline.at_clock_seconds != 0) until = std::min(until, deadline.at_clock_seconds);
   if (filler && next_filler_seconds > now) until = std::min(until, next_filler_seconds);
   return std::max(0.0, until - now);
+}
+
+void Scheduler::State::count_held_time() {
+  const double now = clock.now_seconds();
+  if (held_since) {
+    const double seconds = now - *held_since;
+    held_seconds += seconds;
+    held_in_a_row_seconds += seconds;
+    if (deadline.at_clock_seconds != 0) deadline.at_clock_seconds += seconds;
+  }
+  const bool held_now = active.empty() && !wanted.empty() && !stopping_since &&
+                        (now < starts_held_until || (wanted_rests() && queue.first(room(), Fit::kNow) == nullptr));
+  held_since = held_now ? std::optional(now) : std::nullopt;
 }
 
 void Scheduler::State::publish(bool now) {
@@ -103,6 +128,10 @@ void Scheduler::begin(std::vector<Job> wanted, const Deadline& deadline, Filler 
   s.status = Status::kWorking;
   s.interrupted = false;
   s.stopping_since.reset();
+  s.held_since.reset();
+  s.held_in_a_row_seconds = 0;
+  s.stuck = false;
+  flywheel::create_directories(s.runs_directory);
   s.done = s.failed = 0;
   s.next_events_seconds = s.next_filler_seconds = s.next_progress_seconds = 0;
   // Nobody watched the fillers since the last goal: their silence counts from now.
@@ -145,6 +174,18 @@ void Scheduler::stop_all() {
   interrupt();
   while (step(kStopSeconds) == Status::kWorking) {
   }
+}
+
+const std::string& Scheduler::held_by() const {
+  return state_->trouble;
+}
+
+double Scheduler::take_held_seconds() {
+  return std::exchange(state_->held_seconds, 0);
+}
+
+void Scheduler::postpone(double seconds) {
+  if (state_->deadline.at_clock_seconds != 0) state_->deadline.at_clock_seconds += seconds;
 }
 
 Progress Scheduler::progress() const {

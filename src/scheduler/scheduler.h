@@ -20,6 +20,12 @@ struct Limits {
   double stall_seconds = 120;  // a run without a new event for this long is killed and counts as failed
   double grace_seconds = 5;    // between being asked to stop and being killed
   double event_seconds = 0.2;  // the events of runs are read this often; their ends are seen at once
+  // Where the machine keeps a run from going on: pauses double from the first to the longest. A run that was ended so
+  // often in a row without a new checkpoint fails where others went on meanwhile, and stops the goal where none did.
+  double first_pause_seconds = 1, longest_pause_seconds = 60;
+  int most_ended_by_machine = 6;
+  double most_held_seconds = 600;  // with nothing running, before the goal is stopped
+  double most_away_seconds = 10;   // likewise, where the lab's folder is gone
 };
 
 // The caller turns a campaign's budget into a time on the Clock, time between restarts excluded.
@@ -32,7 +38,7 @@ struct Deadline {
 // An empty answer means no job; it is asked again when a run ends, or a second later.
 using Filler = std::function<std::optional<Job>(double seconds_until_free)>;
 
-enum class Status { kWorking, kFinished, kOutOfBudget, kInterrupted };
+enum class Status { kWorking, kFinished, kOutOfBudget, kInterrupted, kHeld };
 
 struct Progress {
   int running = 0, waiting = 0, done = 0, failed = 0;  // of the wanted jobs
@@ -78,6 +84,9 @@ class Scheduler {
   // remaining
   //   wanted job fits the budget; then running jobs, fillers included, are waited for and no filler starts.
   // - kInterrupted: as at the deadline, after interrupt().
+  // - kHeld: as at the deadline, since the machine lets no run go on (held_by()): again later.
+  // What the machine does (a start that fails, a kill, a full disk, a lock) is no failure of a run: it waits, for a
+  // growing pause. The deadline moves by the time in which nothing could run for that.
   // Fillers never start while a wanted job waits for resources.
   Status step(double most_seconds);
   // The next steps stop all runs with a checkpoint, fillers included, also after the goal was reached.
@@ -89,6 +98,12 @@ class Scheduler {
   void stop_all();
 
   Progress progress() const;
+  // What kept the last run from going on, in words.
+  const std::string& held_by() const;
+  // Seconds since the last call in which nothing could run for what the machine did.
+  double take_held_seconds();
+  // The deadline is this much later.
+  void postpone(double seconds);
   Effort effort() const;
   // Core seconds in which a run held a core, since construction.
   double busy_slot_seconds() const;

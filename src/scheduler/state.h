@@ -2,6 +2,7 @@
 // scheduler.cc (steps), dispatch.cc (what starts), endings.cc (what ended) and recover.cc.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <set>
@@ -22,12 +23,22 @@ namespace flywheel::scheduler {
 // Attempts of a run so far, as the ledger has them.
 struct Attempts {
   int started = 0, failed = 0;
+  // Of this process: ended by the machine in a row without a new checkpoint, and how far all runs were at the first.
+  int ended_by_machine = 0;
+  int64_t gains_before = 0;
 };
 
 struct Waiting {
   Job job;
   Request request;
   Attempts attempts;
+};
+
+// A run that the machine ended: it waits before it is tried again.
+struct Resting {
+  Job job;
+  Attempts attempts;
+  double until_seconds = 0;  // Clock
 };
 
 struct Active {
@@ -43,7 +54,13 @@ struct Active {
   double last_event_seconds = 0;
   bool asked_to_stop = false;
   bool stalled = false;
+  int64_t kept_step = 0;  // at its start
 };
+
+// The pause after one of `before` seconds; 0: the first.
+inline double next_pause(double before, const Limits& limits) {
+  return before <= 0 ? limits.first_pause_seconds : std::min(2 * before, limits.longest_pause_seconds);
+}
 
 struct Scheduler::State {
   ledger::Ledger& ledger;
@@ -67,6 +84,15 @@ struct Scheduler::State {
   Queue queue;                                        // wanted ones
   Queue leftovers;                                    // unfinished runs of earlier goals, which are no longer wanted
   std::map<std::string, std::unique_ptr<Active>> active;
+  std::map<std::string, Resting> resting;
+
+  // What the machine does.
+  double starts_held_until = 0, start_pause_seconds = 0;  // Clock; 0: starts work
+  std::optional<double> held_since;                       // Clock: nothing runs for it
+  double held_seconds = 0, held_in_a_row_seconds = 0;     // not taken yet; since a run went on
+  int64_t gains = 0;                                      // checkpoints and ends of runs
+  std::string trouble;
+  bool stuck = false;
   int64_t next_order = 0;
 
   // Running sums.
@@ -103,6 +129,10 @@ struct Scheduler::State {
   void start_what_fits();
   std::optional<Waiting> next_filler(const Room& room);
   bool wanted_can_go_on();
+  // The machine could not start `run`: no run is started for a pause.
+  void hold_starts(const std::string& run, const std::string& reason);
+  bool wanted_rests() const;
+  void wake_rested();
 
   // ---- endings.cc: from an event to a record ----------------------------------------------------------------------
   void handle(const std::vector<RunnerEvent>& events);
@@ -110,8 +140,10 @@ struct Scheduler::State {
   void read_events();
   void end(Active& child, int exit_code);
   void end_failed(Active& child, const std::string& reason, bool may_repeat);
+  void went_on();
+  void end_by_machine(Active& child, const std::string& reason);
   void record_attempt(const Active& child, protocol::AttemptState state, const std::string& reason, double seconds);
-  void release(Active& child, bool again);  // destroys `child`
+  void release(Active& child, bool again, double pause_seconds = 0);  // destroys `child`
   // `record` has the fields that events determine; the others are filled in.
   void finish(const Job& job, ledger::RunFinished record, protocol::RunState state, const std::string& reason,
               double seconds);
@@ -121,6 +153,8 @@ struct Scheduler::State {
   // ---- scheduler.cc: steps ----------------------------------------------------------------------------------------
   void react();
   void begin_stopping();
+  // Moves the deadline by the time in which nothing could run.
+  void count_held_time();
   double stopping_ends() const { return *stopping_since + 2 * limits.grace_seconds + 1; }
   double seconds_to_wait(double most_seconds) const;
   void publish(bool now);
