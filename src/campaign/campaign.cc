@@ -72,6 +72,7 @@ struct Campaign::Parts {
     } else {
       forecast_top(lab, decisions, budget, book, branches, ladder);
       co_await top_rung(lab, decisions, branches, replicates, loop, ladder);
+      co_await climb_further(lab, decisions, budget, book, branches, replicates, loop, ladder);
       co_await replicate_rest(budget, replicates, loop);
       scheduler.stop_all();
       branches.report_savings();
@@ -177,6 +178,11 @@ std::optional<ledger::ComparisonRecord> Campaign::compare(workload::Configuratio
     parts.scheduler.stop_all();
     return result;
   }
+}
+
+void Campaign::does_not_count(double seconds) {
+  parts_->budget.exclude(seconds);
+  parts_->scheduler.postpone(seconds);
 }
 
 double Campaign::elapsed_seconds() const {

@@ -42,6 +42,8 @@ class Campaign {
   // when it was stopped before a verdict.
   std::optional<ledger::ComparisonRecord> compare(workload::ConfigurationPtr candidate, const CompareRules& rules = {});
 
+  // Seconds in which nothing could be done for what the machine did: the budget is not charged.
+  void does_not_count(double seconds);
   // Seconds of the campaign so far, over all its processes.
   double elapsed_seconds() const;
   double busy_slot_seconds() const;

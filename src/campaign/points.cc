@@ -142,12 +142,21 @@ std::optional<ledger::RunRow> best_run(const ledger::Ledger& ledger) {
   return best;
 }
 
+std::vector<ledger::RunRow> runs_by_merit(const ledger::Ledger& ledger) {
+  std::vector<ledger::RunRow> rows = finished_rows(ledger);
+  std::stable_sort(rows.begin(), rows.end(), [](const ledger::RunRow& a, const ledger::RunRow& b) {
+    return a.rung_flops != b.rung_flops ? a.rung_flops > b.rung_flops : *a.bits_per_byte < *b.bits_per_byte;
+  });
+  return rows;
+}
+
 std::optional<ledger::EvaluationRecord> final_evaluation(const ledger::Ledger& ledger, protocol::Split split) {
+  std::optional<ledger::EvaluationRecord> last;
   for (const auto& [sequence, time, evaluation] : ledger.all<ledger::EvaluationRecord>()) {
     const auto run = ledger.run(evaluation.run);
-    if (evaluation.split == split && (!run || run->stage != protocol::Stage::kGain)) return evaluation;
+    if (evaluation.split == split && (!run || run->stage != protocol::Stage::kGain)) last = evaluation;
   }
-  return std::nullopt;
+  return last;
 }
 
 ledger::FitRecord fit_record(const std::string& name, const scaling::Fit& fit,

@@ -32,6 +32,8 @@ std::vector<evidence::NoiseFloor> noise_floors(const ledger::Ledger& ledger);
 std::optional<ledger::RunRow> best_run(const ledger::Ledger& ledger);
 
 // The best model's evaluation on a split, once made. Evaluations of adopted changes (stages/gain.cc) are left out.
+// The finished runs of the ladder, the best one first: of the highest rung, and there of the least loss.
+std::vector<ledger::RunRow> runs_by_merit(const ledger::Ledger& ledger);
 std::optional<ledger::EvaluationRecord> final_evaluation(const ledger::Ledger& ledger, protocol::Split split);
 
 ledger::FitRecord fit_record(const std::string& name, const scaling::Fit& fit,

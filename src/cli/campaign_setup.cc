@@ -1,9 +1,13 @@
 #include "cli/campaign_setup.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <numeric>
 
 #include "base/clock.h"
 #include "base/host/machine_limits.h"
+#include "base/log.h"
 #include "base/stop_signals.h"
 #include "base/subprocess.h"
 #include "base/thread_pool.h"
@@ -17,6 +21,9 @@
 
 namespace flywheel::cli {
 namespace {
+
+// Seconds: between tries to write the ledger, for all of them in a row, and where the lab is gone.
+constexpr double kLongestPause = 60, kMostWaited = 600, kMostAway = 10;
 
 uint64_t predicted_memory_bytes(const recipe::RunSpec& spec) {
   return train::predict_memory_bytes(spec.recipe, spec.size, train::choose_dtype(spec.precision, spec.size.width),
@@ -93,16 +100,40 @@ campaign::CampaignOptions campaign_options(const Path& lab, const Budget& budget
 }
 
 LocalCampaign::LocalCampaign(ledger::Ledger& ledger, const campaign::CampaignOptions& options, ProgressPrinter& printer)
-    : workload_(engine_workload(options.lab, machine_of(ledger))),
+    : ledger_(ledger),
+      workload_(engine_workload(options.lab, machine_of(ledger))),
       runner_({.cores = options.slots, .memory_bytes = available_memory_bytes() / 10 * 9, .gpus = 0}, available_cpus()),
-      campaign_(ledger, runner_, workload_, real_clock(), options) {
-  campaign_.stop_when([] { return stop_signal() != 0; });
+      campaign_(ledger, runner_, workload_, real_clock(), options),
+      corpus_check_(options.lab / "corpus") {
+  campaign_.stop_when([this] { return stop_signal() != 0 || corpus_check_.found_damage(); });
+  ledger.when_stuck([this, lab = options.lab](const std::string& reason) { return wait_for_disk(lab, reason); });
   campaign_.on_line([&printer](const std::string& line) { printer.say(line); });
   const auto corpus = ledger.last<ledger::CorpusRecord>();
   const double per_nat = corpus ? report::bits_per_byte_per_nat(corpus->value) : 0;
   campaign_.on_progress([&printer, per_nat](const scheduler::Progress& progress, double seconds_left) {
     printer.show(progress, seconds_left, per_nat);
   });
+}
+
+LocalCampaign::~LocalCampaign() {
+  ledger_.when_stuck({});
+}
+
+bool LocalCampaign::wait_for_disk(const Path& lab, const std::string& reason) {
+  const double now = real_clock().now_seconds();
+  if (now - last_wait_ended_ > kLongestPause) waited_ = 0, pause_ = 0;
+  std::error_code ignored;
+  if (waited_ > (std::filesystem::exists(lab, ignored) ? kMostWaited : kMostAway)) return false;
+  pause_ = pause_ <= 0 ? 1 : std::min(2 * pause_, kLongestPause);
+  write_error(fmt::format("flywheel: {} The next try is in {:.0f} s.\n", reason, pause_));
+  while (real_clock().now_seconds() < now + pause_) {
+    if (stop_signal() != 0) return false;
+    real_clock().sleep_seconds(0.2);
+  }
+  last_wait_ended_ = real_clock().now_seconds();
+  waited_ += last_wait_ended_ - now;
+  campaign_.does_not_count(last_wait_ended_ - now);
+  return true;
 }
 
 }  // namespace flywheel::cli

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "campaign/campaign.h"
+#include "cli/corpus_check.h"
 #include "cli/progress.h"
 #include "engine/data/corpus.h"
 #include "ledger/ledger.h"
@@ -29,13 +30,22 @@ campaign::CampaignOptions campaign_options(const Path& lab, const Budget& budget
 class LocalCampaign {
  public:
   LocalCampaign(ledger::Ledger& ledger, const campaign::CampaignOptions& options, ProgressPrinter& printer);
+  ~LocalCampaign();
   campaign::Campaign& operator*() { return campaign_; }
   campaign::Campaign* operator->() { return &campaign_; }
+  // Throws kFailed when the corpus turned out to be damaged, which ends the campaign as a signal does.
+  void refuse_damaged_corpus() const { corpus_check_.refuse_damage(); }
 
  private:
+  // While the ledger cannot be written: false when it has taken too long, or a signal came.
+  bool wait_for_disk(const Path& lab, const std::string& reason);
+
+  ledger::Ledger& ledger_;
+  double pause_ = 0, waited_ = 0, last_wait_ended_ = 0;
   workload::FlywheelWorkload workload_;
   scheduler::LocalRunner runner_;
   campaign::Campaign campaign_;
+  CorpusCheck corpus_check_;
 };
 
 }  // namespace flywheel::cli

@@ -10,8 +10,10 @@
 #include "base/format.h"
 #include "base/stop_signals.h"
 #include "base/subprocess.h"
+#include "campaign/extensions.h"
 #include "cli/campaign_setup.h"
 #include "cli/cli.h"
+#include "cli/lab_question.h"
 #include "cli/lab_setup.h"
 #include "report/cost_text.h"
 #include "report/report_text.h"
@@ -89,10 +91,10 @@ int compare(const CompareOptions& options) {
                                .smallest_effect = smallest_effect,
                                .pairs = options.pairs == 0 ? std::nullopt : std::optional<int64_t>(options.pairs)};
   ProgressPrinter printer;
-  return with_lab(lab, sources, options.reading, asked, command_of(options), printer,
+  return with_lab(lab, sources, options.reading, asked, {}, command_of(options), printer,
                   [&](ledger::Ledger& ledger, const data::CorpusManifest& corpus) {
                     std::optional<ledger::ComparisonRecord> result;
-                    if (const auto recorded = ledger.last<ledger::ComparisonRecord>()) {
+                    if (const auto recorded = campaign::last_since_extension<ledger::ComparisonRecord>(ledger)) {
                       result = recorded->value;
                     } else {
                       auto campaign_options =
@@ -101,6 +103,7 @@ int compare(const CompareOptions& options) {
                       campaign_options.keep_checkpoints = options.keep == "all";
                       LocalCampaign campaign(ledger, campaign_options, printer);
                       result = campaign->compare(workload::make_configuration(candidate), rules);
+                      campaign.refuse_damaged_corpus();
                     }
                     if (!result) return stopped_early(printer);
                     write_lab_report(ledger, lab);

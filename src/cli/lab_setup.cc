@@ -13,7 +13,10 @@
 #include "base/format.h"
 #include "base/host/machine_limits.h"
 #include "base/host/ownership.h"
+#include "base/leftovers.h"
+#include "base/path_text.h"
 #include "base/stop_signals.h"
+#include "cli/lab_question.h"
 #include "report/page_data.h"
 #include "workload/flywheel/flywheel_workload.h"
 
@@ -43,41 +46,20 @@ bool holds_results(const ledger::Ledger* ledger) {
   return std::any_of(runs.begin(), runs.end(), [](const auto& run) { return run.stage != "calibrate"; });
 }
 
-void refuse_another_question(const ledger::LabRecord& recorded_lab, const ledger::LabRecord& asked_lab,
-                             const Path& lab) {
-  const Json recorded = ledger::Codec<ledger::LabRecord>::to_json(recorded_lab).at("question"),
-             asked = ledger::Codec<ledger::LabRecord>::to_json(asked_lab).at("question");
-  const bool was_comparison = !recorded_lab.question.compare.empty();
-  if (was_comparison != !asked_lab.question.compare.empty())
-    throw_bad_input("the lab {} is {}, and this is {}. Give another --dir.", lab.string(),
-                    was_comparison ? "a comparison" : "a campaign", was_comparison ? "a campaign" : "a comparison");
-  static constexpr std::pair<const char*, const char*> kFields[] = {{"compare", "recipes"},
-                                                                    {"sources", "--corpus"},
-                                                                    {"budget", "--budget"},
-                                                                    {"seed", "--seed"},
-                                                                    {"recipe_hash", "--recipe"},
-                                                                    {"max_epochs", "--max-epochs"},
-                                                                    {"full_runs", "--full-runs"},
-                                                                    {"proposers", "--proposers"},
-                                                                    {"changes", "--changes"},
-                                                                    {"prior", "--prior"},
-                                                                    {"smallest_effect", "--smallest-effect"},
-                                                                    {"pairs", "--pairs"}};
-  for (const auto& [field, flag] : kFields)
-    if (recorded.value(field, Json()) != asked.value(field, Json()))
-      throw_bad_input(
-          "the lab {} was started with another {}: {} there, {} here. Use the same to go on, or another --dir for a "
-          "new campaign.",
-          lab.string(), flag, recorded.value(field, Json()).dump(), asked.value(field, Json()).dump());
-}
-
 void check_sources(const std::vector<std::string>& sources) {
   for (const std::string& source : sources) {
     std::error_code error;
-    if (!std::filesystem::exists(source, error))
+    if (!std::filesystem::exists(path_of_text(source), error))
       throw_bad_input("--corpus {}: no such file or folder{}", source,
                       error && error.value() != ENOENT ? " (" + error.message() + ")" : "");
   }
+}
+
+void remove_lab_leftovers(const Path& lab) {
+  remove_leftovers(lab);
+  std::error_code error;
+  for (std::filesystem::directory_iterator run(lab / "runs", error), end; !error && run != end; run.increment(error))
+    remove_leftovers(run->path());
 }
 
 // A corpus is read once; another way of reading the same files would be another corpus.
@@ -92,18 +74,24 @@ void refuse_other_reading(const data::CorpusManifest& manifest, const data::Read
                     lab.string());
 }
 
-data::CorpusManifest prepare_corpus(const std::vector<std::string>& sources, const data::ReadingOptions& reading,
-                                    const Path& lab, ProgressPrinter& printer) {
-  const Path folder = lab / "corpus";
-  if (std::filesystem::exists(folder / "manifest.json")) {
-    const data::CorpusManifest manifest = data::Corpus::open(folder).manifest();
-    refuse_other_reading(manifest, reading, lab);
-    return manifest;
+// How a lab that goes on reads its text again: as it did.
+data::ReadingOptions reading_of_lab(const Path& lab, const data::ReadingOptions& asked) {
+  try {
+    const auto was = data::Corpus::open(lab / "corpus").manifest().reading;
+    if (was)
+      return {.text_field = was->text_field == data::kUsualTextField ? asked.text_field : was->text_field,
+              .follow_links = was->follow_links};
+  } catch (const Error&) {  // damaged, which is why it is read again
   }
+  return asked;
+}
+
+data::CorpusManifest read_corpus(const std::vector<std::string>& sources, const data::ReadingOptions& reading,
+                                 const Path& lab, const Path& folder, ProgressPrinter& printer) {
   printer.say(fmt::format("reading the corpus: {}", fmt::join(sources, ", ")));
   double last = real_clock().now_seconds();
   data::BuildOptions build;
-  for (const std::string& source : sources) build.sources.emplace_back(source);
+  for (const std::string& source : sources) build.sources.push_back(path_of_text(source));
   build.threads = usable_cores();
   build.progress = [&](const data::BuildProgress& progress) {
     const double now = real_clock().now_seconds();
@@ -132,19 +120,15 @@ data::CorpusManifest prepare_corpus(const std::vector<std::string>& sources, con
 
 }  // namespace
 
-std::vector<std::string> canonical_sources(const std::vector<std::string>& given) {
-  std::vector<std::string> sources;
-  for (const std::string& source : given) {
-    std::error_code ignored;
-    const Path canonical = std::filesystem::weakly_canonical(source, ignored);
-    sources.push_back(canonical.empty() ? source : canonical.string());
-  }
-  return sources;
-}
-
 int with_lab(const Path& lab, const std::vector<std::string>& sources, const data::ReadingOptions& reading,
-             const ledger::Question& asked, const std::vector<std::string>& command, ProgressPrinter& printer,
+             const ledger::Question& question, const std::vector<std::string>& prior,
+             const std::vector<std::string>& command_as_given, ProgressPrinter& printer,
              const std::function<int(ledger::Ledger&, const data::CorpusManifest&)>& work) {
+  ledger::Question asked = question;
+  asked.sources = sources;
+  asked.prior = identities_of_labs(prior);
+  std::vector<std::string> command;
+  for (const std::string& word : command_as_given) command.push_back(path_text(word));
   const bool resuming = std::filesystem::exists(lab / "ledger.sqlite");
   if (!resuming) {
     check_sources(sources);
@@ -163,38 +147,55 @@ int with_lab(const Path& lab, const std::vector<std::string>& sources, const dat
     std::string holder;
     lock = FileLock::try_acquire(lab / "lock", &holder);
     if (!lock)
-      throw_bad_input("the lab {} is in use by process {}; wait for it, stop it, or use another --dir", lab.string(),
-                      holder);
+      throw Error(ErrorCode::kLocked,
+                  fmt::format("the lab {} is in use by process {}; wait for it, stop it, or use another --dir",
+                              lab.string(), holder));
     for (const char* name : {"elapsed", "runs", "corpus"}) refuse_foreign(lab / name);
     catch_stop_signals();
-    const auto corpus = prepare_corpus(sources, reading, lab, printer);
-    ledger = ledger::Ledger::open(lab);
+    remove_lab_leftovers(lab);
+    if (resuming) ledger = ledger::Ledger::open(lab);
+    if (ledger && ledger->last<ledger::LabRecord>() && ledger->last<ledger::CorpusRecord>()) {
+      refuse_another_question(*ledger, asked, prior, lab);
+      const auto read = [&](const Path& to) {
+        return read_corpus(sources, reading_of_lab(lab, reading), lab, to, printer);
+      };
+      const auto corpus = corpus_of_lab(*ledger, sources, lab, read, printer);
+      refuse_other_reading(corpus, reading, lab);
+      take_up_budget(*ledger, asked.budget, lab, printer);
+      printer.say(fmt::format("going on with the lab {} ({} records)", lab.string(), ledger->size()));
+      return work(*ledger, corpus);
+    }
+    // A lab that was killed while it was made may have its corpus already.
+    const auto corpus = std::filesystem::exists(lab / "corpus" / "manifest.json")
+                            ? data::Corpus::open(lab / "corpus").manifest()
+                            : read_corpus(sources, reading, lab, lab / "corpus", printer);
+    refuse_other_reading(corpus, reading, lab);
+    if (!ledger) ledger = ledger::Ledger::open(lab);
     const ledger::LabRecord record{.schema = ledger::kSchemaVersion,
                                    .program = FLYWHEEL_VERSION,
                                    .created = utc_timestamp(),
                                    .question = asked,
                                    .command = command};
-    if (const auto first = ledger->last<ledger::LabRecord>()) {
-      refuse_another_question(first->value, record, lab);
-      printer.say(fmt::format("going on with the lab {} ({} records)", lab.string(), ledger->size()));
-    } else {
-      ledger->append_all({record, ledger::Codec<ledger::CorpusRecord>::from_json(data::to_json(corpus), "corpus")});
-      printer.say(fmt::format("corpus: {} of text in {} documents ({} duplicates dropped, {} binary files skipped)",
-                              format_bytes(static_cast<double>(corpus.bytes)),
-                              format_count(static_cast<double>(corpus.documents)), corpus.duplicate_documents,
-                              corpus.binary_files));
-      if (corpus.splitting)
-        printer.say(
-            fmt::format("splits: {} near-duplicates kept with what they resemble; {:.1f}, {:.1f} and {:.1f}% of "
-                        "search, audit and locked stand verbatim in train",
-                        corpus.splitting->near_duplicates, 100 * corpus.splitting->overlap[0],
-                        100 * corpus.splitting->overlap[1], 100 * corpus.splitting->overlap[2]));
-    }
+    ledger->append_all({record, corpus_record(corpus)});
+    printer.say(fmt::format("corpus: {} of text in {} documents ({} duplicates dropped, {} binary files skipped)",
+                            format_bytes(static_cast<double>(corpus.bytes)),
+                            format_count(static_cast<double>(corpus.documents)), corpus.duplicate_documents,
+                            corpus.binary_files));
+    if (corpus.splitting)
+      printer.say(
+          fmt::format("splits: {} near-duplicates kept with what they resemble; {:.1f}, {:.1f} and {:.1f}% of search, "
+                      "audit and locked stand verbatim in train",
+                      corpus.splitting->near_duplicates, 100 * corpus.splitting->overlap[0],
+                      100 * corpus.splitting->overlap[1], 100 * corpus.splitting->overlap[2]));
     return work(*ledger, corpus);
   } catch (const Error& e) {
     if (e.code() == ErrorCode::kBadInput && !resuming && !holds_results(ledger.get())) folder.remove_if_created();
     throw;
   }
+}
+
+ledger::CorpusRecord corpus_record(const data::CorpusManifest& manifest) {
+  return ledger::Codec<ledger::CorpusRecord>::from_json(data::to_json(manifest), "corpus");
 }
 
 void write_lab_report(const ledger::Ledger& ledger, const Path& lab) {

@@ -18,14 +18,17 @@ inline constexpr const char* kTextFieldHelp =
     "The text of JSON records (.jsonl, .json), dotted where it is nested; default: text";
 inline constexpr const char* kFollowLinksHelp = "Also follow links that lead out of the given files and folders";
 
-std::vector<std::string> canonical_sources(const std::vector<std::string>& sources);
-
-// Makes or opens the lab, reads the corpus into it, and calls `work`, whose exit status it returns. `command` is kept
-// for the report of a new lab. Throws kBadInput for sources that are not there, a folder that is no lab, a lab in use,
-// and a lab that was asked another question.
+// Makes or opens the lab, reads the corpus into it, and calls `work`, whose exit status it returns. `sources` are texts
+// of paths (lab_question.h), `prior` earlier labs as given; `command` is kept for the report of a new lab. Throws
+// kBadInput for sources that are not there, a folder that is no lab, and a lab that was asked another question; kLocked
+// for a lab in use.
 int with_lab(const Path& lab, const std::vector<std::string>& sources, const data::ReadingOptions& reading,
-             const ledger::Question& asked, const std::vector<std::string>& command, ProgressPrinter& printer,
+             const ledger::Question& question, const std::vector<std::string>& prior,
+             const std::vector<std::string>& command, ProgressPrinter& printer,
              const std::function<int(ledger::Ledger&, const data::CorpusManifest&)>& work);
+
+// What the ledger keeps of a corpus.
+ledger::CorpusRecord corpus_record(const data::CorpusManifest& manifest);
 
 // report.json, report.html, results.tsv and recipe.toml.
 void write_lab_report(const ledger::Ledger& ledger, const Path& lab);

@@ -14,8 +14,10 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/stop_signals.h"
+#include "campaign/extensions.h"
 #include "cli/campaign_setup.h"
 #include "cli/cli.h"
+#include "cli/lab_question.h"
 #include "cli/lab_setup.h"
 #include "cli/progress.h"
 #include "engine/data/corpus.h"
@@ -54,7 +56,7 @@ ledger::Question question(const RunOptions& options, const std::vector<std::stri
                          .full_runs = options.full_runs,
                          .proposers = {},
                          .changes = {},
-                         .prior = options.prior};
+                         .prior = {}};
   if (options.proposers != RunOptions{}.proposers) asked.proposers = options.proposers;
   if (!options.changes.empty()) asked.changes = sha256_hex(real_file_system().read(options.changes));
   return asked;
@@ -151,9 +153,9 @@ int run_campaign(const RunOptions& options) {
   const std::vector<std::string> sources = canonical_sources(options.corpus);
   const ledger::Question asked = question(options, sources, recipe);
   ProgressPrinter printer;
-  return with_lab(lab, sources, options.reading, asked, command_of(options), printer,
+  return with_lab(lab, sources, options.reading, asked, options.prior, command_of(options), printer,
                   [&](ledger::Ledger& ledger, const data::CorpusManifest& corpus) {
-                    if (!ledger.last<ledger::ReportRecord>()) {
+                    if (!campaign::last_since_extension<ledger::ReportRecord>(ledger)) {
                       auto campaign_options =
                           cli::campaign_options(lab, budget, started, slots, options.seed, recipe, corpus);
                       campaign_options.max_epochs = options.max_epochs;
@@ -166,7 +168,9 @@ int run_campaign(const RunOptions& options) {
                       campaign_options.known = known;
                       campaign_options.earlier = earlier;
                       LocalCampaign campaign(ledger, campaign_options, printer);
-                      if (campaign->run() == campaign::CampaignEnd::kInterrupted) return stopped_early(printer);
+                      const campaign::CampaignEnd end = campaign->run();
+                      campaign.refuse_damaged_corpus();
+                      if (end == campaign::CampaignEnd::kInterrupted) return stopped_early(printer);
                       const double slot_seconds = ledger.spend().slot_seconds, elapsed = campaign->elapsed_seconds();
                       ledger.append(ledger::ReportRecord{.seconds = elapsed,
                                                          .slot_seconds = slot_seconds,

@@ -121,9 +121,21 @@ bool SplitsDifference::unexplained() const {
   return std::abs(locked_minus_audit) > explained;
 }
 
+namespace {
+
+// Whose evaluation on this split the report shows as the best model's; empty: nobody's.
+std::string model_on(const OrderedJson& report, const std::string& split) {
+  for (const OrderedJson& row : report.value("evaluations", OrderedJson::array()))
+    if (row["split"] == split && row["bits_per_byte"] == report[split + "_bits_per_byte"]) return row["run"];
+  return "";
+}
+
+}  // namespace
+
 std::optional<SplitsDifference> splits_difference(const OrderedJson& report) {
   for (const char* field : {"audit_bits_per_byte", "locked_bits_per_byte", "audit_sampling_sd", "locked_sampling_sd"})
     if (!report.contains(field) || !report[field].is_number()) return std::nullopt;
+  if (model_on(report, "audit") != model_on(report, "locked")) return std::nullopt;
   return SplitsDifference{
       .locked_minus_audit = report["locked_bits_per_byte"].get<double>() - report["audit_bits_per_byte"].get<double>(),
       .explained = std::hypot(sampling_half_width(report, "audit"), sampling_half_width(report, "locked"))};
@@ -151,6 +163,11 @@ std::optional<SampledUnits> units_scored(const Ledger& ledger, const OrderedJson
   return units;
 }
 
+// Of the kind that the budget is in.
+std::string spent_text(const ExtensionRecord& extension) {
+  return parse_budget(extension.before).seconds > 0 ? format_seconds(extension.seconds) : format_flops(extension.flops);
+}
+
 // What the numbers above are of, where a reader might take them for more.
 OrderedJson limits_json(const Ledger& ledger, const OrderedJson& report) {
   OrderedJson limits = OrderedJson::array();
@@ -166,6 +183,16 @@ OrderedJson limits_json(const Ledger& ledger, const OrderedJson& report) {
         "The best model is at {:.3f} bits per byte on the audit split and at {:.3f} on the locked one, all of one "
         "document: how far other text would differ cannot be known from it.",
         of("audit_bits_per_byte"), of("locked_bits_per_byte")));
+  const auto extensions = ledger.all<ExtensionRecord>();
+  for (const auto& [sequence, time, extension] : extensions)
+    limits.push_back(fmt::format("The budget was changed from {} to {}, after {} were spent.", extension.before,
+                                 extension.budget, spent_text(extension)));
+  if (const std::string audited = model_on(report, "audit"), locked = model_on(report, "locked");
+      !extensions.empty() && audited != locked && !locked.empty())
+    limits.push_back(fmt::format(
+        "The locked split was read once, for {}, which was the best model before the budget was extended; {} was not "
+        "looked at on it. The numbers of the audit and the locked split are of these two.",
+        locked, audited.empty() ? "the best one now" : audited));
   if (const auto apart = splits_difference(report)) {
     const double audit = of("audit_bits_per_byte"), locked = of("locked_bits_per_byte");
     const double audit_half = sampling_half_width(report, "audit"), locked_half = sampling_half_width(report, "locked");

@@ -9,6 +9,7 @@
 #include "base/statistics.h"
 #include "campaign/costs.h"
 #include "campaign/document_sums.h"
+#include "campaign/extensions.h"
 #include "campaign/stages/stages.h"
 #include "evidence/paired_comparison.h"
 #include "evidence/same_text.h"
@@ -250,7 +251,7 @@ Script<ledger::ComparisonRecord> compare_configurations(const Lab& lab, Decision
     result.warning = fmt::format(
         "better for the same FLOPs, but not for the same time: worth {:.2f}x on this machine{}{}",
         result.time_multiplier->value, result.warning.value_or("").empty() ? "" : "; ", result.warning.value_or(""));
-  if (!lab.ledger.last<ledger::ComparisonRecord>()) lab.ledger.append(result);
+  if (!last_since_extension<ledger::ComparisonRecord>(lab.ledger)) lab.ledger.append(result);
   co_return result;
 }
 

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/statistics.h"
 #include "campaign/document_sums.h"
+#include "campaign/extensions.h"
 #include "campaign/points.h"
 #include "campaign/run_forecast.h"
 #include "campaign/stages/stages.h"
@@ -22,6 +23,8 @@ namespace {
 constexpr int kSampleTokens = 400;
 constexpr double kForecastMultiples[] = {3, 10, 100};
 constexpr int kFrontierPoints = 48;
+constexpr double kMostFurther = 64;          // of a top rung over the last one, after an extension of the budget
+constexpr size_t kMostLookedAt = 4;          // models, the best first, until one can be looked at
 constexpr int64_t kFewestLastTokens = 1024;  // below, a last look says nothing
 
 scaling::FitOptions fit_options(const Lab& lab) {
@@ -124,6 +127,95 @@ double reached_flops(const Lab& lab) {
   return flops;
 }
 
+// Whether the forecast of this number has its score, which stands before the next forecast.
+bool is_scored(const ledger::Ledger& ledger, int number) {
+  const auto forecasts = ledger.all<ledger::TopForecast>();
+  const auto i = static_cast<size_t>(number);
+  if (i >= forecasts.size()) return false;
+  const int64_t end = i + 1 < forecasts.size() ? forecasts[i + 1].sequence : INT64_MAX;
+  for (const auto& score : ledger.all<ledger::ScoreRecord>())
+    if (score.sequence > forecasts[i].sequence && score.sequence < end) return true;
+  return false;
+}
+
+// Records the forecast of the ladder's top rung; `number`: of tops before it.
+void record_forecast(const Lab& lab, const Branches& branches, const Ladder& ladder,
+                     const std::vector<workload::SizedRun>& sizes, int number) {
+  const LadderPlan& plan = ladder.plan;
+  if (std::ssize(lab.ledger.all<ledger::TopForecast>()) > number) return;
+  const std::vector<LadderPoint> below = ladder_runs(lab.ledger, ladder.top_flops() * 0.999);
+  const std::vector<PlannedRun> runs = runs_of_rung(lab, branches, ladder, protocol::Stage::kTop, ladder.top(), sizes);
+  std::vector<RunSite> sites;
+  for (const PlannedRun& run : runs)
+    sites.push_back({.N = run.size.parameters,
+                     .D = run.size.tokens,
+                     .branched = !run.trunk.empty(),
+                     .unique = static_cast<double>(lab.options.train_tokens)});
+  const RunForecasts forecasts = forecast_runs(below, sites);
+  const LeastLoss least(forecasts.ln_loss, forecasts.covariance);
+  ledger::TopForecast forecast{.flops = ladder.top_flops(),
+                               .train_below_flops = plan.rungs[plan.rungs.size() - 2],
+                               .predicted = least.quantile(0.5),
+                               .low = least.quantile(0.05),
+                               .high = least.quantile(0.95)};
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const double half = kNormal90 * std::sqrt(forecasts.covariance[i * runs.size() + i]);
+    forecast.runs.push_back({.run = runs[i].id,
+                             .parameters = runs[i].size.parameters,
+                             .tokens = runs[i].size.tokens,
+                             .predicted = std::exp(forecasts.ln_loss[i]),
+                             .low = std::exp(forecasts.ln_loss[i] - half),
+                             .high = std::exp(forecasts.ln_loss[i] + half)});
+  }
+  forecast.covariance = forecasts.covariance;
+  const std::vector<scaling::Point> points = ladder_points(lab.ledger, ladder.top_flops() * 0.999);
+  lab.ledger.append_all({fit_record("below the top rung", scaling::fit(points, fit_options(lab)), points), forecast});
+  lab.say(fmt::format(
+      "forecast, before its first run: the best of {} runs of the top rung ({}) will reach {:.4f} bits per byte (90%: "
+      "{:.4f} to {:.4f})",
+      runs.size(), format_flops(forecast.flops), forecast.predicted, forecast.low, forecast.high));
+}
+
+// Runs the ladder's top rung and scores its forecast, which is the one of this number.
+Script<> measured_top(const Lab& lab, const Branches& branches, Replicates& replicates, RunLoop& loop,
+                      const Ladder& ladder, double centre, int number) {
+  const auto sizes = lab.workload.isoflop_runs(*ladder.configuration, ladder.top_flops(), centre, ladder.plan.top_sizes,
+                                               lab.max_tokens());
+  const std::vector<PlannedRun> runs = runs_of_rung(lab, branches, ladder, protocol::Stage::kTop, ladder.top(), sizes);
+  const std::vector<ledger::RunRow> rows = co_await loop.ensure(runs, RunLoop::IdleCores::kReplicate);
+  replicates.allow(runs[runs.size() / 2]);
+  if (is_scored(lab.ledger, number)) co_return;
+  const std::optional<ledger::ScoreRecord> score =
+      score_of(lab.ledger.all<ledger::TopForecast>().at(static_cast<size_t>(number)).value, rows);
+  if (!score) {
+    lab.say("no run of the top rung finished within the budget: the forecast could not be tested");
+    co_return;
+  }
+  lab.ledger.append(*score);
+  lab.say(fmt::format("top rung measured: {:.4f} bits per byte; the forecast was off by {:+.2f}%, {} its interval",
+                      score->measured, score->error_percent, score->inside ? "inside" : "outside"));
+}
+
+// The highest rung that what is left of a longer budget reaches, above a top that was measured.
+ledger::FurtherTopDecision further_top(const Lab& lab, const CampaignBudget& budget, const RunBook& book,
+                                       const Branches& branches, const Ladder& ladder, int last_top) {
+  const double reached = ladder.top_flops(), most = kMostFurther * reached;
+  if (budget.is_spent() || !is_scored(lab.ledger, last_top)) return {};
+  Ladder longer = ladder;  // the top so far is one of its middle rungs
+  longer.plan.rungs.push_back(most);
+  const double centre = optimum_so_far(lab, longer, reached);
+  const double flops = top_rung_flops(lab.workload, *ladder.configuration, book.throughput(), budget.limits(kTopSafety),
+                                      centre, reached, ladder.plan.top_sizes, most, branches.trunks());
+  if (flops < kSmallestStep * reached) return {};
+  return {.climb = true, .flops = flops, .centre = optimum_so_far(lab, longer, flops)};
+}
+
+// Whether a run of this rung is among them.
+bool is_among(const std::vector<ledger::RunRow>& rows, const std::string& run, double rung_flops) {
+  return std::any_of(rows.begin(), rows.end(),
+                     [&](const ledger::RunRow& row) { return row.run == run && row.rung_flops == rung_flops; });
+}
+
 }  // namespace
 
 ledger::EvaluationRecord evaluated(const Lab& lab, const std::string& run, protocol::Split split, int64_t tokens) {
@@ -163,57 +255,30 @@ void forecast_top(const Lab& lab, Decisions& decisions, CampaignBudget& budget, 
   const auto sizes = lab.workload.isoflop_runs(*ladder.configuration, ladder.top_flops(), decision.centre,
                                                plan.top_sizes, lab.max_tokens());
   keep_last_look(lab, *ladder.configuration, sizes, budget);
-  if (lab.ledger.last<ledger::TopForecast>()) return;
-  const std::vector<LadderPoint> below = ladder_runs(lab.ledger, ladder.top_flops() * 0.999);
-  const std::vector<PlannedRun> runs = runs_of_rung(lab, branches, ladder, protocol::Stage::kTop, ladder.top(), sizes);
-  std::vector<RunSite> sites;
-  for (const PlannedRun& run : runs)
-    sites.push_back({.N = run.size.parameters,
-                     .D = run.size.tokens,
-                     .branched = !run.trunk.empty(),
-                     .unique = static_cast<double>(lab.options.train_tokens)});
-  const RunForecasts forecasts = forecast_runs(below, sites);
-  const LeastLoss least(forecasts.ln_loss, forecasts.covariance);
-  ledger::TopForecast forecast{.flops = ladder.top_flops(),
-                               .train_below_flops = plan.rungs[plan.rungs.size() - 2],
-                               .predicted = least.quantile(0.5),
-                               .low = least.quantile(0.05),
-                               .high = least.quantile(0.95)};
-  for (size_t i = 0; i < runs.size(); ++i) {
-    const double half = kNormal90 * std::sqrt(forecasts.covariance[i * runs.size() + i]);
-    forecast.runs.push_back({.run = runs[i].id,
-                             .parameters = runs[i].size.parameters,
-                             .tokens = runs[i].size.tokens,
-                             .predicted = std::exp(forecasts.ln_loss[i]),
-                             .low = std::exp(forecasts.ln_loss[i] - half),
-                             .high = std::exp(forecasts.ln_loss[i] + half)});
-  }
-  forecast.covariance = forecasts.covariance;
-  const std::vector<scaling::Point> points = ladder_points(lab.ledger, ladder.top_flops() * 0.999);
-  lab.ledger.append_all({fit_record("below the top rung", scaling::fit(points, fit_options(lab)), points), forecast});
-  lab.say(fmt::format(
-      "forecast, before its first run: the best of {} runs of the top rung ({}) will reach {:.4f} bits per byte (90%: "
-      "{:.4f} to {:.4f})",
-      runs.size(), format_flops(forecast.flops), forecast.predicted, forecast.low, forecast.high));
+  record_forecast(lab, branches, ladder, sizes, 0);
 }
 
 Script<> top_rung(const Lab& lab, Decisions& decisions, const Branches& branches, Replicates& replicates, RunLoop& loop,
                   const Ladder& ladder) {
   const auto decision = decisions.taken<ledger::TopDecision>();
-  const auto sizes = lab.workload.isoflop_runs(*ladder.configuration, ladder.top_flops(), decision->centre,
-                                               ladder.plan.top_sizes, lab.max_tokens());
-  const std::vector<PlannedRun> runs = runs_of_rung(lab, branches, ladder, protocol::Stage::kTop, ladder.top(), sizes);
-  const std::vector<ledger::RunRow> rows = co_await loop.ensure(runs, RunLoop::IdleCores::kReplicate);
-  replicates.allow(runs[runs.size() / 2]);
-  if (lab.ledger.last<ledger::ScoreRecord>()) co_return;
-  const std::optional<ledger::ScoreRecord> score = score_of(lab.ledger.last<ledger::TopForecast>()->value, rows);
-  if (!score) {
-    lab.say("no run of the top rung finished within the budget: the forecast could not be tested");
-    co_return;
+  co_await measured_top(lab, branches, replicates, loop, ladder, decision->centre, 0);
+}
+
+Script<> climb_further(const Lab& lab, Decisions& decisions, CampaignBudget& budget, const RunBook& book,
+                       const Branches& branches, Replicates& replicates, RunLoop& loop, Ladder& ladder) {
+  const int extensions = static_cast<int>(lab.ledger.all<ledger::ExtensionRecord>().size());
+  int tops = 1;
+  for (int number = 1; number <= extensions; ++number) {
+    const auto decision = decisions.decide<ledger::FurtherTopDecision>(
+        [&] { return further_top(lab, budget, book, branches, ladder, tops - 1); }, number);
+    if (!decision.climb) continue;
+    ladder.plan.rungs.push_back(decision.flops);
+    const auto sizes = lab.workload.isoflop_runs(*ladder.configuration, ladder.top_flops(), decision.centre,
+                                                 ladder.plan.top_sizes, lab.max_tokens());
+    keep_last_look(lab, *ladder.configuration, sizes, budget);
+    record_forecast(lab, branches, ladder, sizes, tops);
+    co_await measured_top(lab, branches, replicates, loop, ladder, decision.centre, tops++);
   }
-  lab.ledger.append(*score);
-  lab.say(fmt::format("top rung measured: {:.4f} bits per byte; the forecast was off by {:+.2f}%, {} its interval",
-                      score->measured, score->error_percent, score->inside ? "inside" : "outside"));
 }
 
 Script<> replicate_rest(const CampaignBudget& budget, Replicates& replicates, RunLoop& loop) {
@@ -226,7 +291,7 @@ Script<> replicate_rest(const CampaignBudget& budget, Replicates& replicates, Ru
 }
 
 void conclude(const Lab& lab, const Ladder& ladder) {
-  if (lab.ledger.last<ledger::WallRecord>()) return;
+  if (last_since_extension<ledger::WallRecord>(lab.ledger)) return;
   const std::vector<scaling::Point> all = ladder_points(lab.ledger, 1e300);
   const scaling::JudgedRuns judged = scaling::judge_runs(all, fit_options(lab));
   const scaling::Forecaster& forecaster = judged.forecaster;
@@ -274,34 +339,57 @@ void conclude(const Lab& lab, const Ladder& ladder) {
 }
 
 Script<> last_evaluations(const Lab& lab, const CampaignBudget& budget, const RunBook& book, RunLoop& loop) {
-  const auto best = best_run(lab.ledger);
-  if (!best) co_return;
+  std::vector<ledger::RunRow> best = runs_by_merit(lab.ledger);
+  if (best.empty()) co_return;
+  best.resize(std::min(best.size(), kMostLookedAt));
   const double begun = lab.clock.now_seconds();
   std::vector<protocol::Split> splits;
-  for (const protocol::Split split : {protocol::Split::kAudit, protocol::Split::kLocked})
-    if (workload::can_be_judged_on(lab.workload, split) && !final_evaluation(lab.ledger, split))
+  for (const protocol::Split split : {protocol::Split::kAudit, protocol::Split::kLocked}) {
+    if (!workload::can_be_judged_on(lab.workload, split)) continue;
+    const auto looked = final_evaluation(lab.ledger, split);
+    if (!looked || (split == protocol::Split::kAudit && !is_among(best, looked->run, best.front().rung_flops)))
       splits.push_back(split);
+    else if (split == protocol::Split::kLocked && looked->run != best.front().run)
+      lab.say(
+          fmt::format("the locked split was read for {}, before the budget was extended, and is read once: it is not "
+                      "read again for {}",
+                      looked->run, best.front().run));
+  }
   for (size_t i = 0; i < splits.size(); ++i) {
     const protocol::Split split = splits[i];
-    const int64_t tokens = last_tokens(lab, budget, book, best->run, splits.size() - i);
-    if (tokens < kFewestLastTokens) {
-      lab.say(fmt::format("the best model ({}) is not looked at on the {} split: the budget is spent", best->run,
-                          name(split)));
-      continue;
+    while (!best.empty()) {
+      const std::string run = best.front().run;
+      const int64_t tokens = last_tokens(lab, budget, book, run, splits.size() - i);
+      if (tokens < kFewestLastTokens) {
+        lab.say(
+            fmt::format("the best model ({}) is not looked at on the {} split: the budget is spent", run, name(split)));
+        break;
+      }
+      co_await loop.give_way();
+      std::string why;
+      try {
+        const ledger::EvaluationRecord evaluation = evaluated(lab, run, split, tokens);
+        lab.ledger.append(evaluation);
+        lab.say(fmt::format("best model ({}) on the {} split: {:.4f} bits per byte", run, name(split),
+                            evaluation.bits_per_byte));
+        break;
+      } catch (const Error& e) {
+        if (e.code() != ErrorCode::kFailed || best.size() == 1) throw;
+        why = e.what();
+      }
+      best.erase(best.begin());
+      lab.say(fmt::format("the model of {} cannot be looked at ({}): that of {} is, the next best", run, why,
+                          best.front().run));
     }
-    co_await loop.give_way();
-    const ledger::EvaluationRecord evaluation = evaluated(lab, best->run, split, tokens);
-    lab.ledger.append(evaluation);
-    lab.say(fmt::format("best model ({}) on the {} split: {:.4f} bits per byte", best->run, name(split),
-                        evaluation.bits_per_byte));
   }
   co_await measure_locked_gain(lab, loop);
-  if (!lab.ledger.last<ledger::SampleNote>()) {
-    ledger::SampleNote note{.run = best->run, .prompt = "", .text = ""};
-    note.text = lab.workload.sample(lab.runs() / best->run, kSampleTokens);
-    lab.ledger.append(note);
+  const auto note = lab.ledger.last<ledger::SampleNote>();
+  if (!note || !is_among(best, note->value.run, best.front().rung_flops)) {
+    ledger::SampleNote sample{.run = best.front().run, .prompt = "", .text = ""};
+    sample.text = lab.workload.sample(lab.runs() / sample.run, kSampleTokens);
+    lab.ledger.append(sample);
   }
-  if (!lab.ledger.last<ledger::SpendRecord>())
+  if (!last_since_extension<ledger::SpendRecord>(lab.ledger))
     lab.ledger.append(
         ledger::SpendRecord{.what = "last evaluations and sample", .seconds = lab.clock.now_seconds() - begun});
 }

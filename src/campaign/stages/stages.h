@@ -81,13 +81,18 @@ void forecast_top(const Lab& lab, Decisions& decisions, CampaignBudget& budget, 
                   const Branches& branches, Ladder& ladder);
 Script<> top_rung(const Lab& lab, Decisions& decisions, const Branches& branches, Replicates& replicates, RunLoop& loop,
                   const Ladder& ladder);
+// For each extension of the budget: a further rung above the last one, as high as what is left reaches, forecast from
+// all runs so far, run and scored. What was forecast and scored before stays as it is.
+Script<> climb_further(const Lab& lab, Decisions& decisions, CampaignBudget& budget, const RunBook& book,
+                       const Branches& branches, Replicates& replicates, RunLoop& loop, Ladder& ladder);
 // Spends the rest of the budget on replicates, the longest that fit first.
 Script<> replicate_rest(const CampaignBudget& budget, Replicates& replicates, RunLoop& loop);
 // Fits the law to all runs and records it with backtests, forecasts and the wall.
 void conclude(const Lab& lab, const Ladder& ladder);
 // A finished run on `tokens` of a split, by a process of its own.
 ledger::EvaluationRecord evaluated(const Lab& lab, const std::string& run, protocol::Split split, int64_t tokens);
-// Evaluates the best model on the audit split and, once in the life of a lab, on the locked split; the adopted changes
+// Evaluates the best model on the audit split and, once in the life of a lab, on the locked split, or the next best one
+// where its checkpoint is damaged; the adopted changes
 // are then evaluated on the locked split too.
 Script<> last_evaluations(const Lab& lab, const CampaignBudget& budget, const RunBook& book, RunLoop& loop);
 

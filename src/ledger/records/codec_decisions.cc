@@ -124,6 +124,13 @@ void fields(V& v, TopDecision& r) {
 }
 
 template <typename V>
+void fields(V& v, FurtherTopDecision& r) {
+  v.required("climb", r.climb);
+  v.field("flops", r.flops);
+  v.field("centre", r.centre);
+}
+
+template <typename V>
 void fields(V& v, CompareDecision& r) {
   v.required("rungs", r.rungs);
 }
@@ -142,6 +149,7 @@ template struct Codec<RungDecision>;
 template struct Codec<BracketDecision>;
 template struct Codec<MoveDecision>;
 template struct Codec<TopDecision>;
+template struct Codec<FurtherTopDecision>;
 template struct Codec<CompareDecision>;
 
 }  // namespace flywheel::ledger

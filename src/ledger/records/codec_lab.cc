@@ -29,6 +29,19 @@ void fields(V& v, LabRecord& r) {
 }
 
 template <typename V>
+void fields(V& v, ExtensionRecord& r) {
+  v.required("budget", r.budget);
+  v.field("before", r.before);
+  v.field("seconds", r.seconds);
+  v.field("flops", r.flops);
+}
+
+template <typename V>
+void fields(V& v, MovedNote& r) {
+  v.field("sources", r.sources);
+}
+
+template <typename V>
 void fields(V& v, CorpusRecord::Split& s) {
   v.field("bytes", s.bytes);
   v.field("tokens", s.tokens);
@@ -134,6 +147,8 @@ void fields(V& v, BranchingNote& r) {
 }
 
 template struct Codec<LabRecord>;
+template struct Codec<ExtensionRecord>;
+template struct Codec<MovedNote>;
 template struct Codec<CorpusRecord>;
 template struct Codec<MachineRecord>;
 template struct Codec<RecipeRecord>;

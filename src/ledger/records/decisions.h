@@ -126,6 +126,13 @@ struct TopDecision {
   double flops = 0, centre = 0;
 };
 
+// "top after extension N": whether a longer budget reaches a further rung, and which
+struct FurtherTopDecision {
+  int number = 0;
+  bool climb = false;
+  double flops = 0, centre = 0;
+};
+
 // "compare"
 struct CompareDecision {
   std::vector<double> rungs{};

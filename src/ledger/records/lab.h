@@ -34,6 +34,17 @@ struct LabRecord {
   std::vector<std::string> command{};  // that asked it, as the user gave it; empty: by a version that kept none
 };
 
+// "extension": the budget of the same question is another one from here on.
+struct ExtensionRecord {
+  std::string budget{}, before{};  // as given
+  double seconds = 0, flops = 0;   // of the budget spent by then
+};
+
+// "note" with what = "moved": the text of --corpus was found to be the lab's, in another place.
+struct MovedNote {
+  std::vector<std::string> sources{};
+};
+
 // "corpus": the manifest of engine/data.
 struct CorpusRecord {
   int schema = 1;

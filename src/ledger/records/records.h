@@ -31,6 +31,8 @@ struct RecordRow {
 inline constexpr std::tuple kRecordTable{
     // The lab
     RecordRow<LabRecord>{{"lab"}},
+    RecordRow<ExtensionRecord>{{"extension"}},
+    RecordRow<MovedNote>{{"note", "what", "moved"}},
     RecordRow<CorpusRecord>{{"corpus"}},
     RecordRow<MachineRecord>{{"machine"}},
     RecordRow<RecipeRecord>{{"recipe"}},
@@ -72,6 +74,7 @@ inline constexpr std::tuple kRecordTable{
     RecordRow<BracketDecision>{{"plan", "stage", "bracket ", true}},
     RecordRow<MoveDecision>{{"plan", "stage", "ladder after rung ", true}},
     RecordRow<TopDecision>{{"plan", "stage", "top"}},
+    RecordRow<FurtherTopDecision>{{"plan", "stage", "top after extension ", true}},
     RecordRow<CompareDecision>{{"plan", "stage", "compare"}},
 };
 

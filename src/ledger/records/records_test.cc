@@ -91,6 +91,13 @@ TEST(Records, ThoseOfTheLabGoToTheirStructsAndBack) {
       R"__({"branches":3,"ladder_flops":3000000000.0,"trained_flops":2000000000.0,"what":"branching"})__");
 }
 
+TEST(Records, ThoseOfALongerBudgetAndAMovedCorpusGoToTheirStructsAndBack) {
+  round_trip<ExtensionRecord>(R"__({"before":"30s","budget":"1m","flops":5e+20,"seconds":29.5})__");
+  round_trip<MovedNote>(R"__({"sources":["/elsewhere/texts"],"what":"moved"})__");
+  round_trip<FurtherTopDecision>(
+      R"__({"centre":20000.5,"climb":true,"flops":5e+20,"stage":"top after extension 2"})__");
+}
+
 TEST(Records, ThoseOfRunsGoToTheirStructsAndBack) {
   round_trip<RunPlanned>(
       R"__({"data_seed":1000,"flops":5026185216.0,"memory_bytes":16248512,"parameters":10256,"recipe_hash":"439)__"

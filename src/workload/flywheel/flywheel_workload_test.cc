@@ -6,7 +6,6 @@
 
 #include <set>
 
-#include "base/json.h"
 #include "workload/flywheel/recipe_configuration.h"
 
 namespace flywheel::workload {

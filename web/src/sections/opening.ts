@@ -25,6 +25,14 @@ export function opening(data: ReportData): HTMLElement {
 // "2.103 ± 0.007"
 const sampled = (value: unknown, half90: unknown): string => (isNumber(value) ? fixed(value) + (isNumber(half90) ? ` ± ${fixed(half90)}` : "") : "–");
 
+// Its run, where the locked split was read for another model than the best one: before the budget was extended.
+function lockedModel(report: ReportData["report"]): string {
+  const modelOn = (split: string, loss: unknown) => report.evaluations?.find((row) => row.split === split && row.bits_per_byte === loss)?.run;
+  const audited = modelOn("audit", report.audit_bits_per_byte);
+  const locked = modelOn("locked", report.locked_bits_per_byte);
+  return `bits per byte of ${locked === undefined || audited === undefined || locked === audited ? "the same model" : `${locked}, the best model before the budget was extended`}, read once`;
+}
+
 function spent(report: ReportData["report"]): string {
   const spend = report.spend;
   return [
@@ -58,6 +66,6 @@ function keyNumbers(data: ReportData): HTMLElement {
     tile("Runs", integer(report.spend?.runs ?? done.length), `${statesOf(data.runs)}; the ladder has ${rungs} ${rungs === 1 ? "rung" : "rungs"}`),
     report.spend ? tile("Spent", duration(report.spend.seconds), spent(report)) : tile("Spent", "–", "not measured"),
     tile("Audit split", sampled(report.audit_bits_per_byte, report.audit_half90), isNumber(report.audit_bits_per_byte) ? `bits per byte of the best model${isNumber(report.audit_half90) || isNumber(report.locked_half90) ? `; ±: 90%, over ${report.evaluations?.find((row) => row.split === "audit")?.over ?? "documents"}` : ""}` : "not measured"),
-    tile("Locked split", sampled(report.locked_bits_per_byte, report.locked_half90), isNumber(report.locked_bits_per_byte) ? "bits per byte of the same model, read once" : "not measured"),
+    tile("Locked split", sampled(report.locked_bits_per_byte, report.locked_half90), isNumber(report.locked_bits_per_byte) ? lockedModel(report) : "not measured"),
   );
 }
