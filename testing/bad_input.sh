@@ -133,7 +133,7 @@ expect 2 "no such lab" "$flywheel" simulate search --dir "$work/nolab"
 "$flywheel" run --corpus "$work/text" --budget 60s --dir "$lab" >/dev/null 2>"$work/.lab" &
 pid=$!
 for _ in $(seq 200); do [ -e "$lab/ledger.sqlite" ] && [ -e "$lab/runs" ] && break; sleep 0.05; done
-expect 2 "in use" run --corpus "$work/text" --budget 60s --dir "$lab"
+expect 76 "in use" run --corpus "$work/text" --budget 60s --dir "$lab"
 kill -TERM "$pid"
 wait "$pid"
 code=$?

@@ -17,6 +17,7 @@
 #include "base/path_text.h"
 #include "base/stop_signals.h"
 #include "cli/lab_question.h"
+#include "cli/version.h"
 #include "report/page_data.h"
 #include "workload/flywheel/flywheel_workload.h"
 
@@ -172,7 +173,7 @@ int with_lab(const Path& lab, const std::vector<std::string>& sources, const dat
     refuse_other_reading(corpus, reading, lab);
     if (!ledger) ledger = ledger::Ledger::open(lab);
     const ledger::LabRecord record{.schema = ledger::kSchemaVersion,
-                                   .program = FLYWHEEL_VERSION,
+                                   .program = program_version(),
                                    .created = utc_timestamp(),
                                    .question = asked,
                                    .command = command};

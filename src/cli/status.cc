@@ -143,9 +143,10 @@ void print(const Status& status, const std::string& lab) {
   std::string rows;
   if (const std::string budget = budget_text(status); !budget.empty()) rows += report::row("budget", budget);
   if (const std::string now = now_text(status); !now.empty()) rows += report::row("now", now);
-  rows += report::row("stage", status.stage.empty()                        ? "not started"
-                               : status.process && !status.running.empty() ? status.stage
-                                                                           : status.stage + ": " + status.stage_text);
+  if (!status.finished)
+    rows += report::row("stage", status.stage.empty()                        ? "not started"
+                                 : status.process && !status.running.empty() ? status.stage
+                                                                             : status.stage + ": " + status.stage_text);
   rows += report::row("runs", runs.empty() ? "none" : runs);
   if (status.best && !status.finished)
     rows += report::row("best so far",

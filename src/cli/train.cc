@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/stop_signals.h"
 #include "cli/cli.h"
+#include "cli/version.h"
 #include "engine/train/run.h"
 
 namespace flywheel::cli {
@@ -26,7 +27,7 @@ int train(const TrainOptions& options) {
   train::RunOptions run;
   run.spec = recipe::load_run_spec(options.spec);
   run.directory = options.directory;
-  run.program = "flywheel " FLYWHEEL_VERSION;
+  run.program = "flywheel " + program_version();
   run.repeat_trunk = options.repeat_trunk;
   run.stop_signal = stop_signal;
   run.checkpoint_requests = checkpoint_requests;

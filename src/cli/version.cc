@@ -19,6 +19,10 @@ constexpr const char* kCompiler =
 
 }  // namespace
 
+std::string program_version() {
+  return FLYWHEEL_VERSION " (commit " FLYWHEEL_COMMIT ")";
+}
+
 std::string version_text() {
   return fmt::format("flywheel {}\n  commit           {}\n  instruction set  {}{}\n  compiler         {}\n",
                      FLYWHEEL_VERSION, FLYWHEEL_COMMIT, kernels::instruction_set(),

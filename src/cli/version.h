@@ -5,7 +5,8 @@
 
 namespace flywheel::cli {
 
-std::string version_text();  // some lines of text
-std::string version_json();  // one JSON object
+std::string program_version();  // "0.1.0 (commit 0123456789ab)", as records name it
+std::string version_text();     // some lines of text
+std::string version_json();     // one JSON object
 
 }  // namespace flywheel::cli

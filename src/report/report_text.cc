@@ -331,7 +331,10 @@ std::string compressor_row(const ledger::Ledger& ledger) {
   for (const ledger::RunRow& run : ledger.runs())
     if (run.bits_per_byte && run.ended() && (!best || *run.bits_per_byte < *best)) best = run.bits_per_byte;
   if (best && *best > compressor.bits_per_byte && ledger.last<ledger::ReportRecord>())
-    text += fmt::format(". The best model is at {} there, which is worse: it has learnt little", fixed(*best, 4));
+    text += fmt::format(
+        ". The best model is at {} there, which is worse: it has learnt little, or the text repeats itself over "
+        "more than the pieces that models see",
+        fixed(*best, 4));
   return row(compressor.name, text);
 }
 

@@ -1,6 +1,6 @@
 // What a general compressor makes of the text that models are scored on: a number of the same unit, from a program that
 // has learnt nothing before. It sees only that text, a model has read the training text: a model that is worse has
-// learnt little.
+// learnt little, or the text repeats itself over more than the pieces that models are scored on.
 #pragma once
 
 #include <cstdint>

@@ -45,7 +45,7 @@ export function provenanceSection(data: ReportData): Child[] {
     ["Corpus SHA-256", hash(corpus?.sha256, "the corpus hash")],
     ["Splits", corpus && isNumber(corpus.train_bytes) ? `train ${bytes(corpus.train_bytes)}, search ${bytes(corpus.search_bytes)}, audit ${bytes(corpus.audit_bytes)}, locked ${bytes(corpus.locked_bytes)}` : "not recorded"],
     ...(corpus?.overlap ? [["Also in train, word for word", (["search", "audit", "locked"] as const).map((split) => `${percent((corpus.overlap?.[split] ?? NaN) * 100)} of ${split}`).join(", ")] as [string, Child]] : []),
-    ...(compressor ? [[`${compressor.name}, for comparison`, `${fixed(compressor.bits_per_byte)} bits per byte on ${bytes(compressor.bytes)} of the ${compressor.split} split; it sees only that text, not the training text, so a model that is worse has learnt little`] as [string, Child]] : []),
+    ...(compressor ? [[`${compressor.name}, for comparison`, `${fixed(compressor.bits_per_byte)} bits per byte on ${bytes(compressor.bytes)} of the ${compressor.split} split; it sees only that text, not the training text, so a model that is worse has learnt little, or the text repeats itself over more than the pieces that models see`] as [string, Child]] : []),
     ...recipes.map((row): [string, Child] => [`${row.name} hash`, hash(row.hash, `the ${row.name.toLowerCase()} hash`)]),
     ["Program", data.program.version ? `flywheel ${data.program.version}` : "not recorded"],
     ...(data.report.comparison && !machine?.cpu ? [] : measuredMachine(machine)),
