@@ -4,6 +4,7 @@
 
 #include "base/format.h"
 #include "base/json.h"
+#include "report/text_rows.h"
 #include "scaling/allocation/allocation.h"
 
 namespace flywheel::report {
@@ -96,11 +97,12 @@ void print_one(const OrderedJson& plan, const std::string& unit) {
     if (served.at("same_total").is_null())
       fmt::print("    serving alone costs more than this budget, whatever the size\n");
   }
-  for (const auto& note : plan.at("notes")) fmt::print("  note: {}\n", note.get<std::string>());
+  for (const auto& note : plan.at("notes"))
+    fmt::print("  {}\n", wrapped("note: " + note.get<std::string>(), kColumns - 2, 4));
 }
 
 void print_missing(const OrderedJson& optimum) {
-  fmt::print("no compute-optimal size is identified: {}\n", optimum.at("why").get<std::string>());
+  print_folded("no compute-optimal size is identified: " + optimum.at("why").get<std::string>());
   for (const auto& run : optimum.at("runs_to_identify"))
     fmt::print("  a run that would tell: {} parameters, {} tokens, {}\n", format_count(number(run, "params")),
                format_count(number(run, "tokens")), format_flops(number(run, "flops")));
@@ -127,7 +129,7 @@ void print_plan(const OrderedJson& json) {
              json.at("form").get<std::string>());
   if (!optimum.at("identified").get<bool>()) print_missing(optimum);
   for (const char* field : {"warnings", "notes"})
-    for (const auto& note : json.at(field)) fmt::print("note: {}\n", note.get<std::string>());
+    for (const auto& note : json.at(field)) print_folded("note: " + note.get<std::string>());
   for (const auto& plan : json.at("plans")) print_one(plan, json.at("unit").get<std::string>());
   fmt::print("\nhow the best size grows with compute, N = k C^a\n");
   if (optimum.at("identified").get<bool>())

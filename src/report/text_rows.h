@@ -17,6 +17,10 @@ inline std::string row(const std::string& label, const std::string& text) {
   const std::string body = wrapped(std::string(kIndent, 'x') + text, kColumns, kIndent);  // x: room for the label
   return line + body.substr(kIndent) + "\n";
 }
+// A sentence as lines of the same width; what follows its first line begins with `indent` blanks.
+inline void print_folded(const std::string& sentence, int indent = 2) {
+  fmt::print("{}\n", wrapped(sentence, kColumns, indent));
+}
 inline std::string row_below(const std::string& text) {
   return row("", text);
 }

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "report/text_rows.h"
+
 namespace flywheel::report {
 namespace {
 
@@ -30,7 +32,7 @@ void print_curves(const scaling::CurvesResult& result) {
     for (const auto& [name, value] : form.law.parameters()) fmt::print(" {} {:.4g} ", name, value);
     fmt::print("\n");
   }
-  for (const std::string& warning : law.warnings) fmt::print("note: {}\n", warning);
+  for (const std::string& warning : law.warnings) print_folded("note: " + warning);
   fmt::print("fit:\n");
   for (const scaling::CurveFormResult& form : result.forms) print_errors(form);
   for (const scaling::HeldOutResult& held : result.held_out) {

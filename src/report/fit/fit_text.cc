@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "report/text_rows.h"
 #include "scaling/laws/form.h"
 
 namespace flywheel::report {
@@ -33,20 +34,20 @@ void print_forms(const std::vector<FormFit>& forms) {
     }
   }
   for (const FormFit& form : forms)
-    if (!form.left_out.empty()) fmt::print("form {} left out: {}\n", form.form, form.left_out);
+    if (!form.left_out.empty()) print_folded(fmt::format("form {} left out: {}", form.form, form.left_out));
 }
 
 void print_optimum(const FitResult& result) {
   const scaling::OptimumRule& rule = result.optimum;
   if (rule.identified)
-    fmt::print("the best size grows as compute to the power a = {:.3f} (95%: {:.3f} to {:.3f}); {}\n", rule.a.value,
-               rule.a.low, rule.a.high, rule.why);
+    print_folded(fmt::format("the best size grows as compute to the power a = {:.3f} (95%: {:.3f} to {:.3f}); {}",
+                             rule.a.value, rule.a.low, rule.a.high, rule.why));
   else
-    fmt::print("no compute-optimal size is identified: {}\n", rule.why);
+    print_folded("no compute-optimal size is identified: " + rule.why);
   for (const scaling::WantedRun& run : rule.runs_to_identify)
     fmt::print("  a run that would tell: N {:<7}  D {:<7}  {}\n", format_count(run.N), format_count(run.D),
                format_flops(run.flops));
-  for (const std::string& warning : rule.warnings) fmt::print("note: {}\n", warning);
+  for (const std::string& warning : rule.warnings) print_folded("note: " + warning);
   if (!result.forecast.empty())
     fmt::print("forecast {} (90%), by the {}:\n",
                rule.identified ? "at the compute-optimal size" : "along the ladder's own path of size and tokens",
@@ -63,8 +64,8 @@ void print_fit(const FitResult& result, const std::string& page) {
   if (!result.input.group.empty()) fmt::print("== {}\n", result.input.group);
   fmt::print("{} runs, losses in {}\n", result.input.table.points.size(), result.input.table.unit);
   print_forms(result.forms);
-  for (const std::string& note : result.first().warnings) fmt::print("note: {}\n", note);
-  for (const std::string& note : result.input.notes) fmt::print("note: {}\n", note);
+  for (const std::string& note : result.first().warnings) print_folded("note: " + note);
+  for (const std::string& note : result.input.notes) print_folded("note: " + note);
   for (size_t i = 0; i < std::min(kListed, result.outliers.size()); ++i) {
     const scaling::Outlier& o = result.outliers[i];
     fmt::print("outlier: line {}, loss {:.4g}, the law says {:.4g}{}\n", result.outlier_table.rows[o.index],
@@ -74,7 +75,7 @@ void print_fit(const FitResult& result, const std::string& page) {
   for (const scaling::BacktestSummary& row : result.by_distance)
     fmt::print("backtest about {:.0f}x beyond: {} forecasts, median error {:.2f}%, inside 90% interval {:.0f}%\n",
                row.k, row.points, row.median_error_percent, 100 * row.coverage90);
-  fmt::print("wall: {} ({})\n", name(result.wall.verdict), result.wall.why);
+  print_folded(fmt::format("wall: {} ({})", name(result.wall.verdict), result.wall.why));
   for (const scaling::PredictionRow& row : result.predictions)
     fmt::print("prediction N {:.4g} D {:.4g}: {:.4f}  {:.4f} to {:.4f}\n", row.wanted.N, row.wanted.D,
                row.predicted.loss, row.predicted.low, row.predicted.high);
