@@ -92,6 +92,7 @@ expect 2 "did you mean \"loss\"" "$flywheel" replay "$work/runs.csv" --target lo
 expect 2 "expected --target" "$flywheel" replay "$work/runs.csv"
 expect 2 "unknown proposer" "$flywheel" replay "$work/runs.csv" --target loss --policy magic
 expect 2 "nowhere.csv" "$flywheel" fit "$work/nowhere.csv"
+expect 2 "nowhere.csv" "$flywheel" fit --columns N=n "$work/nowhere.csv"
 expect 2 "binary" "$flywheel" fit "$work/binary/zeros"
 table ''; expect 2 "empty" fit
 table 'N,D,L\n'; expect 2 "no runs" fit

@@ -188,7 +188,7 @@ Option Option::values(int least, int most) const {
 }
 
 Option Option::repeatable() const {
-  option_->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  option_->expected(1)->allow_extra_args(false)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   return *this;
 }
 

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/json.h"
 
 namespace flywheel::ledger {
 namespace {
