@@ -63,7 +63,7 @@ struct Opened {
   // What the ledger holds afterwards; throws what with_lab() throws.
   void open(const Path& at, const Path& from, const std::string& budget = "10m") {
     ProgressPrinter printer;
-    with_lab(at, canonical_sources({from.string()}), ledger::Question{.budget = budget}, {}, {}, printer,
+    with_lab(at, canonical_sources({from.string()}), {}, ledger::Question{.budget = budget}, {}, {}, printer,
              [&](ledger::Ledger& ledger, const data::CorpusManifest& manifest) {
                sha256 = manifest.sha256;
                EXPECT_EQ(ledger.all<ledger::LabRecord>().size(), 1u);
