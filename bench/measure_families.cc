@@ -186,15 +186,15 @@ class Learner {
   std::map<Families, Beliefs> learnt_;
 };
 
-struct Table {
+struct ErrorTable {
   std::string name;
   std::vector<Misses> ladders[kCutCount];
   std::vector<std::string> families[kCutCount];  // of each ladder
 };
 
 template <typename MethodOf>
-Table measure(const std::string& name, const std::vector<Ladder>& ladders, const MethodOf& method_of) {
-  Table table{name, {}, {}};
+ErrorTable measure(const std::string& name, const std::vector<Ladder>& ladders, const MethodOf& method_of) {
+  ErrorTable table{name, {}, {}};
   for (const Ladder& ladder : ladders)
     for (size_t c = 0; c < kCutCount; ++c) {
       const Split split = cut(ladder.points, kCuts[c]);
@@ -206,7 +206,7 @@ Table measure(const std::string& name, const std::vector<Ladder>& ladders, const
 }
 
 // Median error over ladders, mean coverage, and its 95% interval with ladders drawn anew.
-void print_errors(const Table& table) {
+void print_errors(const ErrorTable& table) {
   fmt::print("{:<22}", table.name);
   for (size_t c = 0; c < kCutCount; ++c) {
     const std::vector<Misses>& ladders = table.ladders[c];
@@ -227,7 +227,7 @@ void print_errors(const Table& table) {
 }
 
 // Interval score of each family, mean over its ladders and cuts; `alike`: at the first table's coverage of each cut.
-void print_scores(const std::vector<const Table*>& tables, bool alike) {
+void print_scores(const std::vector<const ErrorTable*>& tables, bool alike) {
   std::map<std::string, std::vector<std::vector<double>>> scores;
   for (size_t t = 0; t < tables.size(); ++t)
     for (size_t c = 0; c < kCutCount; ++c) {
@@ -241,7 +241,7 @@ void print_scores(const std::vector<const Table*>& tables, bool alike) {
       }
     }
   fmt::print("\ninterval score{:8}", "");
-  for (const Table* table : tables) fmt::print(" {:>22}", table->name);
+  for (const ErrorTable* table : tables) fmt::print(" {:>22}", table->name);
   fmt::print("\n");
   for (const auto& [family, row] : scores) {
     fmt::print("{:<22}", family);
@@ -251,21 +251,21 @@ void print_scores(const std::vector<const Table*>& tables, bool alike) {
 }
 
 // Returns the first table, of families kept apart.
-Table compare(const std::vector<Ladder>& ladders, const std::map<std::string, Beliefs>& learnt, int resamples) {
+ErrorTable compare(const std::vector<Ladder>& ladders, const std::map<std::string, Beliefs>& learnt, int resamples) {
   const auto beliefs_of = [&](const Ladder& l) {
     const auto found = learnt.find(l.family);
     return found == learnt.end() ? learnt.at("") : found->second;
   };
-  const Table apart = measure("kept apart", ladders, [&](const Ladder& l) { return ours(beliefs_of(l)); });
-  const Table own =
+  const ErrorTable apart = measure("kept apart", ladders, [&](const Ladder& l) { return ours(beliefs_of(l)); });
+  const ErrorTable own =
       measure("without backtests", ladders, [&](const Ladder& l) { return own_intervals(beliefs_of(l)); });
-  const Table program = measure("the program's beliefs", ladders, [&](const Ladder&) { return ours(); });
-  const Table program_own = measure("without backtests", ladders, [&](const Ladder&) { return own_intervals(); });
-  for (const Table* table : {&apart, &own, &program, &program_own}) print_errors(*table);
+  const ErrorTable program = measure("the program's beliefs", ladders, [&](const Ladder&) { return ours(); });
+  const ErrorTable program_own = measure("without backtests", ladders, [&](const Ladder&) { return own_intervals(); });
+  for (const ErrorTable* table : {&apart, &own, &program, &program_own}) print_errors(*table);
   const auto form = [&](const char* name) {
     return measure(name, ladders, [&](const Ladder&) { return usual(name, resamples); });
   };
-  const Table chinchilla = form("chinchilla"), kappa = form("kappa");
+  const ErrorTable chinchilla = form("chinchilla"), kappa = form("kappa");
   print_errors(chinchilla);
   print_errors(kappa);
   print_scores({&apart, &own, &program, &program_own}, false);
@@ -303,11 +303,11 @@ int main(int count, char** arguments) {
     for (const Ladder& ladder : seen)
       if (!learnt.contains(ladder.family)) learnt[ladder.family] = learner.learn(ladder.family);
     fmt::print("\nmedian error over ladders, mean coverage [95% interval, clustered by ladder]\n");
-    Table apart = compare(seen, learnt, resamples);
+    ErrorTable apart = compare(seen, learnt, resamples);
     if (unseen.empty()) return 0;
     fmt::print("\nunseen\n");
     from_all[""] = learner.learn("");
-    const Table others = compare(unseen, from_all, resamples);
+    const ErrorTable others = compare(unseen, from_all, resamples);
     for (size_t c = 0; c < kCutCount; ++c)
       apart.ladders[c].insert(apart.ladders[c].end(), others.ladders[c].begin(), others.ladders[c].end());
     fmt::print("\nboth\n");

@@ -17,14 +17,14 @@
 namespace flywheel::bench {
 namespace {
 
-struct Table {
+struct ErrorTable {
   std::string name;
   std::vector<Misses> ladders[kCutCount];
   double seconds = 0;
 };
 
-Table measure(const std::string& name, const Method& method, const std::vector<Path>& paths, bool rows) {
-  Table table{name, {}, 0};
+ErrorTable measure(const std::string& name, const Method& method, const std::vector<Path>& paths, bool rows) {
+  ErrorTable table{name, {}, 0};
   const auto start = std::chrono::steady_clock::now();
   for (const Path& path : paths) {
     const std::vector<Point> points = runs_in(path);
@@ -47,7 +47,7 @@ Table measure(const std::string& name, const Method& method, const std::vector<P
   return table;
 }
 
-void print_summary(const Table& table, const Table& wanted) {
+void print_summary(const ErrorTable& table, const ErrorTable& wanted) {
   fmt::print("{:<14}", table.name);
   for (size_t c = 0; c < kCutCount; ++c) {
     const double own = coverage(wanted.ladders[c], 1);
@@ -78,9 +78,9 @@ int main(int count, char** arguments) {
       else
         paths.emplace_back(arguments[a]);
     }
-    const Table own = measure("ours", ours(), paths, true);
+    const ErrorTable own = measure("ours", ours(), paths, true);
     fmt::print("\nno backtests\n");
-    const Table plain = measure("no backtests", own_intervals(), paths, true);
+    const ErrorTable plain = measure("no backtests", own_intervals(), paths, true);
     fmt::print(
         "\nmedian error over ladders (mean coverage), median and mean interval score once inflated to the first row's "
         "coverage\n");

@@ -1,5 +1,5 @@
 // A file of a corpus: plain, compressed, damaged.
-#include "engine/data/text_reader.h"
+#include "engine/data/read/text_reader.h"
 #include "testing/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
