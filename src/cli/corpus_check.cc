@@ -18,7 +18,11 @@ CorpusCheck::CorpusCheck(Path folder) : folder_(std::move(folder)), thread_([thi
 
 CorpusCheck::~CorpusCheck() {
   stop_ = true;
-  thread_.join();
+  finish();
+}
+
+void CorpusCheck::finish() {
+  if (thread_.joinable()) thread_.join();
 }
 
 void CorpusCheck::run() {
@@ -27,7 +31,9 @@ void CorpusCheck::run() {
   try {
     data::Corpus::open(folder_).verify([this] { return stop_.load(); });
   } catch (const Error& e) {
-    if (e.code() != ErrorCode::kBadInput) return;  // what cannot be read now will be told by the runs that need it
+    // What is away or cannot be read now is told by the runs that need it, and may come back.
+    std::error_code ignored;
+    if (e.code() != ErrorCode::kBadInput || !std::filesystem::exists(folder_ / "manifest.json", ignored)) return;
     const std::scoped_lock lock(mutex_);
     problem_ = e.what();
     damaged_ = true;

@@ -18,6 +18,7 @@ class CorpusCheck {
   CorpusCheck(const CorpusCheck&) = delete;
   CorpusCheck& operator=(const CorpusCheck&) = delete;
 
+  void finish();  // waits until all is read; not thread safe
   bool found_damage() const { return damaged_; }
   // Throws kFailed, saying what to do, when damage was found.
   void refuse_damage() const;
