@@ -21,15 +21,25 @@ check() { # LAB: the campaign ended; everything must add up
     if (ids.size !== runs.length) { console.log("FAILED: a run is there twice"); process.exit(1); }
     const report = JSON.parse(require("fs").readFileSync(process.argv[2]));
     const done = runs.filter(r => r.state === "done");
-    // What was trained and then lost with a killed process was spent, too; a run that finished has its FLOPs once.
-    for (const r of done) if (Math.abs(r.flops_done / r.flops - 1) > 1e-9 || r.spent_flops < r.flops_done * (1 - 1e-9)) {
+    // What was trained and then lost with a killed process was spent, too; a run that finished has its FLOPs once, but
+    // for those of the run that it branched from.
+    const own = r => {
+      const { steps, batch_sequences, trunk_steps = 0, trunk_sequences = 0 } =
+        JSON.parse(require("fs").readFileSync(`${process.argv[3]}/runs/${r.run}/spec.json`)).size;
+      const after = (steps - trunk_steps) * batch_sequences;
+      return trunk_steps > 0 ? r.flops_done * after / (after + trunk_sequences) : r.flops_done;
+    };
+    for (const r of done) if (Math.abs(r.flops_done / r.flops - 1) > 1e-9 || r.spent_flops < own(r) * (1 - 1e-9)) {
       console.log("FAILED: run", r.run, "did", r.flops_done, "of", r.flops, "and spent", r.spent_flops); process.exit(1);
     }
     const flops = runs.reduce((sum, r) => sum + r.spent_flops, 0);
     const off = Math.abs(report.spend.train_flops - flops) / flops;
     if (off > 1e-9) { console.log("FAILED: spend", report.spend.train_flops, "but the runs add up to", flops); process.exit(1); }
+    const kept = runs.reduce((sum, r) => sum + (r.state === "done" ? own(r) : r.spent_flops), 0);
+    console.log(`  ${(100 * (1 - kept / flops)).toFixed(1)}% of the FLOPs of training done twice`);
+    for (const r of runs) if (r.state !== "done") console.log(`  ${r.run} is ${r.state}: ${r.reason ?? ""}`);
     console.log(`  ${done.length} of ${runs.length} runs done, ${report.spend.seconds.toFixed(1)} s, forecast off by ${report.backtest.error_percent}%`);
-  ' "$work/runs.json" "$lab/report.json" || exit 1
+  ' "$work/runs.json" "$lab/report.json" "$lab" || exit 1
 }
 
 while [ "$done_kills" -lt "$kills" ]; do
